@@ -1,0 +1,58 @@
+# Two commands: `make lab` opens the lessons, `make test` proves everything. Both set themselves up.
+PYTHON ?= python3
+VENV   ?= .venv
+ifeq ($(OS),Windows_NT)
+BIN := $(VENV)/Scripts
+else
+BIN := $(VENV)/bin
+endif
+RUN     := $(BIN)/python
+ROOT_OK := $(shell [ "$$(id -u 2>/dev/null)" = 0 ] && echo --allow-root)
+
+.DEFAULT_GOAL := help
+.PHONY: help lab test lint types floors unit lessons browser notebooks check bench clean
+
+help:  ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+# A stamp per set of extras: a second call installs nothing.
+$(VENV)/.ready-%: pyproject.toml tools/bootstrap.py
+	$(PYTHON) tools/bootstrap.py $(VENV) $*
+	@touch $@
+
+lab: $(VENV)/.ready-lab  ## open the lessons in JupyterLab
+	$(BIN)/jupyter lab --notebook-dir=notebooks $(ROOT_OK) 00_start_here.ipynb
+
+test: lint types floors unit lessons browser  ## everything, as CI runs it
+	@echo "make test: all green"
+
+lint: $(VENV)/.ready-test  ## ruff on scripts and notebooks
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+
+types: $(VENV)/.ready-test  ## mypy, strict
+	$(RUN) -m mypy
+
+floors: $(VENV)/.ready-test  ## imports go down, never up
+	$(BIN)/lint-imports --no-cache
+
+unit: $(VENV)/.ready-test  ## unit tests, doctests, properties, pairs, exercises
+	$(RUN) -m pytest -q -m "not browser"
+
+lessons: $(VENV)/.ready-test  ## run every notebook, compare every output, hold its time
+	$(RUN) -m pytest -q -c notebooks/pytest.ini notebooks
+
+browser: $(VENV)/.ready-test  ## drive every notebook in a real browser
+	$(RUN) -m pytest -q -s -m browser tests/browser
+
+notebooks: $(VENV)/.ready-test  ## execute the .py sources and save the .ipynb
+	$(RUN) tools/run_notebooks.py
+
+check: $(VENV)/.ready-lab  ## is this machine ready for the lessons?
+	$(RUN) -m lipteach.check_environment
+
+bench: $(VENV)/.ready-test  ## speed as ratios, in one run (RECORD=FILE keeps them)
+	OMP_WAIT_POLICY=PASSIVE $(RUN) benchmarks/bench_activations.py $(if $(RECORD),--record $(RECORD))
+
+clean:  ## remove the environment and every cache
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

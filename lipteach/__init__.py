@@ -1,0 +1,17 @@
+"""lipteach: learn 1-Lipschitz neural networks by running their mathematics.
+
+>>> import lipteach as lt
+>>> lt.maxmin(torch.tensor([3.0, 1.0, 2.0, 4.0])).tolist()
+[3.0, 1.0, 4.0, 2.0]
+
+The primitives and the theory are reachable as ``lt.NAME``. The classroom (figures, sliders,
+exercises) is imported on its own: ``from lipteach import classroom``.
+"""
+
+from lipteach.primitives import *
+from lipteach.primitives import __all__ as _primitives
+from lipteach.theory import *
+from lipteach.theory import __all__ as _theory
+
+__version__ = "0.1.0"
+__all__ = [*_primitives, *_theory]

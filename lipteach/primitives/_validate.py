@@ -1,0 +1,65 @@
+"""Checks of arguments, shared by the public functions: what came and what is needed."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+NORMS = (1, 2, math.inf)
+
+
+def transforming() -> bool:
+    """Whether torch.func or torch.compile is at work, where no branch may ask for data."""
+    return torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
+
+
+def check_tensor(x: Any, name: str = "x", min_dim: int = 1, finite: bool = True) -> None:
+    """Require a floating-point tensor with at least `min_dim` dimensions, not empty, and finite."""
+    if not isinstance(x, Tensor):
+        raise TypeError(f"{name} must be a torch.Tensor; got {type(x).__name__}.")
+    if not x.dtype.is_floating_point:
+        raise TypeError(f"{name} must have a floating-point dtype; got {x.dtype}.")
+    if x.ndim < min_dim:
+        dims = "dimension" if min_dim == 1 else "dimensions"
+        shape = tuple(x.shape)
+        raise ValueError(f"{name} must have at least {min_dim} {dims}; got shape {shape}.")
+    if x.numel() == 0:
+        raise ValueError(f"{name} must not be empty; got shape {tuple(x.shape)}.")
+    if finite and not transforming() and not bool(torch.isfinite(x).all()):
+        raise ValueError(f"{name} must be finite; it holds NaN or infinity.")
+
+
+def check_integer(value: Any, name: str, low: int = 1) -> int:
+    """Require a Python integer (not a bool) of at least `low`."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be an integer; got {value!r} ({type(value).__name__}).")
+    if value < low:
+        raise ValueError(f"{name} must be at least {low}; got {value}.")
+    return value
+
+
+def check_real(
+    value: Any, name: str, low: float = -math.inf, high: float = math.inf, above: float = -math.inf
+) -> float:
+    """Require a finite real number in [low, high] that is greater than `above`."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{name} must be a real number; got {value!r} ({type(value).__name__}).")
+    if not math.isfinite(value):
+        raise ValueError(f"{name} must be finite; got {value}.")
+    if not low <= value <= high:
+        limits = f"at least {low}" if high == math.inf else f"in [{low}, {high}]"
+        raise ValueError(f"{name} must be {limits}; got {value}.")
+    if value <= above:
+        raise ValueError(f"{name} must be greater than {above}; got {value}.")
+    return float(value)
+
+
+def check_norm(p: Any) -> None:
+    """Require p to be 1, 2 or math.inf."""
+    if isinstance(p, bool) or not isinstance(p, int | float):
+        raise TypeError(f"p must be 1, 2 or math.inf; got {p!r} ({type(p).__name__}).")
+    if p not in NORMS:
+        raise ValueError(f"p must be 1, 2 or math.inf; got {p}.")

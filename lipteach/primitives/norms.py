@@ -1,0 +1,112 @@
+r"""Norms of weight matrices: which Lipschitz constant a linear layer has, and in which norm.
+
+Source: Anil, Lucas and Grosse (2019), appendix B (2-norm), C and E (∞-norm and mixed norms).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from lipteach.primitives._validate import check_norm, check_real, check_tensor
+
+
+def operator_norm(W: Tensor, p: float = 2) -> Tensor:
+    r"""The induced p → p norm: the exact Lipschitz constant of x ↦ W x in the p-norm.
+
+    $$\|W\|_p = \max_{x \ne 0} \|W x\|_p / \|x\|_p,$$
+
+    the largest column sum of |W| for p = 1, the largest singular value for p = 2, and the largest
+    row sum of |W| for p = ∞. It is not the p-norm of the entries, which ``W.norm(p)`` gives.
+    float16 and bfloat16 are computed in float32.
+
+    Args:
+        W: matrices of shape (…, m, n), floating point, finite.
+        p: 1, 2 or ``math.inf``.
+
+    Returns:
+        The norms, of shape (…).
+
+    Raises:
+        TypeError: if W is not a floating-point tensor, or p not a number.
+        ValueError: if W has fewer than two dimensions, is empty or not finite, or p is unknown.
+
+    Example:
+        >>> W = torch.ones(1, 4)
+        >>> [round(operator_norm(W, p).item(), 6) for p in (1, 2, math.inf)]
+        [1.0, 2.0, 4.0]
+
+    Source: Anil, Lucas and Grosse (2019), appendix B.3 and C.
+    """
+    check_norm(p)
+    check_tensor(W, "W", min_dim=2)
+    wide = W.float() if W.dtype in (torch.float16, torch.bfloat16) else W
+    norm: Tensor = torch.linalg.matrix_norm(wide, ord=p)
+    return norm.to(W.dtype)
+
+
+def mixed_norm(W: Tensor, p: float) -> Tensor:
+    r"""The mixed norm ‖W‖_{p,∞}: the Lipschitz constant of x ↦ W x from the p-norm to the ∞-norm.
+
+    $$\|W\|_{p,\infty} = \max_i \|w_i\|_q, \qquad 1/p + 1/q = 1,$$
+
+    the largest dual norm of a row w_i. Theorem 3 asks it of the first layer.
+
+    Args:
+        W: matrices of shape (…, m, n), floating point, finite.
+        p: 1, 2 or ``math.inf``; q is then ∞, 2 or 1.
+
+    Returns:
+        The norms, of shape (…).
+
+    Raises:
+        TypeError: if W is not a floating-point tensor, or p not a number.
+        ValueError: if W has fewer than two dimensions, is empty or not finite, or p is unknown.
+
+    Example:
+        >>> W = torch.tensor([[3.0, 4.0], [1.0, -1.0]])
+        >>> [mixed_norm(W, p).item() for p in (1, 2, math.inf)]
+        [4.0, 5.0, 7.0]
+
+    Source: Anil, Lucas and Grosse (2019), appendix E, Theorem 3.
+    """
+    check_norm(p)
+    check_tensor(W, "W", min_dim=2)
+    q = {1: math.inf, 2: 2, math.inf: 1}[p]
+    rows: Tensor = torch.linalg.vector_norm(W, ord=q, dim=-1)  # (…, m)
+    return rows.amax(dim=-1)
+
+
+def is_orthonormal(W: Tensor, tol: float = 1e-4) -> Tensor:
+    r"""Whether the rows or the columns of W, whichever are fewer, are orthonormal up to `tol`.
+
+    With W of shape m × n the smaller Gram matrix G (WᵀW if n ≤ m, else WWᵀ) is compared with I:
+
+    $$\|G - I\|_2 = \max_j |\sigma_j(W)^2 - 1| \le \text{tol}.$$
+
+    A wide W can never satisfy WᵀW = I: it is WWᵀ that is asked. The singular values are computed in
+    float64.
+
+    Args:
+        W: matrices of shape (…, m, n), floating point, finite.
+        tol: the largest admitted ‖G − I‖₂, positive.
+
+    Returns:
+        Booleans of shape (…).
+
+    Raises:
+        TypeError: if W is not a floating-point tensor, or tol not a number.
+        ValueError: if W has fewer than two dimensions, is empty or not finite, or tol ≤ 0.
+
+    Example:
+        >>> is_orthonormal(torch.eye(2, 3)), is_orthonormal(torch.ones(2, 3))
+        (tensor(True), tensor(False))
+
+    Source: Anil, Lucas and Grosse (2019), appendix B.3.
+    """
+    check_tensor(W, "W", min_dim=2)
+    check_real(tol, "tol", above=0.0)
+    sigma: Tensor = torch.linalg.svdvals(W.detach().double())  # (…, min(m, n))
+    return (sigma.square() - 1).abs().amax(dim=-1) <= tol

@@ -1,0 +1,113 @@
+"""Norms against numpy, against random vectors, and on matrices whose answer is known."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import lipteach as lt
+
+NORMS = [1, 2, math.inf]
+SHAPES = [(1, 1), (1, 4), (4, 1), (3, 5), (5, 3), (2, 3, 4), (2, 1, 3, 3)]
+
+
+def random(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, generator=generator, dtype=torch.float64).to(dtype)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("p", NORMS)
+def test_operator_norm_is_numpys(shape: tuple[int, ...], p: float) -> None:
+    W = random(*shape)
+    expected = np.linalg.norm(W.numpy(), ord=p, axis=(-2, -1))
+    np.testing.assert_allclose(lt.operator_norm(W, p), expected, rtol=1e-12)
+    assert lt.operator_norm(W, p).shape == shape[:-2]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("p", NORMS)
+def test_mixed_norm_is_the_largest_dual_norm_of_a_row(shape: tuple[int, ...], p: float) -> None:
+    W = random(*shape)
+    q = {1: math.inf, 2: 2, math.inf: 1}[p]
+    expected = np.linalg.norm(W.numpy(), ord=q, axis=-1).max(-1)
+    np.testing.assert_allclose(lt.mixed_norm(W, p), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("p", NORMS)
+@given(seed=st.integers(0, 10**6), m=st.integers(1, 6), n=st.integers(1, 6))
+@settings(max_examples=30, deadline=None)
+def test_the_norms_bound_every_vector(p: float, seed: int, m: int, n: int) -> None:
+    """|W x| never exceeds the norm times |x|: the meaning of an operator norm."""
+    W, x = random(m, n, seed=seed), random(n, 50, seed=seed + 1)
+    size = torch.linalg.vector_norm(x, ord=p, dim=0)
+    image = torch.linalg.vector_norm(W @ x, ord=p, dim=0)
+    assert (image <= lt.operator_norm(W, p) * size * (1 + 1e-12)).all()
+    largest = (W @ x).abs().amax(0)
+    assert (largest <= lt.mixed_norm(W, p) * size * (1 + 1e-12)).all()
+
+
+@pytest.mark.parametrize("p", NORMS)
+def test_the_norms_are_attained(p: float) -> None:
+    """The maximizing vector of each norm, written down, reaches the bound."""
+    W = random(4, 3)
+    column = W.abs().sum(0).argmax()
+    right = torch.linalg.svd(W).Vh[0]
+    row = W.abs().sum(1).argmax()
+    x = {1: torch.eye(3).double()[column], 2: right, math.inf: W[row].sign()}[p]
+    ratio = torch.linalg.vector_norm(W @ x, ord=p) / torch.linalg.vector_norm(x, ord=p)
+    torch.testing.assert_close(ratio, lt.operator_norm(W, p), rtol=1e-12, atol=0)
+
+
+def test_operator_norm_is_not_the_norm_of_the_entries() -> None:
+    """The trap: W.norm(inf) and W.norm(1) are entrywise, 1 and 4 here."""
+    W = torch.ones(1, 4, dtype=torch.float64)
+    assert [round(lt.operator_norm(W, p).item(), 12) for p in NORMS] == [1, 2, 4]
+    assert [W.norm(p).item() for p in (1, math.inf)] == [4, 1]
+
+
+@pytest.mark.parametrize("norm", [lt.operator_norm, lt.mixed_norm])
+@pytest.mark.parametrize("p", NORMS)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_dtype_zero_and_gradient(norm, p: float, dtype: torch.dtype) -> None:
+    W = random(3, 2, dtype=dtype)
+    assert norm(W, p).dtype == dtype
+    torch.testing.assert_close(norm(W, p).double(), norm(W.double(), p), rtol=2e-2, atol=0)
+    assert norm(torch.zeros_like(W), p) == 0
+    if dtype == torch.float64:
+        torch.autograd.gradcheck(lambda V: norm(V, p), W.requires_grad_())
+
+
+@pytest.mark.parametrize("norm", [lt.operator_norm, lt.mixed_norm])
+def test_torch_func(norm) -> None:
+    W = random(5, 3, 2)
+    torch.testing.assert_close(torch.func.vmap(norm, in_dims=(0, None))(W, 2), norm(W, 2))
+    assert torch.func.jacrev(norm)(W[0], 2).shape == (3, 2)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_is_orthonormal_asks_the_smaller_gram(shape: tuple[int, ...]) -> None:
+    U, _, Vh = torch.linalg.svd(random(*shape), full_matrices=False)
+    Q = U @ Vh
+    assert lt.is_orthonormal(Q).shape == shape[:-2]
+    assert lt.is_orthonormal(Q).all()
+    assert lt.is_orthonormal(-Q).all()
+    assert not lt.is_orthonormal(1.01 * Q).any()
+
+
+def test_is_orthonormal_measures_the_gram_in_the_2_norm() -> None:
+    """σ = (1, 0.99): |σ² − 1| = 0.0199, whatever the rotation."""
+    U, V = (torch.linalg.qr(random(2, 2, seed=s)).Q for s in (1, 2))
+    W = U @ torch.diag(torch.tensor([1.0, 0.99]).double()) @ V
+    assert not lt.is_orthonormal(W, tol=0.0198)
+    assert lt.is_orthonormal(W, tol=0.02)
+
+
+def test_is_orthonormal_counts_rank() -> None:
+    assert not lt.is_orthonormal(torch.diag(torch.tensor([1.0, 0.0])))
+    assert not lt.is_orthonormal(torch.zeros(2, 3))
+    assert not lt.is_orthonormal(torch.ones(2, 2) / 2)  # norm 1, singular values 1 and 0
+    assert lt.is_orthonormal(torch.eye(3, 2).half())

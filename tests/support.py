@@ -1,0 +1,11 @@
+"""Small helpers that several test files share."""
+
+import torch
+from torch import Tensor
+
+
+def uniform(*shape: int, low: float = -1.0, high: float = 1.0, seed: int = 0) -> Tensor:
+    """Uniform float64 numbers from their own generator."""
+    generator = torch.Generator().manual_seed(seed)
+    unit = torch.rand(*shape, generator=generator, dtype=torch.float64)
+    return low + (high - low) * unit

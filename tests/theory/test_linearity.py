@@ -1,0 +1,197 @@
+"""Appendix D: Theorem 1 as a procedure and where it fails, and Theorem 2's counterexample."""
+
+import math
+
+import pytest
+import torch
+from support import uniform
+from torch import Tensor, nn
+
+import lipteach as lt
+from lipteach.theory.exact_networks import linear
+
+ROOT = math.sqrt(0.5)
+
+
+class Softshrink(nn.Module):
+    """φ(z) = z − 1 for z > 1, z + 1 for z < −1, and 0 between: monotone and 1-Lipschitz."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        return nn.functional.softshrink(z, 1.0)
+
+
+def relu_pair() -> nn.Sequential:
+    """(relu(x₁) + relu(x₂))/√2."""
+    return nn.Sequential(linear(torch.eye(2)), nn.ReLU(), linear([[ROOT, ROOT]]))
+
+
+def scalar(phi: nn.Module) -> nn.Sequential:
+    return nn.Sequential(linear([[1.0]]), phi, linear([[1.0]]))
+
+
+def test_collapse_on_the_square_where_relu_is_linear() -> None:
+    x = uniform(200, 2, low=0.01)
+    W, b = lt.collapse_affine(relu_pair(), x)
+    torch.testing.assert_close(W, torch.tensor([[ROOT, ROOT]]).double(), rtol=0, atol=1e-7)
+    assert b.tolist() == [0]
+    torch.testing.assert_close(relu_pair()(x), x @ W.T + b)
+
+
+def test_the_gradient_norm_lost_on_the_whole_square() -> None:
+    """Item 26: the mean gradient norm on [−1, 1]² is (1 + 2/√2 + 0)/4 = .603553."""
+    x = uniform(4000, 2).requires_grad_()
+    (gradient,) = torch.autograd.grad(relu_pair()(x).sum(), x)
+    norm = gradient.norm(dim=1)
+    for size, share in ((1.0, 1 / 4), (ROOT, 1 / 2), (0.0, 1 / 4)):
+        assert (norm - size).abs().lt(1e-12).double().mean() == pytest.approx(share, abs=0.03)
+    assert norm.mean() == pytest.approx(0.603553, abs=0.02)
+    with pytest.raises(lt.HypothesisError, match=r"‖∇f‖₂ = 0\.\d+ at x = .*Theorem 1 needs 1"):
+        lt.collapse_affine(relu_pair(), x)
+
+
+def test_collapse_keeps_the_constant_that_the_appendix_drops() -> None:
+    """Item 28: on z > 1 softshrink is z − 1."""
+    x = uniform(50, 1, low=1.5, high=3.0)
+    W, b = lt.collapse_affine(scalar(Softshrink()), x)
+    assert (W.item(), b.item()) == pytest.approx((1.0, -1.0))
+
+
+def test_collapse_needs_a_connected_domain() -> None:
+    """Item 26: on (−2, −1) ∪ (1, 2) the slope of softshrink is 1, and it is not affine."""
+    x = torch.tensor([[-1.5], [1.5]]).double()
+    assert scalar(Softshrink())(x).flatten().tolist() == [-0.5, 0.5]
+    with pytest.raises(lt.HypothesisError, match="the domain is not connected"):
+        lt.collapse_affine(scalar(Softshrink()), x)
+
+
+def test_collapse_needs_monotone_activations() -> None:
+    x = torch.tensor([[-1.5], [1.5]]).double()
+    with pytest.raises(lt.HypothesisError, match="not monotone"):
+        lt.collapse_affine(scalar(lt.Abs()), x)
+
+
+def test_collapse_needs_elementwise_activations_one_output_and_small_weights() -> None:
+    x = uniform(10, 2)
+    with pytest.raises(lt.HypothesisError, match="MaxMin, not element-wise"):
+        lt.collapse_affine(nn.Sequential(linear(torch.eye(2)), lt.MaxMin(), linear([[1, 0]])), x)
+    with pytest.raises(lt.HypothesisError, match="one output; the network has 2"):
+        lt.collapse_affine(nn.Sequential(linear(torch.eye(2))), x)
+    with pytest.raises(lt.HypothesisError, match=r"Layer 1 has ‖W‖₂ = 1\.1000"):
+        lt.collapse_affine(nn.Sequential(linear([[1.1, 0.0]])), x)
+
+
+def test_collapse_ignores_units_without_weight() -> None:
+    """Equation 12 says nothing of a unit with w = 0: it may lose what it likes."""
+    network = nn.Sequential(linear(torch.eye(2)), nn.ReLU(), linear([[1.0, 0.0]]))
+    x = torch.tensor([[1.0, -1.0], [2.0, 1.0]]).double()
+    W, b = lt.collapse_affine(network, x)
+    assert (W.tolist(), b.tolist()) == ([[1.0, 0.0]], [0.0])
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2, 4])
+def test_collapse_follows_a_deep_network(depth: int) -> None:
+    """Leaky units held on their side of slope 1 by a bias, and a falling φ(z) = 2 − z in turn."""
+
+    class Falling(nn.Module):
+        def forward(self, z: Tensor) -> Tensor:
+            return 2 - z
+
+    generator = torch.Generator().manual_seed(depth)
+    layers: list[nn.Module] = []
+    for k in range(depth):
+        Q = torch.linalg.qr(torch.randn(3, 3, generator=generator, dtype=torch.float64)).Q
+        layers += [linear(Q, [10.0 ** (k + 1)] * 3), Falling() if k % 2 else nn.LeakyReLU(0.1)]
+    network = nn.Sequential(*layers, linear([[0.6, 0.0, 0.8]], [0.5]))
+    x = uniform(20, 3)
+    W, b = lt.collapse_affine(network, x)
+    torch.testing.assert_close(network(x), x @ W.T + b)
+    assert lt.operator_norm(W) == pytest.approx(1)
+
+
+def test_vector_outputs_need_more_than_the_spectral_norm_of_the_jacobian() -> None:
+    """Item 26: (relu x₁, relu x₂) on x₁ > 0 has ‖J‖₂ = 1 and is not affine."""
+    x = torch.tensor([1.0, -1.0]).double()
+    J = torch.func.jacrev(torch.relu)(x)
+    assert lt.operator_norm(J) == 1
+    assert not torch.equal(torch.relu(x), J.new_tensor([1.0, -1.0]))
+
+
+def grid() -> Tensor:
+    axis = torch.linspace(-3, 3, 61, dtype=torch.float64)
+    return torch.cartesian_prod(axis, axis)
+
+
+def test_theorem_2_counterexample() -> None:
+    f, replaced = lt.theorem2_counterexample()
+    x = grid()
+    torch.testing.assert_close(f(x)[:, 0], x[:, 0].abs(), rtol=0, atol=1e-14)
+    torch.testing.assert_close(replaced(x)[:, 0], x.abs().amax(1), rtol=0, atol=1e-14)
+    U, sigma, Vh = torch.linalg.svd(f[0].weight)
+    torch.testing.assert_close(sigma, torch.tensor([1.0, 0.0]).double(), rtol=0, atol=1e-15)
+    # W̃₁ = U Σ̃ Vᵀ with Σ̃ = I, the free sign of the second singular pair apart.
+    completions = [U @ torch.diag(torch.tensor([1.0, s]).double()) @ Vh for s in (1.0, -1.0)]
+    distance = min((replaced[0].weight - W).abs().max() for W in completions)
+    assert distance < 1e-12
+    for network in (f, replaced):
+        for layer in network:
+            if isinstance(layer, nn.Linear) and layer is not f[0]:
+                assert lt.is_orthonormal(layer.weight, tol=1e-14)
+
+
+def test_theorem_2_counterexample_keeps_its_gradient_norm() -> None:
+    f, _ = lt.theorem2_counterexample()
+    x = uniform(500, 2, low=-3, high=3).requires_grad_()
+    (gradient,) = torch.autograd.grad(f(x).sum(), x)
+    torch.testing.assert_close(gradient.norm(dim=1), torch.ones(500).double())
+
+
+def test_no_angle_of_the_first_layer_repairs_it() -> None:
+    """Every orthogonal first layer gives a norm: on x₁ = 0 it is at least 1/√2, where f is 0."""
+    f, _ = lt.theorem2_counterexample()
+    on_axis = torch.tensor([0.0, 1.0]).double()
+    for angle in torch.linspace(0, 2 * math.pi, 361, dtype=torch.float64):
+        c, s = torch.cos(angle), torch.sin(angle)
+        for sign in (1, -1):
+            W = torch.stack([torch.stack([c, -sign * s]), torch.stack([s, sign * c])])
+            other = nn.Sequential(linear(W), *list(f)[1:])
+            assert other(on_axis).item() >= ROOT - 1e-12
+
+
+def test_first_order_statement() -> None:
+    """∂f/∂σⱼ = 0 wherever σⱼ < 1, against a finite difference in σⱼ, at the given weights."""
+    f, _ = lt.theorem2_counterexample()
+    x = uniform(100, 2, low=-3, high=3)
+    sigma, derivative = lt.singular_value_derivatives(f, 0, x)
+    assert derivative.shape == (100, 2)
+    assert derivative[:, sigma < 1 - 1e-9].abs().max() < 1e-12
+    U, _, Vh = torch.linalg.svd(f[0].weight, full_matrices=False)
+    for j in range(2):
+        step = torch.zeros(2, dtype=torch.float64)
+        step[j] = 1e-6
+        moved = nn.Sequential(linear(U @ torch.diag(sigma + step) @ Vh), *list(f)[1:])
+        difference = (moved(x) - f(x))[:, 0] / 1e-6
+        clear = x[:, 0].abs() > 1e-3  # away from the kink
+        torch.testing.assert_close(difference[clear], derivative[clear, j], rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize("layer", [0, 2, 4])
+def test_first_order_statement_on_a_random_network(layer: int) -> None:
+    """The formula uⱼᵀδ vⱼᵀh is the derivative for any network, whatever its gradient norm."""
+    generator = torch.Generator().manual_seed(3)
+
+    def weight(m: int, n: int) -> Tensor:
+        return torch.randn(m, n, generator=generator, dtype=torch.float64) / 2
+
+    network = nn.Sequential(
+        linear(weight(4, 3)), lt.MaxMin(), linear(weight(6, 4)), nn.Tanh(), linear(weight(1, 6))
+    )
+    x = uniform(7, 3)
+    sigma, derivative = lt.singular_value_derivatives(network, layer, x)
+    U, _, Vh = torch.linalg.svd(network[layer].weight, full_matrices=False)
+
+    def value(s: Tensor) -> Tensor:
+        return torch.func.functional_call(
+            network, {f"{layer}.weight": U @ torch.diag(s) @ Vh}, (x,)
+        )[:, 0]
+
+    torch.testing.assert_close(derivative, torch.func.jacrev(value)(sigma))

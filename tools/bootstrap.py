@@ -1,0 +1,63 @@
+#!/usr/bin/env python3
+"""Make a virtual environment with torch and this project in it, using the standard library alone.
+
+    python3 tools/bootstrap.py .venv lab,test
+
+Plain pip takes a CUDA build of several GB on Linux. So torch comes first, by itself, from PyTorch's
+index of CPU wheels; the rest then finds it installed. Two variables change that:
+
+    LIPTEACH_TORCH=torch==2.12.0      another version
+    LIPTEACH_TORCH_INDEX=             (empty) pip's own default, which on Linux is the CUDA build;
+    LIPTEACH_TORCH_INDEX=https://…    or another index of PyTorch wheels
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+CPU_WHEELS = "https://download.pytorch.org/whl/cpu"
+# Capped here and not in pyproject.toml: a newer torch is welcome, but has not been tried.
+TORCH = os.environ.get("LIPTEACH_TORCH", "torch>=2.9,<2.14")
+INDEX = os.environ.get("LIPTEACH_TORCH_INDEX", CPU_WHEELS)
+
+
+def main() -> int:
+    """Create the environment named by the first argument with the extras of the second."""
+    if len(sys.argv) != 3:
+        print(__doc__)
+        return 2
+    if not (3, 11) <= sys.version_info[:2] <= (3, 13):
+        found = ".".join(map(str, sys.version_info[:2]))
+        print(f"lipteach needs Python 3.11, 3.12 or 3.13; this is {found} ({sys.executable}).")
+        print("Name another one:  make lab PYTHON=python3.12")
+        return 1
+    target, extras = Path(sys.argv[1]), sys.argv[2]
+    root = Path(__file__).resolve().parent.parent
+    python = target / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    if not python.exists():
+        print(f"Making {target} (once; about three minutes in all) …", flush=True)
+        venv.create(target, with_pip=True)
+
+    def pip(*arguments: str) -> int:
+        quiet = ["--disable-pip-version-check", "-q"]
+        return subprocess.call([str(python), "-m", "pip", "install", *quiet, *arguments])
+
+    if subprocess.call([str(python), "-c", "import torch"], stderr=subprocess.DEVNULL):
+        print(f"Installing {TORCH} …", flush=True)
+        one_try = ["--no-deps", "--retries", "0", "--timeout", "15"]
+        from_index = INDEX and pip(*one_try, "--index-url", INDEX, TORCH) == 0
+        if not from_index and pip(TORCH):
+            return 1
+    print(f"Installing lipteach[{extras}] …", flush=True)
+    if pip("-e", f"{root}[{extras}]"):
+        return 1
+    report = "import torch; print('torch', torch.__version__, '· CUDA', torch.version.cuda or 'no')"
+    return subprocess.call([str(python), "-c", report])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
