@@ -7,13 +7,13 @@ gradient over equal entries, as `torch.maximum` and `torch.minimum` do.
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from lipteach.primitives._validate import check_integer, check_tensor, transforming
+from lipteach.primitives._pairs import in_plain_memory, refuse_nan, sort_pairs
+from lipteach.primitives._validate import check_integer, check_tensor
 
 
 def group_sort(x: Tensor, size: int, dim: int = -1, descending: bool = True) -> Tensor:
@@ -84,146 +84,33 @@ def full_sort(x: Tensor, dim: int = -1, descending: bool = True) -> Tensor:
     return _sort_groups(x, x.shape[dim], dim, descending)
 
 
-def _axis(x: Tensor, dim: Any) -> int:
-    """Return `dim` counted from the front."""
+def _check_dim(dim: int) -> int:
     if isinstance(dim, bool) or not isinstance(dim, int):
         raise TypeError(f"dim must be an integer; got {dim!r} ({type(dim).__name__}).")
-    if not -x.ndim <= dim < x.ndim:
+    return dim
+
+
+def _axis(x: Tensor, dim: Any) -> int:
+    """Return `dim` counted from the front."""
+    if not -x.ndim <= _check_dim(dim) < x.ndim:
         raise ValueError(f"dim must be in [{-x.ndim}, {x.ndim - 1}] for this x; got {dim}.")
-    return dim % x.ndim
+    return int(dim % x.ndim)
 
 
 def _sort_groups(x: Tensor, size: int, dim: int, descending: bool) -> Tensor:
-    """Sort groups of `size` along `dim`, all arguments known to be good."""
-    quick = _may_be_quick(x)
-    if quick:
-        _refuse_nan(x.detach())
-    if quick and size == 2:
-        return _QuickPairs.sort(x, dim, descending)
-    groups = x.unflatten(dim, (-1, size))
+    """Sort groups of `size` along `dim`, of which all but the type of `descending` is checked."""
+    if not isinstance(descending, bool):
+        raise TypeError(f"descending must be True or False; got {descending!r}.")
     if size == 2:
-        first, second = groups.detach().unbind(dim + 1)
-        return _swap_where(first < second if descending else first > second, x, dim)
+        return sort_pairs(x, dim, descending)
+    _refuse_nan(x)
+    groups = x.reshape(*x.shape[:dim], -1, size, *x.shape[dim + 1 :])
     return groups.sort(dim=dim + 1, descending=descending, stable=True).values.reshape(x.shape)
 
 
-def _may_be_quick(x: Tensor) -> bool:
-    """Whether x's entries may be looked at without waiting, and its memory written by hand."""
-    return x.device.type == "cpu" and not transforming()
-
-
 def _refuse_nan(x: Tensor) -> None:
-    # A sum is the cheapest look at every entry. It is NaN wherever an entry is, but also for
-    # infinities of both signs; only then are the entries asked one by one.
-    total = x.sum().item()
-    if total != total and bool(x.isnan().any()):
-        raise ValueError("x must not hold NaN, which has no place in an order; got at least one.")
-
-
-# MaxMin swaps some pairs of x, and its derivative the same pairs of a gradient. So one linear map,
-# its own transpose, gives the values and all derivatives: swap the pairs where a mask says so.
-
-
-def _swap_where(swap: Tensor, x: Tensor, dim: int) -> Tensor:
-    """Exchange the entries of each adjacent pair along `dim` for which `swap` is true."""
-    pairs = x.unflatten(dim, (-1, 2))
-    return torch.where(swap.unsqueeze(dim + 1), pairs.flip(dim + 1), pairs).reshape(x.shape)
-
-
-class _QuickPairs(torch.autograd.Function):
-    """`_swap_where` on a CPU, for an x whose entries fill a piece of memory, in any order."""
-
-    @staticmethod
-    def sort(x: Tensor, dim: int, descending: bool) -> Tensor:
-        """Sort each pair along `dim`."""
-        if not x.is_contiguous() and torch.empty_like(x).stride() != x.stride():
-            x = x.contiguous()  # gaps or overlaps in memory
-        first, second = _in_memory(x.detach()).view(-1, 2, x.stride(dim)).unbind(1)
-        swap = first < second if descending else first > second
-        result: Tensor = _QuickPairs.apply(x, swap, dim, x.stride())  # type: ignore[no-untyped-call]
-        return result
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, swap: Tensor, dim: int, strides: tuple[int, ...]) -> Tensor:
-        ctx.save_for_backward(swap)
-        ctx.save_for_forward(swap)
-        ctx.dim, ctx.strides = dim, strides
-        if x.stride() != strides:
-            x = torch.empty_strided(x.shape, strides, dtype=x.dtype).copy_(x)
-        y = torch.empty_like(x)
-        _exchange(_in_memory(x), _in_memory(y), swap)
-        return y
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        return _QuickPairs.jvp(ctx, *gradients), None, None, None
-
-    @staticmethod
-    def jvp(ctx: Any, *tangents: Any) -> Tensor:
-        (swap,), tangent = ctx.saved_tensors, tangents[0]
-        if _may_be_quick(tangent):
-            result: Tensor = _QuickPairs.apply(tangent, swap, ctx.dim, ctx.strides)  # type: ignore[no-untyped-call]
-            return result
-        shape, strides, inner = list(tangent.shape), list(ctx.strides), ctx.strides[ctx.dim]
-        shape[ctx.dim] //= 2
-        strides = [s if s <= inner else s // 2 for s in strides]
-        return _swap_where(swap.as_strided(shape, strides), tangent, ctx.dim)
-
-
-def _in_memory(x: Tensor) -> Tensor:
-    """Return the entries of x, which fill a piece of memory, in the order they lie there."""
-    return x.as_strided((x.numel(),), (1,))
-
-
-# `torch.where` branches on a CPU, and mispredicts half of a random mask. Instead read the floats as
-# integers: differences wrap round and lose nothing, so that for any bits
-#     difference = second - first,   first + mask * difference,   second - mask * difference
-# are the pair, swapped where the mask is 1: three steps on whole vector registers.
-
-_INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
-_CHUNK = 1 << 16  # pairs worked on at a time, so that what passes between the steps stays in cache
-
-
-def _exchange(x: Tensor, y: Tensor, swap: Tensor) -> None:
-    """Write x to y with the pairs swapped where `swap`, of shape (runs, length of a run), is true.
-
-    The first entries of a run of pairs lie before its second entries.
-    """
-    runs, inner = swap.shape
-    integer = _INTEGERS[x.element_size()]
-    x, y = x.view(integer), y.view(integer)
-    exchange = _exchange_neighbours if inner == 1 else _exchange_runs
-    step = max(1, _CHUNK // inner)
-    for start in range(0, runs, step):
-        part = slice(2 * inner * start, 2 * inner * (start + step))
-        exchange(x[part], y[part], swap[start : start + step])
-
-
-def _exchange_runs(x: Tensor, y: Tensor, swap: Tensor) -> None:
-    first, second = x.view(-1, 2, swap.shape[1]).unbind(1)
-    new_first, new_second = y.view(-1, 2, swap.shape[1]).unbind(1)
-    mask = swap.to(x.dtype)
-    difference = second - first
-    torch.addcmul(first, mask, difference, out=new_first)
-    torch.addcmul(second, mask, difference, value=-1, out=new_second)
-
-
-def _exchange_neighbours(x: Tensor, y: Tensor, swap: Tensor) -> None:
-    # Every entry has its difference to the next taken, wanted or not: all is faster than every
-    # other one. A 0 in the mask at the second entry of each pair drops what is not wanted.
-    mask = _with_zeros(swap, x.dtype)
-    difference = torch.empty_like(x)
-    torch.sub(x[1:], x[:-1], out=difference[:-1])
-    torch.addcmul(x, mask, difference, out=y)
-    y[1:].addcmul_(mask[:-1], difference[:-1], value=-1)
-
-
-def _with_zeros(swap: Tensor, integer: torch.dtype) -> Tensor:
-    """Return swap as 0s and 1s with a 0 after each."""
-    if integer is not torch.int64 and sys.byteorder == "little":
-        # An integer twice as wide, 0 or 1, is in memory the wanted digit and a 0 after it.
-        return swap.to(torch.int32 if integer is torch.int16 else torch.int64).view(integer).view(-1)
-    return torch.cat((swap, torch.zeros_like(swap)), dim=1).view(-1).to(integer)
+    if in_plain_memory(x):
+        refuse_nan(x.detach(), x.detach().sum().item())
 
 
 class GroupSort(nn.Module):
@@ -236,7 +123,7 @@ class GroupSort(nn.Module):
     def __init__(self, size: int, dim: int = -1) -> None:
         super().__init__()
         self.size = check_integer(size, "size")
-        self.dim = dim
+        self.dim = _check_dim(dim)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return `group_sort(x, size, dim)`."""
@@ -256,7 +143,7 @@ class MaxMin(nn.Module):
 
     def __init__(self, dim: int = -1) -> None:
         super().__init__()
-        self.dim = dim
+        self.dim = _check_dim(dim)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return `maxmin(x, dim)`."""
@@ -276,7 +163,7 @@ class FullSort(nn.Module):
 
     def __init__(self, dim: int = -1) -> None:
         super().__init__()
-        self.dim = dim
+        self.dim = _check_dim(dim)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return `full_sort(x, dim)`."""
@@ -303,6 +190,5 @@ class Abs(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return |x|."""
         check_tensor(x, min_dim=0, finite=False)
-        if x.device.type == "cpu" and not transforming():
-            _refuse_nan(x.detach())
+        _refuse_nan(x)
         return torch.where(x < 0, -x, x)

@@ -1,5 +1,6 @@
 """Floor 2: exact networks, conversions between activations, proofs and the linearity theorems."""
 
+from lipteach.theory import terms
 from lipteach.theory.conversions import (
     abs_from_maxmin,
     full_sort_from_maxmin,
@@ -20,9 +21,13 @@ from lipteach.theory.linearity import (
     singular_value_derivatives,
     theorem2_counterexample,
 )
+from lipteach.theory.proof import Counterexample, Proof, Undecided, prove
 
 __all__ = [
+    "Counterexample",
     "HypothesisError",
+    "Proof",
+    "Undecided",
     "abs_from_maxmin",
     "abs_network",
     "collapse_affine",
@@ -32,8 +37,10 @@ __all__ = [
     "maxmin_from_abs",
     "maxmin_from_full_sort",
     "maxout_network",
+    "prove",
     "relu_network",
     "singular_value_derivatives",
+    "terms",
     "theorem2_counterexample",
     "w_network",
 ]

@@ -62,10 +62,7 @@ def collapse_affine(network: nn.Sequential, x: Tensor, tol: float = 1e-9) -> tup
     """
     check_real(tol, "tol", above=0.0)
     linears, activations = _layers(network)
-    check_tensor(x, "x", min_dim=2)
-    if x.ndim != 2 or x.shape[1] != linears[0].in_features:
-        need = linears[0].in_features
-        raise ValueError(f"x must have shape (batch, {need}); got {tuple(x.shape)}.")
+    _check_points(x, linears[0])
     _check_weights(linears, tol)
     before, after = _trace(linears, activations, x)
     _check_gradient(network, x, tol)
@@ -95,6 +92,15 @@ def _layers(network: nn.Sequential) -> tuple[list[nn.Linear], list[nn.Module]]:
         outputs = linears[-1].out_features
         raise HypothesisError(f"Theorem 1 is about one output; the network has {outputs}.")
     return linears, activations
+
+
+def _check_points(x: Tensor, first: nn.Linear) -> None:
+    check_tensor(x, "x", min_dim=2)
+    if x.ndim != 2 or x.shape[1] != first.in_features:
+        shape = tuple(x.shape)
+        raise ValueError(f"x must have shape (batch, {first.in_features}); got {shape}.")
+    if x.dtype != first.weight.dtype:
+        raise TypeError(f"x must have the network's dtype, {first.weight.dtype}; got {x.dtype}.")
 
 
 def _bias(layer: nn.Linear) -> Tensor:
@@ -231,9 +237,12 @@ def singular_value_derivatives(
     linear_layer = network[layer] if layer < len(network) else None
     if not isinstance(linear_layer, nn.Linear):
         raise ValueError(f"layer must be the index of an nn.Linear in the network; got {layer}.")
-    check_tensor(x, "x", min_dim=2)
+    _check_points(x, next(m for m in network if isinstance(m, nn.Linear)))
     h = network[:layer](x).detach()  # (batch, n_layer)
     z = linear_layer(h).detach().requires_grad_()
-    (delta,) = torch.autograd.grad(network[layer + 1 :](z).sum(), z)
+    f = network[layer + 1 :](z)  # (batch, 1)
+    if f.shape[-1] != 1:
+        raise ValueError(f"network must have one output; got {f.shape[-1]}.")
+    (delta,) = torch.autograd.grad(f.sum(), z)
     U, sigma, Vh = torch.linalg.svd(linear_layer.weight.detach(), full_matrices=False)
     return sigma, (delta @ U) * (h @ Vh.mT)

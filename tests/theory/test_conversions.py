@@ -143,3 +143,16 @@ def test_b_must_cover_the_domain(
 def test_abs_from_maxmin() -> None:
     x = torch.linspace(-3, 3, 601, dtype=torch.float64)[:, None]
     torch.testing.assert_close(lt.abs_from_maxmin()(x), x.abs(), rtol=0, atol=1e-15)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_abs_networks_without_bias_are_even_and_maxmin_is_not(seed: int) -> None:
+    """Why some bound is needed: with biases the network is even in the limit of large inputs."""
+    A, B, b = uniform(5, 2, seed=seed), uniform(2, 5, seed=seed + 10), uniform(5, seed=seed + 20)
+    z = uniform(100, 2, seed=seed)
+    even = nn.Sequential(linear(A), lt.Abs(), linear(B))
+    torch.testing.assert_close(even(-z), even(z))
+    biased = nn.Sequential(linear(A, b), lt.Abs(), linear(B))
+    far = [biased(t * z) / t for t in (1e9, -1e9)]
+    torch.testing.assert_close(far[0], -far[1], rtol=0, atol=1e-6)
+    assert (lt.maxmin(-z) - lt.maxmin(z)).abs().max() > 0.5

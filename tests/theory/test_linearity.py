@@ -195,3 +195,20 @@ def test_first_order_statement_on_a_random_network(layer: int) -> None:
         )[:, 0]
 
     torch.testing.assert_close(derivative, torch.func.jacrev(value)(sigma))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_equation_12(seed: int) -> None:
+    """‖w‖² − ‖w D‖² = Σ (1 − Dᵢᵢ²) wᵢ²: squares, and 0 only where each used slope is ±1."""
+    w, slopes = uniform(6, seed=seed), uniform(6, seed=seed + 100)
+    lost = w.norm() ** 2 - (w @ torch.diag(slopes)).norm() ** 2
+    torch.testing.assert_close(lost, ((1 - slopes**2) * w**2).sum())
+    assert not torch.isclose(lost, ((1 - slopes) * w**2).sum())  # without squares it fails
+
+
+def test_a_zero_derivative_does_not_mean_a_small_singular_value() -> None:
+    """Item 29: with W₁ = I and f = x₁, u₂ = 0 although σ₂ = 1; only the other direction holds."""
+    network = nn.Sequential(linear(torch.eye(2)), linear([[1.0, 0.0]]))
+    sigma, derivative = lt.singular_value_derivatives(network, 0, uniform(20, 2))
+    assert sigma.tolist() == [1.0, 1.0]
+    assert (derivative.abs().amax(0) == 0).any()

@@ -1,0 +1,226 @@
+"""Time the sorting activations beside ReLU: forward and backward, on a CPU, in one run.
+
+    python benchmarks/bench_activations.py [--record FILE]
+
+Only ratios to ReLU are claimed: each repetition times every activation once, in turn, so that
+whatever else the machine does falls on all alike, and the median of the repetitions' ratios is
+printed with its quartiles. The look for NaN is part of what is timed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import datetime
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+# Waiting threads that spin rob each other on a busy machine; read when torch starts its threads.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+import lipteach as lt
+
+SEED = 0
+# What is timed: shape, dim, repetitions, whether freed memory is kept, the goal for MaxMin.
+# The C library hands large freed blocks back to the system, and fresh pages then cost more than
+# ReLU's arithmetic. That is the usual state; the last case shows the other.
+CASES = (
+    ((256, 1024), -1, 40, False, 5.0),
+    ((128, 64, 32, 32), 1, 7, False, 1.5),
+    ((128, 64, 32, 32), -1, 3, False, None),
+    ((128, 64, 32, 32), 1, 3, True, None),
+)
+IMPORT_GOAL = 1.1
+
+
+def relu(x: Tensor, _dim: int) -> Tensor:
+    """Compute ReLU, for which every dim is alike."""
+    return torch.relu(x)
+
+
+def pairs_by_torch_sort(x: Tensor, dim: int) -> Tensor:
+    """Sort pairs by torch.sort: the plain way."""
+    inner = dim % x.ndim + 1
+    return x.unflatten(dim, (-1, 2)).sort(dim=inner, descending=True).values.reshape(x.shape)
+
+
+def halves_by_maximum(x: Tensor, dim: int) -> Tensor:
+    """Concatenate maxima and minima of the pairs: another order, and another gradient at ties."""
+    first, second = x.unflatten(dim, (-1, 2)).unbind(dim % x.ndim + 1)
+    return torch.cat((torch.maximum(first, second), torch.minimum(first, second)), dim=dim)
+
+
+ACTIVATIONS: dict[str, Callable[[Tensor, int], Tensor]] = {
+    "ReLU": relu,
+    "maxmin": lt.maxmin,
+    "torch.sort on pairs": pairs_by_torch_sort,
+    "cat of max and min": halves_by_maximum,
+    "group_sort, size 4": lambda x, dim: lt.group_sort(x, 4, dim),
+    "full_sort": lt.full_sort,
+}
+
+
+class Counter(TorchDispatchMode):
+    """Counts operators that compute, and the bytes of the tensors they read and write."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+        self.bytes = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        result = func(*args, **(kwargs or {}))
+        if not func.is_view and "empty" not in func.name() and "detach" not in func.name():
+            self.calls += 1
+            inputs = torch.utils._pytree.tree_leaves((args, kwargs, result))
+            tensors = {
+                (t.data_ptr(), t.shape): t.numel() * t.element_size()
+                for t in inputs
+                if isinstance(t, Tensor)
+            }
+            self.bytes += sum(tensors.values())
+        return result
+
+
+def keep_freed_memory(keep: bool) -> bool:
+    """Tell glibc to keep freed memory or to hand it back; return whether there is a glibc."""
+    try:
+        libc = ctypes.CDLL("libc.so.6")
+    except OSError:
+        return False
+    mmap_threshold, trim_threshold = -3, -1  # M_MMAP_THRESHOLD and M_TRIM_THRESHOLD
+    libc.mallopt(mmap_threshold, 1 << 30 if keep else 1 << 25)
+    libc.mallopt(trim_threshold, 1 << 30 if keep else 1 << 26)
+    libc.malloc_trim(0)
+    return True
+
+
+def forward_and_backward(
+    f: Callable[[Tensor, int], Tensor], x: Tensor, g: Tensor, dim: int
+) -> None:
+    """Compute f(x) and its gradient for the upstream gradient g."""
+    torch.autograd.grad(f(x, dim), x, g)
+
+
+def counted(
+    f: Callable[[Tensor, int], Tensor], x: Tensor, g: Tensor, dim: int
+) -> dict[str, object]:
+    """Count operator calls and bytes moved per entry."""
+    with Counter() as counter:
+        forward_and_backward(f, x, g, dim)
+    return {"calls": counter.calls, "bytes_per_entry": round(counter.bytes / x.numel(), 1)}
+
+
+def timed(
+    shape: tuple[int, ...], dim: int, repetitions: int, keep: bool
+) -> dict[str, dict[str, object]]:
+    """Return for each activation quartiles of its time over ReLU's, calls and bytes."""
+    generator = torch.Generator().manual_seed(SEED)
+    x = torch.randn(shape, generator=generator, requires_grad=True)
+    g = torch.randn(shape, generator=generator)
+    inner = max(1, 2**18 // x.numel()) * 2 if x.numel() <= 2**18 else 1
+    slow = {"torch.sort on pairs", "full_sort", "group_sort, size 4"}
+    times: dict[str, list[float]] = {name: [] for name in ACTIVATIONS}
+    for repetition in range(-1, repetitions):
+        for name, f in ACTIVATIONS.items():
+            if not keep and inner == 1:
+                keep_freed_memory(False)
+            if name in slow and repetition > (repetitions // 4 if inner > 1 else 1):
+                continue
+            start = time.perf_counter()
+            for _ in range(inner):
+                forward_and_backward(f, x, g, dim)
+            if repetition >= 0:
+                times[name].append(time.perf_counter() - start)
+    results = {}
+    for name, f in ACTIVATIONS.items():
+        ratios = [t / relu for t, relu in zip(times[name], times["ReLU"], strict=False)]
+        low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")
+        results[name] = {
+            "ratio": round(middle, 2),
+            "quartiles": [round(low, 2), round(high, 2)],
+            **counted(f, x, g, dim),
+        }
+    return results
+
+
+def import_ratio(repetitions: int = 5) -> dict[str, object]:
+    """Return the time of `import lipteach` over that of `import torch`, in fresh interpreters."""
+    ratios = []
+    for _ in range(repetitions):
+        seconds = []
+        for module in ("torch", "lipteach"):
+            clock = "time.perf_counter()"
+            code = f"import time; t = {clock}; import {module}; print({clock} - t)"
+            done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+            seconds.append(float(done.stdout))
+        ratios.append(seconds[1] / seconds[0])
+    low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")
+    return {"ratio": round(middle, 3), "quartiles": [round(low, 3), round(high, 3)]}
+
+
+def cpu_name() -> str:
+    """Return the processor's name where the system tells it."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def print_case(results: dict[str, dict[str, object]], goal: float | None) -> None:
+    """Print one table."""
+    print(f"{'':22}{'over ReLU':>10}  {'quartiles':^15}{'calls':>6}{'bytes an entry':>16}  goal")
+    for name, row in results.items():
+        low, high = row["quartiles"]  # type: ignore[misc, attr-defined]
+        aim = f"at most {goal}" if name == "maxmin" and goal else ""
+        numbers = f"{row['ratio']:10.2f}  {low:6.2f} to {high:5.2f}{row['calls']:6}"
+        print(f"{name:22}{numbers}{row['bytes_per_entry']:16.1f}  {aim}")
+
+
+def main() -> None:
+    """Run, print and, if asked, record."""
+    parser = argparse.ArgumentParser(description="Time the sorting activations beside ReLU.")
+    parser.add_argument("--record", type=Path, metavar="FILE", help="write the results as JSON")
+    record = parser.parse_args().record
+    entries = []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        for shape, dim, repetitions, keep, goal in CASES:
+            if not keep_freed_memory(keep) and keep:
+                continue  # another C library, with habits of its own
+            results = timed(shape, dim, repetitions, keep)
+            print(f"\nx of shape {shape}, float32, dim {dim}, threads: {threads}", end="")
+            print(", freed memory kept" if keep else "")
+            print_case(results, goal)
+            entry = {"shape": shape, "dim": dim, "threads": threads, "goal": goal}
+            entry["freed_memory_kept"] = keep
+            entries.append({**entry, "activations": results})
+    imports = import_ratio()
+    print(f"\nimport lipteach over import torch: {imports['ratio']} (goal: at most {IMPORT_GOAL})")
+    print("Bytes are those of the tensors each operator reads and writes; the look for NaN counts.")
+    if record:
+        report = {
+            "settings": {"passes": "forward and backward", "dtype": "float32", "seed": SEED},
+            "results": entries,
+            "import": imports,
+            "spread": "quartiles of the repetitions' ratios to ReLU",
+            "device": {"cpu": cpu_name(), "cores": os.cpu_count()},
+            "versions": {"python": platform.python_version(), "torch": torch.__version__},
+            "date": datetime.date.today().isoformat(),
+        }
+        record.write_text(json.dumps(report, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

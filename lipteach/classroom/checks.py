@@ -1,0 +1,180 @@
+"""Exercises and their checks: a wrong answer is told what it would be right for."""
+
+from __future__ import annotations
+
+import difflib
+import dis
+import importlib
+import pkgutil
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from types import FunctionType, MappingProxyType
+from typing import Any
+
+from lipteach.classroom import guard
+
+KINDS = (
+    "type",
+    "shape",
+    "mutation",
+    "value",
+    "layout",
+    "ties",
+    "gradient",
+    "constraint",
+    "error",
+    "time",
+)
+
+
+class Hint(Exception):
+    """What a judge raises at the first fault: its kind, and the sentence the student reads."""
+
+    def __init__(self, kind: str, text: str) -> None:
+        if kind not in KINDS:
+            raise ValueError(f"the kind of a hint is one of {', '.join(KINDS)}; got {kind!r}")
+        super().__init__(text)
+        self.kind, self.text = kind, text
+
+
+class NotTried(Exception):
+    """The answer is still the stub."""
+
+
+@dataclass(frozen=True, eq=False)
+class Exercise:
+    """An exercise with its judge and the bank of answers which the judge is tested on.
+
+    ``judge(answer)`` raises `Hint` on the first fault and returns when the answer is right.
+    ``right`` holds other right answers by label (another dtype, a looped or vectorized form);
+    ``wrong`` holds, by label, an answer and a fragment of the hint which it deserves.
+    """
+
+    name: str
+    question: str
+    difficulty: int
+    minutes: int
+    judge: Callable[[Any], None]
+    solution: Any
+    right: Mapping[str, Any]
+    wrong: Mapping[str, tuple[Any, str]]
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"\d\d\.[a-z0-9]+(-[a-z0-9]+)*", self.name):
+            raise ValueError(f"an exercise is named like '01.maxmin'; got {self.name!r}")
+        if self.difficulty not in (1, 2, 3):
+            raise ValueError(f"{self.name}: difficulty is 1, 2 or 3; got {self.difficulty!r}")
+        if len(self.right) < 1 or len(self.wrong) < 3:
+            raise ValueError(
+                f"{self.name}: at least 1 other right and 3 wrong answers are needed; "
+                f"got {len(self.right)} and {len(self.wrong)}"
+            )
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `check` found; it has printed its line, so a notebook shows nothing more."""
+
+    name: str
+    passed: bool
+    tried: bool = True
+    hint: str = ""
+    kind: str = ""
+
+    def __str__(self) -> str:
+        if not self.tried:
+            return f"{self.name}: not tried yet"
+        return f"{self.name}: passed" if self.passed else f"{self.name}: not yet. {self.hint}"
+
+    def __repr__(self) -> str:
+        return f"<Report {self}>"
+
+    def _ipython_display_(self) -> None:
+        """Show nothing: the line is printed already."""
+
+
+@cache
+def exercises() -> Mapping[str, Exercise]:
+    """All exercises by name, from the ``EXERCISES`` of each module in ``classroom.exercises``."""
+    package = importlib.import_module("lipteach.classroom.exercises")
+    found: dict[str, Exercise] = {}
+    for info in pkgutil.iter_modules(package.__path__):
+        module = importlib.import_module(f"{package.__name__}.{info.name}")
+        for exercise in module.EXERCISES:
+            if exercise.name in found:
+                raise ValueError(f"two exercises are named {exercise.name!r}")
+            found[exercise.name] = exercise
+    return MappingProxyType(dict(sorted(found.items())))
+
+
+def examine(exercise: Exercise, answer: Any) -> Report:
+    """Judge an answer and print nothing; what tests call."""
+    if _untouched(answer):
+        return Report(exercise.name, passed=False, tried=False)
+    outcome = guard.run(lambda: _judge(exercise, answer))
+    error = outcome.error
+    if outcome.timed_out:
+        text = (
+            f"Your answer was stopped after {guard.SECONDS:g} seconds: "
+            "is there a loop that never ends?"
+        )
+        return Report(exercise.name, passed=False, hint=text, kind="time")
+    if isinstance(error, NotTried):
+        return Report(exercise.name, passed=False, tried=False)
+    if isinstance(error, Hint):
+        return Report(exercise.name, passed=False, hint=error.text, kind=error.kind)
+    if error is not None:
+        text = "The check could not read your answer."
+        return Report(exercise.name, passed=False, hint=text, kind="error")
+    return Report(exercise.name, passed=True)
+
+
+def _judge(exercise: Exercise, answer: Any) -> None:
+    try:
+        exercise.judge(answer)
+    except (Hint, NotTried, guard.TimeUp):
+        raise
+    except BaseException as error:  # described here, in the guard: an error's text is code too
+        text = f"The check could not read your answer ({guard.describe(error)})."
+        raise Hint("error", text) from None
+
+
+def _untouched(answer: Any) -> bool:
+    if type(answer) in (tuple, list):
+        return any(part is Ellipsis for part in answer)
+    return (
+        answer is None or answer is Ellipsis or (type(answer) is FunctionType and is_stub(answer))
+    )
+
+
+def is_stub(function: Any) -> bool:
+    """Whether a body is only a docstring, `pass` or `...`, so that nothing was tried."""
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return False
+    steps = list(dis.get_instructions(code))
+    idle = {"RESUME", "NOP", "COPY_FREE_VARS", "LOAD_CONST", "RETURN_VALUE", "RETURN_CONST"}
+    constants = [step.argval for step in steps if step.opname in ("LOAD_CONST", "RETURN_CONST")]
+    return all(step.opname in idle for step in steps) and constants[-1] in (None, Ellipsis)
+
+
+def check(name: str, answer: Any) -> Report:
+    """Judge the answer to an exercise, print one line, and return the report.
+
+    An untouched stub is "not tried yet" and raises nothing, so that a fresh notebook runs to
+    its end. An unknown name raises ValueError.
+
+    >>> report = check("00.first-check", ...)
+    00.first-check: not tried yet
+    """
+    known = exercises()
+    if not isinstance(name, str):
+        raise TypeError(f"the name of an exercise is a string; got {type(name).__name__}")
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
+        raise ValueError(f"no exercise is named {name!r}; the nearest name is {near[0]!r}")
+    report = examine(known[name], answer)
+    print(report)
+    return report

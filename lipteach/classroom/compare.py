@@ -1,0 +1,246 @@
+"""Building blocks of judges: each raises `Hint` on the first fault it finds.
+
+A list of ``mistakes`` turns a general hint into the one the answer deserves. Each is a pair
+``(mark, hint)``: the mark is what the mistaken answer would be (a function for functions and
+networks, a value for values), or ``When(predicate)``.
+"""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lipteach.classroom import guard
+from lipteach.classroom.checks import Hint, NotTried, is_stub
+
+Mistakes = Sequence[tuple[Any, str]]
+
+
+@dataclass(frozen=True)
+class When:
+    """A mark that asks: ``predicate(got)`` for values, ``(got, want, *arguments)`` for functions.
+
+    ``got`` and ``want`` are float64 tensors (a float in `compare_number`); a predicate that
+    raises does not match.
+    """
+
+    predicate: Callable[..., Any]
+
+
+def seeded(*shape: int, seed: int = 0) -> Tensor:
+    """A float64 tensor of standard normal entries, the same at every call.
+
+    >>> seeded(2, 3).shape
+    torch.Size([2, 3])
+    """
+    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+def call(function: Callable[..., Any], *arguments: Any) -> Any:
+    """What a student's function returns; what it raises becomes a hint of kind "error"."""
+    try:
+        with guard.kept_settings():
+            result = _with_its_dtype(function, arguments)
+    except guard.TimeUp:
+        raise
+    except BaseException as error:
+        if isinstance(error, NotImplementedError) and "aten::" not in guard.describe(error):
+            raise NotTried from None
+        raise Hint("error", f"Your code raised {guard.describe(error)}.") from None
+    if result is Ellipsis or (result is None and is_stub(getattr(function, "forward", function))):
+        raise NotTried
+    if result is None:
+        raise Hint("type", "Your function returns None: does it end with `return`?")
+    return result
+
+
+def _with_its_dtype(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    """The inputs are float64; a network, or code with float32 constants, has its own dtype."""
+    if isinstance(function, nn.Module):
+        kinds = {p.dtype for p in function.parameters() if p.is_floating_point()}
+        if len(kinds) == 1:
+            return function(*_cast(arguments, kinds.pop()))
+    try:
+        return function(*arguments)
+    except RuntimeError as error:
+        text = str(error)
+        if "dtype" in text or "scalar type" in text:
+            return function(*_cast(arguments, torch.float32))
+        raise
+
+
+def _cast(arguments: tuple[Any, ...], dtype: torch.dtype) -> list[Any]:
+    return [a.to(dtype) if is_float(a) else a for a in arguments]
+
+
+def is_float(value: Any) -> bool:
+    """Whether a value is a tensor that can carry a gradient."""
+    return isinstance(value, Tensor) and value.is_floating_point()
+
+
+def need_number(answer: Any) -> float:
+    """The answer as a float: Python and numpy numbers, fractions and one-element tensors."""
+    if callable(answer):
+        raise Hint("type", "A number is needed, and this is a function: hand in what it returns.")
+    if isinstance(answer, (Tensor, np.ndarray)):
+        values = need_tensor(answer)
+        if values.numel() != 1:
+            raise Hint("shape", f"One number is needed; this has shape {shape_of(values)}.")
+        return float(values.reshape(()))
+    real = isinstance(answer, numbers.Real) and not isinstance(answer, (bool, np.bool_))
+    if not real:
+        raise Hint("type", f"A number is needed; this is {a_kind(answer)}.")
+    return float(answer)
+
+
+def need_tensor(answer: Any, shape: tuple[int, ...] | None = None) -> Tensor:
+    """The answer as a detached float64 tensor: tensors, arrays, numbers and lists of numbers."""
+    if isinstance(answer, (list, tuple)):
+        answer = _from_list(answer)
+    values = read(answer, boolean=False).to(torch.float64)
+    if shape is not None and tuple(values.shape) != tuple(shape):
+        raise Hint("shape", f"The shape is {shape_of(values)}; {shape_of(shape)} is needed.")
+    return values
+
+
+def _from_list(answer: Any) -> Tensor:
+    try:
+        if any(isinstance(part, Tensor) for part in answer):
+            return torch.stack([torch.as_tensor(part) for part in answer])
+        return torch.tensor(answer, dtype=torch.float64)
+    except (TypeError, ValueError, RuntimeError):
+        raise Hint("type", "The list holds something that is not a row of numbers.") from None
+
+
+def read(result: Any, boolean: bool) -> Tensor:
+    """A real, dense tensor on the CPU from what a student returned."""
+    if isinstance(result, (bool, np.bool_)) and not boolean:
+        raise Hint("type", "Numbers are needed; this is True or False.")
+    if isinstance(result, (numbers.Real, np.ndarray, np.bool_)):
+        try:
+            result = torch.as_tensor(np.asarray(_plain(result)))
+        except (TypeError, ValueError):
+            raise Hint("type", "The array holds something that is not a number.") from None
+    if not isinstance(result, Tensor):
+        more = ": torch.stack makes one tensor of it" if type(result) in (list, tuple) else ""
+        raise Hint("type", f"A tensor is needed; this is {a_kind(result)}{more}.")
+    if result.device.type != "cpu":
+        raise Hint("type", f"A tensor on the CPU is needed; this is on {result.device.type!r}.")
+    if result.is_complex() or (result.dtype == torch.bool and not boolean):
+        raise Hint("type", f"Real numbers are needed; the tensor's dtype is {result.dtype}.")
+    dense = result if result.layout == torch.strided else result.to_dense()
+    return torch.clone(dense.detach())  # the caller may write over a buffer it hands out again
+
+
+def _plain(result: Any) -> Any:
+    """A fraction or a numpy scalar as a float; arrays stay as they are."""
+    return result if isinstance(result, (np.ndarray, bool, np.bool_)) else float(result)
+
+
+def a_kind(value: Any) -> str:
+    """The type of a value with its article, for a sentence."""
+    name = type(value).__name__
+    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
+
+
+def shape_of(value: Any) -> str:
+    """A shape as it is written in Python."""
+    return str(tuple(getattr(value, "shape", value)))
+
+
+def show_values(value: Any) -> str:
+    """Numbers at four digits; a long tensor by its shape.
+
+    >>> show_values(torch.tensor([1.0, -2 / 3]))
+    '[1, -0.6667]'
+    """
+    if isinstance(value, Tensor):
+        if value.numel() > 8:
+            return f"a tensor of shape {shape_of(value)}"
+        return show_values(value.tolist())
+    if isinstance(value, list):
+        return "[" + ", ".join(show_values(part) for part in value) + "]"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def close(got: Tensor, want: Tensor, tol: float | None = None) -> bool:
+    """Equal shapes, and equal values at the precision of the answer's dtype."""
+    coarse = {torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}
+    tol = coarse.get(got.dtype, 1e-5) if tol is None else tol
+    return got.shape == want.shape and torch.allclose(
+        got.to(torch.float64), want.to(torch.float64), rtol=tol, atol=tol
+    )
+
+
+def fault(kind: str, general: str, mistakes: Mistakes, matches: Callable[[Any], bool]) -> Hint:
+    """The hint of the first mistake whose mark matches, else the general one."""
+    for mark, hint in mistakes:
+        try:
+            if matches(mark):
+                return Hint(kind, hint)
+        except guard.TimeUp:
+            raise
+        except Exception:  # a mark that cannot be compared with this answer does not match
+            continue
+    return Hint(kind, general)
+
+
+def compare_number(
+    answer: Any, value: float, *, tol: float = 1e-6, mistakes: Mistakes = ()
+) -> None:
+    """The answer is the number ``value``, up to ``tol`` absolutely and relatively."""
+    got = need_number(answer)
+
+    def near(mark: Any) -> bool:
+        if isinstance(mark, When):
+            return bool(mark.predicate(got))
+        return bool(np.isclose(got, float(mark), rtol=tol, atol=tol))
+
+    if not near(value):
+        raise fault("value", f"{show_values(got)} is not the number we look for.", mistakes, near)
+
+
+def compare_tensor(
+    answer: Any, value: Any, *, tol: float | None = None, mistakes: Mistakes = ()
+) -> None:
+    """The answer is the tensor ``value``: tensors, arrays and nested lists are read."""
+    want, got = need_tensor(value), need_tensor(answer)
+    own = answer.dtype if isinstance(answer, Tensor) else torch.float64
+
+    def same(mark: Any) -> bool:
+        if isinstance(mark, When):
+            return bool(mark.predicate(got))
+        return close(got.to(own), need_tensor(mark), tol)
+
+    if got.shape != want.shape:
+        text = f"The shape is {shape_of(got)}; {shape_of(want)} is needed."
+        raise fault("shape", text, mistakes, same)
+    if not same(want):
+        where = int((got - want).abs().nan_to_num(torch.inf).argmax()) if got.numel() else 0
+        place = tuple(int(i) for i in np.unravel_index(where, tuple(got.shape)))
+        at = f" at index {place}" if place else ""
+        text = f"The shape is right; the value{at} is {show_values(got.flatten()[where].item())}"
+        raise fault("value", f"{text}, and that is not right.", mistakes, same)
+
+
+def compare_choice(
+    answer: Any, value: str | bool, choices: Iterable[str | bool], *, mistakes: Mistakes = ()
+) -> None:
+    """The answer is the right one of ``choices``; case and outer blanks do not matter."""
+    options = list(choices)
+
+    def plain(choice: Any) -> Any:
+        return choice.strip().casefold() if isinstance(choice, str) else bool(choice)
+
+    known = isinstance(answer, (str, bool, np.bool_))
+    if not known or plain(answer) not in [plain(option) for option in options]:
+        listed = ", ".join(repr(option) for option in options)
+        raise Hint("type", f"The answer is one of {listed}.")
+    if plain(answer) != plain(value):
+        raise fault("value", "Not this one.", mistakes, lambda mark: plain(mark) == plain(answer))

@@ -1,0 +1,189 @@
+"""Judges of functions and networks: type, shape, mutation, value, layout, ties, gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lipteach.classroom import guard
+from lipteach.classroom.checks import Hint
+from lipteach.classroom.compare import Mistakes, a_kind, call, close, fault, is_float, show_values
+from lipteach.classroom.trials import Trial, attempt, judge_form, judge_value, matcher
+
+Inputs = Iterable[Any]
+
+
+def _stage(kind: str, opening: str, trials: list[Trial], mistakes: Mistakes, tol: Any) -> None:
+    """Judge trials whose every fault is of one kind."""
+    try:
+        judge_form(trials, (), tol)
+        judge_value(trials, (), tol)
+    except Hint as hint:
+        if hint.kind == "mutation":
+            raise
+        text = f"{opening} {hint.text}"
+        raise fault(kind, text, mistakes, matcher(trials, tol)) from None
+
+
+def _need_callable(answer: Any) -> None:
+    if isinstance(answer, type):
+        raise Hint("type", f"This is the class {answer.__name__}: hand in an instance of it.")
+    if not callable(answer):
+        raise Hint("type", f"A function is needed, and this is {a_kind(answer)}.")
+
+
+def compare_function(
+    answer: Any,
+    reference: Callable[..., Any],
+    inputs: Inputs,
+    *,
+    layouts: Inputs = (),
+    ties: Inputs = (),
+    gradient: bool = False,
+    permutation_at_ties: bool = False,
+    tol: float | None = None,
+    mistakes: Mistakes = (),
+) -> None:
+    """The answer computes what ``reference`` does, judged in stages of rising demand.
+
+    ``inputs``: float64 tensors, or tuples of arguments; then ``layouts`` (batch dimensions,
+    transposed views) and ``ties`` (equal entries, kinks), whose faults are told apart. With
+    ``gradient`` the vector-Jacobian products at ``inputs`` are compared; with
+    ``permutation_at_ties`` the Jacobian J at each tie must satisfy J Jᵀ = I.
+    """
+    _need_callable(answer)
+    trials = [attempt(answer, reference, x) for x in inputs]
+    judge_form(trials, mistakes, tol)
+    judge_value(trials, mistakes, tol)
+    views = [attempt(answer, reference, x) for x in layouts]
+    _stage("layout", "Right on the first inputs, but not on every layout.", views, mistakes, tol)
+    even = [attempt(answer, reference, x) for x in ties]
+    _stage("ties", "Right until entries tie.", even, mistakes, tol)
+    if gradient:
+        _judge_gradient(answer, reference, trials, mistakes)
+    if permutation_at_ties:
+        _judge_jacobian(answer, even)
+
+
+_CUT = (
+    "The values are right, but no gradient flows back: "
+    "does .detach(), .item(), .numpy() or torch.tensor(…) cut the graph?"
+)
+
+
+def _call_for_gradient(function: Callable[..., Any], leaves: Sequence[Any]) -> Any:
+    try:
+        return call(function, *leaves)
+    except Hint as hint:
+        text = f"The values are right, but on an input that needs a gradient: {hint.text}"
+        raise Hint("gradient", text) from None
+
+
+def _pull_back(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Tensor | None:
+    """Jᵀu for a fixed u, all inputs in one vector; None where no gradient flows."""
+    leaves = [a.detach().clone().requires_grad_() if is_float(a) else a for a in arguments]
+    wanted = [leaf for leaf in leaves if is_float(leaf)]
+    out = _call_for_gradient(function, leaves)
+    if not isinstance(out, Tensor) or not out.requires_grad:
+        return None
+    u = torch.linspace(1, 2, out.numel(), dtype=out.dtype).reshape(out.shape)
+    try:
+        found = torch.autograd.grad(out, wanted, u, allow_unused=True)
+    except guard.TimeUp:
+        raise
+    except Exception as error:
+        text = f"The values are right, but the backward pass raised {guard.describe(error)}."
+        raise Hint("gradient", text) from None
+    pairs = zip(found, wanted, strict=True)
+    return torch.cat([(torch.zeros_like(x) if g is None else g).flatten() for g, x in pairs])
+
+
+def _judge_gradient(
+    answer: Any, reference: Callable[..., Any], trials: list[Trial], mistakes: Mistakes
+) -> None:
+    def alike(one: Tensor | None, other: Tensor | None) -> bool:
+        if one is None or other is None:
+            return one is other
+        return close(one, other, 1e-4)
+
+    got = [_pull_back(answer, t.arguments) for t in trials]
+    want = [_pull_back(reference, t.arguments) for t in trials]
+    if all(alike(g, w) for g, w in zip(got, want, strict=True)):
+        return
+    if any(g is None for g in got):
+        text = _CUT
+    else:
+        text = "The values are right, but the gradient is not that of the function."
+
+    def matches(mark: Any) -> bool:
+        mine = [_pull_back(mark, t.arguments) for t in trials]
+        return all(alike(g, m) for g, m in zip(got, mine, strict=True))
+
+    raise fault("gradient", text, mistakes, matches)
+
+
+def _judge_jacobian(answer: Any, trials: list[Trial]) -> None:
+    for trial in trials:
+        x = trial.arguments[0].detach().clone().requires_grad_()
+        out = _call_for_gradient(answer, (x, *trial.arguments[1:]))
+        if not isinstance(out, Tensor) or not out.requires_grad:
+            raise Hint("gradient", _CUT)
+        pulled = [torch.autograd.grad(y, x, retain_graph=True)[0] for y in out.flatten()]
+        rows = torch.stack(pulled).flatten(1)
+        if not close(rows @ rows.T, torch.eye(len(rows), dtype=rows.dtype), 1e-4):
+            text = (
+                f"The values are right, but at the tie {show_values(x.detach())} the Jacobian "
+                "is not a permutation: where does each entry's gradient go at a tie?"
+            )
+            raise Hint("ties", text)
+
+
+def _layers(network: nn.Module) -> dict[str, nn.Module]:
+    """The modules by name, without what parametrizations keep inside."""
+    named = network.named_modules()
+    return {name: m for name, m in named if "parametrizations" not in name.split(".")}
+
+
+def _weights(network: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Every matrix the network multiplies by, in float64, as its layers use it."""
+    for layer, module in _layers(network).items():
+        own = [name for name, _ in module.named_parameters(recurse=False)]
+        for name in (*own, *getattr(module, "parametrizations", ())):
+            weight = getattr(module, name).detach().to(torch.float64)
+            if weight.ndim > 1:
+                yield f"{layer}.{name}".lstrip("."), weight
+
+
+def compare_network(
+    answer: Any,
+    reference: Callable[..., Any],
+    inputs: Inputs,
+    *,
+    p: float = 2,
+    allowed: tuple[type[nn.Module], ...] = (),
+    tol: float = 1e-4,
+    mistakes: Mistakes = (),
+) -> None:
+    """The answer is a network of weights with ‖W‖_p ≤ 1 (p is 1, 2 or ∞) that equals ``reference``.
+
+    ``allowed`` names the layers which may be used besides nn.Sequential (none: any).
+    """
+    if isinstance(answer, type) or not isinstance(answer, nn.Module):
+        raise Hint("type", f"A network (an nn.Module) is needed, and this is {a_kind(answer)}.")
+    for module in _layers(answer).values():
+        if allowed and not isinstance(module, (*allowed, nn.Sequential)):
+            names = ", ".join(kind.__name__ for kind in allowed)
+            raise Hint("type", f"The network uses {type(module).__name__}; allowed are {names}.")
+    trials = [attempt(answer, reference, x) for x in inputs]
+    judge_form(trials, mistakes, tol)
+    for name, weight in _weights(answer):
+        if weight.ndim > 2:
+            raise Hint("type", f"{name!r} is not a matrix: build the network of linear layers.")
+        norm = float(torch.linalg.matrix_norm(weight, ord=p))
+        if not norm <= 1 + tol:
+            text = f"The {p if p in (1, 2) else '∞'}-norm of {name!r} is {norm:.4g}, above 1."
+            raise fault("constraint", text, mistakes, matcher(trials, tol))
+    judge_value(trials, mistakes, tol)

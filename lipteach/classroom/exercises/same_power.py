@@ -1,0 +1,193 @@
+"""The exercises of lesson 02 on sorts and bounds."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lipteach.classroom.checks import Exercise, Hint
+from lipteach.classroom.compare import call, compare_number, need_tensor
+from lipteach.primitives import full_sort, maxmin
+
+# --- 02.break-the-gap: an input at which the pairs mix.
+
+
+def _judge_break(answer: Any) -> None:
+    x = need_tensor(answer, (4,))
+    if not bool((x.abs() <= 1).all()):
+        raise Hint("constraint", "An entry lies outside [-1, 1]: what is the farthest you may go?")
+    b = torch.tensor([1.6, 1.6, 0.0, 0.0], dtype=torch.float64)
+    error = float((full_sort(x + b) - b - maxmin(x)).abs().max())
+    if error >= 0.3 - 1e-6:
+        return
+    if error > 1e-9:
+        text = f"The pairs mix, but the error is only {error:.4g}: can the overlap grow?"
+    elif x[:2].min() >= x[2:].max():
+        text = "This moves the pairs further apart: which pair is the upper one after adding b?"
+    else:
+        text = "No entry crosses to the other pair here: what must be greater than what to mix?"
+    raise Hint("value", text)
+
+
+# --- 02.chunk-biases: biases for any box.
+
+
+def chunk_biases(n: int, low: float, high: float) -> Tensor:
+    """Biases b with FullSort(x + b) − b = MaxMin(x) on [low, high]ⁿ."""
+    pair = torch.arange(n // 2 - 1, -1, -1, dtype=torch.float64)
+    return (high - low) * pair.repeat_interleave(2)
+
+
+def _judge_biases(answer: Any) -> None:
+    if not callable(answer):
+        raise Hint("type", "A function of n, low and high is needed: hand it in without calling.")
+    for (low, high), n in itertools.product([(-2.0, 5.0), (-1.0, 1.0), (0.0, 1.0)], (4, 6)):
+        b = need_tensor(call(answer, n, low, high), (n,))
+        x = torch.tensor(list(itertools.product((low, high), repeat=n)), dtype=torch.float64)
+        if (full_sort(x + b) - b - maxmin(x)).abs().max() > 1e-6:
+            raise Hint("value", _bias_fault(b, f"On [{low:g}, {high:g}]^{n}", low, high))
+
+
+def _bias_fault(b: Tensor, where: str, low: float, high: float) -> str:
+    if not torch.allclose(b[0::2], b[1::2]):
+        return f"{where}: the entries of a pair are to be compared fairly. Is their bias the same?"
+    if torch.equal(b, b.sort().values) and bool((b[2:] > b[:-2]).any()):
+        return f"{where}: these ascend, as an ascending sort would need. Which way do we sort?"
+    gap = float((b[0:-2:2] - b[2::2]).min())
+    if math.isclose(gap, max(abs(low), abs(high)), rel_tol=1e-5):
+        return (
+            f"{where}: the gap is the largest |x|, which would be right if no entry were negative. "
+            "How far apart can two entries of the box be?"
+        )
+    return f"{where}: the gap {gap:.4g} lets two pairs overlap. How long is the interval of a pair?"
+
+
+def _doubled(n: int, low: float, high: float) -> Tensor:
+    return chunk_biases(n, low, high) * 2 + 7
+
+
+def _looped(n: int, low: float, high: float) -> list[float]:
+    return [-(high - low) * (i // 2) for i in range(n)]
+
+
+# --- 02.count-rounds and 02.bound-b: numbers.
+
+
+def _judge_rounds(answer: Any) -> None:
+    compare_number(
+        answer,
+        55,
+        mistakes=[
+            (10, "This is log2 of 1024: each of these ten merges has rounds of its own. How many?"),
+            (45, "The last merge is missing: do the rounds 1 + 2 + ... stop before m or at m?"),
+            (100, "This is m². Does every merge need as many rounds as the last?"),
+            (110, "This is m(m + 1), twice too many: what is 1 + 2 + ... + m?"),
+            (1024, "So many does odd-even transposition take. How many does the bitonic one?"),
+            (28160, "These are the single comparisons, 512 a round. How many rounds are they?"),
+        ],
+    )
+
+
+def _judge_bound(answer: Any) -> None:
+    compare_number(
+        answer,
+        1.0,
+        mistakes=[
+            (
+                0.5,
+                "This is 2 - B, of one entry. The fold acts on x + y + 2B: how negative is that?",
+            ),
+            (2, "At (-2, -2) the network gives (-1, -1). What does MaxMin give there?"),
+            (0, "Is x + y + 2B at least 0 in the corner (-2, -2)?"),
+            (-1, "The size of an error is asked, which has no sign. Which entry is it of?"),
+            (
+                math.sqrt(0.5),
+                "This is in the turned coordinates: what does the second M make of it?",
+            ),
+        ],
+    )
+
+
+EXERCISES = (
+    Exercise(
+        name="02.break-the-gap",
+        question="Give x in [-1, 1]^4 at which one sort with b = (1.6, 1.6, 0, 0) errs by 0.3.",
+        difficulty=1,
+        minutes=4,
+        judge=_judge_break,
+        solution=[-1.0, -1.0, 1.0, 1.0],
+        right={
+            "mixed pairs": torch.tensor([-1.0, 1.0, -1.0, 1.0]),
+            "less": [-0.95, 0.3, 0.95, 0.0],
+        },
+        wrong={
+            "pairs apart": ([1.0, 1.0, -1.0, -1.0], "further apart"),
+            "no crossing": ([0.0, 0.0, 0.5, 0.0], "No entry crosses"),
+            "too little": ([-0.9, -0.9, 0.9, 0.9], "only 0.2"),
+            "outside": ([-2.0, -1.0, 1.0, 1.0], "outside"),
+            "one pair": ([-1.0, 1.0], "shape"),
+        },
+    ),
+    Exercise(
+        name="02.chunk-biases",
+        question="Write the biases with which one sort computes MaxMin on [low, high]^n.",
+        difficulty=2,
+        minutes=8,
+        judge=_judge_biases,
+        solution=chunk_biases,
+        right={"wider and raised": _doubled, "looped": _looped},
+        wrong={
+            "ascending": (lambda n, a, b: chunk_biases(n, a, b).flip(0), "ascend"),
+            "x_max": (
+                lambda n, a, b: chunk_biases(n, 0.0, max(abs(a), abs(b))),
+                "no entry were negative",
+            ),
+            "half the gap": (lambda n, a, b: chunk_biases(n, a, b) / 2 - 1e-3, "gap 3.5 lets"),
+            "a gap for each entry": (
+                lambda n, a, b: (b - a) * torch.arange(n - 1, -1, -1.0),
+                "Is their bias the same",
+            ),
+            "one for each pair": (
+                lambda n, a, b: (b - a) * torch.arange(n // 2 - 1, -1, -1.0),
+                "shape",
+            ),
+            "called": (chunk_biases(4, -1.0, 1.0), "without calling"),
+        },
+    ),
+    Exercise(
+        name="02.count-rounds",
+        question="How many layers of MaxMin does the bitonic sorter of 1024 entries have?",
+        difficulty=1,
+        minutes=3,
+        judge=_judge_rounds,
+        solution=55,
+        right={"float": 55.0, "sum": sum(range(11))},
+        wrong={
+            "log": (10, "ten merges"),
+            "one merge short": (45, "last merge"),
+            "square": (100, "as many rounds as the last"),
+            "transposition": (1024, "odd-even"),
+            "text": ("55 rounds", "number is needed"),
+        },
+    ),
+    Exercise(
+        name="02.bound-b",
+        question="What is the largest error of an entry on [-2, 2]^2 when B = 1.5?",
+        difficulty=1,
+        minutes=4,
+        judge=_judge_bound,
+        solution=1.0,
+        right={"integer": 1, "tensor": torch.tensor([1.0])},
+        wrong={
+            "once": (0.5, "of one entry"),
+            "no error": (0, "corner"),
+            "value": (2, "gives (-1, -1)"),
+            "turned": (math.sqrt(0.5), "turned coordinates"),
+            "point": (torch.tensor([-2.0, -2.0]), "One number"),
+        },
+    ),
+)

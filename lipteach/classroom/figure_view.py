@@ -1,0 +1,151 @@
+"""Figures with a statement, still or under sliders, as PNG only.
+
+A figure comes from a pure ``draw(…) -> matplotlib.figure.Figure`` that stores one line saying
+what it shows by ``figure.set_label("…")``. `show` displays it; `slider_figure` redraws it when
+a control moves. No Output widget is used, and tests move the controls without a browser.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import inspect
+import io
+from collections.abc import Callable
+from typing import Any
+
+import ipywidgets
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.display import display
+from matplotlib.figure import Figure
+from PIL import Image
+
+from lipteach.classroom.guard import describe
+
+_DPI = 100
+
+
+def _statement(figure: Figure) -> str:
+    if not isinstance(figure, Figure):
+        raise TypeError(f"a matplotlib Figure is needed; got {type(figure).__name__}")
+    statement = str(figure.get_label()).strip()
+    if not statement:
+        raise ValueError('the figure says nothing; figure.set_label("…") states what it shows')
+    return statement
+
+
+def _png(figure: Figure) -> bytes:
+    drawn, small = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=_DPI)
+    with Image.open(drawn) as image:  # 128 colours are enough, and a third of the bytes
+        image.convert("RGB").quantize(128).save(small, format="png", optimize=True)
+    return small.getvalue()
+
+
+def show(figure: Figure) -> None:
+    """Display a figure as PNG, with its statement as alternative text, and print the statement."""
+    statement = _statement(figure)
+    if InteractiveShell.initialized():
+        picture = base64.b64encode(_png(figure)).decode()
+        display(  # type: ignore[no-untyped-call]
+            {"image/png": picture, "text/plain": statement},
+            metadata={"image/png": {"alt": statement}},
+            raw=True,
+        )
+    print(statement)
+
+
+class FigureView(ipywidgets.VBox):  # type: ignore[misc]
+    """Controls above a picture and its statement.
+
+    ``controls`` are the widgets by name, ``image`` holds the PNG, ``statement`` is the line
+    under it, and ``status`` is "ok" or what kept the last picture from being drawn.
+    """
+
+    def __init__(self, draw: Callable[..., Figure], controls: dict[str, ipywidgets.Widget]) -> None:
+        self.draw, self.controls = draw, controls
+        self.image = ipywidgets.Image(format="png", layout={"max_width": "100%"})
+        self.caption = ipywidgets.HTML()
+        self.statement = self.status = ""
+        super().__init__([*controls.values(), self.image, self.caption])
+        for control in controls.values():
+            control.observe(self._redraw, names="value")
+        self._redraw()
+
+    def _redraw(self, _change: Any = None) -> None:
+        values = {name: control.value for name, control in self.controls.items()}
+        try:
+            figure = self.draw(**values)
+            statement, picture = _statement(figure), _png(figure)
+        except Exception as error:  # shown in place; the last picture stays
+            self.status = f"could not draw: {describe(error)}"
+            self._say(self.status)
+            return
+        self.status, self.statement = "ok", statement
+        self.image.value = picture
+        self._say(statement)
+
+    def _say(self, text: str) -> None:
+        self.caption.value = f'<div role="status" aria-live="polite">{html.escape(text)}</div>'
+
+    def __repr__(self) -> str:
+        return self.statement or self.status
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+        """The live widget, and beside it the picture and its words for readers without a kernel."""
+        bundle = dict(super()._repr_mimebundle_(**kwargs))
+        bundle["text/plain"] = repr(self)
+        if self.image.value:
+            bundle["image/png"] = base64.b64encode(self.image.value).decode()
+        return bundle
+
+
+def slider_figure(draw: Callable[..., Figure], **controls: Any) -> FigureView:
+    """A view of ``draw(**values)`` with one control for each keyword.
+
+    A control is an ipywidgets widget, or short for one: ``(low, high, step)`` and
+    ``(low, high, step, start)`` are a slider (of integers when all are), a ``range`` is a
+    slider of integers, a list is a menu. The start is the default of draw's parameter, else
+    the low end or the first entry.
+    """
+    parameters = inspect.signature(draw).parameters
+    widgets = {}
+    for name, control in controls.items():
+        if name not in parameters:
+            raise ValueError(f"draw takes {', '.join(parameters)}; got a control for {name!r}")
+        default = parameters[name].default
+        widget = _control(name, control, None if default is inspect.Parameter.empty else default)
+        widget.description = widget.description or name.replace("_", " ")
+        widget.style.description_width = "initial"
+        if hasattr(widget, "continuous_update"):
+            widget.continuous_update = False
+        widgets[name] = widget
+    return FigureView(draw, widgets)
+
+
+def _control(name: str, control: Any, start: Any) -> ipywidgets.Widget:
+    if isinstance(control, ipywidgets.Widget):
+        return control
+    if isinstance(control, list) and control:
+        options = [o[1] if isinstance(o, tuple) else o for o in control]
+        chosen = start if start in options else options[0]
+        return ipywidgets.Dropdown(options=control, value=chosen)
+    if isinstance(control, range) and len(control) > 1:
+        control = (control[0], control[-1], control.step)
+    if not isinstance(control, tuple) or len(control) not in (3, 4):
+        raise TypeError(
+            f"the control {name!r} is a widget, (low, high, step), (low, high, step, start), "
+            f"a range or a list; got {control!r}"
+        )
+    low, high, step, *given = control
+    start = given[0] if given else low if start is None else start
+    if not (low < high and step > 0 and low <= start <= high):
+        raise ValueError(
+            f"the slider {name!r} needs low < high, step > 0 and a start between; got {control!r} "
+            f"and start {start!r}"
+        )
+    limits = {"min": low, "max": high, "step": step, "value": start}
+    if all(isinstance(number, int) for number in limits.values()):
+        return ipywidgets.IntSlider(**limits)
+    digits = max(1, len(f"{step:.6f}".rstrip("0").partition(".")[2]))
+    return ipywidgets.FloatSlider(**limits, readout_format=f".{digits}f")

@@ -1,0 +1,128 @@
+"""One call of a student's function beside the reference, and what can be said about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lipteach.classroom.checks import Hint
+from lipteach.classroom.compare import (
+    Mistakes,
+    When,
+    call,
+    close,
+    fault,
+    read,
+    shape_of,
+    show_values,
+)
+
+
+@dataclass
+class Trial:
+    """One call: its arguments, what was got (a tensor, or the hint of its fault) and wanted."""
+
+    arguments: tuple[Any, ...]
+    got: Tensor | Hint
+    want: Tensor
+    mutated: bool
+
+    def wanted(self, *_arguments: Any) -> Tensor:
+        """The reference's result, as a function of the same arguments."""
+        return self.want
+
+    def matches(self, other: Tensor | Hint, tol: float | None) -> bool:
+        """Whether another outcome is the same: equal values, or the same fault."""
+        if isinstance(self.got, Hint) or isinstance(other, Hint):
+            return isinstance(self.got, Hint) and str(self.got) == str(other)
+        return close(self.got, other, tol)
+
+
+def _observe(function: Callable[..., Any], arguments: tuple[Any, ...], boolean: bool) -> Any:
+    """The output as a tensor, or the hint of what went wrong."""
+    try:
+        given = [a.detach() if isinstance(a, Tensor) else a for a in arguments]
+        return read(call(function, *given), boolean)
+    except Hint as hint:
+        return hint
+
+
+def attempt(answer: Any, reference: Callable[..., Any], inputs: Any) -> Trial:
+    """Call both on one input (a tensor, or a tuple of arguments), and leave it as it was."""
+    arguments = inputs if isinstance(inputs, tuple) else (inputs,)
+    want = torch.as_tensor(reference(*arguments)).detach().clone()  # it may be a view of them
+    tensors = [a for a in arguments if isinstance(a, Tensor)]
+    kept = [a.clone() for a in tensors]
+    got = _observe(answer, arguments, want.dtype == torch.bool)
+    mutated = False
+    for tensor, before in zip(tensors, kept, strict=True):
+        if not torch.equal(tensor, before):
+            mutated = True
+            tensor.copy_(before)
+    return Trial(arguments, got, want, mutated)
+
+
+def matcher(trials: Sequence[Trial], tol: float | None) -> Callable[[Any], bool]:
+    """Whether a mark explains what the answer did in these trials."""
+
+    def matches(mark: Any) -> bool:
+        if isinstance(mark, When):
+            wrong = [t for t in trials if not t.matches(t.want, tol)]
+            return bool(wrong) and all(
+                isinstance(t.got, Tensor)
+                and mark.predicate(t.got.to(torch.float64), t.want, *t.arguments)
+                for t in wrong
+            )
+        return all(t.matches(attempt(mark, t.wanted, t.arguments).got, tol) for t in trials)
+
+    return matches
+
+
+def judge_form(trials: Sequence[Trial], mistakes: Mistakes, tol: float | None) -> None:
+    """Type, shape, and the inputs left as they were."""
+    matches = matcher(trials, tol)
+    for trial in trials:
+        got, on = trial.got, _on(trial.arguments)
+        if isinstance(got, Hint):
+            raise fault(got.kind, f"{on}: {got.text}", mistakes, matches)
+        if got.shape != trial.want.shape:
+            text = f"{on} the result has shape {shape_of(got)}; {shape_of(trial.want)} is needed."
+            raise fault("shape", text, mistakes, matches)
+    if any(trial.mutated for trial in trials):
+        text = "Your function changes its input: work on a copy, or build a new tensor."
+        raise Hint("mutation", text)
+
+
+def judge_value(trials: Sequence[Trial], mistakes: Mistakes, tol: float | None) -> None:
+    """Every entry, at the first trial where one is wrong."""
+    for trial in trials:
+        if isinstance(trial.got, Tensor) and not close(trial.got, trial.want, tol):
+            raise fault("value", _difference(trial), mistakes, matcher(trials, tol))
+
+
+def _on(arguments: tuple[Any, ...]) -> str:
+    first = arguments[0] if arguments else None
+    if not isinstance(first, Tensor):
+        return "Called as the check calls it"
+    return f"On an input of shape {shape_of(first)}"
+
+
+def _difference(trial: Trial) -> str:
+    got, want = trial.got, trial.want
+    assert isinstance(got, Tensor)
+    if want.numel() <= 8 and all(
+        not isinstance(a, Tensor) or a.numel() <= 8 for a in trial.arguments
+    ):
+        given = ", ".join(show_values(a) for a in trial.arguments)
+        return f"For {given} the result is {show_values(got)}; {show_values(want)} is right."
+    gap = (got.to(torch.float64) - want.to(torch.float64)).abs().nan_to_num(torch.inf).flatten()
+    where = int(gap.argmax())
+    return (
+        f"{_on(trial.arguments)} the shape is right, but an entry is "
+        f"{show_values(got.flatten()[where].item())} instead of "
+        f"{show_values(want.flatten()[where].item())}."
+    )

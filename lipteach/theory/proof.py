@@ -1,0 +1,259 @@
+r"""Proofs for every real input, by an SMT solver, of what a small network computes.
+
+A network of affine layers and sorts is a piecewise-linear function; that it equals another one is a
+statement about real numbers which a solver decides, with a point of difference if it is false.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lipteach.primitives._validate import check_real
+from lipteach.theory.expressions import And, Formula, Not, Or, Term
+from lipteach.theory.question import Bound, Question, ask
+from lipteach.theory.solver import Point, evaluate, fails_by, find_point
+
+# Differences below this, relative to the numbers at hand, may be the rounding of float64.
+_BLUR = 1e-12
+# Margins by which a counterexample shall fail the claim: the clearest that exists is shown.
+_MARGINS = [Fraction(1), Fraction(1, 2), Fraction(1, 10), Fraction(1, 100), Fraction(1, 10**4)]
+# What the solver may spend on each attempt to find a simpler counterexample.
+_EFFORT = 300_000
+
+
+@dataclass(frozen=True, eq=False)
+class Proof:
+    """The claim holds for every input of the domain. True in a condition.
+
+    Attributes:
+        domain: the domain, in words.
+        tol: the difference that was allowed, 0 for an identity.
+        reading: what the weights were read as: "stored" for the fractions that the floats are,
+            "fractions" p/q or "algebraic numbers" (p/q)√m where at least one was read so, or
+            "written" if the network is a function of terms.
+    """
+
+    domain: str
+    tol: float
+    reading: str
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __str__(self) -> str:
+        within = f"within {self.tol:g}, " if self.tol else ""
+        how = "" if self.reading in ("stored", "written") else f" (weights read as {self.reading})"
+        return f"Proof: {within}for every {self.domain}{how}"
+
+    __repr__ = __str__
+
+
+@dataclass(frozen=True, eq=False)
+class Counterexample:
+    """The claim fails at `input`, in the solver's arithmetic and when it is run in float64.
+
+    Attributes:
+        input: the point, of shape (n,), float64.
+        output: what the network gives there, of shape (m,).
+        expected: what the claim asks for, of shape (m,); None for a claim that is a comparison.
+        gap: by how much the claim fails: the largest |output − expected|, or the margin of the
+            comparison.
+        names: the names of the inputs, if the network is a function of terms.
+    """
+
+    input: Tensor
+    output: Tensor
+    expected: Tensor | None
+    gap: float
+    names: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __str__(self) -> str:
+        point = _shown(self.input)
+        if self.names:
+            named = zip(self.names, self.input.tolist(), strict=True)
+            point = ", ".join(f"{name} = {_short(value)}" for name, value in named)
+        said = f"Counterexample at {point}: gives {_shown(self.output)}"
+        if self.expected is None:
+            return f"{said}, where the claim fails"
+        hidden = _shown(self.output) == _shown(self.expected)  # by rounding to a few digits
+        gap = f" (gap {self.gap:.2g})" if hidden else ""
+        return f"{said} instead of {_shown(self.expected)}{gap}"
+
+    __repr__ = __str__
+
+
+@dataclass(frozen=True, eq=False)
+class Undecided:
+    """Neither a proof nor a counterexample was found, for the stated reason."""
+
+    reason: str
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __str__(self) -> str:
+        return f"Undecided: {self.reason}"
+
+    __repr__ = __str__
+
+
+def prove(
+    network: nn.Module | Callable[..., Any],
+    claim: nn.Module | Callable[..., Any],
+    domain: Any = None,
+    tol: float = 0.0,
+    timeout: float = 10.0,
+) -> Proof | Counterexample | Undecided:
+    r"""Decide whether a claim about a network holds for every real input of a domain.
+
+    $$\forall x \in \text{domain}:\quad \text{claim}(x, \text{network}(x)).$$
+
+    The network is translated into exact arithmetic, each sort into a sorting network of
+    comparisons, and a solver looks for an input that fails the claim. What is proved is a statement
+    about real numbers; the rounding of a run in floating point is no part of it.
+
+    With ``tol = 0`` the claim is an exact identity. A float64 weight within one unit in the last
+    place of p/q or (p/q)√m, with p, q ≤ 1000 and m in 2, 3, 5, 6, 7, 10, is then read as that
+    number (in float32 with p, q ≤ 16); all others are the fractions that the floats are. Numbers in
+    the claim and the ends of the domain are read alike; `Proof.reading` tells how the weights were.
+    With ``tol > 0`` each weight is the fraction that its float is, and outputs may differ by tol.
+
+    Args:
+        network: an ``nn.Sequential`` of the layers that :func:`lipteach.theory.terms.apply`
+            knows, with n inputs; or a function of n terms that returns a term or a list of terms.
+        claim: what is claimed, as one of
+
+            - a second network that shall have the same outputs,
+            - ``claim(x)``: the expected outputs (or a comparison) in the list x of input terms,
+            - ``claim(x, y)``: a comparison of input terms x and output terms y, or a list of them.
+
+            If `network` is a function, say of (x, y, B), then the claim takes the same arguments,
+            or these and the output: ``claim(x, y, B)`` or ``claim(x, y, B, output)``.
+        domain: None for all of ℝⁿ; a pair (low, high) for every input; a list of n pairs, in which
+            None stands for no bound; or a function as above that returns comparisons of the inputs.
+        tol: the greatest difference allowed, at least 0.
+        timeout: seconds after which the answer is Undecided.
+
+    Returns:
+        A :class:`Proof`; a :class:`Counterexample`, whose `input` can be run; or
+        :class:`Undecided`.
+
+    Raises:
+        TypeError: if an argument is of another type, or a term is used as a truth value.
+        ValueError: if sizes do not fit, the domain is empty, a weight is not finite, a layer is
+            not known, tol is negative or timeout not positive.
+        ImportError: if z3 is not installed.
+
+    Example:
+        >>> from lipteach.theory.exact_networks import abs_network
+        >>> prove(abs_network(), lambda x: abs(x[0]))
+        Proof: for every real input (weights read as algebraic numbers)
+        >>> prove(nn.ReLU(), lambda x: abs(x[0]), domain=[(-3, 1)])
+        Counterexample at (-1): gives (0) instead of (1)
+
+    Source: Anil, Lucas and Grosse (2019), appendix A.1 to A.3, for the claims it serves.
+    """
+    check_real(tol, "tol", low=0.0)
+    check_real(timeout, "timeout", above=0.0)
+    question = ask(network, claim, domain, tol)
+    return _decide(question, tol, timeout)
+
+
+def _decide(q: Question, tol: float, timeout: float) -> Proof | Counterexample | Undecided:
+    end = time.monotonic() + timeout
+
+    def left() -> float:
+        return end - time.monotonic()
+
+    inhabited, _ = find_point(q.domain, left())
+    if inhabited == "unsat":
+        raise ValueError("The domain is empty: no real input meets its conditions.")
+    claimed = q.statement(q.outputs, q.expected)
+    answer, first = find_point(And(q.domain, Not(claimed)), left())
+    if answer == "unsat" and inhabited == "sat":
+        return Proof(q.domain_text, tol, q.reading)
+    if answer != "sat":
+        return Undecided(f"the solver found neither a proof nor an input within {timeout:g} s")
+    for wanted in _simpler(q, claimed):
+        if left() <= 0:
+            break
+        answer, point = find_point(And(q.domain, wanted), left(), _EFFORT)
+        found = _confirm(q, point, tol) if answer == "sat" else None
+        if found is not None:
+            return found
+    found = _confirm(q, first, tol)
+    if found is None:
+        return Undecided(
+            "the claim fails only by what rounding hides in float64; "
+            "allow a tol on a bounded domain"
+        )
+    return found
+
+
+def _simpler(q: Question, claimed: Formula) -> Iterator[Formula]:
+    """What to ask of a counterexample, the neatest first: a clear failure at small numbers."""
+    for margin in _MARGINS:
+        failure = fails_by(claimed, margin)
+        for grid in ([-1, 0, 1], [-2, -1, 0, 1, 2], [Fraction(k, 2) for k in range(-6, 7)]):
+            at_grid = [
+                Or(*(x == value for value in _within(grid, bound)))
+                for x, bound in zip(q.inputs, q.bounds, strict=True)
+            ]
+            yield And(failure, *at_grid)
+        yield failure
+
+
+def _within(grid: list[Any], bound: Bound) -> list[Any]:
+    """The values of the grid within the bounds, and the bounds themselves on the finest grid."""
+    low, high = bound
+    ends = [end for end in bound if end is not None]
+    inside = [v for v in grid if (low is None or v >= low) and (high is None or v <= high)]
+    return inside + ends if len(grid) > 5 or not inside else inside
+
+
+def _confirm(q: Question, point: Point, tol: float) -> Counterexample | None:
+    """The counterexample, if the claim fails clearly when the network is run in float64."""
+    try:
+        x = {name: Fraction(float(point.get(name, 0))) for name in q.variables}
+        y, e = q.run(x), q.run_expected(x)
+        if not all(map(math.isfinite, y + e)):
+            return None
+        exact = [evaluate(term, x) for term in (*q.outputs, *(q.expected or []))]
+        fixed = [Term("number", Fraction(value)) for value in y + e]
+        claimed = q.statement(fixed[: len(y)], fixed[len(y) :] if q.expected else None)
+        inside, slack = evaluate(q.domain, x)
+        holds, margin = evaluate(claimed, x)
+    except (OverflowError, ZeroDivisionError):  # beyond float64, or a division by zero
+        return None
+    blur = _BLUR * max(1.0, *map(abs, map(float, x.values())), *map(abs, y), *map(abs, e))
+    unrounded = all(isinstance(a, Fraction) and a == b for a, b in zip(exact, y + e, strict=True))
+    moved = any(x[name] != value for name, value in point.items())
+    if holds or not (unrounded or -margin > blur) or not (inside or (moved and -slack <= blur)):
+        return None
+    expected = torch.tensor(e, dtype=torch.float64) if q.expected else None
+    return Counterexample(
+        input=torch.tensor([float(v) for v in x.values()], dtype=torch.float64),
+        output=torch.tensor(y, dtype=torch.float64),
+        expected=expected,
+        gap=float(-margin) + (tol if q.expected else 0.0),
+        names=q.names,
+    )
+
+
+def _short(value: float) -> str:
+    return f"{round(value, 9) + 0.0:.4g}"  # + 0.0 turns -0.0 into 0.0
+
+
+def _shown(values: Tensor) -> str:
+    return f"({', '.join(_short(v) for v in values.tolist())})"

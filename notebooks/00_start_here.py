@@ -1,0 +1,205 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 00 · Start here
+#
+# A function is *1-Lipschitz* when its output never moves further than its input. These lessons teach
+# neural networks that are 1-Lipschitz by construction, by running their mathematics. The text is the
+# appendix of *Sorting Out Lipschitz Function Approximation* (Anil, Lucas and Grosse, 2019). We rebuild
+# each of its claims, check it, and say plainly where it errs.
+#
+# **What you will be able to do**
+# - see that this machine is ready,
+# - read a figure, move a slider, and hand in an exercise,
+# - find any item of the appendix, what we say of it, and the test that shows it.
+#
+# **Before you start**
+#
+# You need some Python, and from calculus the gradient. Each lesson says what else it builds on.
+#
+# Reading: 10 minutes · running: under 30 seconds
+
+# %% [markdown]
+# ## Is this machine ready?
+#
+# We ask once. A need that is not met is named here together with its mend.
+
+# %%
+from lipteach.check_environment import problems
+
+print("\n".join(problems()) or "This machine is ready for the lessons.")
+
+# %% [markdown]
+# ## What a lesson is made of
+#
+# **Claims.** A sentence that claims something is followed by a cell that would fail if it were wrong.
+# The word *proved* is kept for statements about every real input, decided by a solver. Here the small
+# network of lesson 01 is the absolute value, everywhere.
+
+# %%
+import lipteach as lt
+
+proof = lt.prove(lt.abs_network(), lambda x: abs(x[0]), None)
+assert proof
+print(proof)
+
+# %% [markdown]
+# A false claim comes back with an input that breaks it, which we can run.
+
+# %%
+answer = lt.prove(lt.relu_network(1), lambda x: abs(x[0]), None)
+assert not answer
+print(answer)
+
+# %% [markdown]
+# **Figures and sliders.** Each picture is followed by one line that says what it shows. First comes a
+# still picture, then the same one under sliders.
+
+# %%
+from lipteach.classroom import check, show, slider_figure
+from lipteach.classroom.figures.start_here import draw_lipschitz
+
+show(draw_lipschitz())
+
+# %% [markdown]
+# **Predict:** the chord joins the tip of the cone to a second point of f. How steep can it get as we
+# move that point?
+
+# %%
+slider_figure(draw_lipschitz, second=(-1.9, 2.0, 0.1))
+
+# %% [markdown]
+# Never steeper than 1. The sides of the shaded cone have slopes 1 and −1, and a 1-Lipschitz function
+# through its tip does not leave it. Between any two
+# points the slope is a mean of slopes between neighbours, so it is enough to look at those.
+
+# %%
+import torch
+
+from lipteach.classroom.figures.start_here import wave
+
+x = torch.linspace(-2.5, 2.5, 101, dtype=torch.float64)
+rise = torch.as_tensor(wave(x.numpy())).diff().abs() / x.diff()
+assert (rise <= 1).all()
+print(f"the steepest chord between neighbours: {rise.max():.2f}")
+
+# %% [markdown]
+#
+# **Exercises.** A stub ends with `...` and a call of `check`. Write your answer in place of the three
+# dots and run the cell: `check` says whether it is right and, if not, asks a question about what it
+# saw. Nothing is sent anywhere, and you may try as often as you like. ●○○ is easy, ●●● is hard.
+
+# %% [markdown]
+# ### Exercise 1 ●○○ · 2 min · first-check
+# Write `larger(a, b)`: of two tensors, the larger one, entry by entry. Then try a wrong answer on
+# purpose, the smaller one say, and see what the check makes of it.
+
+
+# %%
+def larger(a, b): ...
+
+
+check("00.first-check", larger)
+
+# %% [markdown]
+# <details><summary>Hint</summary>
+#
+# Which function of torch compares two tensors entry by entry and keeps one of each pair?
+#
+# </details>
+#
+# <details><summary>Solution</summary>
+#
+# ```python
+# def larger(a, b):
+#     return torch.maximum(a, b)
+# ```
+#
+# </details>
+
+# %% [markdown]
+# ## The map of the appendix
+#
+# Each item of the appendix has a row: what it says, our verdict, and, where a lesson is built, the
+# function, the section of the lesson and the test. `find` looks one up by its name.
+
+# %%
+from lipteach import appendix
+
+row = appendix.find("Fig. 10")
+assert row.verdict == "correct"
+print(row.title, "·", row.verdict, "·", row.function)
+
+# %% [markdown]
+# The verdicts are four. *Correct* means as written; *under conditions*, once the stated conditions are
+# added; *erratum*, that something else holds; *ambiguous*, that the text can be read in two ways.
+
+# %%
+rows = appendix.rows()
+assert {row.verdict for row in rows} == set(appendix.VERDICTS)
+for verdict in appendix.VERDICTS:
+    print(f"{sum(row.verdict == verdict for row in rows):4} {verdict}")
+
+# %% [markdown]
+# ### Exercise 2 ●○○ · 2 min · verdict
+# Which verdict does the map give `Theorem 2`? Look it up, and read the remark of its row as well.
+
+# %%
+answer = ...
+check("00.verdict", answer)
+
+# %% [markdown]
+# <details><summary>Hint</summary>
+#
+# What does `appendix.find("Theorem 2")` return, and which of its attributes is the verdict?
+#
+# </details>
+#
+# <details><summary>Solution</summary>
+#
+# ```python
+# answer = appendix.find("Theorem 2").verdict
+# ```
+#
+# </details>
+
+# %% [markdown]
+# ## What a reader of the appendix should be told
+#
+# The list has first what differs from the printed text, then what needs a condition, then what can be
+# read in more than one way. An erratum takes nothing from the paper: most are slips, and the ideas
+# stand.
+
+# %%
+from IPython.display import Markdown
+
+Markdown(appendix.markdown_errata())
+
+# %% [markdown]
+# ## The whole map
+#
+# Rows with a link can be opened: it leads to the section of the lesson.
+
+# %%
+Markdown(appendix.markdown_table())
+
+# %% [markdown]
+# ## Recap
+# - This machine was checked, and one claim was proved for every real input, another refuted.
+# - A slider stands under a question, an exercise above a hint and a solution.
+# - The map has a row for each item of the appendix, with a verdict and, where built, a test.
+#
+# ## Where next
+# [01 · Sorting instead of clipping](01_groupsort.ipynb): what GroupSort computes.

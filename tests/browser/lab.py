@@ -1,0 +1,177 @@
+"""A JupyterLab server of our own on loopback, and the few gestures that the browser test needs."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+from playwright.sync_api import Error, Locator, Page, expect
+
+SETTINGS = {  # no news, no update check, no autosave over the pairs, every cell in the page
+    "apputils-extension/notification": {
+        "fetchNews": "false",
+        "checkForUpdates": False,
+        "doNotDisturbMode": True,
+    },
+    "docmanager-extension/plugin": {"autosave": False},
+    "notebook-extension/tracker": {"windowingMode": "none"},
+}
+NOTEBOOK = ".jp-NotebookPanel:not(.lm-mod-hidden)"
+# An image's own pixels: its src is a new blob at every update, whatever it shows.
+PIXELS = """img => { if (!img.complete || !img.naturalWidth) return '';
+  const c = document.createElement('canvas');
+  c.width = img.naturalWidth; c.height = img.naturalHeight;
+  c.getContext('2d').drawImage(img, 0, 0); return c.toDataURL(); }"""
+PROMPTS = "[...document.querySelectorAll('.jp-NotebookPanel .jp-CodeCell .jp-InputPrompt')]"
+NUMBERED = f"n => {{ const p = {PROMPTS}.map(e => e.textContent.trim()); "
+NUMBERED += "return p.length >= n && p.every(t => /^\\[\\d+\\]:$/.test(t)); }"
+CLEARED = f"() => !{PROMPTS}.some(e => /\\d/.test(e.textContent))"
+
+
+@contextlib.contextmanager
+def jupyter_lab(folder: Path, home: Path) -> Iterator[tuple[str, str]]:
+    """Serve `folder`, keep all state in `home`, and yield the address and the token."""
+    for name, value in SETTINGS.items():
+        file = home / "settings/@jupyterlab" / f"{name}.jupyterlab-settings"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(value))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    token = secrets.token_hex(16)
+    places = {
+        "JUPYTERLAB_SETTINGS_DIR": "settings",
+        "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
+        "JUPYTER_RUNTIME_DIR": "runtime",
+        "JUPYTER_CONFIG_DIR": "config",
+        "JUPYTER_DATA_DIR": "data",
+        "IPYTHONDIR": "ipython",
+    }
+    environment = os.environ | {name: str(home / place) for name, place in places.items()}
+    options = [
+        "--no-browser",
+        "--ip=127.0.0.1",
+        f"--port={port}",
+        "--ServerApp.port_retries=0",
+        f"--IdentityProvider.token={token}",
+        f"--ServerApp.root_dir={folder}",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        "--LabApp.news_url=None",
+        "--LabApp.extension_manager=readonly",
+    ]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        options.append("--allow-root")
+    with (home / "lab.log").open("w") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "jupyterlab", *options],
+            env=environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        base = f"http://127.0.0.1:{port}"
+        _wait_for(f"{base}/api?token={token}", server, home / "lab.log")
+        yield base, token
+    finally:
+        _stop(server)
+
+
+def _wait_for(address: str, server: subprocess.Popen, log: Path) -> None:
+    deadline = time.monotonic() + 120
+    while server.poll() is None and time.monotonic() < deadline:
+        with contextlib.suppress(OSError), urllib.request.urlopen(address, timeout=2):
+            return
+        time.sleep(0.3)
+    raise RuntimeError("jupyter lab did not start:\n" + log.read_text()[-3000:])
+
+
+def _stop(server: subprocess.Popen) -> None:
+    """End the server's own process group: it and its kernels."""
+
+    def end(force: bool) -> None:
+        if os.name == "nt":
+            server.kill() if force else server.terminate()
+        else:
+            os.killpg(server.pid, signal.SIGKILL if force else signal.SIGTERM)
+
+    with contextlib.suppress(ProcessLookupError):
+        end(force=False)
+        try:
+            server.wait(15)
+        except subprocess.TimeoutExpired:
+            end(force=True)
+
+
+def menu(page: Page, title: str, command: str) -> None:
+    """Choose a menu entry by its command, whose name is stabler than its words."""
+    page.locator("#jp-MainMenu .lm-MenuBar-item").get_by_text(title, exact=True).click()
+    page.locator(f".lm-Menu-item[data-command='{command}']").click()
+    expect(page.locator(".lm-Menu")).to_have_count(0)
+
+
+def open_notebook(page: Page, address: str) -> None:
+    """Open it and wait until its kernel is attached and idle."""
+    page.goto(address, wait_until="domcontentloaded")
+    page.wait_for_selector("#jupyterlab-splash", state="detached", timeout=60_000)
+    page.wait_for_selector(f"{NOTEBOOK} .jp-Notebook .jp-CodeCell", timeout=60_000)
+    kernel = page.locator(f"{NOTEBOOK} .jp-KernelName")
+    # The indicator says idle before a kernel is there; Run All would then ask for one.
+    expect(kernel).not_to_have_text(re.compile("^No Kernel"), timeout=60_000)
+    expect(_idle(page)).to_be_visible(timeout=60_000)
+
+
+def run_all(page: Page, cells: int, seconds: float) -> None:
+    """Clear the saved outputs, or every cell would look run at once; then run all."""
+    menu(page, "Edit", "editmenu:clear-all")
+    page.wait_for_function(CLEARED, timeout=15_000)
+    menu(page, "Run", "runmenu:run-all")
+    page.wait_for_function(NUMBERED, arg=cells, timeout=1000 * seconds)
+    expect(_idle(page)).to_be_visible(timeout=60_000)
+
+
+def _idle(page: Page) -> Locator:
+    return page.locator(f"{NOTEBOOK} .jp-Notebook-ExecutionIndicator[data-status='idle']")
+
+
+def picture(image: Locator) -> str:
+    """A hash of the pixels; empty while the image is being replaced."""
+    try:
+        data = image.evaluate(PIXELS, timeout=1000)
+    except Error:
+        return ""
+    return hashlib.sha256(data.encode()).hexdigest() if data else ""
+
+
+def settled(page: Page, image: Locator) -> str:
+    """The picture, once two looks in a row agree."""
+    last = ""
+    for _ in range(100):
+        page.wait_for_timeout(150)
+        now = picture(image)
+        if now and now == last:
+            return now
+        last = now
+    raise AssertionError("the picture never settled")
+
+
+def seconds_to_change(page: Page, image: Locator, before: str, limit: float = 30) -> float:
+    """How long until the picture is another one."""
+    start = time.monotonic()
+    while time.monotonic() - start < limit:
+        if picture(image) not in ("", before):
+            return time.monotonic() - start
+        page.wait_for_timeout(30)
+    raise AssertionError(f"the picture did not change in {limit} s")

@@ -1,0 +1,52 @@
+"""Every exercise of every lesson: right answers pass, each wrong one gets its own hint."""
+
+import pytest
+
+from lipteach.classroom import exercises
+from lipteach.classroom.checks import examine
+
+BANK = exercises()
+RIGHT = [(name, label) for name, e in BANK.items() for label in ("solution", *e.right)]
+WRONG = [(name, label) for name, e in BANK.items() for label in e.wrong]
+
+
+def stub(*args, **kwargs): ...
+
+
+@pytest.mark.parametrize(("name", "label"), RIGHT)
+def test_right_answers_pass(name, label):
+    exercise = BANK[name]
+    answer = exercise.solution if label == "solution" else exercise.right[label]
+    assert str(examine(exercise, answer)) == f"{name}: passed"
+
+
+@pytest.mark.parametrize(("name", "label"), WRONG)
+def test_wrong_answers_get_their_hint(name, label):
+    answer, fragment = BANK[name].wrong[label]
+    report = examine(BANK[name], answer)
+    assert (report.passed, report.tried) == (False, True)
+    assert fragment in report.hint
+    assert report.hint.count("\n") == 0
+    assert "could not read" not in report.hint
+
+
+@pytest.mark.parametrize("name", BANK)
+def test_hints_differ_in_words_and_kind(name):
+    exercise = BANK[name]
+    reports = [examine(exercise, answer) for answer, _ in exercise.wrong.values()]
+    assert len({report.hint for report in reports}) == len(reports) >= 3
+    assert len({report.kind for report in reports}) >= 2
+
+
+@pytest.mark.parametrize("name", BANK)
+def test_fragments_tell_the_wrong_answers_apart(name):
+    """No hint of one wrong answer would also satisfy another's test."""
+    fragments = [fragment for _, fragment in BANK[name].wrong.values()]
+    assert all(fragments)
+    assert len(set(fragments)) == len(fragments)
+
+
+@pytest.mark.parametrize("name", BANK)
+@pytest.mark.parametrize("answer", [None, ..., stub], ids=["none", "ellipsis", "stub"])
+def test_stubs_are_not_tried(name, answer):
+    assert not examine(BANK[name], answer).tried

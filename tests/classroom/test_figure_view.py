@@ -1,0 +1,214 @@
+"""Figures and sliders without a browser, and once through a real kernel."""
+
+import base64
+import os
+import subprocess
+import sys
+
+import ipywidgets
+import matplotlib as mpl
+import nbformat
+import pytest
+import torch
+from matplotlib.figure import Figure
+from nbclient import NotebookClient
+
+from lipteach.classroom import show, slider_figure
+from lipteach.classroom.style import LINES, new_figure
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def draw_slope(slope=1.0, points=3, kind="line"):
+    if slope > 3:
+        raise ValueError(f"slope {slope} is above 3, see /home/someone/notes.txt")
+    figure, axes = new_figure()
+    x = torch.linspace(-1, 1, points)
+    axes.plot(x, slope * x, **LINES[0])
+    figure.set_label(f"A {kind} of slope {slope:.1f} < 9.")
+    return figure
+
+
+def test_slider_redraws_once_per_change():
+    calls = []
+
+    def draw(k):
+        calls.append(k)
+        return draw_slope(k)
+
+    view = slider_figure(draw, k=(0.0, 2.0, 0.5, 1.0))
+    first = view.image.value
+    assert bytes(first).startswith(PNG)
+    view.controls["k"].value = 2.0
+    assert calls == [1.0, 2.0]
+    assert view.image.value != first
+    assert (view.status, view.statement) == ("ok", "A line of slope 2.0 < 9.")
+    view.controls["k"].value = 2.0
+    assert calls == [1.0, 2.0]
+    view.controls["k"].set_state({"value": 0.5})  # what a browser sends
+    assert calls == [1.0, 2.0, 0.5]
+
+
+def test_statement_is_told_to_screen_readers():
+    view = slider_figure(draw_slope, slope=(0.0, 2.0, 0.5))
+    assert 'aria-live="polite"' in view.caption.value
+    assert "slope 1.0 &lt; 9." in view.caption.value
+    assert not view.image.tooltip  # a tooltip on an Image is an error in the browser
+
+
+def test_error_is_shown_in_place_and_the_picture_kept():
+    view = slider_figure(draw_slope, slope=(0.0, 5.0, 0.5))
+    first = view.image.value
+    view.controls["slope"].value = 4.0
+    assert view.status == "could not draw: ValueError: slope 4.0 is above 3, see …"
+    assert view.status in view.caption.value
+    assert view.image.value == first
+    view.controls["slope"].value = 2.0
+    assert view.status == "ok"
+    assert view.status not in view.caption.value
+
+
+def test_figure_without_a_statement_is_an_error_in_place():
+    view = slider_figure(lambda k: new_figure()[0], k=range(3))
+    assert "the figure says nothing" in view.status
+
+
+def test_first_picture_is_kept_for_readers_without_a_kernel():
+    view = slider_figure(draw_slope, slope=(0.0, 2.0, 0.5))
+    bundle = view._repr_mimebundle_()
+    assert base64.b64decode(bundle["image/png"]) == view.image.value
+    assert bundle["text/plain"] == repr(view) == "A line of slope 1.0 < 9."
+    assert "application/vnd.jupyter.widget-view+json" in bundle
+
+
+def test_shorthand_controls():
+    view = slider_figure(
+        draw_slope, slope=(-1.0, 2.0, 0.25), points=range(2, 9), kind=["ray", "line"]
+    )
+    slope, points, kind = view.controls.values()
+    assert isinstance(slope, ipywidgets.FloatSlider)
+    assert (slope.min, slope.max, slope.step, slope.value) == (-1, 2, 0.25, 1.0)
+    assert slope.readout_format == ".2f"
+    assert isinstance(points, ipywidgets.IntSlider)
+    assert (points.min, points.max, points.value) == (2, 8, 3)
+    assert isinstance(kind, ipywidgets.Dropdown)
+    assert (kind.options, kind.value) == (("ray", "line"), "line")
+    assert [c.description for c in view.controls.values()] == ["slope", "points", "kind"]
+    assert not slope.continuous_update
+    assert not points.continuous_update
+
+
+def test_own_widget_is_taken_as_it_is():
+    slider = ipywidgets.IntSlider(value=5, min=2, max=9, description="how many")
+    view = slider_figure(draw_slope, points=slider)
+    assert view.controls["points"] is slider
+    assert slider.description == "how many"
+    assert not slider.continuous_update
+
+
+def test_menu_of_labels_and_values():
+    view = slider_figure(draw_slope, points=[("few", 3), ("many", 30)])
+    assert view.controls["points"].value == 3
+    view.controls["points"].value = 30
+    assert view.status == "ok"
+
+
+@pytest.mark.parametrize(
+    ("control", "error", "message"),
+    [
+        ((0.0, 1.0), TypeError, "the control 'slope' is a widget"),
+        (3, TypeError, "got 3"),
+        ([], TypeError, r"got \[\]"),
+        ((2.0, 1.0, 0.1), ValueError, "low < high"),
+        ((0.0, 2.0, 0.0), ValueError, "step > 0"),
+        ((0.0, 2.0, 0.1, 3.0), ValueError, "start 3.0"),
+        ((2.0, 3.0, 0.1), ValueError, "start 1.0"),
+    ],
+)
+def test_bad_controls(control, error, message):
+    with pytest.raises(error, match=message):
+        slider_figure(draw_slope, slope=control)
+
+
+def test_control_without_a_parameter():
+    with pytest.raises(ValueError, match="draw takes slope, points, kind; got a control for 'k'"):
+        slider_figure(draw_slope, k=range(3))
+
+
+def test_show_prints_the_statement(capsys):
+    show(draw_slope())
+    assert capsys.readouterr().out == "A line of slope 1.0 < 9.\n"
+
+
+def test_show_needs_a_figure_with_a_statement():
+    with pytest.raises(ValueError, match="the figure says nothing"):
+        show(Figure())
+    with pytest.raises(TypeError, match="Figure is needed; got str"):
+        show("figure")
+
+
+def test_no_window_and_no_global_state():
+    before = dict(mpl.rcParams)
+    view = slider_figure(draw_slope, slope=(0.0, 2.0, 0.5))
+    assert dict(mpl.rcParams) == before
+    width = int.from_bytes(view.image.value[16:20], "big")
+    assert width == 600
+    assert len(view.image.value) < 40_000
+
+
+CELLS = [
+    "import torch\n"
+    "from lipteach.classroom import check, show, slider_figure\n"
+    "from lipteach.classroom.style import new_figure\n\n"
+    "def draw_slope(slope=1.0):\n"
+    "    figure, axes = new_figure()\n"
+    "    axes.plot([0, 1], [0, slope])\n"
+    "    figure.set_label(f'A line of slope {slope:.1f}.')\n"
+    "    return figure",
+    "show(draw_slope())",
+    "slider_figure(draw_slope, slope=(0.0, 2.0, 0.5))",
+    "def larger(a, b):\n    ...\n\ncheck('00.first-check', larger)",
+    "check('00.first-check', torch.maximum)",
+    "check('00.first-check', print)",
+]
+
+
+@pytest.fixture(scope="module")
+def executed(tmp_path_factory):
+    cells = [nbformat.v4.new_code_cell(source) for source in CELLS]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    NotebookClient(notebook, timeout=120, kernel_name="python3", record_timing=False).execute()
+    path = tmp_path_factory.mktemp("lesson") / "lesson.ipynb"
+    notebook.metadata.pop("widgets", None)
+    nbformat.write(notebook, path)
+    return path
+
+
+def test_outputs_in_a_notebook(executed):
+    cells = nbformat.read(executed, as_version=4).cells
+    picture, line = cells[1].outputs
+    assert line.text == picture.data["text/plain"] + "\n" == "A line of slope 1.0.\n"
+    assert picture.metadata["image/png"]["alt"] == "A line of slope 1.0."
+    (view,) = cells[2].outputs
+    assert view.data["text/plain"] == "A line of slope 1.0."
+    assert "image/png" in view.data
+    texts = ["".join(o.get("text", "?") for o in cell.outputs) for cell in cells[3:]]
+    assert texts[0] == "00.first-check: not tried yet\n"
+    assert texts[1] == "00.first-check: passed\n"
+    assert texts[2].startswith("00.first-check: not yet. ")
+
+
+def test_strict_comparison_passes(executed):
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    options = ["--nbval", "--nbval-current-env", "--rootdir", str(executed.parent), str(executed)]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST")}
+    done = subprocess.run(
+        [*command, "-c", os.devnull, *options],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=environment,
+        cwd=executed.parent,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{len(CELLS)} passed" in done.stdout

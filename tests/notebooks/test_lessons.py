@@ -1,0 +1,124 @@
+"""What every lesson holds: its header, short cells, exercises whose solutions pass, sliders."""
+
+import contextlib
+import io
+import os
+import re
+import statistics
+from pathlib import Path
+
+import matplotlib
+import nbformat
+import pytest
+
+from lipteach.classroom import exercises
+
+NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
+STEMS = [p.stem for p in sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))]
+LESSONS = [stem for stem in STEMS if not stem.startswith("00")]
+CHECK = re.compile(r"^check\(\"([\w.-]+)\", .+\)$", re.MULTILINE)
+SOLUTION = re.compile(r"<summary>Solution</summary>\s*```python\n(.*?)```", re.DOTALL)
+
+
+def cells(stem: str) -> list[nbformat.NotebookNode]:
+    return nbformat.read(NOTEBOOKS / f"{stem}.ipynb", as_version=4).cells
+
+
+def code(stem: str) -> list[nbformat.NotebookNode]:
+    return [cell for cell in cells(stem) if cell.cell_type == "code"]
+
+
+def solutions(stem: str) -> dict[int, str]:
+    """For each exercise cell, by its place in the notebook, the code of the solution below it."""
+    found, last = {}, None
+    for place, cell in enumerate(cells(stem)):
+        if cell.cell_type == "code" and CHECK.search(cell.source):
+            last = place
+        elif cell.cell_type == "markdown" and last is not None:
+            match = SOLUTION.search(cell.source)
+            if match:
+                found[last], last = match[1], None
+    return found
+
+
+def text_of(cell: nbformat.NotebookNode) -> str:
+    return "".join(o.get("text", "") for o in cell.outputs if o.output_type == "stream")
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_header_and_recap(stem: str) -> None:
+    book = cells(stem)
+    first = book[0].source
+    assert first.startswith(f"# {stem[:2]} · ")
+    for part in ("**What you will be able to do**", "**Before you start**", "Reading: "):
+        assert part in first
+    assert re.search(r"running: under ([1-5]?\d|60) seconds", first)
+    lines = [line for c in book if c.cell_type == "markdown" for line in c.source.splitlines()]
+    assert "## Recap" in lines
+    assert "## Where next" in lines
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_cells_are_short_and_introduced(stem: str) -> None:
+    lengths = [len(cell.source.splitlines()) for cell in code(stem)]
+    assert max(lengths) <= 25
+    assert statistics.median(lengths) <= 6
+    book = cells(stem)
+    assert book[0].cell_type == "markdown"
+    runs = re.findall(r"c+", "".join(cell.cell_type[0] for cell in book))
+    assert max(map(len, runs)) <= 2, "a sentence stands before each code cell"
+
+
+@pytest.mark.parametrize("stem", LESSONS)
+def test_sliders_and_exercises_are_enough(stem: str) -> None:
+    book = cells(stem)
+    sliders = [
+        i for i, c in enumerate(book) if c.cell_type == "code" and "slider_figure(" in c.source
+    ]
+    assert len(sliders) >= 2
+    for place in sliders:
+        before = "\n".join(c.source for c in book[max(0, place - 3) : place])
+        assert "Predict" in before, "a question stands before each slider"
+        assert "show(" in before, "the static twin stands in a cell before the slider"
+    assert len(solutions(stem)) >= 4
+    assert any("prove(" in cell.source for cell in code(stem))
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_every_exercise_has_a_stub_a_hint_and_a_solution(stem: str) -> None:
+    names = [m for cell in code(stem) for m in CHECK.findall(cell.source)]
+    assert names
+    registered = [name for name in exercises() if name.startswith(stem[:2])]
+    assert sorted(names) == sorted(registered), "each exercise stands once in its notebook"
+    assert len(solutions(stem)) == len(names)
+    for cell in code(stem):
+        for name in CHECK.findall(cell.source):
+            assert text_of(cell).strip() == f"{name}: not tried yet"
+    text = "\n".join(c.source for c in cells(stem) if c.cell_type == "markdown")
+    assert text.count("<summary>Hint") >= len(names)
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_every_solution_passes_its_check(stem: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The notebook is run once more, each stub replaced by the solution folded below it."""
+    monkeypatch.chdir(NOTEBOOKS)
+    monkeypatch.setitem(os.environ, "PYTHONHASHSEED", "0")
+    backend = matplotlib.get_backend()
+    answers = solutions(stem)
+    namespace: dict = {"__name__": "__main__"}
+    printed = io.StringIO()
+    passed = []
+    for place, cell in enumerate(cells(stem)):
+        if cell.cell_type != "code":
+            continue
+        source = re.sub(r"^%.*$", "", cell.source, flags=re.MULTILINE)
+        if place in answers:
+            call = CHECK.search(source)
+            assert call
+            source = answers[place] + "\n" + call[0]
+            passed.append(f"{call[1]}: passed")
+        with contextlib.redirect_stdout(printed):
+            exec(compile(source, f"{stem}, cell {place}", "exec"), namespace)
+    matplotlib.use(backend)
+    lines = printed.getvalue().splitlines()
+    assert [line for line in lines if re.match(r"[\d]{2}\.[\w-]+: ", line)] == passed

@@ -1,0 +1,209 @@
+"""Bad input to every public function: one sentence that says what came and what is needed."""
+
+import inspect
+import math
+import re
+
+import pytest
+import torch
+from torch import nn
+
+import lipteach as lt
+from lipteach import appendix, classroom
+from lipteach.theory.exact_networks import linear
+from lipteach.training import mnist_sample
+
+F32 = torch.ones(4)
+MATRIX = torch.eye(2)
+NAN = torch.tensor([1.0, math.nan])
+F, _ = lt.theorem2_counterexample()
+X = torch.ones(3, 2, dtype=torch.float64)
+
+NOT_TENSORS = [[1.0, 2.0], None, "x", 3]
+NOT_FLOATS = [torch.ones(4, dtype=d) for d in (torch.int64, torch.bool, torch.complex64)]
+
+
+def tensor_rows(call, name: str):
+    """What every function of a tensor refuses."""
+    yield from ((call, [x], TypeError, f"{name} must be a torch.Tensor; got") for x in NOT_TENSORS)
+    for x in NOT_FLOATS:
+        shaped = x.reshape(2, 2)
+        yield call, [shaped], TypeError, f"{name} must have a floating-point dtype; got torch."
+    yield call, [torch.ones(0, 2)], ValueError, f"{name} must not be empty; got shape (0, 2)"
+    yield call, [torch.full((2, 2), math.nan)], ValueError, "NaN"
+
+
+def number_rows(call, name: str, low: str):
+    """What every function of one positive number refuses."""
+    for bad in ("1", None, True, torch.ones(1)):
+        yield call, [bad], TypeError, f"{name} must be a real number; got"
+    for bad in (math.nan, math.inf):
+        yield call, [bad], ValueError, f"{name} must be finite; got"
+    if low:
+        yield call, [-1.0], ValueError, f"{name} must be {low}; got -1.0"
+
+
+def integer_rows(call, name: str, least: int = 1):
+    """What every function of one positive integer refuses."""
+    for bad in (2.0, "2", None, True):
+        yield call, [bad], TypeError, f"{name} must be an integer; got"
+    for bad in (0, -2):
+        yield call, [bad], ValueError, f"{name} must be at least {least}; got {bad}"
+
+
+def rows():
+    """(callable, arguments, error, part of its message)."""
+    yield from tensor_rows(lambda x: lt.group_sort(x, 2), "x")
+    yield from tensor_rows(lt.maxmin, "x")
+    yield from tensor_rows(lt.full_sort, "x")
+    yield from tensor_rows(lt.operator_norm, "W")
+    yield from tensor_rows(lambda W: lt.mixed_norm(W, 2), "W")
+    yield from tensor_rows(lt.is_orthonormal, "W")
+    for sort in (lt.maxmin, lt.full_sort, lambda x, dim: lt.group_sort(x, 2, dim)):
+        for dim in (1, -2, 7):
+            yield sort, [F32, dim], ValueError, f"got {dim}"
+        for dim in ("0", None, 1.0, True):
+            yield sort, [F32, dim], TypeError, "dim must be an integer; got"
+        yield lambda x, s=sort: s(x, -1), [torch.tensor(1.0)], ValueError, "shape ()"
+    yield from integer_rows(lambda size: lt.group_sort(F32, size), "size")
+    yield lt.group_sort, [torch.ones(2, 5), 2], ValueError, "5"
+    yield lt.group_sort, [F32, 3], ValueError, "3"
+    yield lt.maxmin, [torch.ones(3)], ValueError, "3"
+    yield lt.maxmin, [torch.ones(4, 3), 1], ValueError, "3"
+    yield lambda d: lt.group_sort(F32, 2, descending=d), ["yes"], TypeError, "descending"
+    yield lambda d: lt.full_sort(F32, descending=d), [1], TypeError, "descending"
+    yield from integer_rows(lt.GroupSort, "size")
+    for module in (lt.MaxMin, lt.FullSort, lambda dim: lt.GroupSort(2, dim)):
+        yield module, ["0"], TypeError, "dim must be an integer; got"
+    yield lt.MaxMin(), [torch.ones(3)], ValueError, "3"
+    yield lt.Abs(), [[1.0]], TypeError, "must be a torch.Tensor; got list"
+
+    for norm in (lt.operator_norm, lt.mixed_norm):
+        for p in (0, 3, 0.5, -1, math.nan):
+            yield norm, [MATRIX, p], ValueError, "p must be 1, 2 or math.inf; got"
+        for p in ("2", None, True):
+            yield norm, [MATRIX, p], TypeError, "p must be 1, 2 or math.inf; got"
+        yield norm, [F32, 2], ValueError, "W must have at least 2 dimensions; got shape (4,)"
+        yield norm, [torch.full((2, 2), math.inf), 2], ValueError, "W must be finite"
+    yield lt.is_orthonormal, [F32], ValueError, "W must have at least 2 dimensions"
+    yield from number_rows(lambda t: lt.is_orthonormal(MATRIX, t), "tol", "greater than 0.0")
+
+    yield lt.abs_network, [3], ValueError, "p must be 1, 2 or math.inf; got 3"
+    yield lt.abs_network, ["2"], TypeError, "p must be 1, 2 or math.inf; got '2'"
+    yield from number_rows(lt.w_network, "c", "")
+    yield from integer_rows(lt.relu_network, "n")
+    yield from integer_rows(lt.crelu_network, "n")
+    yield from number_rows(lt.leaky_relu_network, "slope", "")
+    for slope in (-1.01, 2):
+        yield (
+            lt.leaky_relu_network,
+            [slope],
+            ValueError,
+            f"slope must be in [-1.0, 1.0]; got {slope}",
+        )
+    yield from integer_rows(lambda n: lt.maxout_network(n, 1), "n")
+    yield from integer_rows(lambda size: lt.maxout_network(4, size), "size")
+    yield lt.maxout_network, [4, 3], ValueError, "size must divide n; got n = 4 and size = 3"
+    yield from integer_rows(lambda n: lt.maxmin_from_full_sort(n, 1.0), "n", least=2)
+    yield lt.maxmin_from_full_sort, [3, 1.0], ValueError, "n must be even"
+    yield from number_rows(lambda b: lt.maxmin_from_full_sort(2, b), "bound", "greater than 0.0")
+    yield from integer_rows(lt.full_sort_from_maxmin, "n", least=2)
+    yield lt.full_sort_from_maxmin, [5], ValueError, "n must be even, since MaxMin sorts pairs; got"
+    yield from number_rows(lt.maxmin_from_abs, "bound", "greater than 0.0")
+
+    yield (
+        lt.collapse_affine,
+        [nn.Linear(2, 1), X],
+        TypeError,
+        "must be an nn.Sequential; got Linear",
+    )
+    yield (
+        lt.collapse_affine,
+        [nn.Sequential(), X],
+        ValueError,
+        "must alternate Linear and activation",
+    )
+    one = nn.Sequential(linear([[1.0, 0.0]]))
+    yield lt.collapse_affine, [one, [1.0]], TypeError, "x must be a torch.Tensor; got list"
+    yield lt.collapse_affine, [one, X[0]], ValueError, "x must have at least 2 dimensions"
+    yield (
+        lt.collapse_affine,
+        [one, X[:, :1]],
+        ValueError,
+        "x must have shape (batch, 2); got (3, 1)",
+    )
+    yield lt.collapse_affine, [one, X * math.nan], ValueError, "x must be finite"
+    yield lt.collapse_affine, [one, X.float()], TypeError, "float32"
+    yield from number_rows(lambda t: lt.collapse_affine(one, X, t), "tol", "greater than 0.0")
+    derivatives = lt.singular_value_derivatives
+    yield derivatives, [None, 0, X], TypeError, "network must be an nn.Sequential; got NoneType"
+    yield derivatives, [F, "0", X], TypeError, "layer must be an integer; got '0'"
+    yield derivatives, [F, 1, X], ValueError, "layer must be the index of an nn.Linear"
+    yield derivatives, [F, 99, X], ValueError, "layer must be the index of an nn.Linear"
+    yield derivatives, [F, -1, X], ValueError, "layer must be at least 0; got -1"
+    yield derivatives, [F, 0, X[0]], ValueError, "x must have at least 2 dimensions"
+    yield derivatives, [F, 0, X[:, :1]], ValueError, "x must have shape (batch, 2); got (3, 1)"
+    yield derivatives, [F, 0, X.float()], TypeError, "float32"
+    two = nn.Sequential(linear(torch.eye(2)))
+    yield derivatives, [two, 0, X], ValueError, "one output"
+
+    f = lt.abs_network()
+    claim = lambda x: abs(x[0])  # noqa: E731
+    yield lt.prove, [3, claim, None], TypeError, "got"
+    yield lt.prove, [f, 3, None], TypeError, "got"
+    yield lt.prove, [f, claim, (1, -1)], ValueError, "1"
+    yield lt.prove, [f, claim, (math.nan, 1)], ValueError, "nan"
+    yield lt.prove, [f, claim, [(0, 1), (0, 1)]], ValueError, "2"
+    yield lt.prove, [f, claim, "all"], TypeError, "got"
+    yield lt.prove, [f, lambda x: [x[0], x[0]], None], ValueError, "2"
+    yield lt.prove, [f, lambda x, y, z: x[0], None], (TypeError, ValueError), "3"
+    yield lt.prove, [nn.Sequential(nn.Tanh()), claim, [(0, 1)]], ValueError, "Tanh"
+    yield lt.prove, [f, lt.relu_network(2), None], ValueError, "2"
+    for tol in (-1.0, math.nan):
+        yield lt.prove, [f, claim, None, tol], ValueError, "tol must be"
+    for timeout in (0, -1.0, math.nan):
+        yield lt.prove, [f, claim, None, 0.0, timeout], ValueError, "timeout must be"
+    empty = lambda x: x[0] * x[0] < 0  # noqa: E731
+    yield lt.prove, [f, claim, empty], ValueError, "domain"
+
+    yield mnist_sample, ["valid"], ValueError, 'split must be "train" or "test"; got "valid"'
+    yield mnist_sample, [1], TypeError, 'split must be "train" or "test"; got int'
+    yield appendix.find, ["Fig. 99"], ValueError, "'Fig. 99'"
+    yield appendix.find, [10], TypeError, "int"
+    yield classroom.check, ["00.first-chek", None], ValueError, "00.first-check"
+    yield classroom.check, [1, None], TypeError, "int"
+    yield classroom.show, ["figure"], TypeError, "got str"
+    slider = lambda a: classroom.slider_figure(lambda a: a, a=a)  # noqa: E731
+    yield slider, [3], TypeError, "got 3"
+    yield slider, [(2, 1, 1)], ValueError, "got (2, 1, 1)"
+
+
+ROWS = list(rows())
+
+
+@pytest.mark.parametrize(("call", "arguments", "error", "part"), ROWS)
+def test_bad_input_is_refused_in_one_sentence(call, arguments, error, part: str) -> None:
+    with pytest.raises(error) as caught:
+        call(*arguments)
+    message = str(caught.value)
+    assert part in message
+    assert "\n" not in message
+    assert len(message) < 300
+    assert not re.search(r"\.\s+[A-Z].*\.\s+[A-Z]", message), "one sentence, two at most"
+
+
+def test_every_public_function_has_a_row() -> None:
+    """Functions without arguments and result types apart."""
+    source = inspect.getsource(rows)
+    for name in lt.__all__:
+        thing = getattr(lt, name)
+        if inspect.isfunction(thing) and inspect.signature(thing).parameters:
+            assert f"lt.{name}" in source, name
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_infinity_is_a_value_that_sorts(dtype: torch.dtype) -> None:
+    """Sorting knows what to do with it; a norm does not."""
+    x = torch.tensor([-math.inf, 1.0, math.inf, 2.0], dtype=dtype)
+    assert lt.maxmin(x).tolist() == [1.0, -math.inf, math.inf, 2.0]
+    assert lt.full_sort(x).tolist() == [math.inf, 2.0, 1.0, -math.inf]
