@@ -130,8 +130,8 @@ def markdown_table(selected: Iterable[Row] | None = None) -> str:
                 "find('A.1')."
             )
         where = [row.link, *map(_code, [row.function, *row.test.split("::")])]
-        cells = [_escaped(row.item), _escaped(row.says), row.verdict, "<br>".join(filter(None, where))]
-        lines.append(_line(cells))
+        cells = [_escaped(row.item), _escaped(row.says), row.verdict]
+        lines.append(_line([*cells, "<br>".join(filter(None, where))]))
     return "\n".join(lines)
 
 

@@ -740,8 +740,8 @@ print(refuted)
 # ## How large B must be (A.3)
 #
 # The appendix's condition on $B$ lost its root signs in our text: it reads "2x + 2B > 0" with one
-# root somewhere. On a box the condition $x + y + 2B \ge 0$ is met by $B = x_{\max}$. A little less
-# is too little.
+# root somewhere. On $[-x_{\max}, x_{\max}]^2$ the condition $x + y + 2B \ge 0$ is met by $B = x_{\max}$.
+# A little less is too little.
 
 # %%
 refuted = lt.prove(lt.maxmin_from_abs(1.9), lt.MaxMin(), domain=(-2, 2))

@@ -49,12 +49,7 @@ from lipteach.classroom.figures import theorem2
 from lipteach.theory import terms
 from lipteach.theory.exact_networks import linear
 from lipteach.training.data import mnist_sample
-from lipteach.training.fit import (
-    clip_singular_values_,
-    fit,
-    minibatches,
-    orthonormal_network,
-)
+from lipteach.training.fit import clip_singular_values_, fit, minibatches, orthonormal_network
 
 torch.set_num_threads(1)  # the matrices are small: a second thread would only wait
 
@@ -127,7 +122,7 @@ show(figures.draw_training(runs))
 # Move the slider through the training: each snapshot is 20 steps after the one before.
 
 # %%
-slider_figure(partial(figures.draw_training, runs), snapshot=(0, 30, 1, 30))
+slider_figure(partial(figures.draw_training, runs), snapshot=(0, 30, 1, 0))
 
 # %% [markdown]
 # Both bend at the right place. But the ReLU network settles for about half of the slope: as we shall
@@ -321,7 +316,7 @@ show(figures.draw_backward({"ReLU": relu_net, "MaxMin": maxmin_net}))
 
 # %%
 networks = {"ReLU": relu_net, "MaxMin": maxmin_net}
-slider_figure(partial(figures.draw_backward, networks), x=(-0.95, 0.95, 0.1, 0.65))
+slider_figure(partial(figures.draw_backward, networks), x=(-0.9, 0.9, 0.1, -0.4))
 
 # %% [markdown]
 # MaxMin permutes its entries, and so does its Jacobian: nothing is lost there, exactly.
@@ -398,8 +393,9 @@ print("Equation (12) holds at 200 points, and the last ReLU loses more than a te
 # Put this line into the last layer, with $W = W_{L-1}$ and $b_W$ its bias. With $\odot$ the product
 # entry by entry,
 #
-# $$w \cdot \phi(z) + b = (w \odot s) \cdot z + (w \cdot c + b)
-#   = \bigl((w \odot s) W\bigr) h + \bigl((w \odot s) \cdot b_W + w \cdot c + b\bigr).$$
+# $$\begin{aligned} w \cdot \phi(z) + b &= (w \odot s) \cdot z + (w \cdot c + b) \\
+#   &= \bigl((w \odot s) W\bigr) h + \bigl((w \odot s) \cdot b_W + w \cdot c + b\bigr).
+#   \end{aligned}$$
 #
 # We have a network with one layer fewer and the same function. Repeat until one layer is left: an
 # affine function. Here is the whole collapse, at one point of the domain.
@@ -572,10 +568,10 @@ check("03.not-monotone", phi)
 # function does it give on either side?
 
 # %%
-show(figures.draw_window(1.0))
+show(figures.draw_window(-0.5))
 
 # %%
-slider_figure(figures.draw_window, left=(-2.5, 1.5, 0.25, 1.0))
+slider_figure(figures.draw_window, left=(-2.5, 1.5, 0.25, -0.25))
 
 # %% [markdown]
 # It applies on either side, with different offsets. On both sides *together*,
@@ -795,7 +791,7 @@ print(no_repair)
 
 # %% [markdown]
 # A zero singular value is not what matters. Here the singular values are 1 and ½, the domain is
-# $[-1, 1]^2$, and a bias of $-½$ stands in the third layer: the same happens.
+# $[-1, 1]^2$, and a bias of $-\tfrac12$ stands in the third layer: the same happens.
 
 # %%
 r = math.sqrt(0.5)
@@ -838,7 +834,7 @@ print("At the given weights f does not change, to first order, with the smaller 
 show(theorem2.draw_path(1.0))
 
 # %%
-slider_figure(theorem2.draw_path, t=(0.0, 1.0, 0.05, 1.0))
+slider_figure(theorem2.draw_path, t=(0.0, 1.0, 0.05, 0.9))
 
 # %% [markdown]
 # On the way the network is $\max(|x_1|, (1 - t)|x_2|)$. At every point with $x_1 \ne 0$ it stays

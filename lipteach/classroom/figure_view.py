@@ -23,6 +23,7 @@ from PIL import Image
 from lipteach.classroom.guard import describe
 
 _DPI = 100
+_AS_DRAWN = {"max_width": "100%", "align_self": "flex-start"}  # a box would stretch the picture
 
 
 def _statement(figure: Figure) -> str:
@@ -64,7 +65,7 @@ class FigureView(ipywidgets.VBox):  # type: ignore[misc]
 
     def __init__(self, draw: Callable[..., Figure], controls: dict[str, ipywidgets.Widget]) -> None:
         self.draw, self.controls = draw, controls
-        self.image = ipywidgets.Image(format="png", layout={"max_width": "100%"})
+        self.image = ipywidgets.Image(format="png", layout=_AS_DRAWN)
         self.caption = ipywidgets.HTML()
         self.statement = self.status = ""
         super().__init__([*controls.values(), self.image, self.caption])

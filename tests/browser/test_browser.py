@@ -125,10 +125,11 @@ def move(page: Page, slider: Locator) -> str:
     knob, bar = handle.bounding_box(), slider.locator(".noUi-base").bounding_box()
     assert knob
     assert bar
-    height = knob["y"] + knob["height"] / 2
-    page.mouse.move(knob["x"] + knob["width"] / 2, height)
+    middle, height = knob["x"] + knob["width"] / 2, knob["y"] + knob["height"] / 2
+    far = 0.1 if middle > bar["x"] + bar["width"] / 2 else 0.9  # to the other side
+    page.mouse.move(middle, height)
     page.mouse.down()
-    page.mouse.move(bar["x"] + 0.9 * bar["width"], height, steps=8)
+    page.mouse.move(bar["x"] + far * bar["width"], height, steps=8)
     page.mouse.up()
     by_drag = seconds_to_change(page, image, before)
     assert not area.get_by_text("could not draw").count()

@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 from lipteach.classroom.style import AMBER, LINES, new_figure
 
 
-def wave(x: np.ndarray | float) -> np.ndarray | float:
-    """A 1-Lipschitz function: the derivative of sin(2x)/2 is cos(2x)."""
-    return np.sin(2 * np.asarray(x)) / 2
+def wave(x: np.ndarray) -> np.ndarray:
+    """Return sin(2x)/2, a 1-Lipschitz function: its derivative is cos(2x)."""
+    return np.asarray(np.sin(2 * x) / 2)
 
 
 def draw_lipschitz(second: float = 1.5) -> Figure:
@@ -18,14 +18,13 @@ def draw_lipschitz(second: float = 1.5) -> Figure:
     first = -2.0
     x = np.linspace(-2.5, 2.5, 401)
     reach = np.abs(x - first)
-    slope = float(wave(second) - wave(first)) / (second - first)
+    ends = np.array([first, second])
+    slope = np.diff(wave(ends))[0] / (second - first)
     figure, axes = new_figure(height=3.2)
-    axes.fill_between(
-        x, wave(first) - reach, wave(first) + reach, color=AMBER, alpha=0.25, label="slope ≤ 1"
-    )
+    tip = wave(ends)[0]
+    axes.fill_between(x, tip - reach, tip + reach, color=AMBER, alpha=0.25, label="slope ≤ 1")
     axes.plot(x, wave(x), **(LINES[0] | {"marker": ""}), label="f")
-    ends = [first, second]
-    axes.plot(ends, wave(np.array(ends)), **(LINES[1] | {"marker": "o"}), label="chord")
+    axes.plot(ends, wave(ends), **(LINES[1] | {"marker": "o"}), label="chord")
     axes.set(xlabel="x", ylabel="f(x)", xlim=(-2.5, 2.5), ylim=(-1.5, 2.0))
     axes.legend(loc="upper left", ncols=3)
     figure.set_label(
