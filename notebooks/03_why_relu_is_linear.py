@@ -48,8 +48,13 @@ from lipteach.classroom.figures import linearity as figures
 from lipteach.classroom.figures import theorem2
 from lipteach.theory import terms
 from lipteach.theory.exact_networks import linear
-from lipteach.training.data import mnist_sample
-from lipteach.training.fit import clip_singular_values_, fit, minibatches, orthonormal_network
+from lipteach.training import (
+    clip_singular_values_,
+    fit,
+    minibatches,
+    mnist_sample,
+    orthonormal_network,
+)
 
 torch.set_num_threads(1)  # the matrices are small: a second thread would only wait
 
@@ -294,12 +299,12 @@ check("03.beyond-half", my_network)
 # $$\nabla f = W_L\, D_{L-1} W_{L-1} \cdots D_1 W_1 .$$
 #
 # Every factor has norm at most 1. So the gradient norm can only fall on its way from the output to
-# the input, and if it arrives as 1, no factor took anything. `gradient_norms` measures it in front
+# the input, and if it arrives as 1, no factor took anything. `lt.gradient_norms` measures it in front
 # of every module.
 
 # %%
 for network in (relu_net, maxmin_net):
-    norms = figures.gradient_norms(network, x)  # (modules + 1, points)
+    norms = lt.gradient_norms(network, x)  # (modules + 1, points)
     assert (norms[:-1] <= norms[1:] + 1e-12).all()
 print("On its way back the gradient norm never grows, at any of the 200 points.")
 
@@ -322,7 +327,7 @@ slider_figure(partial(figures.draw_backward, networks), x=(-0.9, 0.9, 0.1, -0.4)
 # MaxMin permutes its entries, and so does its Jacobian: nothing is lost there, exactly.
 
 # %%
-norms = figures.gradient_norms(maxmin_net, x)
+norms = lt.gradient_norms(maxmin_net, x)
 assert torch.allclose(norms[1], norms[2]) and torch.allclose(norms[3], norms[4])
 print("Before and behind each MaxMin the gradient norm is the same, at all 200 points.")
 
@@ -368,7 +373,7 @@ check("03.lost-norm", my_lost)
 # so each unit that is off costs the whole of its $w_i^2$.
 
 # %%
-norms = figures.gradient_norms(relu_net, x)
+norms = lt.gradient_norms(relu_net, x)
 w = relu_net[4].weight[0]
 d = (relu_net[:3](x) > 0).double()  # the slopes of the last ReLU
 assert torch.allclose(norms[4] ** 2 - norms[3] ** 2, ((1 - d**2) * w**2).sum(-1))
@@ -672,7 +677,7 @@ def lead(outputs):
     return (top[:, 0] - top[:, 1]) / math.sqrt(2)
 
 
-norms = {name: figures.gradient_norms(model, test_digits, lead) for name, model in readers.items()}
+norms = {name: lt.gradient_norms(model, test_digits, lead) for name, model in readers.items()}
 
 # %% [markdown]
 # We expect $\|\nabla f\|$ near 1 for MaxMin, and less for ReLU: on every image some of its units are

@@ -147,6 +147,11 @@ def rows():
     two = nn.Sequential(linear(torch.eye(2)))
     yield derivatives, [two, 0, X], ValueError, "one output"
 
+    yield lt.gradient_norms, [nn.Linear(2, 1), X], TypeError, "must be an nn.Sequential; got Linear"
+    yield lt.gradient_norms, [one, X[:, :1]], ValueError, "x must have shape (batch, 2); got (3, 1)"
+    yield lt.gradient_norms, [one, X.float()], TypeError, "float32"
+    yield lt.gradient_norms, [two, X], ValueError, "one output"
+
     f = lt.abs_network()
     claim = lambda x: abs(x[0])  # noqa: E731
     yield lt.prove, [3, claim, None], TypeError, "got"

@@ -29,7 +29,12 @@ def build(script: Path) -> Path:
     book.metadata.setdefault("language_info", {"name": "python"})
     resources = {"metadata": {"path": str(script.parent)}}
     NotebookClient(
-        book, timeout=600, kernel_name="python3", record_timing=False, resources=resources
+        book,
+        timeout=600,
+        kernel_name="python3",
+        record_timing=False,
+        coalesce_streams=True,
+        resources=resources,
     ).execute()
     book.metadata.pop("widgets", None)
     book.metadata["language_info"] = {"name": "python"}  # no version of this machine's Python

@@ -15,13 +15,9 @@ from lipteach.theory.exact_networks import (
     relu_network,
     w_network,
 )
-from lipteach.theory.linearity import (
-    HypothesisError,
-    collapse_affine,
-    singular_value_derivatives,
-    theorem2_counterexample,
-)
+from lipteach.theory.linearity import HypothesisError, collapse_affine, gradient_norms
 from lipteach.theory.proof import Counterexample, Proof, Undecided, prove
+from lipteach.theory.theorem2 import singular_value_derivatives, theorem2_counterexample
 
 __all__ = [
     "Counterexample",
@@ -33,6 +29,7 @@ __all__ = [
     "collapse_affine",
     "crelu_network",
     "full_sort_from_maxmin",
+    "gradient_norms",
     "leaky_relu_network",
     "maxmin_from_abs",
     "maxmin_from_full_sort",

@@ -10,6 +10,7 @@ from pathlib import Path
 import matplotlib
 import nbformat
 import pytest
+import torch
 
 from lipteach.classroom import exercises
 
@@ -103,7 +104,7 @@ def test_every_solution_passes_its_check(stem: str, monkeypatch: pytest.MonkeyPa
     """The notebook is run once more, each stub replaced by the solution folded below it."""
     monkeypatch.chdir(NOTEBOOKS)
     monkeypatch.setitem(os.environ, "PYTHONHASHSEED", "0")
-    backend = matplotlib.get_backend()
+    backend, threads = matplotlib.get_backend(), torch.get_num_threads()
     answers = solutions(stem)
     namespace: dict = {"__name__": "__main__"}
     printed = io.StringIO()
@@ -120,5 +121,6 @@ def test_every_solution_passes_its_check(stem: str, monkeypatch: pytest.MonkeyPa
         with contextlib.redirect_stdout(printed):
             exec(compile(source, f"{stem}, cell {place}", "exec"), namespace)
     matplotlib.use(backend)
+    torch.set_num_threads(threads)
     lines = printed.getvalue().splitlines()
     assert [line for line in lines if re.match(r"[\d]{2}\.[\w-]+: ", line)] == passed

@@ -212,3 +212,26 @@ def test_a_zero_derivative_does_not_mean_a_small_singular_value() -> None:
     sigma, derivative = lt.singular_value_derivatives(network, 0, uniform(20, 2))
     assert sigma.tolist() == [1.0, 1.0]
     assert (derivative.abs().amax(0) == 0).any()
+
+
+def test_gradient_norms_are_those_of_finite_differences() -> None:
+    """At the input and at every module between, without the chain rule of autograd."""
+    network = nn.Sequential(
+        linear([[0.6, 0.8], [-0.8, 0.6]], [0.3, -0.2]), nn.ReLU(), linear([[0.8, 0.6]])
+    )
+    x = uniform(20, 2)
+    norms = lt.gradient_norms(network, x)
+    assert norms.shape == (4, 20)
+    assert torch.equal(norms[-1], torch.ones(20).double())
+    h = x
+    for k, module in enumerate(network):
+        steps = 1e-6 * torch.eye(h.shape[1]).double()
+        rise = [(network[k:](h + e) - network[k:](h - e)) / 2e-6 for e in steps]
+        torch.testing.assert_close(norms[k], torch.cat(rise, dim=1).norm(dim=1))
+        h = module(h)
+    assert (norms.diff(dim=0) >= -1e-12).all()  # nothing is gained on the way back
+
+
+def test_gradient_norms_of_one_number_made_of_several_outputs() -> None:
+    norms = lt.gradient_norms(lt.crelu_network(2), uniform(5, 2), lambda out: out.sum(dim=1))
+    torch.testing.assert_close(norms[-1], torch.full((5,), 2.0).double())

@@ -26,10 +26,10 @@ from lipteach.theory.exact_networks import (
     relu_network,
     w_network,
 )
-from lipteach.theory.linearity import theorem2_counterexample
 from lipteach.theory.proof import Counterexample, Proof, Undecided, prove
 from lipteach.theory.terms import If, Max, Min, Or, Sqrt, apply, maxmin, relu
 from lipteach.theory.terms import linear as affine
+from lipteach.theory.theorem2 import theorem2_counterexample
 
 R = Sqrt(2)
 M = [[1 / R, 1 / R], [1 / R, -1 / R]]

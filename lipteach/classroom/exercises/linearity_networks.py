@@ -13,7 +13,7 @@ from lipteach.classroom.checks import Exercise, Hint
 from lipteach.classroom.compare import call, need_tensor, seeded
 from lipteach.primitives import MaxMin
 from lipteach.theory.exact_networks import Matrix, linear
-from lipteach.theory.linearity import theorem2_counterexample
+from lipteach.theory.theorem2 import theorem2_counterexample
 
 R = math.sqrt(0.5)
 

@@ -4,35 +4,20 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from lipteach.classroom.style import LINES, ORANGE, new_figure
-from lipteach.theory.linearity import HypothesisError, collapse_affine
+from lipteach.theory.linearity import HypothesisError, collapse_affine, gradient_norms
 
 Snapshot = tuple[int, Tensor, Tensor]
 """The number of training steps done, and f and its slope on a grid of [−1, 1]."""
 
 GRID = torch.linspace(-1, 1, 200, dtype=torch.float64)
 """Points of [−1, 1] that step over 0, where |x| has no slope."""
-
-
-def gradient_norms(
-    network: nn.Sequential, x: Tensor, f: Callable[[Tensor], Tensor] | None = None
-) -> Tensor:
-    """‖∂f/∂h‖₂ for what enters each module of the network, and for what leaves it.
-
-    ``f`` makes one number of the outputs at each point; without it there is one output. The
-    result has shape (modules + 1, batch), from the input of the network to its output.
-    """
-    entering = [x.detach().requires_grad_()]
-    for module in network:
-        entering.append(module(entering[-1]))
-    top = entering[-1] if f is None else f(entering[-1])
-    return torch.stack([g.norm(dim=1) for g in torch.autograd.grad(top.sum(), entering)])
 
 
 def _named_lines(names: Sequence[str]) -> list[tuple[str, dict[str, object]]]:

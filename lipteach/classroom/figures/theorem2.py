@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from lipteach.classroom.style import BLACK, BLUE, LINES, ORANGE, new_figure
-from lipteach.theory.linearity import theorem2_counterexample
+from lipteach.theory.theorem2 import theorem2_counterexample
 
 
 def with_first_weight(W: Tensor) -> nn.Sequential:

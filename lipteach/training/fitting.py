@@ -211,7 +211,7 @@ def _finite_scalar(value: Any, step: int) -> float:
 def _with_bar(batches: Iterable[Sequence[Any]], name: str) -> Iterable[Sequence[Any]]:
     if not name:
         return batches
-    from tqdm.auto import tqdm  # type: ignore[import-untyped]
+    from tqdm.auto import tqdm
 
     bar: Iterable[Sequence[Any]] = tqdm(batches, desc=name, leave=False)
     return bar

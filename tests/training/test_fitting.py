@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from lipteach.training.fit import clip_singular_values_, fit, minibatches, orthonormal_network
+from lipteach.training import clip_singular_values_, fit, minibatches, orthonormal_network
 
 
 def generator(seed: int = 0) -> torch.Generator:
