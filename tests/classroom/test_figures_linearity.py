@@ -10,8 +10,8 @@ from torch import nn
 from lipteach.classroom.figures import linearity, theorem2
 from lipteach.primitives import MaxMin
 from lipteach.theory.theorem2 import theorem2_counterexample
+from lipteach.training import orthonormal_network
 from lipteach.training.data import mnist_sample
-from lipteach.training.fit import orthonormal_network
 
 
 def drawn(figure: Figure) -> str:
