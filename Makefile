@@ -1,15 +1,17 @@
 # Two commands: `make lab` opens the lessons, `make test` proves everything. Both set themselves up.
-PYTHON ?= python3
 VENV   ?= .venv
 ifeq ($(OS),Windows_NT)
-BIN := $(VENV)/Scripts
+PYTHON ?= python
+BIN    := $(VENV)/Scripts
 else
-BIN := $(VENV)/bin
+PYTHON ?= python3
+BIN    := $(VENV)/bin
 endif
 RUN     := $(BIN)/python
 ROOT_OK := $(shell [ "$$(id -u 2>/dev/null)" = 0 ] && echo --allow-root)
 
 .DEFAULT_GOAL := help
+.NOTPARALLEL:
 .PHONY: help lab test lint types floors unit lessons browser notebooks check bench clean
 
 help:  ## list the targets
@@ -21,7 +23,7 @@ $(VENV)/.ready-%: pyproject.toml tools/bootstrap.py
 	@touch $@
 
 lab: $(VENV)/.ready-lab  ## open the lessons in JupyterLab
-	$(BIN)/jupyter lab --notebook-dir=notebooks $(ROOT_OK) 00_start_here.ipynb
+	$(RUN) -m jupyterlab --notebook-dir=notebooks --LabApp.default_url=/lab/tree/00_start_here.ipynb $(ROOT_OK) $(LAB)
 
 test: lint types floors unit lessons browser  ## everything, as CI runs it
 	@echo "make test: all green"
@@ -43,13 +45,13 @@ lessons: $(VENV)/.ready-test  ## run every notebook, compare every output, hold 
 	$(RUN) -m pytest -q -c notebooks/pytest.ini notebooks
 
 browser: $(VENV)/.ready-test  ## drive every notebook in a real browser
-	$(RUN) -m pytest -q -s -m browser tests/browser
+	$(RUN) -m pytest -q -s -rs -m browser tests/browser
 
 notebooks: $(VENV)/.ready-test  ## execute the .py sources and save the .ipynb
 	$(RUN) tools/run_notebooks.py
 
-check: $(VENV)/.ready-lab  ## is this machine ready for the lessons?
-	$(RUN) -m lipteach.check_environment
+check:  ## is this machine ready for the lessons? (installs nothing)
+	$(firstword $(wildcard $(RUN) $(RUN).exe) $(PYTHON)) lipteach/check_environment.py
 
 bench: $(VENV)/.ready-test  ## speed as ratios, in one run (RECORD=FILE keeps them)
 	OMP_WAIT_POLICY=PASSIVE $(RUN) benchmarks/bench_activations.py $(if $(RECORD),--record $(RECORD))

@@ -1,11 +1,13 @@
 """lipteach: learn 1-Lipschitz neural networks by running their mathematics.
 
+>>> import torch
 >>> import lipteach as lt
 >>> lt.maxmin(torch.tensor([3.0, 1.0, 2.0, 4.0])).tolist()
 [3.0, 1.0, 4.0, 2.0]
 
-The primitives and the theory are reachable as ``lt.NAME``. The classroom (figures, sliders,
-exercises) is imported on its own: ``from lipteach import classroom``.
+The primitives and the theory are reachable as ``lt.NAME``. The examples in their docstrings
+assume the two imports above, and ``math`` and ``torch.nn`` as ``nn`` where they need them. The
+classroom (figures, sliders, exercises) is imported on its own: ``from lipteach import classroom``.
 """
 
 from lipteach.primitives import *

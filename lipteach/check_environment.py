@@ -1,7 +1,7 @@
-"""Say whether this machine is ready for the lessons: ``python -m lipteach.check_environment``.
+"""Say whether this machine is ready for the lessons: ``python lipteach/check_environment.py``.
 
-One line for each need, [OK] or [FAIL] with the mend; the exit status is 1 if anything failed. It
-uses the standard library until each package has been found.
+One line for each need, [OK] or [FAIL] with the mend; the exit status is 1 if anything failed. Run
+as a file it needs only the standard library, so that it can say what is missing.
 """
 
 from __future__ import annotations
@@ -81,10 +81,22 @@ def check_device() -> str:
     return "MPS" if torch.backends.mps.is_available() else "CPU (enough for every lesson)"
 
 
+def check_installed() -> str:
+    """Lipteach itself is installed in this Python."""
+    try:
+        return importlib.metadata.version("lipteach")
+    except importlib.metadata.PackageNotFoundError:
+        raise Problem(f"not installed in {sys.prefix}; {MEND}") from None
+
+
 def requirements() -> dict[str, str]:
-    """Name and least version of each package that the lessons need."""
+    """Name and least version of each package that the lessons need; none if lipteach is missing."""
     wanted = {}
-    for line in importlib.metadata.requires("lipteach") or []:
+    try:
+        lines = importlib.metadata.requires("lipteach") or []
+    except importlib.metadata.PackageNotFoundError:
+        return {}
+    for line in lines:
         spec, _, extra = line.partition(";")
         match = re.match(r"([\w.-]+)>=([\d.]+)", spec.strip())
         if match and (not extra or "'lab'" in extra.replace('"', "'")):
@@ -94,7 +106,7 @@ def requirements() -> dict[str, str]:
 
 def run_checks() -> Iterator[tuple[bool, str, str]]:
     """Run each check in turn: whether it passed, its name, and what was found or how to mend it."""
-    checks: dict[str, Callable[[], str]] = {"Python": check_python}
+    checks: dict[str, Callable[[], str]] = {"Python": check_python, "lipteach": check_installed}
     for name, least in requirements().items():
         checks[name] = partial(check_package, name, least)
     checks |= {

@@ -26,6 +26,9 @@ WHERE = {  # each numbered item, and the section it stands in
 }
 
 NAMED = re.compile(r"Fig|Eq|Table|Theorem|Lemma|Algorithm|Observation|[A-Z](\.\d.*| .*)?$")
+NUMBERED = re.compile(
+    r"Fig\. \d+|Eq\. \(\d+\)|(?:Table|Theorem|Lemma|Algorithm) \d+|Observation [A-Z]\b"
+)
 ITEM = re.compile(
     r"(Fig\. |Table |Theorem |Lemma |Algorithm )\d+|Eq\. \(\d+\)|Observation E|[\w.]+"
 )
@@ -83,7 +86,8 @@ def named_items(heading: str) -> list[str]:
 def heading_faults(heading: str) -> list[str]:
     """The items a heading names must be in the map."""
     known = {row.item for row in appendix.rows()}
-    unknown = [name for name in named_items(heading) if name not in known]
+    named = dict.fromkeys([*named_items(heading), *NUMBERED.findall(heading)])
+    unknown = [name for name in named if name not in known]
     return [f"heading {heading!r} names {name!r}, which the map lacks" for name in unknown]
 
 

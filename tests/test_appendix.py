@@ -195,6 +195,11 @@ def test_an_unknown_item_in_a_heading_is_found(name):
     assert heading_faults(f"By sorting (A.1, {name})")
 
 
+@pytest.mark.parametrize("heading", ["Theorem 9 by hand", "More (see Table 99)", "Fig. 99, again"])
+def test_an_unknown_item_anywhere_in_a_heading_is_found(heading):
+    assert heading_faults(heading)
+
+
 # --- The public functions.
 
 

@@ -1,6 +1,7 @@
 """The first-run check: green here, and each fault has a line with its mend."""
 
 import importlib.metadata
+import subprocess
 import sys
 
 import pytest
@@ -44,3 +45,14 @@ def test_the_requirements_are_those_of_the_lab() -> None:
     names = set(ce.requirements())
     assert {"torch", "numpy", "z3-solver", "jupyterlab", "matplotlib"} <= names
     assert "pytest" not in names
+
+
+def test_run_as_a_file_it_needs_the_standard_library_only() -> None:
+    """A Python without any package (-S hides them) hears what is missing, not a traceback."""
+    done = subprocess.run(
+        [sys.executable, "-S", "-E", ce.__file__], capture_output=True, text=True, encoding="utf-8"
+    )
+    assert done.returncode == 1
+    assert not done.stderr
+    assert "[FAIL] lipteach     not installed" in done.stdout
+    assert "[OK]   Python" in done.stdout

@@ -25,6 +25,13 @@ TORCH = os.environ.get("LIPTEACH_TORCH", "torch>=2.9,<2.14")
 INDEX = os.environ.get("LIPTEACH_TORCH_INDEX", CPU_WHEELS)
 
 
+def works(python: Path, code: str) -> bool:
+    """Whether that Python exists and runs the code."""
+    if not python.exists():
+        return False
+    return subprocess.call([str(python), "-c", code], stderr=subprocess.DEVNULL) == 0
+
+
 def main() -> int:
     """Create the environment named by the first argument with the extras of the second."""
     if len(sys.argv) != 3:
@@ -38,15 +45,19 @@ def main() -> int:
     target, extras = Path(sys.argv[1]), sys.argv[2]
     root = Path(__file__).resolve().parent.parent
     python = target / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    if not python.exists():
+    if not works(python, "import pip"):  # none yet, or one that an interrupt left half made
         print(f"Making {target} (once; about three minutes in all) …", flush=True)
-        venv.create(target, with_pip=True)
+        try:
+            venv.create(target, clear=True, with_pip=True)
+        except subprocess.CalledProcessError:
+            print("Python cannot make environments here; on Debian: apt install python3-venv")
+            return 1
 
     def pip(*arguments: str) -> int:
         quiet = ["--disable-pip-version-check", "-q"]
         return subprocess.call([str(python), "-m", "pip", "install", *quiet, *arguments])
 
-    if subprocess.call([str(python), "-c", "import torch"], stderr=subprocess.DEVNULL):
+    if not works(python, "import torch"):
         print(f"Installing {TORCH} …", flush=True)
         one_try = ["--no-deps", "--retries", "0", "--timeout", "15"]
         from_index = INDEX and pip(*one_try, "--index-url", INDEX, TORCH) == 0

@@ -2,15 +2,18 @@ r"""Run what a student hands in: it may raise, recurse, loop or change global se
 
 The code runs in a worker thread, so that a time limit holds on every system: an exception is
 raised inside the thread when the time is up, and a call that waits outside Python (a sleep, a
-long kernel) is left behind as a daemon; only a call that keeps the interpreter's lock, such as
-`10**10**9`, cannot be stopped. Global settings are put back afterwards. Whatever the code prints is
-swallowed, since a check calls it many times; call the function yourself to see its prints.
+long kernel) is left behind as a daemon. Two things cannot be stopped from inside the process: a
+call that keeps the interpreter's lock, such as `10**10**9`, and a recursion without end after the
+answer itself has raised Python's limit. Global settings are put back afterwards. Whatever the code
+prints is swallowed, since a check calls it many times; call the function yourself to see it.
 """
 
 from __future__ import annotations
 
+import copy
 import ctypes
 import io
+import os
 import random
 import re
 import sys
@@ -27,6 +30,7 @@ import torch
 
 SECONDS = 5.0  # for a whole check
 _STACK_BYTES = 64 * 2**20  # recursion through C (nn.Module.__call__) needs room to be noticed
+_RECURSION = 10_000  # deeper than any answer needs, and well within that room
 _PATIENCE = 0.5  # seconds which a stopped worker has to die
 
 
@@ -69,10 +73,12 @@ def _kept_process() -> Iterator[None]:
     seeds = torch.get_rng_state(), random.getstate(), np.random.get_state()  # noqa: NPY002
     strict = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
-    threads = torch.get_num_threads()
+    threads, folder = torch.get_num_threads(), os.getcwd()
+    printing, anomaly = copy.copy(torch._tensor_str.PRINT_OPTS), torch.is_anomaly_enabled()
     with kept_settings(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         sys.stdout = sys.stderr = _Silence()
+        sys.setrecursionlimit(min(recursion, _RECURSION))
         try:
             yield
         finally:
@@ -82,6 +88,9 @@ def _kept_process() -> Iterator[None]:
             random.setstate(seeds[1])
             np.random.set_state(seeds[2])  # noqa: NPY002
             torch.use_deterministic_algorithms(strict, warn_only=warn_only)
+            torch._tensor_str.PRINT_OPTS = printing
+            torch.autograd.set_detect_anomaly(anomaly)
+            os.chdir(folder)
             if torch.get_num_threads() != threads:
                 torch.set_num_threads(threads)
 
@@ -178,7 +187,7 @@ def describe(error: BaseException) -> str:
     if isinstance(error, RecursionError):
         return f"{name}: it calls itself without end"
     text = (text.strip().splitlines() or [""])[0]
-    text = _PATH.sub("…", _ADDRESS.sub("…", text))
+    text = _PATH.sub("…", _ADDRESS.sub("…", text)).rstrip(".")
     text = _LONG_NUMBER.sub(lambda found: f"{float(found[0]):.4g}", text)
     text = text if len(text) <= 160 else text[:159] + "…"
     return f"{name}: {text}" if text else name

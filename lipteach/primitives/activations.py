@@ -31,7 +31,7 @@ def group_sort(x: Tensor, size: int, dim: int = -1, descending: bool = True) -> 
     Infinities are sorted like any number. On an accelerator, under `torch.func` and under
     `torch.compile` the look for NaN is left out: it would wait for the device.
 
-    >>> group_sort(torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]), size=3)
+    >>> lt.group_sort(torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]), size=3)
     tensor([3., 2., 1., 6., 5., 4.])
 
     Source: Anil, Lucas and Grosse (2019), appendix A.1.
@@ -55,7 +55,7 @@ def maxmin(x: Tensor, dim: int = -1) -> Tensor:
 
     Shapes, errors and gradients are those of `group_sort`; the length along `dim` must be even.
 
-    >>> maxmin(torch.tensor([3.0, 1.0, 2.0, 4.0]))
+    >>> lt.maxmin(torch.tensor([3.0, 1.0, 2.0, 4.0]))
     tensor([3., 1., 4., 2.])
 
     Source: Anil, Lucas and Grosse (2019), appendix A.1.
@@ -74,7 +74,7 @@ def full_sort(x: Tensor, dim: int = -1, descending: bool = True) -> Tensor:
 
     Shapes, errors and gradients are those of `group_sort`.
 
-    >>> full_sort(torch.tensor([3.0, 1.0, 2.0, 4.0]))
+    >>> lt.full_sort(torch.tensor([3.0, 1.0, 2.0, 4.0]))
     tensor([4., 3., 2., 1.])
 
     Source: Anil, Lucas and Grosse (2019), appendix A.1.
@@ -116,7 +116,7 @@ def _refuse_nan(x: Tensor) -> None:
 class GroupSort(nn.Module):
     """`group_sort` as a module.
 
-    >>> GroupSort(3)(torch.tensor([1.0, 2.0, 3.0]))
+    >>> lt.GroupSort(3)(torch.tensor([1.0, 2.0, 3.0]))
     tensor([3., 2., 1.])
     """
 
@@ -137,7 +137,7 @@ class GroupSort(nn.Module):
 class MaxMin(nn.Module):
     """`maxmin` as a module.
 
-    >>> MaxMin()(torch.tensor([1.0, 2.0]))
+    >>> lt.MaxMin()(torch.tensor([1.0, 2.0]))
     tensor([2., 1.])
     """
 
@@ -157,7 +157,7 @@ class MaxMin(nn.Module):
 class FullSort(nn.Module):
     """`full_sort` as a module.
 
-    >>> FullSort()(torch.tensor([1.0, 3.0, 2.0]))
+    >>> lt.FullSort()(torch.tensor([1.0, 3.0, 2.0]))
     tensor([3., 2., 1.])
     """
 
@@ -181,7 +181,7 @@ class Abs(nn.Module):
     loses the gradient there; we take +1, so that the Jacobian is orthogonal everywhere, as
     it is for MaxMin. Raises as `group_sort` does.
 
-    >>> Abs()(torch.tensor([-2.0, 0.0, 3.0]))
+    >>> lt.Abs()(torch.tensor([-2.0, 0.0, 3.0]))
     tensor([2., 0., 3.])
 
     Source: Anil, Lucas and Grosse (2019), appendix A.3.

@@ -35,7 +35,7 @@ def operator_norm(W: Tensor, p: float = 2) -> Tensor:
 
     Example:
         >>> W = torch.ones(1, 4)
-        >>> [round(operator_norm(W, p).item(), 6) for p in (1, 2, math.inf)]
+        >>> [round(lt.operator_norm(W, p).item(), 6) for p in (1, 2, math.inf)]
         [1.0, 2.0, 4.0]
 
     Source: Anil, Lucas and Grosse (2019), appendix B.3 and C.
@@ -67,7 +67,7 @@ def mixed_norm(W: Tensor, p: float) -> Tensor:
 
     Example:
         >>> W = torch.tensor([[3.0, 4.0], [1.0, -1.0]])
-        >>> [mixed_norm(W, p).item() for p in (1, 2, math.inf)]
+        >>> [lt.mixed_norm(W, p).item() for p in (1, 2, math.inf)]
         [4.0, 5.0, 7.0]
 
     Source: Anil, Lucas and Grosse (2019), appendix E, Theorem 3.
@@ -101,7 +101,7 @@ def is_orthonormal(W: Tensor, tol: float = 1e-4) -> Tensor:
         ValueError: if W has fewer than two dimensions, is empty or not finite, or tol ≤ 0.
 
     Example:
-        >>> is_orthonormal(torch.eye(2, 3)), is_orthonormal(torch.ones(2, 3))
+        >>> lt.is_orthonormal(torch.eye(2, 3)), lt.is_orthonormal(torch.ones(2, 3))
         (tensor(True), tensor(False))
 
     Source: Anil, Lucas and Grosse (2019), appendix B.3.

@@ -40,7 +40,7 @@ def maxmin_from_full_sort(n: int, bound: float) -> nn.Sequential:
         ValueError: if n is odd or less than 2, or bound is not positive and finite.
 
     Example:
-        >>> f = maxmin_from_full_sort(4, bound=4.0)
+        >>> f = lt.maxmin_from_full_sort(4, bound=4.0)
         >>> f(torch.tensor([3.0, 1.0, 2.0, 4.0]).double()).tolist()
         [3.0, 1.0, 4.0, 2.0]
 
@@ -72,7 +72,7 @@ def full_sort_from_maxmin(n: int) -> nn.Sequential:
         ValueError: if n is odd or less than 2.
 
     Example:
-        >>> full_sort_from_maxmin(4)(torch.tensor([3.0, 1.0, 2.0, 4.0]).double()).tolist()
+        >>> lt.full_sort_from_maxmin(4)(torch.tensor([3.0, 1.0, 2.0, 4.0]).double()).tolist()
         [4.0, 3.0, 2.0, 1.0]
 
     Source: K. E. Batcher, "Sorting networks and their applications" (1968); D. E. Knuth, The Art of
@@ -135,7 +135,8 @@ def maxmin_from_abs(bound: float) -> nn.Sequential:
         ValueError: if bound is not positive and finite.
 
     Example:
-        >>> maxmin_from_abs(bound=4.0)(torch.tensor([1.0, 3.0]).double()).round(decimals=9).tolist()
+        >>> f = lt.maxmin_from_abs(bound=4.0)
+        >>> f(torch.tensor([1.0, 3.0]).double()).round(decimals=9).tolist()
         [3.0, 1.0]
 
     Source: Anil, Lucas and Grosse (2019), appendix A.3, corrected.
@@ -155,7 +156,7 @@ def abs_from_maxmin() -> nn.Sequential:
         A network from (…, 1) to (…, 1).
 
     Example:
-        >>> abs_from_maxmin()(torch.tensor([-2.0]).double()).round(decimals=9).tolist()
+        >>> lt.abs_from_maxmin()(torch.tensor([-2.0]).double()).round(decimals=9).tolist()
         [2.0]
 
     Source: Anil, Lucas and Grosse (2019), appendix A.3.

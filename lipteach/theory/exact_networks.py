@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,14 +23,53 @@ Matrix = Tensor | Sequence[Sequence[float]]
 
 
 def linear(W: Matrix, b: Tensor | Sequence[float] | None = None) -> nn.Linear:
-    """A frozen ``nn.Linear`` in float64 with the given weight W (m, n) and bias b (m), or none."""
-    weight = torch.as_tensor(W, dtype=torch.float64)
-    layer = nn.Linear(weight.shape[1], weight.shape[0], bias=b is not None, dtype=torch.float64)
-    with torch.no_grad():
-        layer.weight.copy_(weight)
-        if b is not None:
-            layer.bias.copy_(torch.as_tensor(b, dtype=torch.float64))
+    """A frozen ``nn.Linear`` in float64, x ↦ W x + b, for weights that are known.
+
+    Args:
+        W: the weight, (m, n), as a tensor or a list of rows.
+        b: the bias, (m,), or None for a layer without one.
+
+    Returns:
+        A layer from (…, n) to (…, m).
+
+    Raises:
+        TypeError: if W or b holds something else than real numbers.
+        ValueError: if W is no matrix, b does not fit it, or an entry is not finite.
+
+    Example:
+        >>> lt.linear([[1.0, 2.0]], [0.5])(torch.tensor([3.0, 4.0]).double()).tolist()
+        [11.5]
+
+    Source: ours; the building block of the networks of appendix A.
+    """
+    weight, bias = _numbers(W, "W", 2), None if b is None else _numbers(b, "b", 1)
+    if bias is not None and len(bias) != len(weight):
+        raise ValueError(
+            f"b must have one entry for each of the {len(weight)} rows of W; got {len(bias)}."
+        )
+    m, n = weight.shape
+    layer = nn.Linear(n, m, bias=bias is not None, dtype=torch.float64)
+    layer.weight.data.copy_(weight)
+    if bias is not None:
+        layer.bias.data.copy_(bias)
     return layer.requires_grad_(False)
+
+
+def _numbers(values: Any, name: str, ndim: int) -> Tensor:
+    """Return finite real numbers as a float64 tensor with `ndim` dimensions."""
+    try:
+        read = torch.as_tensor(values)
+    except (TypeError, ValueError, RuntimeError):
+        shape = "a matrix: rows of equal length" if ndim == 2 else "a list"
+        raise TypeError(f"{name} must be {shape} of real numbers; got {values!r:.80}.") from None
+    if read.dtype.is_complex or read.dtype == torch.bool:
+        raise TypeError(f"{name} must hold real numbers; got {read.dtype}.")
+    if read.ndim != ndim or read.numel() == 0:
+        raise ValueError(f"{name} must have {ndim} dimensions; got shape {tuple(read.shape)}.")
+    numbers = torch.as_tensor(values, dtype=torch.float64).detach()
+    if not bool(torch.isfinite(numbers).all()):
+        raise ValueError(f"{name} must be finite; it holds NaN or infinity.")
+    return numbers
 
 
 def abs_network(p: float = 2) -> nn.Sequential:
@@ -52,7 +92,7 @@ def abs_network(p: float = 2) -> nn.Sequential:
         ValueError: if p is another number.
 
     Example:
-        >>> abs_network(math.inf)(torch.tensor([[-2.0], [3.0]]).double()).flatten().tolist()
+        >>> lt.abs_network(math.inf)(torch.tensor([[-2.0], [3.0]]).double()).flatten().tolist()
         [2.0, 3.0]
 
     Source: Anil, Lucas and Grosse (2019), appendix A.1, Figure 10.
@@ -82,7 +122,7 @@ def w_network(c: float = 1.0) -> nn.Sequential:
         ValueError: if c is not finite.
 
     Example:
-        >>> w_network()(torch.arange(-2.0, 3.0).double()[:, None]).flatten().tolist()
+        >>> lt.w_network()(torch.arange(-2.0, 3.0).double()[:, None]).flatten().tolist()
         [1.0, 0.0, 1.0, 0.0, 1.0]
 
     Source: Anil, Lucas and Grosse (2019), appendix A.1, Figure 11.
@@ -118,7 +158,7 @@ def relu_network(n: int) -> nn.Sequential:
         ValueError: if n < 1.
 
     Example:
-        >>> relu_network(2)(torch.tensor([3.0, -1.0]).double()).tolist()
+        >>> lt.relu_network(2)(torch.tensor([3.0, -1.0]).double()).tolist()
         [3.0, 0.0]
 
     Source: Anil, Lucas and Grosse (2019), appendix A.2.
@@ -144,7 +184,7 @@ def crelu_network(n: int) -> nn.Sequential:
         ValueError: if n < 1.
 
     Example:
-        >>> (crelu_network(2)(torch.tensor([3.0, -1.0]).double()) + 0.0).tolist()
+        >>> (lt.crelu_network(2)(torch.tensor([3.0, -1.0]).double()) + 0.0).tolist()
         [3.0, 0.0, 0.0, 1.0]
 
     Source: Anil, Lucas and Grosse (2019), appendix A.2.
@@ -174,7 +214,7 @@ def leaky_relu_network(slope: float) -> nn.Sequential:
         ValueError: if slope is outside [−1, 1]: no 1-Lipschitz network has such a slope.
 
     Example:
-        >>> f = leaky_relu_network(0.5)
+        >>> f = lt.leaky_relu_network(0.5)
         >>> f(torch.tensor([[-2.0], [3.0]]).double()).flatten().round(decimals=9).tolist()
         [-1.0, 3.0]
 
@@ -205,7 +245,7 @@ def maxout_network(n: int, size: int) -> nn.Sequential:
 
     Example:
         >>> x = torch.tensor([1.0, 5.0, 2.0, -1.0, -7.0, -3.0]).double()
-        >>> maxout_network(6, 3)(x).tolist()
+        >>> lt.maxout_network(6, 3)(x).tolist()
         [5.0, -1.0]
 
     Source: Anil, Lucas and Grosse (2019), appendix A.2.

@@ -49,8 +49,8 @@ def collapse_affine(network: nn.Sequential, x: Tensor, tol: float = 1e-9) -> tup
 
     Example:
         >>> rows = torch.eye(2, dtype=torch.float64)
-        >>> f = nn.Sequential(linear(rows), nn.ReLU(), linear([[0.6, 0.8]]))
-        >>> W, b = collapse_affine(f, torch.tensor([[1.0, 2.0], [3.0, 1.0]]).double())
+        >>> f = nn.Sequential(lt.linear(rows), nn.ReLU(), lt.linear([[0.6, 0.8]]))
+        >>> W, b = lt.collapse_affine(f, torch.tensor([[1.0, 2.0], [3.0, 1.0]]).double())
         >>> W.tolist(), b.tolist()
         ([[0.6, 0.8]], [0.0])
 
@@ -96,7 +96,7 @@ def gradient_norms(
     Example:
         >>> network = nn.Sequential(nn.Linear(1, 1), nn.ReLU())
         >>> _ = [p.data.fill_(1.0) for p in network.parameters()]
-        >>> gradient_norms(network, torch.tensor([[-3.0], [3.0]])).tolist()
+        >>> lt.gradient_norms(network, torch.tensor([[-3.0], [3.0]])).tolist()
         [[0.0, 1.0], [0.0, 1.0], [1.0, 1.0]]
 
     Source: Anil, Lucas and Grosse (2019), appendix D, the proof of Theorem 1.

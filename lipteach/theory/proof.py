@@ -157,9 +157,9 @@ def prove(
 
     Example:
         >>> from lipteach.theory.exact_networks import abs_network
-        >>> prove(abs_network(), lambda x: abs(x[0]))
+        >>> lt.prove(lt.abs_network(), lambda x: abs(x[0]))
         Proof: for every real input (weights read as algebraic numbers)
-        >>> prove(nn.ReLU(), lambda x: abs(x[0]), domain=[(-3, 1)])
+        >>> lt.prove(nn.ReLU(), lambda x: abs(x[0]), domain=[(-3, 1)])
         Counterexample at (-1): gives (0) instead of (1)
 
     Source: Anil, Lucas and Grosse (2019), appendix A.1 to A.3, for the claims it serves.

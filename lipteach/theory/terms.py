@@ -62,7 +62,7 @@ def linear(W: Any, x: Sequence[Any], b: Any = None) -> list[Term]:
     """W x + b for W of m rows, x of n entries and b of m, each of terms or numbers.
 
     Example:
-        >>> linear([[1, -1]], [Term("variable", "x"), 3], [0.5])
+        >>> lt.terms.linear([[1, -1]], [Term("variable", "x"), 3], [0.5])
         [add(x, -5/2)]
     """
     rows = [list(row) for row in (W.tolist() if isinstance(W, Tensor) else W)]

@@ -31,7 +31,7 @@ def theorem2_counterexample() -> tuple[nn.Sequential, nn.Sequential]:
         The network of f and the one after the replacement, each from (…, 2) to (…, 1).
 
     Example:
-        >>> f, replaced = theorem2_counterexample()
+        >>> f, replaced = lt.theorem2_counterexample()
         >>> x = torch.tensor([0.0, 1.0]).double()
         >>> f(x).abs().item(), round(replaced(x).item(), 9)
         (0.0, 1.0)
@@ -74,9 +74,9 @@ def singular_value_derivatives(
         ValueError: if layer is no index of an ``nn.Linear``, or x does not fit.
 
     Example:
-        >>> f, _ = theorem2_counterexample()
+        >>> f, _ = lt.theorem2_counterexample()
         >>> x = torch.tensor([[2.0, 5.0]]).double()
-        >>> sigma, derivative = singular_value_derivatives(f, 0, x)
+        >>> sigma, derivative = lt.singular_value_derivatives(f, 0, x)
         >>> sigma.round(decimals=9).tolist(), derivative.abs().round(decimals=9).tolist()
         ([1.0, 0.0], [[2.0, 0.0]])
 

@@ -47,9 +47,7 @@ def jupyter_lab(folder: Path, home: Path) -> Iterator[tuple[str, str]]:
         file = home / "settings/@jupyterlab" / f"{name}.jupyterlab-settings"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(value))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     token = secrets.token_hex(16)
     places = {
         "JUPYTERLAB_SETTINGS_DIR": "settings",
@@ -83,22 +81,34 @@ def jupyter_lab(folder: Path, home: Path) -> Iterator[tuple[str, str]]:
         )
     try:
         base = f"http://127.0.0.1:{port}"
-        _wait_for(f"{base}/api?token={token}", server, home / "lab.log")
+        try:
+            wait_for(f"{base}/api?token={token}", server)
+        except RuntimeError as error:
+            error.add_note((home / "lab.log").read_text(encoding="utf-8")[-3000:])
+            raise
         yield base, token
     finally:
-        _stop(server)
+        stop(server)
 
 
-def _wait_for(address: str, server: subprocess.Popen, log: Path) -> None:
+def free_port() -> int:
+    """A port of the loopback that nobody uses now."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def wait_for(address: str, server: subprocess.Popen) -> bytes:
+    """What the server answers, once it does."""
     deadline = time.monotonic() + 120
     while server.poll() is None and time.monotonic() < deadline:
-        with contextlib.suppress(OSError), urllib.request.urlopen(address, timeout=2):
-            return
+        with contextlib.suppress(OSError), urllib.request.urlopen(address, timeout=5) as answer:
+            return bytes(answer.read())
         time.sleep(0.3)
-    raise RuntimeError("jupyter lab did not start:\n" + log.read_text()[-3000:])
+    raise RuntimeError(f"jupyter lab does not answer; its exit status is {server.poll()}")
 
 
-def _stop(server: subprocess.Popen) -> None:
+def stop(server: subprocess.Popen) -> None:
     """End the server's own process group: it and its kernels."""
 
     def end(force: bool) -> None:
