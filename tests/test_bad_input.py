@@ -28,7 +28,14 @@ def tensor_rows(call, name: str):
     yield from ((call, [x], TypeError, f"{name} must be a torch.Tensor; got") for x in NOT_TENSORS)
     for x in NOT_FLOATS:
         shaped = x.reshape(2, 2)
-        yield call, [shaped], TypeError, f"{name} must have a floating-point dtype; got torch."
+        yield (
+            call,
+            [shaped],
+            TypeError,
+            f"{name} must have a floating-point dtype from float16 to float64; got torch.",
+        )
+    yield call, [torch.ones(2, 2).to(torch.float8_e5m2)], TypeError, "got torch.float8_e5m2"
+    yield call, [torch.eye(2).to_sparse()], TypeError, f"{name} must be a dense tensor; got layout"
     yield call, [torch.ones(0, 2)], ValueError, f"{name} must not be empty; got shape (0, 2)"
     yield call, [torch.full((2, 2), math.nan)], ValueError, "NaN"
 
@@ -106,6 +113,8 @@ def rows():
     yield lt.maxout_network, [4, 3], ValueError, "size must divide n; got n = 4 and size = 3"
     yield from integer_rows(lambda n: lt.maxmin_from_full_sort(n, 1.0), "n", least=2)
     yield lt.maxmin_from_full_sort, [3, 1.0], ValueError, "n must be even"
+    yield lt.maxmin_from_full_sort, [8, 1e308], ValueError, "n · bound must be finite; got inf"
+    yield lt.w_network, [10**400], ValueError, "c must be finite; got 1000"
     yield from number_rows(lambda b: lt.maxmin_from_full_sort(2, b), "bound", "greater than 0.0")
     yield from integer_rows(lt.full_sort_from_maxmin, "n", least=2)
     yield lt.full_sort_from_maxmin, [5], ValueError, "n must be even, since MaxMin sorts pairs; got"
@@ -134,7 +143,9 @@ def rows():
     )
     yield lt.collapse_affine, [one, X * math.nan], ValueError, "x must be finite"
     yield lt.collapse_affine, [one, X.float()], TypeError, "float32"
-    yield from number_rows(lambda t: lt.collapse_affine(one, X, t), "tol", "greater than 0.0")
+    for tol in ("1", True, math.nan, -1.0):
+        error = ValueError if isinstance(tol, float) else TypeError
+        yield lt.collapse_affine, [one, X, tol], error, "tol must be"
     derivatives = lt.singular_value_derivatives
     yield derivatives, [None, 0, X], TypeError, "network must be an nn.Sequential; got NoneType"
     yield derivatives, [F, "0", X], TypeError, "layer must be an integer; got '0'"
@@ -151,6 +162,33 @@ def rows():
     yield lt.gradient_norms, [one, X[:, :1]], ValueError, "x must have shape (batch, 2); got (3, 1)"
     yield lt.gradient_norms, [one, X.float()], TypeError, "float32"
     yield lt.gradient_norms, [two, X], ValueError, "one output"
+    yield (
+        lt.gradient_norms,
+        [nn.Sequential(nn.ReLU()), X],
+        ValueError,
+        "must have an nn.Linear layer",
+    )
+    yield lt.gradient_norms, [two, X, 3], TypeError, "scalar must be a function"
+    yield (
+        lt.gradient_norms,
+        [two, X, lambda out: "x"],
+        TypeError,
+        "scalar must return a torch.Tensor",
+    )
+
+    for W in ("x", None, [[1.0], [1.0, 2.0]], [["1"]]):
+        yield lt.linear, [W], TypeError, "W must be a matrix"
+    for W in ([[1j]], [[True]]):
+        yield lt.linear, [W], TypeError, "W must hold real numbers; got torch."
+    yield lt.linear, [[1.0]], ValueError, "W must have 2 dimensions; got shape (1,)"
+    yield lt.linear, [[[math.nan]]], ValueError, "W must be finite"
+    yield (
+        lt.linear,
+        [[[1.0]], [1.0, 2.0]],
+        ValueError,
+        "b must have one entry for each of the 1 rows",
+    )
+    yield lt.linear, [[[1.0]], "b"], TypeError, "b must be a list"
 
     f = lt.abs_network()
     claim = lambda x: abs(x[0])  # noqa: E731

@@ -14,7 +14,7 @@ import sys
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lipteach.primitives._validate import transforming
 
@@ -35,10 +35,16 @@ def sort_pairs(x: Tensor, dim: int, descending: bool) -> Tensor:
 
 def in_plain_memory(x: Tensor) -> bool:
     """Whether x's entries may be looked at without waiting, and its memory written by hand."""
-    if x.device.type != "cpu" or transforming():
+    if x.device.type != "cpu" or transforming() or _tracing():
+        return False
+    if type(x) not in (Tensor, nn.Parameter):  # a subclass may stand for something else
         return False
     # torch.autograd.grad(is_grads_batched=True) has a vmap of its own, older than torch.func's
     return not torch._C._functorch.is_legacy_batchedtensor(x)
+
+
+def _tracing() -> bool:
+    return bool(torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]
 
 
 def refuse_nan(x: Tensor, total: float) -> None:

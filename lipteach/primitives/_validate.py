@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 NORMS = (1, 2, math.inf)
+MOST = torch.finfo(torch.float64).max
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 def transforming() -> bool:
@@ -20,8 +22,11 @@ def check_tensor(x: Any, name: str = "x", min_dim: int = 1, finite: bool = True)
     """Require a floating-point tensor with at least `min_dim` dimensions, not empty, and finite."""
     if not isinstance(x, Tensor):
         raise TypeError(f"{name} must be a torch.Tensor; got {type(x).__name__}.")
-    if not x.dtype.is_floating_point:
-        raise TypeError(f"{name} must have a floating-point dtype; got {x.dtype}.")
+    if x.dtype not in FLOATS:
+        need = "a floating-point dtype from float16 to float64"
+        raise TypeError(f"{name} must have {need}; got {x.dtype}.")
+    if x.layout is not torch.strided:
+        raise TypeError(f"{name} must be a dense tensor; got layout {x.layout}.")
     if x.ndim < min_dim:
         dims = "dimension" if min_dim == 1 else "dimensions"
         shape = tuple(x.shape)
@@ -47,8 +52,8 @@ def check_real(
     """Require a finite real number in [low, high] that is greater than `above`."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{name} must be a real number; got {value!r} ({type(value).__name__}).")
-    if not math.isfinite(value):
-        raise ValueError(f"{name} must be finite; got {value}.")
+    if not abs(value) <= MOST:
+        raise ValueError(f"{name} must be finite; got {value!r:.40}.")
     if not low <= value <= high:
         limits = f"at least {low}" if high == math.inf else f"in [{low}, {high}]"
         raise ValueError(f"{name} must be {limits}; got {value}.")

@@ -19,20 +19,32 @@ from lipteach.primitives._validate import check_integer, check_tensor
 def group_sort(x: Tensor, size: int, dim: int = -1, descending: bool = True) -> Tensor:
     r"""Sort each group of `size` adjacent entries along `dim` (appendix A.1).
 
-    The groups are $(x_1, \dots, x_k), (x_{k+1}, \dots, x_{2k}), \dots$ with k = `size`: the size
-    of a group, not their number. Equal entries keep their order, so that the Jacobian is a
-    permutation matrix everywhere and every gradient returns to the entry it came from.
+    $$(x_1, \dots, x_k,\; x_{k+1}, \dots, x_{2k},\; \dots) \mapsto
+      (\mathrm{sort}(x_1, \dots, x_k),\; \mathrm{sort}(x_{k+1}, \dots, x_{2k}),\; \dots)$$
 
-    Shapes: x is (…, n, …) with n along `dim` a multiple of `size`; the result has x's shape,
-    dtype and device. Differentiable any number of times, and safe under `torch.func`.
+    with k = `size`: the size of a group, not the number of groups. Equal entries keep their order,
+    so that the Jacobian J is a permutation matrix everywhere, J Jᵀ = I, and every gradient returns
+    to the entry it came from. Infinities sort like any number.
 
-    Raises TypeError where x is no floating-point tensor or `size` or `dim` no integer, and
-    ValueError where x is empty or holds NaN, `size` does not divide n, or x has no such `dim`.
-    Infinities are sorted like any number. On an accelerator, under `torch.func` and under
-    `torch.compile` the look for NaN is left out: it would wait for the device.
+    Args:
+        x: a tensor of shape (…, n, …), n along `dim` being a multiple of `size`.
+        size: the number of entries in a group.
+        dim: the dimension to sort along.
+        descending: whether the greatest entry of a group comes first.
 
-    >>> lt.group_sort(torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]), size=3)
-    tensor([3., 2., 1., 6., 5., 4.])
+    Returns:
+        A tensor of x's shape, dtype and device, differentiable any number of times.
+
+    Raises:
+        TypeError: if x is not a floating-point tensor, size or dim no integer, or descending no
+            bool.
+        ValueError: if x is empty or holds NaN, size does not divide n, or x has no such dim. The
+            look for NaN is left out on an accelerator, where it would wait for the device, under
+            ``torch.func`` and under ``torch.compile``.
+
+    Example:
+        >>> lt.group_sort(torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]), size=3)
+        tensor([3., 2., 1., 6., 5., 4.])
 
     Source: Anil, Lucas and Grosse (2019), appendix A.1.
     """
@@ -51,12 +63,23 @@ def group_sort(x: Tensor, size: int, dim: int = -1, descending: bool = True) -> 
 def maxmin(x: Tensor, dim: int = -1) -> Tensor:
     r"""Sort each adjacent pair along `dim`, the greater first: GroupSort of size 2 (appendix A.1).
 
-    $(x_1, x_2, x_3, x_4, \dots) \mapsto (\max(x_1, x_2), \min(x_1, x_2), \max(x_3, x_4), \dots)$.
+    $$(x_1, x_2, x_3, x_4, \dots) \mapsto
+      (\max(x_1, x_2), \min(x_1, x_2), \max(x_3, x_4), \min(x_3, x_4), \dots)$$
 
-    Shapes, errors and gradients are those of `group_sort`; the length along `dim` must be even.
+    Args:
+        x: a tensor of shape (…, n, …), n along `dim` being even.
+        dim: the dimension to sort along.
 
-    >>> lt.maxmin(torch.tensor([3.0, 1.0, 2.0, 4.0]))
-    tensor([3., 1., 4., 2.])
+    Returns:
+        A tensor of x's shape, dtype and device, differentiable any number of times.
+
+    Raises:
+        TypeError: as `group_sort` does.
+        ValueError: if n is odd, and as `group_sort` does.
+
+    Example:
+        >>> lt.maxmin(torch.tensor([3.0, 1.0, 2.0, 4.0]))
+        tensor([3., 1., 4., 2.])
 
     Source: Anil, Lucas and Grosse (2019), appendix A.1.
     """
@@ -72,10 +95,21 @@ def maxmin(x: Tensor, dim: int = -1) -> Tensor:
 def full_sort(x: Tensor, dim: int = -1, descending: bool = True) -> Tensor:
     r"""Sort all entries along `dim`: GroupSort with one group (appendix A.1).
 
-    Shapes, errors and gradients are those of `group_sort`.
+    Args:
+        x: a tensor of shape (…, n, …).
+        dim: the dimension to sort along.
+        descending: whether the greatest entry comes first.
 
-    >>> lt.full_sort(torch.tensor([3.0, 1.0, 2.0, 4.0]))
-    tensor([4., 3., 2., 1.])
+    Returns:
+        A tensor of x's shape, dtype and device, differentiable any number of times.
+
+    Raises:
+        TypeError: as `group_sort` does.
+        ValueError: as `group_sort` does.
+
+    Example:
+        >>> lt.full_sort(torch.tensor([3.0, 1.0, 2.0, 4.0]))
+        tensor([4., 3., 2., 1.])
 
     Source: Anil, Lucas and Grosse (2019), appendix A.1.
     """
@@ -118,6 +152,8 @@ class GroupSort(nn.Module):
 
     >>> lt.GroupSort(3)(torch.tensor([1.0, 2.0, 3.0]))
     tensor([3., 2., 1.])
+
+    Source: Anil, Lucas and Grosse (2019), appendix A.1.
     """
 
     def __init__(self, size: int, dim: int = -1) -> None:
@@ -139,6 +175,8 @@ class MaxMin(nn.Module):
 
     >>> lt.MaxMin()(torch.tensor([1.0, 2.0]))
     tensor([2., 1.])
+
+    Source: Anil, Lucas and Grosse (2019), appendix A.1.
     """
 
     def __init__(self, dim: int = -1) -> None:
@@ -159,6 +197,8 @@ class FullSort(nn.Module):
 
     >>> lt.FullSort()(torch.tensor([1.0, 3.0, 2.0]))
     tensor([3., 2., 1.])
+
+    Source: Anil, Lucas and Grosse (2019), appendix A.1.
     """
 
     def __init__(self, dim: int = -1) -> None:

@@ -19,8 +19,8 @@ def operator_norm(W: Tensor, p: float = 2) -> Tensor:
     $$\|W\|_p = \max_{x \ne 0} \|W x\|_p / \|x\|_p,$$
 
     the largest column sum of |W| for p = 1, the largest singular value for p = 2, and the largest
-    row sum of |W| for p = ∞. It is not the p-norm of the entries, which ``W.norm(p)`` gives.
-    float16 and bfloat16 are computed in float32.
+    row sum of |W| for p = ∞. It is not the p-norm of the entries, which ``W.norm(p)`` gives. It is
+    computed in float64; a norm beyond the range of W's dtype comes back as infinity.
 
     Args:
         W: matrices of shape (…, m, n), floating point, finite.
@@ -42,8 +42,7 @@ def operator_norm(W: Tensor, p: float = 2) -> Tensor:
     """
     check_norm(p)
     check_tensor(W, "W", min_dim=2)
-    wide = W.float() if W.dtype in (torch.float16, torch.bfloat16) else W
-    norm: Tensor = torch.linalg.matrix_norm(wide, ord=p)
+    norm: Tensor = torch.linalg.matrix_norm(_wide(W), ord=p)
     return norm.to(W.dtype)
 
 
@@ -52,7 +51,8 @@ def mixed_norm(W: Tensor, p: float) -> Tensor:
 
     $$\|W\|_{p,\infty} = \max_i \|w_i\|_q, \qquad 1/p + 1/q = 1,$$
 
-    the largest dual norm of a row w_i. Theorem 3 asks it of the first layer.
+    the largest dual norm of a row w_i. Theorem 3 asks it of the first layer. It is computed in
+    float64, as `operator_norm` is.
 
     Args:
         W: matrices of shape (…, m, n), floating point, finite.
@@ -75,8 +75,13 @@ def mixed_norm(W: Tensor, p: float) -> Tensor:
     check_norm(p)
     check_tensor(W, "W", min_dim=2)
     q = {1: math.inf, 2: 2, math.inf: 1}[p]
-    rows: Tensor = torch.linalg.vector_norm(W, ord=q, dim=-1)  # (…, m)
-    return rows.amax(dim=-1)
+    rows: Tensor = torch.linalg.vector_norm(_wide(W), ord=q, dim=-1)  # (…, m)
+    return rows.amax(dim=-1).to(W.dtype)
+
+
+def _wide(W: Tensor) -> Tensor:
+    """Return W in float64, where sums and squares of float32 neither overflow nor vanish."""
+    return W if W.device.type == "mps" else W.double()  # MPS has no float64
 
 
 def is_orthonormal(W: Tensor, tol: float = 1e-4) -> Tensor:
@@ -108,5 +113,5 @@ def is_orthonormal(W: Tensor, tol: float = 1e-4) -> Tensor:
     """
     check_tensor(W, "W", min_dim=2)
     check_real(tol, "tol", above=0.0)
-    sigma: Tensor = torch.linalg.svdvals(W.detach().double())  # (…, min(m, n))
+    sigma: Tensor = torch.linalg.svdvals(_wide(W.detach()))  # (…, min(m, n))
     return (sigma.square() - 1).abs().amax(dim=-1) <= tol

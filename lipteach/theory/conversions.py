@@ -48,6 +48,7 @@ def maxmin_from_full_sort(n: int, bound: float) -> nn.Sequential:
     """
     check_real(bound, "bound", above=0.0)
     _check_even(n)
+    check_real(n * bound, "n · bound")
     pair = torch.arange(n // 2 - 1, -1, -1, dtype=torch.float64)
     b = 2 * bound * pair.repeat_interleave(2)  # (n,)
     return nn.Sequential(linear(torch.eye(n), b), FullSort(), linear(torch.eye(n), -b))

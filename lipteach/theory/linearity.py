@@ -18,7 +18,10 @@ class HypothesisError(ValueError):
     """A hypothesis of Theorem 1 fails; the message says which, where, and by how much."""
 
 
-def collapse_affine(network: nn.Sequential, x: Tensor, tol: float = 1e-9) -> tuple[Tensor, Tensor]:
+@torch.enable_grad()
+def collapse_affine(
+    network: nn.Sequential, x: Tensor, tol: float | None = None
+) -> tuple[Tensor, Tensor]:
     r"""The affine function that Theorem 1 says a gradient-norm-preserving network is.
 
     Let f be a network of Linear layers with ‖W‖₂ ≤ 1 and element-wise, monotone, 1-Lipschitz
@@ -36,7 +39,7 @@ def collapse_affine(network: nn.Sequential, x: Tensor, tol: float = 1e-9) -> tup
         network: ``nn.Sequential`` of ``nn.Linear`` and element-wise activations in turn, with one
             output.
         x: points of the domain, of shape (batch, n), in the network's dtype.
-        tol: what counts as zero.
+        tol: what counts as zero; by default 1e-9 in float64 and 1e-4 in float32.
 
     Returns:
         W of shape (1, n) and b of shape (1,): f(x) = W x + b on the domain.
@@ -56,9 +59,11 @@ def collapse_affine(network: nn.Sequential, x: Tensor, tol: float = 1e-9) -> tup
 
     Source: Anil, Lucas and Grosse (2019), appendix D, Theorem 1 and Equation 12.
     """
-    check_real(tol, "tol", above=0.0)
+    if tol is not None:
+        check_real(tol, "tol", above=0.0)
     linears, activations = _layers(network)
-    check_points(x, linears[0])
+    check_points(x, network)
+    tol = tol or (1e-9 if x.dtype == torch.float64 else 1e-4)
     _check_weights(linears, tol)
     before, after = _trace(linears, activations, x)
     _check_gradient(network, x, tol)
@@ -70,6 +75,7 @@ def collapse_affine(network: nn.Sequential, x: Tensor, tol: float = 1e-9) -> tup
     return w, b
 
 
+@torch.enable_grad()
 def gradient_norms(
     network: nn.Sequential, x: Tensor, scalar: Callable[[Tensor], Tensor] | None = None
 ) -> Tensor:
@@ -103,11 +109,15 @@ def gradient_norms(
     """
     if not isinstance(network, nn.Sequential):
         raise TypeError(f"network must be an nn.Sequential; got {type(network).__name__}.")
-    check_points(x, next(m for m in network if isinstance(m, nn.Linear)))
+    if scalar is not None and not callable(scalar):
+        raise TypeError(f"scalar must be a function of the outputs; got {type(scalar).__name__}.")
+    check_points(x, network)
     steps = [x.detach().requires_grad_()]
     for module in network:
-        steps.append(module(steps[-1]))
+        steps.append(module(steps[-1].clone()))  # a module may work in place
     f = steps[-1] if scalar is None else scalar(steps[-1])
+    if not isinstance(f, Tensor):
+        raise TypeError(f"scalar must return a torch.Tensor; got {type(f).__name__}.")
     if scalar is None and f.shape[-1] != 1:
         raise ValueError(f"network must have one output, or scalar be given; got {f.shape[-1]}.")
     return torch.stack([g.norm(dim=1) for g in torch.autograd.grad(f.sum(), steps)])
@@ -133,8 +143,11 @@ def _layers(network: nn.Sequential) -> tuple[list[nn.Linear], list[nn.Module]]:
     return linears, activations
 
 
-def check_points(x: Tensor, first: nn.Linear) -> None:
-    """Require a batch of points that the first layer can take."""
+def check_points(x: Tensor, network: nn.Sequential) -> None:
+    """Require a batch of points that the network's first Linear layer can take."""
+    first = next((m for m in network.modules() if isinstance(m, nn.Linear)), None)
+    if first is None:
+        raise ValueError("network must have an nn.Linear layer; it has none.")
     check_tensor(x, "x", min_dim=2)
     if x.ndim != 2 or x.shape[1] != first.in_features:
         shape = tuple(x.shape)
@@ -151,7 +164,8 @@ def _check_weights(linears: list[nn.Linear], tol: float) -> None:
     for k, layer in enumerate(linears):
         norm = float(torch.linalg.matrix_norm(layer.weight.detach(), ord=2))
         if not norm <= 1 + tol:
-            raise HypothesisError(f"Layer {k + 1} has ‖W‖₂ = {norm:.4f}; Theorem 1 needs ≤ 1.")
+            excess = f"1 + {norm - 1:.1e}"
+            raise HypothesisError(f"Layer {k + 1} has ‖W‖₂ = {excess}; Theorem 1 needs ≤ 1.")
 
 
 def _trace(
@@ -163,7 +177,7 @@ def _trace(
     for layer, phi in zip(linears, activations, strict=False):
         z = layer(h).detach().requires_grad_()
         before.append(z)
-        after.append(phi(z))
+        after.append(phi(z.clone()))  # an activation may work in place
         h = after[-1].detach()
     return before, after
 
@@ -184,21 +198,26 @@ def _unit_lines(
 ) -> tuple[Tensor, Tensor]:
     """Slopes s and offsets c with φ(zᵢ) = sᵢ zᵢ + cᵢ on the batch, for each unit that w uses."""
     (slope,) = torch.autograd.grad(h.sum(), z)
-    used = w.abs() > tol
-    s = slope[0].sign() * used
-    c = (h - s * z).detach()  # (batch, m)
-    for i in torch.nonzero(used).flatten().tolist():
-        lost = int((slope[:, i].abs() - 1).abs().argmax())
-        if abs(float(slope[lost, i].abs()) - 1) > tol:
-            problem = f"slope {float(slope[lost, i]):.4f} at x = {_point(x, lost)}, not ±1"
-        elif bool((slope[:, i] * s[i] < 0).any()):
+    h, z = h.detach(), z.detach()
+    s = slope[0].sign()
+    c = h - s * z  # (batch, m)
+    off = (slope.abs() - 1).abs()  # from slope ±1
+    share = w.square() * (1 - slope.square()).abs()  # of what (12) says is lost
+    for i in range(len(w)):
+        row = int(off[:, i].argmax())
+        if share[row, i] > tol:
+            problem = f"slope {float(slope[row, i]):.4f} at x = {_point(x, row)}, not ±1"
+        elif off[row, i] > tol:
+            s[i], c[:, i] = 0, 0  # a unit whose weight is as good as zero
+            continue
+        elif w[i].abs() > tol and bool((slope[:, i] * s[i] < 0).any()):
             problem = "slopes +1 and −1: the activation is not monotone"
-        elif float(c[:, i].max() - c[:, i].min()) > tol * (1 + float(h[:, i].detach().abs().max())):
+        elif w[i].abs() * (c[:, i].max() - c[:, i].min()) > tol * (1 + h[:, i].abs().max()):
             problem = "slope ±1 but different offsets: the domain is not connected"
         else:
             continue
         raise HypothesisError(f"Hidden layer {k + 1}, unit {i + 1} has {problem}.")
-    return s, c[0] * used
+    return s, c[0]
 
 
 def _point(x: Tensor, row: int) -> str:

@@ -49,6 +49,7 @@ def theorem2_counterexample() -> tuple[nn.Sequential, nn.Sequential]:
     return with_first([[r, 0.0], [-r, 0.0]]), with_first([[r, r], [-r, r]])
 
 
+@torch.enable_grad()
 def singular_value_derivatives(
     network: nn.Sequential, layer: int, x: Tensor
 ) -> tuple[Tensor, Tensor]:
@@ -88,10 +89,10 @@ def singular_value_derivatives(
     linear_layer = network[layer] if layer < len(network) else None
     if not isinstance(linear_layer, nn.Linear):
         raise ValueError(f"layer must be the index of an nn.Linear in the network; got {layer}.")
-    check_points(x, next(m for m in network if isinstance(m, nn.Linear)))
+    check_points(x, network)
     h = network[:layer](x).detach()  # (batch, n_layer)
     z = linear_layer(h).detach().requires_grad_()
-    f = network[layer + 1 :](z)  # (batch, 1)
+    f = network[layer + 1 :](z.clone())  # (batch, 1); an activation may work in place
     if f.shape[-1] != 1:
         raise ValueError(f"network must have one output; got {f.shape[-1]}.")
     (delta,) = torch.autograd.grad(f.sum(), z)

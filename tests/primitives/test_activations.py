@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import math
 import pickle
 
 import numpy as np
@@ -299,3 +300,34 @@ def test_infinities_are_sorted(dtype: torch.dtype) -> None:
     x = torch.tensor([-torch.inf, torch.inf, 1.0, torch.inf], dtype=dtype)
     assert maxmin(x).tolist() == [torch.inf, -torch.inf, torch.inf, 1.0]
     assert full_sort(x).tolist() == [torch.inf, torch.inf, 1.0, -torch.inf]
+
+
+def test_nan_is_found_in_every_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_pairs, "_CHUNK", 8)
+    for place in range(64):
+        x = torch.zeros(64)
+        x[place] = math.nan
+        for dim, y in ((0, x), (0, x.view(8, 8)), (1, x.view(8, 8))):
+            with pytest.raises(ValueError, match="must not hold NaN"):
+                maxmin(y, dim)
+
+
+def test_groups_cost_what_their_sorts_cost() -> None:
+    """A.4: n/k sorts of k entries, and MaxMin is maxima beside minima, up to a permutation."""
+    x = torch.randn(5, 24, generator=torch.Generator().manual_seed(0))
+    for k in (2, 3, 4, 12):
+        sorts = [full_sort(group) for group in x.split(k, dim=1)]
+        assert len(sorts) == 24 // k
+        assert torch.equal(torch.cat(sorts, dim=1), group_sort(x, k))
+    pairs = x.view(5, 12, 2)
+    joined = torch.cat([pairs.amax(2), pairs.amin(2)], dim=1)
+    interleave = torch.arange(24).view(2, 12).T.flatten()
+    assert torch.equal(joined[:, interleave], maxmin(x))
+
+
+def test_a_tensor_that_stands_for_another_takes_the_plain_form() -> None:
+    """Fake tensors hold no data to look at."""
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    with FakeTensorMode():
+        assert maxmin(torch.empty(4, 6)).shape == (4, 6)

@@ -111,3 +111,39 @@ def test_is_orthonormal_counts_rank() -> None:
     assert not lt.is_orthonormal(torch.zeros(2, 3))
     assert not lt.is_orthonormal(torch.ones(2, 2) / 2)  # norm 1, singular values 1 and 0
     assert lt.is_orthonormal(torch.eye(3, 2).half())
+
+
+def test_the_tolerance_of_is_orthonormal() -> None:
+    """‖WWᵀ − I‖₂ is compared as it is, in float64, and equality is within."""
+    W = torch.tensor([[math.sqrt(1.001)]]).double()
+    assert not lt.is_orthonormal(W)  # the default is 1e-4
+    assert lt.is_orthonormal(torch.tensor([[1.25]]).double(), tol=0.5625)  # 1.25² − 1, exactly
+    assert not lt.is_orthonormal(torch.tensor([[1 + 2.0**-20]]), tol=1e-6)
+    assert lt.is_orthonormal(torch.tensor([[1 + 2.0**-22]]), tol=1e-6)
+
+
+@pytest.mark.parametrize("size", [1e20, 1e-30])
+def test_float32_norms_neither_overflow_nor_vanish(size: float) -> None:
+    W = torch.full((1, 2), size)
+    for norm in (lt.operator_norm, lt.mixed_norm):
+        assert norm(W, 2).item() == pytest.approx(math.sqrt(2) * size, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: lt.group_sort(x, 2),
+        lambda x: lt.group_sort(x, 4),
+        lt.maxmin,
+        lt.full_sort,
+        lt.Abs(),
+        lambda x: lt.operator_norm(x, math.inf),
+        lambda x: lt.mixed_norm(x, 2),
+    ],
+    ids=["pairs", "fours", "maxmin", "full_sort", "abs", "operator_norm", "mixed_norm"],
+)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_torch_compile_traces_without_a_break(f) -> None:
+    x = random(4, 8)
+    compiled = torch.compile(f, backend="eager", fullgraph=True)
+    assert torch.equal(compiled(x), f(x))

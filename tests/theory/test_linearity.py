@@ -76,7 +76,7 @@ def test_collapse_needs_elementwise_activations_one_output_and_small_weights() -
         lt.collapse_affine(nn.Sequential(linear(torch.eye(2)), lt.MaxMin(), linear([[1, 0]])), x)
     with pytest.raises(lt.HypothesisError, match="one output; the network has 2"):
         lt.collapse_affine(nn.Sequential(linear(torch.eye(2))), x)
-    with pytest.raises(lt.HypothesisError, match=r"Layer 1 has ‖W‖₂ = 1\.1000"):
+    with pytest.raises(lt.HypothesisError, match=r"Layer 1 has ‖W‖₂ = 1 \+ 1\.0e-01"):
         lt.collapse_affine(nn.Sequential(linear([[1.1, 0.0]])), x)
 
 
@@ -235,3 +235,57 @@ def test_gradient_norms_are_those_of_finite_differences() -> None:
 def test_gradient_norms_of_one_number_made_of_several_outputs() -> None:
     norms = lt.gradient_norms(lt.crelu_network(2), uniform(5, 2), lambda out: out.sum(dim=1))
     torch.testing.assert_close(norms[-1], torch.full((5,), 2.0).double())
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_collapse_in_float32(seed: int) -> None:
+    """Rounding must not look like a fault: orthonormal layers, all units on their slope-1 side."""
+    generator = torch.Generator().manual_seed(seed)
+    Q = torch.linalg.qr(torch.randn(8, 8, generator=generator, dtype=torch.float64)).Q
+    w = torch.nn.functional.normalize(torch.randn(1, 8, generator=generator).double())
+    network = nn.Sequential(linear(Q, [9.0] * 8), nn.ReLU(), linear(w)).float()
+    x = uniform(20, 8).float()
+    W, b = lt.collapse_affine(network, x)
+    torch.testing.assert_close(network(x), x @ W.T + b, rtol=0, atol=1e-4)
+
+
+def test_collapse_holds_its_tolerance() -> None:
+    """‖W‖₂ = 1 + 1e-3: refused by default, accepted with a tolerance of 1e-2."""
+    network, x = nn.Sequential(linear([[1.001, 0.0]])), uniform(5, 2)
+    with pytest.raises(lt.HypothesisError, match="needs ≤ 1"):
+        lt.collapse_affine(network, x)
+    assert lt.collapse_affine(network, x, tol=1e-2)[0].tolist() == [[1.001, 0.0]]
+
+
+def test_collapse_names_a_unit_that_loses_slope_unseen_by_the_gradient() -> None:
+    """‖∇f‖ loses half of what (12) loses: 0.75e-3 and 1.5e-3, on two sides of tol."""
+    w = [[math.sqrt(1 - 0.0889**2), 0.0889]]
+    network = nn.Sequential(linear(torch.eye(2)), nn.LeakyReLU(0.9), linear(w))
+    x = torch.tensor([[1.0, -1.0], [2.0, -0.5]]).double()
+    with pytest.raises(lt.HypothesisError, match=r"Hidden layer 1, unit 2 has slope 0\.9000 at x"):
+        lt.collapse_affine(network, x, tol=1e-3)
+
+
+def test_a_tiny_weight_is_judged_by_its_square() -> None:
+    """Equation 12 is in squares: w₂ = 1e-6 on a dead unit costs 5e-13 of the gradient norm."""
+    w = [[math.sqrt(1 - 1e-12), 1e-6]]
+    network = nn.Sequential(linear(torch.eye(2)), nn.ReLU(), linear(w))
+    W, _ = lt.collapse_affine(network, torch.tensor([[1.0, -1.0]]).double())
+    assert W[0, 1] == 0
+
+
+@pytest.mark.parametrize("grad", [True, False])
+def test_activations_that_work_in_place_and_no_grad(grad: bool) -> None:
+    network, x = relu_pair(), uniform(20, 2, low=0.01)
+    in_place = nn.Sequential(network[0], nn.ReLU(inplace=True), network[2])
+    with torch.set_grad_enabled(grad):
+        assert torch.equal(lt.gradient_norms(in_place, -x), lt.gradient_norms(network, -x))
+        assert torch.equal(lt.collapse_affine(in_place, x)[0], lt.collapse_affine(network, x)[0])
+        both = [lt.singular_value_derivatives(f, 0, x)[1] for f in (in_place, network)]
+    assert torch.equal(*both)
+
+
+def test_nested_networks_are_measured() -> None:
+    inner = nn.Sequential(linear(torch.eye(2)), lt.MaxMin())
+    nested = nn.Sequential(inner, linear([[1.0, 0.0]]))
+    assert lt.gradient_norms(nested, uniform(4, 2)).tolist() == [[1.0] * 4] * 3
