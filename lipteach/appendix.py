@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
 from importlib import resources
+from typing import Any
 
 VERDICTS = ("correct", "under conditions", "erratum", "ambiguous")
 
@@ -123,16 +124,21 @@ def markdown_table(selected: Iterable[Row] | None = None) -> str:
     """
     head = ["item", "what it says", "verdict", "lesson, function, test"]
     lines = [_line(head), _line(["---"] * len(head))]
-    for row in rows() if selected is None else selected:
-        if not isinstance(row, Row):
-            raise TypeError(
-                f"markdown_table got {type(row).__name__} and needs rows of the map, such as "
-                "find('A.1')."
-            )
+    for row in rows() if selected is None else _rows_only(selected):
         where = [row.link, *map(_code, [row.function, *row.test.split("::")])]
         cells = [_escaped(row.item), _escaped(row.says), row.verdict]
         lines.append(_line([*cells, "<br>".join(filter(None, where))]))
     return "\n".join(lines)
+
+
+def _rows_only(selected: Any) -> list[Row]:
+    listed = list(selected) if isinstance(selected, Iterable) else [selected]
+    wrong = [type(row).__name__ for row in listed if not isinstance(row, Row)]
+    if wrong:
+        raise TypeError(
+            f"markdown_table got {wrong[0]} and needs rows of the map, such as find('A.1')."
+        )
+    return listed
 
 
 def markdown_errata() -> str:

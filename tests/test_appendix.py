@@ -58,12 +58,30 @@ TOLD = {
 }  # fmt: skip
 
 
+# The verdicts that say "read with care", written out once more.
+ERRATA = {
+    "A.2 leaky ReLU", "A.3 MaxMin from abs", "A.3 chunking", "A.3 sort direction", "Algorithm 1",
+    "B.1 regularizer", "B.2 spectral normalization", "B.3 scale invariance",
+    "B.4 cost after training", "C", "D collapse", "D derivative", "D zero pattern", "E closure",
+    "E stacking", "F spectral radius", "G.1 architecture", "G.1 dropout", "H.1 sign", "Theorem 2",
+}  # fmt: skip
+AMBIGUOUS = {
+    "A.3 constant B", "B.2 cone", "F batch", "H.4 Parseval search", "H.5 certified radius",
+    "H.5 f6",
+}  # fmt: skip
+
+
 # --- The map.
 
 
 def test_every_item_of_the_appendix_has_a_row():
     assert {*SECTIONS, *WHERE} <= {row.item for row in ROWS}
     assert {f"Fig. {n}" for n in range(10, 18)} | {f"Table {n}" for n in range(3, 8)} <= {*WHERE}
+
+
+def test_the_verdicts_are_those_we_checked():
+    assert {row.item for row in ROWS if row.verdict == "erratum"} == ERRATA
+    assert {row.item for row in ROWS if row.verdict == "ambiguous"} == AMBIGUOUS
 
 
 def test_items_are_unique_and_every_claim_belongs_to_an_item():
@@ -220,6 +238,9 @@ def test_the_table_has_a_line_for_each_row_and_four_cells_in_each():
     assert len(appendix.markdown_table([SOUND]).splitlines()) == 3
     with pytest.raises(TypeError, match="got str"):
         appendix.markdown_table(["A.1"])
+    with pytest.raises(TypeError, match="got int"):
+        appendix.markdown_table(3)
+    assert appendix.markdown_table(SOUND) == appendix.markdown_table([SOUND])
     assert "not yet built: lesson 04_bjorck" in appendix.markdown_table([appendix.find("Eq. (8)")])
 
 

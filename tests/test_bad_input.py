@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import lipteach as lt
-from lipteach import appendix, classroom
+from lipteach import appendix, classroom, training
 from lipteach.theory.exact_networks import linear
 from lipteach.training import mnist_sample
 
@@ -56,6 +56,68 @@ def integer_rows(call, name: str, least: int = 1):
         yield call, [bad], TypeError, f"{name} must be an integer; got"
     for bad in (0, -2):
         yield call, [bad], ValueError, f"{name} must be at least {least}; got {bad}"
+
+
+def training_rows():
+    """What floor 3 refuses."""
+    g = torch.Generator()
+    network = training.orthonormal_network
+    yield network, [5, nn.ReLU, g], TypeError, "sizes must be a list or tuple of widths; got int"
+    yield network, [[5], nn.ReLU, g], ValueError, "sizes must hold at least 2 widths; got 1"
+    yield network, [[5, 0], nn.ReLU, g], ValueError, "a width in sizes must be at least 1; got 0"
+    yield network, [[5, "1"], nn.ReLU, g], TypeError, "a width in sizes must be an integer"
+    yield network, [[5, 1], "relu", g], TypeError, "activation must make a module"
+    for bad in (None, 3):
+        yield network, [[5, 1], nn.ReLU, bad], TypeError, "generator must be a torch.Generator; got"
+        yield batches_of, [F32, 2, 1, bad], TypeError, "generator must be a torch.Generator; got"
+    for dtype in (torch.int64, torch.float16, torch.complex64):
+        yield network, [[5, 1], nn.ReLU, g, dtype], TypeError, "dtype must be torch.float32 or"
+    yield batches_of, [[1.0], 2, 1, g], TypeError, "tensors must be torch.Tensors; got list"
+    yield batches_of, [torch.ones(()), 2, 1, g], ValueError, "number of rows, at least 1; got [()]"
+    yield batches_of, [torch.ones(0, 3), 2, 1, g], ValueError, "at least 1; got [(0, 3)]"
+    yield batches_of, [F32, 0, 1, g], ValueError, "size must be at least 1; got 0"
+    yield batches_of, [F32, 2, 1.5, g], TypeError, "epochs must be an integer; got 1.5"
+    yield training.minibatches, [], TypeError, "size"
+
+    clip = training.clip_singular_values_
+    yield clip, [None], TypeError, "model must be an nn.Module; got NoneType"
+    spoilt = nn.Linear(2, 2)
+    spoilt.weight.data.fill_(math.nan)
+    yield clip, [spoilt], ValueError, "The weight of model must be finite; it is not"
+    wrapped = nn.utils.parametrizations.orthogonal(nn.Linear(2, 2))
+    yield clip, [wrapped], TypeError, "The weight of model must be plain; it is parametrized"
+
+    model, batch = nn.Linear(2, 1), [(torch.ones(3, 2),)]
+    value, adam = (lambda f, x: f(x).sum()), torch.optim.Adam(model.parameters())
+    other = torch.optim.Adam(nn.Linear(2, 1).parameters())
+    fit = training.fit
+    yield fit, [None, value, batch, adam], TypeError, "model must be an nn.Module; got NoneType"
+    yield fit, [model, None, batch, adam], TypeError, "loss must be a function; got NoneType"
+    yield (
+        fit,
+        [model, value, batch, None],
+        TypeError,
+        "must be a torch.optim.Optimizer; got NoneType",
+    )
+    yield fit, [model, value, None, adam], TypeError, "batches must be iterable; got NoneType"
+    yield fit, [model, value, batch, other], ValueError, "must hold parameters of the model"
+    yield (
+        fit,
+        [model, lambda f, x: f(x), batch, adam],
+        ValueError,
+        "must return a scalar; got shape",
+    )
+    yield fit, [model, lambda f, x: 1.0, batch, adam], TypeError, "must return a torch.Tensor; got"
+    yield fit, [model, lambda f, x: x.sum(), batch, adam], ValueError, "must depend on the model"
+    infinite = lambda f, x: f(x).sum() * math.inf  # noqa: E731
+    yield fit, [model, infinite, batch, adam], ValueError, "loss must be finite; got"
+    named = lambda **k: fit(model, value, batch, adam, **k)  # noqa: E731
+    yield lambda a: named(after_step=a), [3], TypeError, "after_step must be a function or None"
+    yield lambda p: named(progress=p), [3], TypeError, "progress must be a string; got int"
+
+
+def batches_of(x, size, epochs, generator):
+    return training.minibatches(x, size=size, epochs=epochs, generator=generator)
 
 
 def rows():
@@ -209,6 +271,7 @@ def rows():
     empty = lambda x: x[0] * x[0] < 0  # noqa: E731
     yield lt.prove, [f, claim, empty], ValueError, "domain"
 
+    yield from training_rows()
     yield mnist_sample, ["valid"], ValueError, 'split must be "train" or "test"; got "valid"'
     yield mnist_sample, [1], TypeError, 'split must be "train" or "test"; got int'
     yield appendix.find, ["Fig. 99"], ValueError, "'Fig. 99'"
@@ -237,11 +300,12 @@ def test_bad_input_is_refused_in_one_sentence(call, arguments, error, part: str)
 
 def test_every_public_function_has_a_row() -> None:
     """Functions without arguments and result types apart."""
-    source = inspect.getsource(rows)
-    for name in lt.__all__:
-        thing = getattr(lt, name)
-        if inspect.isfunction(thing) and inspect.signature(thing).parameters:
-            assert f"lt.{name}" in source, name
+    source = inspect.getsource(rows) + inspect.getsource(training_rows)
+    for room in (lt, training):
+        for name in room.__all__:
+            thing = getattr(room, name)
+            if inspect.isfunction(thing) and inspect.signature(thing).parameters:
+                assert re.search(rf"\b{name}\b", source), name
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])

@@ -33,6 +33,7 @@ def mnist_sample(split: str = "train") -> tuple[Tensor, Tensor]:
         FileNotFoundError: if the file is missing.
 
     Example:
+        >>> from lipteach.training import mnist_sample
         >>> images, labels = mnist_sample("test")
         >>> images.shape, labels.bincount().tolist()
         (torch.Size([1000, 28, 28]), [100, 100, 100, 100, 100, 100, 100, 100, 100, 100])

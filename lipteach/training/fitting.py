@@ -8,61 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from lipteach.primitives._validate import check_integer
-
-
-def orthonormal_network(
-    sizes: Sequence[int],
-    activation: Callable[[], nn.Module],
-    generator: torch.Generator,
-    dtype: torch.dtype = torch.float64,
-) -> nn.Sequential:
-    r"""Linear layers with random orthonormal weights, and an activation between each two.
-
-    Every weight W has σⱼ(W) = 1 for all j. The biases are drawn uniformly from (−½, ½).
-
-    Args:
-        sizes: the widths, inputs first and outputs last, at least two.
-        activation: what makes one activation, such as ``nn.ReLU`` or ``lt.MaxMin``.
-        generator: the source of randomness.
-        dtype: of the parameters.
-
-    Returns:
-        A network from (…, sizes[0]) to (…, sizes[-1]).
-
-    Raises:
-        TypeError: if a size is not an integer.
-        ValueError: if there are fewer than two sizes, or one is less than 1.
-
-    Example:
-        >>> network = orthonormal_network([1, 4, 1], nn.ReLU, torch.Generator().manual_seed(0))
-        >>> [type(module).__name__ for module in network]
-        ['Linear', 'ReLU', 'Linear']
-
-    Source: the initialization usual for the networks of Anil, Lucas and Grosse (2019).
-    """
-    if len(sizes) < 2:
-        raise ValueError(f"sizes must hold at least 2 widths; got {len(sizes)}.")
-    modules: list[nn.Module] = []
-    for n, m in pairwise(check_integer(size, "a width in sizes") for size in sizes):
-        layer = _bare_linear(n, m, dtype)
-        nn.init.orthogonal_(layer.weight, generator=generator)
-        nn.init.uniform_(layer.bias, -0.5, 0.5, generator=generator)
-        modules += [layer, activation()]
-    return nn.Sequential(*modules[:-1])
-
-
-def _bare_linear(n: int, m: int, dtype: torch.dtype) -> nn.Linear:
-    """A layer without values yet: the usual constructor would draw from the global generator."""
-    with torch.device("meta"):
-        layer = nn.Linear(n, m, dtype=dtype)
-    return layer.to_empty(device="cpu")
+from lipteach.training.networks import check_generator
 
 
 @torch.no_grad()
@@ -72,6 +24,7 @@ def clip_singular_values_(model: nn.Module) -> nn.Module:
     $$W = U \Sigma V^\top \mapsto U \min(\Sigma, 1) V^\top,$$
 
     the exact projection in the Frobenius norm. A weight within the constraint stays as it is.
+    float16 and bfloat16 are projected in float32 and rounded back.
 
     Args:
         model: any module; its ``nn.Linear`` layers are found at every depth.
@@ -80,10 +33,12 @@ def clip_singular_values_(model: nn.Module) -> nn.Module:
         The model itself.
 
     Raises:
-        TypeError: if model is not an ``nn.Module``.
+        TypeError: if model is not an ``nn.Module``, or a weight is parametrized (its value is then
+            computed from elsewhere, and a change in place would be lost).
         ValueError: if a weight is not finite.
 
     Example:
+        >>> from lipteach.training import clip_singular_values_
         >>> layer = nn.Linear(2, 2, bias=False)
         >>> _ = layer.weight.data.copy_(torch.tensor([[3.0, 0.0], [0.0, 0.5]]))
         >>> clip_singular_values_(layer).weight.tolist()
@@ -94,11 +49,14 @@ def clip_singular_values_(model: nn.Module) -> nn.Module:
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be an nn.Module; got {type(model).__name__}.")
     for name, module in model.named_modules():
-        if not isinstance(module, nn.Linear):
+        if not isinstance(module, nn.Linear) or module.weight.numel() == 0:
             continue
+        if nn.utils.parametrize.is_parametrized(module, "weight"):
+            raise TypeError(f"The weight of {name or 'model'} must be plain; it is parametrized.")
         if not bool(torch.isfinite(module.weight).all()):
             raise ValueError(f"The weight of {name or 'model'} must be finite; it is not.")
-        U, sigma, Vh = torch.linalg.svd(module.weight, full_matrices=False)
+        wide = module.weight if module.weight.itemsize > 2 else module.weight.float()
+        U, sigma, Vh = torch.linalg.svd(wide, full_matrices=False)
         if sigma[0] > 1:
             module.weight.copy_((U * sigma.clamp(max=1)) @ Vh)
     return model
@@ -117,14 +75,15 @@ def minibatches(
         epochs: how often each row is shown.
         generator: the source of randomness.
 
-    Yields:
-        Tuples with one tensor of shape (size, …) for each of `tensors`.
+    Returns:
+        An iterator over tuples with one tensor of shape (size, …) for each of `tensors`.
 
     Raises:
-        TypeError: if size or epochs is not an integer.
-        ValueError: if size or epochs is less than 1, or the first dimensions differ.
+        TypeError: if tensors, size, epochs or generator is of another type.
+        ValueError: if size or epochs is less than 1, a tensor has no rows, or their numbers differ.
 
     Example:
+        >>> from lipteach.training import minibatches
         >>> x = torch.arange(5.0)
         >>> [len(b) for b, in minibatches(x, size=2, epochs=1, generator=torch.Generator())]
         [2, 2, 1]
@@ -133,12 +92,21 @@ def minibatches(
     """
     check_integer(size, "size")
     check_integer(epochs, "epochs")
-    lengths = [len(tensor) for tensor in tensors]
-    if len(set(lengths)) != 1:
-        raise ValueError(f"tensors must have the same first dimension; got {lengths}.")
-    for _ in range(epochs):
-        for rows in torch.split(torch.randperm(lengths[0], generator=generator), size):
-            yield tuple(tensor[rows] for tensor in tensors)
+    check_generator(generator)
+    for tensor in tensors:
+        if not isinstance(tensor, Tensor):
+            raise TypeError(f"tensors must be torch.Tensors; got {type(tensor).__name__}.")
+    shapes = [tuple(tensor.shape) for tensor in tensors]
+    rows = {shape[:1] for shape in shapes}
+    if len(rows) != 1 or rows <= {(), (0,)}:
+        raise ValueError(f"tensors must have the same number of rows, at least 1; got {shapes}.")
+
+    def shuffled() -> Iterator[tuple[Tensor, ...]]:
+        for _ in range(epochs):
+            for chosen in torch.split(torch.randperm(shapes[0][0], generator=generator), size):
+                yield tuple(tensor[chosen] for tensor in tensors)
+
+    return shuffled()
 
 
 def fit(
@@ -167,10 +135,12 @@ def fit(
         The loss before each step.
 
     Raises:
-        TypeError: if model is not an ``nn.Module``, or the loss returns no tensor.
-        ValueError: if the loss is not finite, or not a scalar.
+        TypeError: if an argument is of another type, or the loss returns no tensor.
+        ValueError: if the loss is not finite, not a scalar or does not depend on the model, or the
+            optimizer holds none of the model's parameters.
 
     Example:
+        >>> from lipteach.training import fit, orthonormal_network
         >>> model = orthonormal_network([1, 4, 1], nn.ReLU, torch.Generator().manual_seed(0))
         >>> x = torch.linspace(-1, 1, 9).double()[:, None]
         >>> squared = lambda model, x, y: (model(x) - y).square().mean()
@@ -183,6 +153,7 @@ def fit(
     """
     losses: list[float] = []
     clip_singular_values_(model)
+    _check_fit(model, loss, batches, optimizer, after_step, progress)
     try:
         for batch in _with_bar(batches, progress):
             optimizer.zero_grad()
@@ -198,11 +169,32 @@ def fit(
     return losses
 
 
+def _check_fit(
+    model: nn.Module, loss: Any, batches: Any, optimizer: Any, after_step: Any, progress: Any
+) -> None:
+    if not callable(loss):
+        raise TypeError(f"loss must be a function; got {type(loss).__name__}.")
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        found = type(optimizer).__name__
+        raise TypeError(f"optimizer must be a torch.optim.Optimizer; got {found}.")
+    if after_step is not None and not callable(after_step):
+        raise TypeError(f"after_step must be a function or None; got {type(after_step).__name__}.")
+    if not isinstance(batches, Iterable):
+        raise TypeError(f"batches must be iterable; got {type(batches).__name__}.")
+    if not isinstance(progress, str):
+        raise TypeError(f"progress must be a string; got {type(progress).__name__}.")
+    held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    if not held & {id(p) for p in model.parameters()}:
+        raise ValueError("optimizer must hold parameters of the model; it holds none of them.")
+
+
 def _finite_scalar(value: Any, step: int) -> float:
     if not isinstance(value, Tensor):
         raise TypeError(f"loss must return a torch.Tensor; got {type(value).__name__}.")
     if value.numel() != 1:
         raise ValueError(f"loss must return a scalar; got shape {tuple(value.shape)}.")
+    if not value.requires_grad:
+        raise ValueError("loss must depend on the model's parameters; its value has no gradient.")
     if not math.isfinite(float(value.detach())):
         raise ValueError(f"loss must be finite; got {float(value.detach())} at step {step}.")
     return float(value.detach())

@@ -1,0 +1,81 @@
+"""Networks to start a training from.
+
+Source: the initialization usual for the networks of Anil, Lucas and Grosse (2019).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import nn
+
+from lipteach.primitives._validate import check_integer
+
+
+def orthonormal_network(
+    sizes: Sequence[int],
+    activation: Callable[[], nn.Module],
+    generator: torch.Generator,
+    dtype: torch.dtype = torch.float64,
+) -> nn.Sequential:
+    r"""Linear layers with random orthonormal weights, and an activation between each two.
+
+    Every weight W has σⱼ(W) = 1 for all j. The biases are drawn uniformly from (−½, ½).
+
+    Args:
+        sizes: a list or tuple of widths, inputs first and outputs last, at least two.
+        activation: what makes one activation, such as ``nn.ReLU`` or ``lt.MaxMin``.
+        generator: the source of randomness.
+        dtype: of the parameters, float32 or float64.
+
+    Returns:
+        A network from (…, sizes[0]) to (…, sizes[-1]).
+
+    Raises:
+        TypeError: if sizes, activation, generator or dtype is of another type.
+        ValueError: if there are fewer than two sizes, or one is less than 1.
+
+    Example:
+        >>> from lipteach.training import orthonormal_network
+        >>> network = orthonormal_network([1, 4, 1], nn.ReLU, torch.Generator().manual_seed(0))
+        >>> [type(module).__name__ for module in network]
+        ['Linear', 'ReLU', 'Linear']
+
+    Source: the initialization usual for the networks of Anil, Lucas and Grosse (2019).
+    """
+    widths: Any = sizes
+    if not isinstance(widths, list | tuple):
+        raise TypeError(f"sizes must be a list or tuple of widths; got {type(widths).__name__}.")
+    made: Any = activation
+    if not callable(made):
+        name = type(made).__name__
+        raise TypeError(f"activation must make a module, such as nn.ReLU does; got {name}.")
+    if dtype not in (torch.float32, torch.float64):
+        raise TypeError(f"dtype must be torch.float32 or torch.float64; got {dtype}.")
+    check_generator(generator)
+    if len(sizes) < 2:
+        raise ValueError(f"sizes must hold at least 2 widths; got {len(sizes)}.")
+    modules: list[nn.Module] = []
+    for n, m in pairwise(check_integer(size, "a width in sizes") for size in sizes):
+        layer = _bare_linear(n, m, dtype)
+        nn.init.orthogonal_(layer.weight, generator=generator)
+        nn.init.uniform_(layer.bias, -0.5, 0.5, generator=generator)
+        modules += [layer, activation()]
+    return nn.Sequential(*modules[:-1])
+
+
+def _bare_linear(n: int, m: int, dtype: torch.dtype) -> nn.Linear:
+    """A layer without values yet: the usual constructor would draw from the global generator."""
+    with torch.device("meta"):
+        layer = nn.Linear(n, m, dtype=dtype)
+    return layer.to_empty(device="cpu")
+
+
+def check_generator(generator: Any) -> None:
+    """Require a torch.Generator: nothing here draws from the global one."""
+    if not isinstance(generator, torch.Generator):
+        found = type(generator).__name__
+        raise TypeError(f"generator must be a torch.Generator; got {found}.")
