@@ -38,6 +38,7 @@ def test_chunks(gap):
     assert error == pytest.approx(max(0, 2 - gap))
     assert len(line.patches) == (gap < 2)  # the overlap
     assert f"is {max(0, 2 - gap):.2f}." in figure.get_label()
+    assert ("touch" in figure.get_label()) == (gap == 2)
 
 
 def test_the_error_curve_is_the_gap_that_lacks():
@@ -71,6 +72,11 @@ def test_stages_follow_the_layers_of_the_network():
 def test_every_shuffle_is_sorted_in_the_end(shuffle):
     label = figures.draw_sorting_network(6, shuffle).get_label()
     assert label == "After 6 of 6 rounds the wires carry 8, 7, 6, 5, 4, 3, 2, 1: sorted."
+
+
+def test_four_values_need_three_rounds():
+    label = figures.draw_sorting_network(6, values=[1, 2, 3, 4]).get_label()
+    assert label == "After 3 of 3 rounds the wires carry 4, 3, 2, 1: sorted."
 
 
 def test_the_numbers_on_the_wires():
@@ -136,11 +142,12 @@ def row(ratio, low, high):
 
 RECORD = {
     "results": [
-        {"shape": shape, "dim": dim, "threads": threads, "goal": None,
+        {"shape": shape, "dim": dim, "threads": threads, "goal": None, "freed_memory_kept": keep,
          "activations": {"ReLU": row(1.0, 1.0, 1.0), "maxmin": row(2.5 + threads, 2.25, 5.0),
                          "full_sort": row(60.0, 50.0, 70.0)}}
         for threads in (1, 2)
-        for shape, dim in (([256, 1024], -1), ([8, 64, 4, 4], 1), ([8, 64, 4, 4], -1))
+        for shape, dim, keep in (([256, 1024], -1, False), ([8, 64, 4, 4], 1, False),
+                                 ([8, 64, 4, 4], -1, False), ([8, 64, 4, 4], 1, True))
     ],
     "device": {"cpu": "an abacus", "cores": 2},
     "versions": {"python": "3.11.2", "torch": "2.13.0"},
@@ -149,7 +156,7 @@ RECORD = {
 
 
 def test_the_benchmark_is_drawn_as_recorded():
-    figure = costs.draw_benchmark(RECORD)
+    figure = costs.draw_benchmark(RECORD, threads=2)
     (axes,) = figure.axes
     assert [round(bar.get_x() + bar.get_width(), 6) for bar in axes.patches] == [
         4.5,
@@ -162,4 +169,6 @@ def test_the_benchmark_is_drawn_as_recorded():
     assert label.startswith("MaxMin takes 4.5 on 256 × 1024 and 4.5 on 8 × 64 × 4 × 4 times")
     for said in ("an abacus", "2 threads", "torch 2.13.0", "Python 3.11.2", "2026-11-22"):
         assert said in label
-    assert "takes 3.5 on" in costs.draw_benchmark(RECORD, threads=1).get_label()
+    alone = costs.draw_benchmark(RECORD).get_label()
+    assert "takes 3.5 on" in alone
+    assert "1 thread," in alone

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lipteach.classroom.checks import Exercise, Hint
-from lipteach.classroom.compare import call, compare_number, need_tensor
+from lipteach.classroom.compare import When, call, compare_number, need_tensor
 from lipteach.primitives import full_sort, maxmin
 
 # --- 02.break-the-gap: an input at which the pairs mix.
@@ -18,6 +18,8 @@ from lipteach.primitives import full_sort, maxmin
 
 def _judge_break(answer: Any) -> None:
     x = need_tensor(answer, (4,))
+    if not bool(x.isfinite().all()):
+        raise Hint("value", "An entry is NaN or infinite: which four finite numbers do you mean?")
     if not bool((x.abs() <= 1).all()):
         raise Hint("constraint", "An entry lies outside [-1, 1]: what is the farthest you may go?")
     b = torch.tensor([1.6, 1.6, 0.0, 0.0], dtype=torch.float64)
@@ -26,7 +28,7 @@ def _judge_break(answer: Any) -> None:
         return
     if error > 1e-9:
         text = f"The pairs mix, but the error is only {error:.4g}: can the overlap grow?"
-    elif x[:2].min() >= x[2:].max():
+    elif x[:2].min() > x[2:].max():
         text = "This moves the pairs further apart: which pair is the upper one after adding b?"
     else:
         text = "No entry crosses to the other pair here: what must be greater than what to mix?"
@@ -45,7 +47,8 @@ def chunk_biases(n: int, low: float, high: float) -> Tensor:
 def _judge_biases(answer: Any) -> None:
     if not callable(answer):
         raise Hint("type", "A function of n, low and high is needed: hand it in without calling.")
-    for (low, high), n in itertools.product([(-2.0, 5.0), (-1.0, 1.0), (0.0, 1.0)], (4, 6)):
+    boxes = [(-2.0, 5.0), (-1.0, 1.0), (0.0, 1.0), (-5.0, 1.0), (-40.0, -10.0)]
+    for (low, high), n in itertools.product(boxes, (4, 6)):
         b = need_tensor(call(answer, n, low, high), (n,))
         x = torch.tensor(list(itertools.product((low, high), repeat=n)), dtype=torch.float64)
         if (full_sort(x + b) - b - maxmin(x)).abs().max() > 1e-6:
@@ -63,7 +66,12 @@ def _bias_fault(b: Tensor, where: str, low: float, high: float) -> str:
             f"{where}: the gap is the largest |x|, which would be right if no entry were negative. "
             "How far apart can two entries of the box be?"
         )
-    return f"{where}: the gap {gap:.4g} lets two pairs overlap. How long is the interval of a pair?"
+    if math.isclose(gap, 2 * high, rel_tol=1e-5):
+        return f"{where}: the gap is 2·high, right if low = -high. What if low lies further down?"
+    return (
+        f"{where}: the gap {gap:.4g} lets two pairs overlap. How long is the interval of a pair, "
+        "from low to high?"
+    )
 
 
 def _doubled(n: int, low: float, high: float) -> Tensor:
@@ -87,6 +95,12 @@ def _judge_rounds(answer: Any) -> None:
             (100, "This is m². Does every merge need as many rounds as the last?"),
             (110, "This is m(m + 1), twice too many: what is 1 + 2 + ... + m?"),
             (1024, "So many does odd-even transposition take. How many does the bitonic one?"),
+            (66, "This counts a merge too many: 1024 is 2 to which power?"),
+            (
+                5120,
+                "This is (n/2) log2 n: comparisons of one merge. How many rounds, in all merges?",
+            ),
+            (10240, "This is n log2 n. How many rounds, not comparisons?"),
             (28160, "These are the single comparisons, 512 a round. How many rounds are they?"),
         ],
     )
@@ -103,9 +117,11 @@ def _judge_bound(answer: Any) -> None:
             ),
             (2, "At (-2, -2) the network gives (-1, -1). What does MaxMin give there?"),
             (0, "Is x + y + 2B at least 0 in the corner (-2, -2)?"),
+            (1.5, "This is B itself: what does the network give at (-2, -2)?"),
+            (-2, "This is the right output there. By how much is the network off?"),
             (-1, "The size of an error is asked, which has no sign. Which entry is it of?"),
             (
-                math.sqrt(0.5),
+                When(lambda v: abs(v - math.sqrt(0.5)) < 0.01),
                 "This is in the turned coordinates: what does the second M make of it?",
             ),
         ],
@@ -126,8 +142,9 @@ EXERCISES = (
         },
         wrong={
             "pairs apart": ([1.0, 1.0, -1.0, -1.0], "further apart"),
-            "no crossing": ([0.0, 0.0, 0.5, 0.0], "No entry crosses"),
+            "no crossing": ([1.0] * 4, "No entry crosses"),
             "too little": ([-0.9, -0.9, 0.9, 0.9], "only 0.2"),
+            "nan": ([math.nan, -1.0, 1.0, 1.0], "NaN"),
             "outside": ([-2.0, -1.0, 1.0, 1.0], "outside"),
             "one pair": ([-1.0, 1.0], "shape"),
         },
@@ -151,6 +168,9 @@ EXERCISES = (
                 lambda n, a, b: (b - a) * torch.arange(n - 1, -1, -1.0),
                 "Is their bias the same",
             ),
+            "twice high": (lambda n, _a, b: 2 * b * chunk_biases(n, 0.0, 1.0), "2·high"),
+            "high + 2": (lambda n, _a, b: chunk_biases(n, -2.0, b), "gap 3 lets"),
+            "ten": (lambda n, _a, _b: chunk_biases(n, 0.0, 10.0), "gap 10 lets"),
             "one for each pair": (
                 lambda n, a, b: (b - a) * torch.arange(n // 2 - 1, -1, -1.0),
                 "shape",
@@ -170,6 +190,9 @@ EXERCISES = (
             "log": (10, "ten merges"),
             "one merge short": (45, "last merge"),
             "square": (100, "as many rounds as the last"),
+            "one merge long": (66, "merge too many"),
+            "comparisons of a merge": (5120, "(n/2) log2 n"),
+            "operations": (10240, "This is n log2 n"),
             "transposition": (1024, "odd-even"),
             "text": ("55 rounds", "number is needed"),
         },
@@ -186,7 +209,9 @@ EXERCISES = (
             "once": (0.5, "of one entry"),
             "no error": (0, "corner"),
             "value": (2, "gives (-1, -1)"),
-            "turned": (math.sqrt(0.5), "turned coordinates"),
+            "turned": (0.7071, "turned coordinates"),
+            "B": (1.5, "B itself"),
+            "output": (-2, "right output"),
             "point": (torch.tensor([-2.0, -2.0]), "One number"),
         },
     ),

@@ -36,12 +36,13 @@ def _two_rounds(k: int) -> nn.Sequential:
 
 
 def _judge_second(answer: Any) -> None:
+    one = torch.tensor([0.5, -2.0, 3.0, 1.0]).double()  # a small row, for hints that show values
     orders = torch.tensor(list(itertools.permutations([-2.0, 0.5, 1.0, 3.0]))).double()
     bits = torch.tensor(list(itertools.product([0.0, 1.0], repeat=4))).double()
     compare_network(
         answer,
         lambda x: x.sort(dim=-1, descending=True).values[..., 1:2],
-        inputs=[orders, bits, seeded(50, 4)],
+        inputs=[one, orders, bits, seeded(50, 4)],
         allowed=(nn.Linear, MaxMin),
         mistakes=[
             (_kth(0), "This is the largest: which entry do you select in the end?"),
@@ -61,7 +62,7 @@ def _judge_second(answer: Any) -> None:
 
 def _four_by_abs(
     bound: float = 3.0,
-    shift: float = math.sqrt(2),
+    before: tuple[float, float] = (math.sqrt(2), 0.0),
     after: tuple[float, float] = (1.0, 1.0),
     halves: bool = False,
     scale: float = math.sqrt(0.5),
@@ -69,7 +70,7 @@ def _four_by_abs(
     M = scale * torch.tensor([[1.0, 1.0], [1.0, -1.0]], dtype=torch.float64)
     eye = torch.eye(2, dtype=torch.float64)
     W = torch.kron(M, eye) if halves else torch.kron(eye, M)
-    first = torch.tensor([shift * bound, 0.0], dtype=torch.float64)
+    first = bound * torch.tensor(before, dtype=torch.float64)
     second = -bound * torch.tensor(after, dtype=torch.float64)
     order = [0, 0, 1, 1] if halves else [0, 1, 0, 1]
     return nn.Sequential(linear(W, first[order]), Abs(), linear(W, second[order]))
@@ -82,12 +83,13 @@ def _only_where_sums_are_small(got: Tensor, want: Tensor, x: Tensor) -> bool:
 
 
 def _judge_four(answer: Any) -> None:
+    one = torch.tensor([0.5, -2.0, 3.0, 1.0]).double()
     corners = torch.tensor(list(itertools.product([-3.0, 3.0], repeat=4))).double()
     inside = 6 * torch.rand(200, 4, generator=torch.Generator().manual_seed(0)).double() - 3
     compare_network(
         answer,
         maxmin,
-        inputs=[torch.cat([corners, inside])],
+        inputs=[one, torch.cat([corners, inside])],
         allowed=(nn.Linear, Abs),
         mistakes=[
             (
@@ -99,10 +101,16 @@ def _judge_four(answer: Any) -> None:
                 "Each half is compared with the other. Which entries form a pair?",
             ),
             (
-                _four_by_abs(shift=1.0),
+                _four_by_abs(before=(1.0, 0.0)),
                 "All is too small by one constant: what does M make of the shift (B, 0)?",
             ),
+            (
+                _four_by_abs(before=(0.0, math.sqrt(2))),
+                "Your shift is on d. Which of s and d must not change its sign?",
+            ),
+            (_four_by_abs()[:2], "These are still s and |d|: what turns them back?"),
             (_four_by_abs(after=(0.0, 0.0)), "All is too large by B. What takes the shift back?"),
+            (_four_by_abs(after=(-1.0, -1.0)), "All is too large by 2B: add B or take it away?"),
             (_four_by_abs(bound=-3.0), "The shift has the wrong sign: where shall s be positive?"),
             (
                 When(_only_where_sums_are_small),
@@ -147,7 +155,10 @@ EXERCISES = (
             "printed formula": (_four_by_abs(after=(1.0, 0.0)), "printed formula"),
             "halves": (_four_by_abs(halves=True), "form a pair"),
             "B small": (_four_by_abs(bound=2.0), "large enough"),
-            "shift B": (_four_by_abs(shift=1.0), "shift (B, 0)"),
+            "shift B": (_four_by_abs(before=(1.0, 0.0)), "shift (B, 0)"),
+            "shift on d": (_four_by_abs(before=(0.0, math.sqrt(2))), "Which of s and d"),
+            "not turned back": (_four_by_abs()[:2], "still s and |d|"),
+            "added": (_four_by_abs(after=(-1.0, -1.0)), "by 2B"),
             "not taken back": (_four_by_abs(after=(0.0, 0.0)), "takes the shift back"),
             "no root": (_four_by_abs(scale=1.0), "2-norm"),
             "one pair": (nn.Sequential(linear(torch.eye(2)), Abs()), "raised"),

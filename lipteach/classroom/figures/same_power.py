@@ -50,7 +50,9 @@ def draw_chunks(gap: float = 1.0) -> Figure:
     errors.set(xlabel="gap g between the biases", ylabel="error")
 
     wrong = worst_chunk_error(gap)
-    state = f"overlap by {2 - gap:.2f}" if gap < 2 else f"are {gap - 2:.2f} apart"
+    apart = round(gap - 2, 2)
+    state = f"overlap by {-apart:.2f}" if apart < 0 else f"are {apart:.2f} apart"
+    state = state if apart else "touch"
     figure.set_label(
         f"Gap {gap:.2f}: the two intervals {state}, and the error at (−1, −1, 1, 1) is {wrong:.2f}."
     )
@@ -99,6 +101,7 @@ def draw_sorting_network(
     if values is None:
         values = random.Random(shuffle).sample(range(1, 9), 8)
     rounds = rounds_of(full_sort_from_maxmin(len(values)))
+    done = min(done, len(rounds))  # values of the reader's own may need fewer
     now = stages(values, rounds)[: done + 1]
     low, high = min(values), max(values)
 
@@ -159,11 +162,13 @@ def draw_fold(B: float = 1.0) -> Figure:
     after = (z @ M + torch.tensor([math.sqrt(2) * B, 0], dtype=z.dtype)).abs()  # (81, 2)
     right = (after @ M - B - maxmin(z)).abs().amax(dim=1) < 1e-9
 
-    figure, (plane, folded) = new_figure(height=3.4, columns=2)
+    figure, (plane, folded) = new_figure(width=7, height=3.6, columns=2)
+    plane.get_gridspec().set_width_ratios([4.8, 7.2])  # one unit is as long in both
+    figure.set_layout_engine("constrained", w_pad=0.1, h_pad=0.1)
     _points(plane, z[:, 0], z[:, 1], right)
     plane.plot([-2 * B - 2.4, 2.4], [2.4, -2 * B - 2.4], color=BLACK, linestyle="--", linewidth=1.2)
     plane.set(xlim=(-2.4, 2.4), ylim=(-2.4, 2.4), xlabel="x", ylabel="y", aspect="equal")
-    plane.set_title("the input; dashed: x + y + 2B = 0", fontsize=10)
+    plane.set_title("input; dashed: x + y + 2B = 0", fontsize=10)
     _points(folded, after[:, 0], after[:, 1], right)
     folded.set(xlim=(-0.4, 6.8), ylim=(-0.4, 4.0), aspect="equal")
     folded.set(xlabel=r"$|x + y + 2B|/\sqrt{2}$", ylabel=r"$|x - y|/\sqrt{2}$")

@@ -63,13 +63,20 @@ def draw_comparisons(n: int = 1024) -> Figure:
     return figure
 
 
-def draw_benchmark(record: Mapping[str, Any], threads: int = 2) -> Figure:
-    """Times over ReLU's from a record of benchmarks/bench_activations.py, with their quartiles.
+def benchmark_cases(record: Mapping[str, Any], threads: int = 1) -> list[Mapping[str, Any]]:
+    """The cases of a record that the lesson shows: a small input, then a large one.
 
-    Of the inputs with channels, those are drawn whose channels are sorted, dim 1.
+    Of the inputs with channels, those whose channels are sorted (dim 1) in the usual state of
+    memory, in which freed blocks go back to the system.
     """
     cases = [e for e in record["results"] if e["threads"] == threads]
-    cases = [e for e in cases if len(e["shape"]) == 2 or e["dim"] == 1]
+    cases = [e for e in cases if not e.get("freed_memory_kept")]
+    return [e for e in cases if len(e["shape"]) == 2 or e["dim"] == 1]
+
+
+def draw_benchmark(record: Mapping[str, Any], threads: int = 1) -> Figure:
+    """Times over ReLU's from a record of benchmarks/bench_activations.py, with their quartiles."""
+    cases = benchmark_cases(record, threads)
     names = [name for name in cases[0]["activations"] if name != "ReLU"]
     figure, axes = new_figure(height=3.6)
     for c, case in enumerate(cases):
@@ -116,6 +123,7 @@ def _benchmark_statement(
     found = [f"{c['activations']['maxmin']['ratio']:.1f} on {_size(c)}" for c in cases]
     return (
         f"MaxMin takes {' and '.join(found)} times as long as ReLU: median ratios with quartiles, "
-        f"{record['device']['cpu']}, {threads} threads, torch {record['versions']['torch']}, "
+        f"{record['device']['cpu']}, {threads} thread{'s' * (threads > 1)}, "
+        f"torch {record['versions']['torch']}, "
         f"Python {record['versions']['python']}, {record['date']}."
     )

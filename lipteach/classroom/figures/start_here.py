@@ -22,9 +22,9 @@ def draw_lipschitz(second: float = 1.5) -> Figure:
     slope = np.diff(wave(ends))[0] / (second - first)
     figure, axes = new_figure(height=3.2)
     tip = wave(ends)[0]
-    axes.fill_between(x, tip - reach, tip + reach, color=AMBER, alpha=0.25, label="slope ≤ 1")
+    axes.fill_between(x, tip - reach, tip + reach, color=AMBER, alpha=0.25, label="|slope| ≤ 1")
     axes.plot(x, wave(x), **(LINES[0] | {"marker": ""}), label="f")
-    axes.plot(ends, wave(ends), **(LINES[1] | {"marker": "o"}), label="chord")
+    axes.plot(ends, wave(ends), **(LINES[1] | {"marker": "o", "markevery": None}), label="chord")
     axes.set(xlabel="x", ylabel="f(x)", xlim=(-2.5, 2.5), ylim=(-1.5, 2.0))
     axes.legend(loc="upper left", ncols=3)
     figure.set_label(
