@@ -16,23 +16,23 @@
 # # 03 · Why ReLU must give up slope
 #
 # Keep every weight matrix at 2-norm 1 or less, and a network can rise nowhere faster than its input.
-# Often we want more: a slope that *reaches* 1 wherever the function rises. In this lesson we watch a
-# ReLU network fail at this and a MaxMin network succeed. Then we follow the theorem that says why,
-# find out what it needs, measure the same loss on handwritten digits, and meet a second theorem
-# that is false as it stands.
+# Often we want more: a slope that *reaches* 1 wherever the function rises. In this lesson we let two
+# networks try, one with ReLU and one with MaxMin. Then we follow the theorem that explains what we
+# see, find out what it needs, measure the same on handwritten digits, and meet a second theorem that
+# is false as it stands.
 #
 # We follow appendix D of "Sorting Out Lipschitz Function Approximation" (Anil, Lucas and Grosse,
 # 2019), which we call the paper.
 #
 # **What you will be able to do**
-# - train a network whose weights keep $\|W\|_2 \le 1$, and measure where its gradient is lost;
+# - train a network whose weights keep $\|W\|_2 \le 1$, and follow its gradient back layer by layer;
 # - prove Theorem 1 in four steps, and collapse a network that keeps its gradient norm;
 # - say which hypothesis a would-be counterexample breaks;
 # - show by one network that Theorem 2 fails, and state what its proof does establish.
 #
 # **Before you start**: lesson 01 (MaxMin, the network for $|x|$), the chain rule, singular values.
 #
-# Reading: 45 minutes · running: under 60 seconds
+# Reading: 45 minutes · exercises: 60 minutes · running: under 60 seconds
 
 # %%
 import copy
@@ -43,11 +43,10 @@ import torch
 from torch import nn
 
 import lipteach as lt
+from lipteach import linear, terms
 from lipteach.classroom import check, show, slider_figure
 from lipteach.classroom.figures import linearity as figures
 from lipteach.classroom.figures import theorem2
-from lipteach.theory import terms
-from lipteach.theory.exact_networks import linear
 from lipteach.training import (
     clip_singular_values_,
     fit,
@@ -73,13 +72,18 @@ print(clip_singular_values_(layer).weight.tolist())
 
 # %% [markdown]
 # We need the slope of a network at many points. The points do not influence each other, so the
-# gradient of the *sum* of all outputs holds, row by row, the gradient at every point.
+# gradient of the *sum* of all outputs holds, row by row, the gradient at every point. And we want to
+# see that a trained network obeys: its weights stand at every second place.
 
 
 # %%
 def gradients(f, x):
     x = x.clone().requires_grad_()
     return torch.autograd.grad(f(x).sum(), x)[0]
+
+
+def obeys(model):
+    return all(lt.operator_norm(layer.weight) <= 1 + 1e-9 for layer in model[::2])
 
 
 # %% [markdown]
@@ -101,6 +105,7 @@ def train_to_abs(activation, sizes):
     keep(0)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
     fit(model, squared_error, [(x, x.abs())] * 600, optimizer, after_step=keep)
+    assert obeys(model)
     return model, kept
 
 
@@ -130,10 +135,12 @@ show(figures.draw_training(runs))
 slider_figure(partial(figures.draw_training, runs), snapshot=(0, 30, 1, 0))
 
 # %% [markdown]
-# Both bend at the right place. But the ReLU network settles for about half of the slope: as we shall
-# see, the rest is not to be had.
+# Both bend near the right place. But the ReLU network settles for about half of the slope. How much
+# more could it have had?
 
 # %%
+for network in (relu_net, maxmin_net):
+    assert x[network(x).argmin()].abs() < 0.1
 relu_slope = gradients(relu_net, x).abs().mean()
 maxmin_slope = gradients(maxmin_net, x).abs().mean()
 assert relu_slope < 0.65
@@ -163,7 +170,8 @@ print("The gap is 1 for the network |x| of lesson 01, and below 0.65 for the tra
 # %% [markdown]
 # With one hidden layer, $f(x) = \sum_i v_i\, \mathrm{relu}(w_i x + b_i) + \text{constant}$. The gap is
 # a sum over the units, so we look at one of them. We claim that its gap is at most $\frac12 |v w|$,
-# whatever its bias. The solver decides it for every real $v, w, b$.
+# whatever its bias. The solver decides it for every real $v, w, b$. `terms` holds the same functions
+# for the solver's unknowns; the last argument of the claim is the output.
 
 
 # %%
@@ -209,7 +217,7 @@ print(ceiling)
 # %% [markdown]
 # ### Exercise 1 ●●○ · 8 min · half
 # Reach the ceiling: build a ReLU network from 1 to 1 with one hidden layer, both weights of 2-norm
-# at most 1, and gap ½. `linear(W)` makes a layer in float64 from a nested list.
+# at most 1, and gap ½. `linear(W)` makes a layer in float64 from the list of the rows of $W$.
 
 # %%
 my_network = ...
@@ -231,17 +239,17 @@ check("03.half", my_network)
 # </details>
 
 # %% [markdown]
-# Is one half the ceiling of every ReLU network? It is tempting to say so. We train one
-# hidden layer and three.
+# Is one half the ceiling of every ReLU network? It is tempting to say so. We train one hidden layer
+# and three, from the start that the seed gives.
 
 # %%
 shallow, _ = train_to_abs(nn.ReLU, [1, 16, 1])
 deep, _ = train_to_abs(nn.ReLU, [1, 16, 16, 16, 1])
 assert gap(shallow) <= 0.5 < 0.55 < gap(deep) < 0.75
-print("One hidden layer stays below 1/2, three hidden layers exceed 0.55; neither comes near 1.")
+print("From this start one hidden layer ends below 1/2, and three end between 0.55 and 0.75.")
 
 # %% [markdown]
-# ### Exercise 2 ●●● · 15 min · beyond-half
+# ### Exercise 2 ●●● · 20 min · beyond-half
 # Two hidden layers of two units are enough to pass ½. Build such a ReLU network, each weight of
 # 2-norm at most 1, with a gap of at least 0.55. No training is needed, and no bias.
 
@@ -316,20 +324,25 @@ print("On its way back the gradient norm never grows, at any of the 200 points."
 show(figures.draw_backward({"ReLU": relu_net, "MaxMin": maxmin_net}))
 
 # %% [markdown]
-# Move the input through $[-1, 1]$. Both networks lose a little at their weights, which training has
-# not made orthonormal. At the activations only ReLU loses.
+# Move the input through $[-1, 1]$. At the activations only ReLU loses. Both lose at $W_1$ too, although
+# it *is* orthonormal: it is a column of 16 entries, and of the gradient only the part along that
+# column comes through. $W_2$, which is square, loses little.
 
 # %%
 networks = {"ReLU": relu_net, "MaxMin": maxmin_net}
 slider_figure(partial(figures.draw_backward, networks), x=(-0.9, 0.9, 0.1, -0.4))
 
 # %% [markdown]
-# MaxMin permutes its entries, and so does its Jacobian: nothing is lost there, exactly.
+# In numbers: what each module takes of the squared norm, in the mean over the 200 points. MaxMin
+# permutes its entries, and so does its Jacobian: it takes nothing, exactly.
 
 # %%
-norms = lt.gradient_norms(maxmin_net, x)
-assert torch.allclose(norms[1], norms[2]) and torch.allclose(norms[3], norms[4])
-print("Before and behind each MaxMin the gradient norm is the same, at all 200 points.")
+for network in (relu_net, maxmin_net):
+    norms = lt.gradient_norms(network, x)
+    loss = (norms[1:] ** 2 - norms[:-1] ** 2).mean(dim=1)  # at W1, act. 1, W2, act. 2, W3
+    assert lt.is_orthonormal(network[0].weight) and loss[0] > 0.1 and loss[2] < 0.05
+    assert (loss[[1, 3]] > 0.1).all() if network is relu_net else (loss[[1, 3]] < 1e-12).all()
+print("Each ReLU takes more than 1/10, and MaxMin nothing; both W1, orthonormal, more than 1/10.")
 
 # %% [markdown]
 # ### Step 2: how much is lost (Eq. (12))
@@ -384,8 +397,9 @@ print("Equation (12) holds at 200 points, and the last ReLU loses more than a te
 # ### Step 3: every unit that counts is a line
 #
 # The sum in (12) is 0, so for every unit either $w_i = 0$, and the unit does not count, or
-# $d_i = \pm 1$ at almost every point. A monotone $\phi$ cannot change the sign of its slope, and the
-# domain is connected: so the slope is one constant $s_i$, and
+# $d_i = \pm 1$ at almost every point. A monotone $\phi$ cannot change the sign of its slope: it is one
+# constant $s_i$. Then $\phi(z_i) - s_i z_i$ has gradient 0 almost everywhere, and on a connected domain
+# it is one constant $c_i$:
 #
 # $$\phi(z_i) = s_i z_i + c_i \quad \text{on the whole domain.}$$
 #
@@ -459,8 +473,8 @@ print(f"The bias is {b.item():.1f}; without the offsets it would be {bias_withou
 
 # %% [markdown]
 # ### Exercise 4 ●●○ · 6 min · offset
-# With $\phi$ = softshrink, $f(x) = 0.6\,\phi(z_1) + 0.8\,\phi(z_2)$, where $z_1$ stays near 5 and
-# $z_2$ near $-5$. Collapsed, $f = 0.6\, z_1 + 0.8\, z_2 + b$. What is $b$?
+# With $\phi$ = softshrink, $f(x) = 0.28\,\phi(z_1) + 0.96\,\phi(z_2)$, where $z_1$ stays near 5 and
+# $z_2$ near $-5$. Collapsed, $f = 0.28\, z_1 + 0.96\, z_2 + b$. What is $b$?
 
 # %%
 answer = ...
@@ -472,7 +486,7 @@ check("03.offset", answer)
 # <details><summary>Solution</summary>
 #
 # ```python
-# answer = 0.6 * (-1) + 0.8 * (+1)
+# answer = 0.28 * (-1) + 0.96 * (+1)
 # ```
 #
 # </details>
@@ -493,7 +507,7 @@ print("On (0, 1)² the network is (x1 + x2)/√2.")
 # Now let the square reach below 0, where units switch off.
 #
 # ### Exercise 5 ●○○ · 5 min · mean-norm
-# What is the mean of $\|\nabla f\|_2$ over the square $[-1, 1]^2$?
+# What is the mean of $\|\nabla f\|_2$ over the square $[-1, 1]^2$? Give three digits.
 
 # %%
 answer = ...
@@ -515,10 +529,19 @@ check("03.mean-norm", answer)
 # straight line in low?
 
 # %%
-show(figures.draw_square(-1.0))
+show(figures.draw_square(-0.5))
 
 # %%
-slider_figure(figures.draw_square, low=(-1.0, 0.0, 0.1))
+slider_figure(figures.draw_square, low=(-1.0, 0.0, 0.1, -0.5))
+
+# %% [markdown]
+# It applies from low = 0 on. The curve bends: the areas of the quarters are quadratic in the share of
+# the side that lies above 0. At the left end stands the number of exercise 5.
+
+# %%
+mean = gradients(two_relus, torch.cartesian_prod(x[:, 0], x[:, 0])).norm(dim=1).mean()
+assert math.isclose(mean, (1 + math.sqrt(2)) / 4)
+print("The mean over a grid of [−1, 1]² is what the four quarters give.")
 
 # %% [markdown]
 # `collapse_affine` refuses a batch on which the gradient norm is not 1, and names a point. This helper
@@ -528,9 +551,10 @@ slider_figure(figures.draw_square, low=(-1.0, 0.0, 0.1))
 # %%
 def refusal(network, points):
     try:
-        return lt.collapse_affine(network, points)
+        lt.collapse_affine(network, points)
     except lt.HypothesisError as error:
         return str(error)
+    return "not refused"
 
 
 print(refusal(two_relus, torch.tensor([[0.5, 0.5], [0.5, -0.5]]).double()))
@@ -609,19 +633,18 @@ print("Norm 1 at every point, and the second output bends.")
 # the condition: every unit of the first layer that counts would need slope 1 everywhere, but its
 # pre-activation takes every real value, and below 0 it is off. So on all of $\mathbb R^n$ the theorem
 # is true of ReLU because it speaks of no network. On a bounded domain, such as our squares, it says
-# something. We look far outside, where no bias helps.
+# something.
+#
+# **Applied to each entry:** that is the way out. MaxMin is 1-Lipschitz, and each of its outputs is
+# monotone in each input, but it looks at two entries at once. The theorem says nothing about it. Here
+# are both: $\mathrm{relu}(x + 2)$ near 0 and far outside, and the network $|x|$ of lesson 01.
 
 # %%
 helped_by_bias = nn.Sequential(linear([[1.0]], [2.0]), nn.ReLU(), linear([[1.0]]))
 near, far = torch.tensor([[-0.9], [0.9]]).double(), torch.tensor([[-9.0], [9.0]]).double()
-assert refusal(helped_by_bias, near) == (torch.ones(1, 1).double(), torch.tensor([2.0]).double())
+W, B = lt.collapse_affine(helped_by_bias, near)
+assert (W.item(), B.item()) == (1, 2)
 print(refusal(helped_by_bias, far))
-
-# %% [markdown]
-# **Applied to each entry:** that is the way out. MaxMin is 1-Lipschitz, and each of its outputs is
-# monotone in each input, but it looks at two entries at once. The theorem says nothing about it.
-
-# %%
 print(refusal(lt.abs_network(), near))
 
 # %% [markdown]
@@ -652,11 +675,12 @@ def train_on_digits(activation):
     model = orthonormal_network([784, 64, 64, 10], activation, generator)
     batches = minibatches(digits, labels, size=200, epochs=15, generator=generator)
     fit(model, digit_loss, batches, torch.optim.Adam(model.parameters(), lr=0.005))
+    assert obeys(model)
     return model
 
 
 # %% [markdown]
-# Both learn to read, about equally well.
+# Both learn to read.
 
 # %%
 readers = {"ReLU": train_on_digits(nn.ReLU), "MaxMin": train_on_digits(lt.MaxMin)}
@@ -687,25 +711,15 @@ norms = {name: lt.gradient_norms(model, test_digits, lead) for name, model in re
 show(figures.draw_digit_norms(norms))
 
 # %% [markdown]
-# Both behave as in one dimension. Nearly all of ReLU's loss happens at the two activations, and
-# MaxMin's two activations lose nothing.
+# Here $W_1$ is wide, not tall, and costs almost nothing: nearly all of ReLU's loss happens at the two
+# activations. MaxMin's two activations lose nothing.
 
 # %%
 assert norms["ReLU"][0].mean() < 0.85 and norms["MaxMin"][0].mean() > 0.95
-at_activations = [norms["ReLU"][k + 1] ** 2 - norms["ReLU"][k] ** 2 for k in (1, 3)]
-lost = 1 - norms["ReLU"][0] ** 2
-assert sum(at_activations).mean() > 0.9 * lost.mean()
-assert all(torch.allclose(norms["MaxMin"][k], norms["MaxMin"][k + 1]) for k in (1, 3))
-print("Over 9/10 of ReLU's loss (of squared norm) is at its activations; MaxMin loses none there.")
-
-# %% [markdown]
-# The lost slope has a price. The lead $f$ is the certified distance, and a network with more slope has
-# more room to lead.
-
-# %%
-leads = {name: lead(model(test_digits)).mean().item() for name, model in readers.items()}
-assert leads["MaxMin"] > 1.1 * leads["ReLU"]
-print("The mean lead of the MaxMin network is more than a tenth larger.")
+loss = {name: (n[1:] ** 2 - n[:-1] ** 2).mean(dim=1) for name, n in norms.items()}
+assert loss["ReLU"][[1, 3]].sum() > 0.8 * loss["ReLU"].sum() and loss["ReLU"][0] < 0.01
+assert loss["MaxMin"][[1, 3]].abs().max() < 1e-12
+print("Over 4/5 of ReLU's loss (of squared norm) is at its activations; MaxMin loses none there.")
 
 # %% [markdown]
 # ## A second theorem, and a counterexample (Theorem 2)
@@ -716,16 +730,17 @@ print("The mean lead of the MaxMin network is more than a tenth larger.")
 # > If $\|W_l\|_2 \le 1$ and $\|\nabla f\|_2 = 1$ almost everywhere, then, without changing $f$, each
 # > weight matrix can be replaced by one whose singular values are all 1.
 #
-# (The activation has to be 1-Lipschitz as well, which the statement leaves unsaid.) The proof takes
-# $W = U \Sigma V^\top$ and puts $\widetilde W = U V^\top$ in its place. Here is a network of MaxMin
-# layers on $\mathbb R^2$. All of its matrices have singular values 1 but for the first one, which
-# has 1 and 0.
+# (The activation has to be 1-Lipschitz as well, which the statement leaves unsaid.) We read it as its
+# proof does: one matrix at a time, the others kept. The proof takes $W = U \Sigma V^\top$ and puts
+# $\widetilde W = U V^\top$ in its place. Here is a network of MaxMin layers on $\mathbb R^2$. All of its
+# matrices have singular values 1 but for the first one, which has 1 and 0 and is replaced.
 
 # %%
 f, replaced = lt.theorem2_counterexample()
 for k in (0, 2, 4, 6):
     sigma = torch.linalg.svdvals(f[k].weight).round(decimals=6).tolist()
     print(f"W{k // 2 + 1}", tuple(f[k].weight.shape), "singular values", sigma)
+assert lt.is_orthonormal(replaced[0].weight)
 
 # %% [markdown]
 # The solver tells us what it computes, and what the replacement computes, for every input.
@@ -801,7 +816,10 @@ print(no_repair)
 # %%
 r = math.sqrt(0.5)
 half, half_replaced = copy.deepcopy(f), copy.deepcopy(replaced)
-half[0] = linear([[r, r / 2], [-r, r / 2]])  # replaced[0] is its orthogonal replacement, too
+half[0] = linear([[r, r / 2], [-r, r / 2]])
+U, sigma, Vh = torch.linalg.svd(half[0].weight)
+assert torch.allclose(sigma, torch.tensor([1, 0.5]).double())
+assert torch.allclose(U @ Vh, replaced[0].weight)  # the same replacement as before
 half[4] = half_replaced[4] = linear(f[4].weight.detach(), [0.0, -0.5])
 still_abs = lt.prove(half, lambda x: abs(x[0]), domain=(-1, 1))
 no_longer = lt.prove(half_replaced, half, domain=(-1, 1))
@@ -812,9 +830,11 @@ print(still_abs, no_longer, sep="\n")
 # ## What the proof does establish (D derivative)
 #
 # Where does the proof break? It walks from $W$ at $t = 1$ to $\widetilde W$ at $t = 0$ along
-# $W^{(t)} = t W + (1 - t) \widetilde W$, and shows that $f$ does not change with $t$:
+# $W^{(t)} = t W + (1 - t) \widetilde W$, and wants to show that $f$ does not change with $t$. With the
+# columns $u_j$ and $v_j$ of $U$ and $V$, the input $h$ and the pre-activation $z$ of the layer,
 #
-# $$\frac{\partial f}{\partial \sigma_j} = (u_j \cdot \delta)\,(v_j \cdot h), \qquad
+# $$\frac{\partial f}{\partial t} = \sum_j (\sigma_j - 1)\, \frac{\partial f}{\partial \sigma_j},
+#   \qquad \frac{\partial f}{\partial \sigma_j} = (u_j \cdot \delta)\,(v_j \cdot h), \qquad
 #   \delta = \frac{\partial f}{\partial z}.$$
 #
 # The layer must keep the norm of $\delta$, so $\delta$ has no part along the $u_j$ with
@@ -856,8 +876,8 @@ print("On the way it is max(|x1|, (1 − t)|x2|), at three t and 1000 points.")
 
 # %% [markdown]
 # When is the replacement exact, then? Let $F$ be the rest of the network behind layer $i$, and $S$ the
-# span of the $u_j$ with $\sigma_j = 1$. If $F$ does not change along the directions outside $S$, on
-# all segments from $W h + b$ to $\widetilde W h + b$, then the outputs agree. A sufficient case: the
+# span of the $u_j$ with $\sigma_j = 1$. If $F$ does not change along the directions orthogonal to $S$,
+# on all segments from $W h + b$ to $\widetilde W h + b$, then the outputs agree. A sufficient case: the
 # *first* layer has full row rank and the domain is $\mathbb R^n$. Then its pre-activations fill the
 # whole space, and what is true of almost all of them holds along every segment. (The last layer is a
 # row of norm 1 already: nothing is to be replaced.) Here is a network of the first kind.
@@ -875,16 +895,10 @@ print(*proofs, sep="\n")
 # %% [markdown]
 # ### One direction only (D zero pattern)
 #
-# The paper also writes $u_j = 0 \iff \Sigma_{jj} < 1$ for the entries of $u = (\delta\, U)^\top$. Only one
-# direction holds: $\sigma_j < 1$ forces the entry to be 0. The other one fails for the simplest
-# network, $W_1 = I$ and $f(x) = x_1$: its second singular value is 1, and the entry is 0.
-
-# %%
-first_input = nn.Sequential(linear([[1.0, 0.0], [0.0, 1.0]]), linear([[1.0, 0.0]]))
-sigma, derivative = lt.singular_value_derivatives(first_input, 0, somewhere)
-delta = first_input[1].weight.detach() @ torch.linalg.svd(first_input[0].weight.detach()).U
-assert (sigma == 1).all() and delta.abs().sort().values.tolist() == [[0, 1]]
-print("Both singular values are 1, and one entry of u is 0.")
+# The paper also writes $u_j = 0 \iff \Sigma_{jj} < 1$ for the entries of the vector $(\delta\, U)^\top$,
+# which it calls $u$ (our $u_j$ are columns). Only one direction holds: $\sigma_j < 1$ forces the entry
+# to be 0. The other one fails for the simplest network, $W_1 = I$ and $f(x) = x_1$. Its singular values
+# are 1 and 1, $U = I$ and $\delta = (1, 0)$: the second entry is 0.
 
 # %% [markdown]
 # ### What is not settled
@@ -921,21 +935,10 @@ check("03.repair", my_network)
 # </details>
 
 # %% [markdown]
-# On a bounded domain even a bias is enough: with $-1$ on the second unit of the third layer,
-# $\max(|x_1|, |x_2| - 1)$ is $|x_1|$ on $[-1, 1]^2$. The theorem changes no biases, though, and on
-# $\mathbb R^2$ no bias helps: far out it no longer counts, and $\tfrac1t$ times the output at $t x$ tends
-# to what the network without biases gives at $x$.
-
-# %%
-shifted = copy.deepcopy(replaced)
-shifted[4] = linear(replaced[4].weight.detach(), [0.0, -1.0])
-on_the_square = lt.prove(shifted, lambda x: abs(x[0]), domain=(-1, 1))
-everywhere = lt.prove(shifted, lambda x: abs(x[0]))
-assert on_the_square and isinstance(everywhere, lt.Counterexample)
-assert math.isclose(shifted(1e6 * point).item() / 1e6, 1, rel_tol=1e-5)
-print(on_the_square, everywhere, sep="\n")
-
-# %% [markdown]
+# (On $[-1, 1]^2$ a bias of $-1$ on the second unit of the third layer is enough, since
+# $|x_2| - 1 \le |x_1|$ there; but the theorem changes no biases, and at $\lambda x$ with a large
+# $\lambda$ no bias counts.)
+#
 # ## Recap
 #
 # - With $\|W\|_2 \le 1$ a MaxMin network learns $|x|$ with mean slope above 0.85. A ReLU network of the
@@ -945,13 +948,15 @@ print(on_the_square, everywhere, sep="\n")
 #   unit that counts has slope ±1, is a line, and can be collapsed, offsets included.
 # - It needs one output, a connected domain and a monotone activation applied to each entry. Without
 #   any one of them there is a counterexample of one or two units. The conclusion is affine.
-# - On handwritten digits ReLU loses gradient norm too, over nine tenths of it at its activations;
-#   MaxMin loses none there.
-# - Theorem 2 is false as stated: a network for $|x_1|$ becomes $\max(|x_1|, |x_2|)$, and no orthogonal
-#   first matrix repairs it. True is the first-order statement at the given weights.
+# - On handwritten digits ReLU loses gradient norm too, more than four fifths of it at its
+#   activations; MaxMin loses none there.
+# - Theorem 2, replacing one matrix and keeping the others, is false: a network for $|x_1|$ becomes
+#   $\max(|x_1|, |x_2|)$, and no orthogonal first matrix repairs it. True is the first-order statement
+#   at the given weights.
 #
 # ## Where next
 #
-# MaxMin loses nothing, so all that is left to lose is in the weights. Later lessons keep them
-# orthonormal: lesson 04 by the iteration of Björck, lesson 06 compares it with spectral
-# normalization. Lesson 02 has the other side of this one: which activations are as strong as MaxMin.
+# MaxMin loses nothing, so all that is left to lose is in the weights (where a layer widens, as our
+# $W_1$ does, even an orthonormal one loses). Later lessons keep them orthonormal: lesson 04 by the
+# iteration of Björck, lesson 06 compares it with spectral normalization. Lesson 02 has the other side
+# of this one: which activations are as strong as MaxMin.

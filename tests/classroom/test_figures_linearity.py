@@ -87,11 +87,14 @@ def test_digits_are_ten() -> None:
 
 
 def test_digit_norms_count_every_image() -> None:
-    norms = {"ReLU": torch.full((6, 50), 0.62), "MaxMin": torch.full((6, 50), 0.95)}
+    above = torch.full((6, 50), 1 + 4e-16, dtype=torch.float64)  # as rounding may leave it
+    norms = {"ReLU": torch.full((6, 50), 0.62), "MaxMin": above}
     figure = linearity.draw_digit_norms(norms)
-    assert figure.axes[1].lines[1].get_ydata()[-1] == pytest.approx(0.95)
-    assert max(patch.get_xy()[:, 1].max() for patch in figure.axes[0].patches) == 50
-    assert "0.62 for ReLU and 0.95 for MaxMin" in drawn(figure)
+    assert figure.axes[1].lines[1].get_ydata()[-1] == pytest.approx(1)
+    for patch in figure.axes[0].patches:
+        assert patch.get_xy()[:, 1].max() == 50
+    words = "between 0.6 and 0.7 for ReLU and between 0.9 and 1 for MaxMin"
+    assert words in drawn(figure)
 
 
 @pytest.mark.parametrize("angle", [0, 20, 45, 85])

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from lipteach.classroom.checks import Exercise, Hint
-from lipteach.classroom.compare import call, need_tensor, seeded
+from lipteach.classroom.compare import a_kind, call, need_tensor, seeded
 from lipteach.primitives import MaxMin
 from lipteach.theory.exact_networks import Matrix, linear
 from lipteach.theory.theorem2 import theorem2_counterexample
@@ -28,66 +28,99 @@ def _network(activation: type[nn.Module], weights: Sequence[Matrix]) -> nn.Seque
     return nn.Sequential(*modules[:-1])
 
 
-def _need_layers(answer: Any, activation: type[nn.Module], layers: int) -> list[Tensor]:
-    """The weights of a network of `layers` Linear layers with the activation between them."""
-    if isinstance(answer, type) or not isinstance(answer, nn.Module):
-        raise Hint("type", f"An nn.Sequential is needed; this is {type(answer).__name__}.")
-    leaves = [module for module in answer.modules() if not any(True for _ in module.children())]
+def _leaves(network: nn.Sequential) -> Iterator[nn.Module]:
+    """The modules inside, in order; one that is used twice comes twice."""
+    for module in network:
+        if type(module) is nn.Sequential:
+            yield from _leaves(module)
+        else:
+            yield module
+
+
+def _need_layers(answer: Any, activation: type[nn.Module], count: int) -> list[nn.Linear]:
+    """The Linear layers of a network of `count` of them, with the activation between them."""
+    if isinstance(answer, type):
+        raise Hint("type", f"This is the class {answer.__name__}: hand in an instance of it.")
+    if type(answer) is not nn.Sequential:
+        raise Hint("type", f"An nn.Sequential is needed, and this is {a_kind(answer)}.")
+    leaves = list(_leaves(answer))
     for module in leaves:
         if not isinstance(module, nn.Linear | activation):
             text = f"Only Linear and {activation.__name__} are allowed here"
             raise Hint("type", f"{text}; this network uses {type(module).__name__}.")
-    weights = [
-        module.weight.detach().double() for module in leaves if isinstance(module, nn.Linear)
-    ]
-    if len(weights) != layers or len(leaves) != 2 * layers - 1:
-        text = f"{layers} Linear layers with an activation between each two are needed"
-        raise Hint("shape", f"{text}; this network has {len(weights)} Linear layers.")
-    return weights
+    wanted = [isinstance(module, nn.Linear) for module in leaves]
+    if wanted != [k % 2 == 0 for k in range(2 * count - 1)]:
+        text = f"{count} Linear layers with a {activation.__name__} between each two are needed"
+        names = ", ".join(type(module).__name__ for module in leaves)
+        raise Hint("shape", f"{text}; this network is {names or 'empty'}.")
+    layers = [module for module in leaves if isinstance(module, nn.Linear)]
+    for k, layer in enumerate(layers):
+        if not all(bool(torch.isfinite(p).all()) for p in layer.parameters()):
+            raise Hint("constraint", f"Layer {k + 1} holds a number that is not finite.")
+    return layers
 
 
-def _need_norms(weights: Sequence[Tensor]) -> None:
-    for k, W in enumerate(weights):
-        norm = float(torch.linalg.matrix_norm(W, ord=2))
-        if not norm <= 1 + 1e-5:
-            raise Hint("constraint", f"Layer {k + 1} has ‖W‖₂ = {norm:.4g}, and 1 is allowed.")
+def _weight(layer: nn.Linear) -> Tensor:
+    return layer.weight.detach().double()
+
+
+def _need_scalar_network(answer: Any, count: int) -> list[float]:
+    """The norms, at most 1, of the layers of a ReLU network from 1 to 1."""
+    norms, inputs = [], 1
+    for k, layer in enumerate(_need_layers(answer, nn.ReLU, count)):
+        W = _weight(layer)
+        if W.shape[1] != inputs:
+            text = f"W{k + 1} has the shape {tuple(W.shape)} and gets an input of size {inputs}"
+            raise Hint("shape", f"{text}: does it have one row for each of its outputs?")
+        norms.append(float(torch.linalg.matrix_norm(W, ord=2)))
+        if norms[-1] > 1 + 1e-5:
+            raise Hint("constraint", f"Layer {k + 1} has ‖W‖₂ = {norms[-1]:.4g}, and 1 is allowed.")
+        inputs = len(W)
+    return norms
 
 
 def _gap(answer: nn.Module) -> float:
     points = torch.tensor([[-1.0], [0.0], [1.0]], dtype=torch.float64)
     f = need_tensor(call(answer, points), (3, 1)).flatten()
-    return float((f[0] + f[2]) / 2 - f[1])
+    return round(float((f[0] + f[2]) / 2 - f[1]), 6) + 0.0
 
 
 def _judge_half(answer: Any) -> None:
-    _need_norms(_need_layers(answer, nn.ReLU, 2))
+    norms = _need_scalar_network(answer, 2)
     gap = _gap(answer)
     if gap < 0.5 - 1e-5:
-        turned = " Does the sign of the output weights point upwards?" if gap < 0 else ""
-        text = f"The gap is {gap:.4g}, below ½: do both weights use the whole of their norm?"
-        raise Hint("value", text + turned)
+        ask = "does each weight use the whole of its norm?"
+        if min(norms) > 0.99:
+            ask = "does the kink sit at 0, and do all output weights point upwards?"
+        raise Hint("value", f"The gap is {gap:.4g}, below ½: {ask}")
 
 
 def _judge_beyond_half(answer: Any) -> None:
-    _need_norms(_need_layers(answer, nn.ReLU, 3))
+    _need_scalar_network(answer, 3)
     gap = _gap(answer)
+    if gap < 0:
+        raise Hint("value", f"The gap is {gap:.4g}: which sign do the output weights have?")
     if gap < 0.5 + 1e-5:
-        text = f"The gap is {gap:.4g}, which one hidden layer can do: does W2 mix its two units?"
-        raise Hint("value", text)
+        ask = "which turn of W2 helps x > 0 more than it costs x < 0?"
+        raise Hint("value", f"One hidden layer can do the gap {gap:.4g}, too: {ask}")
     if gap < 0.55:
-        raise Hint("value", f"The gap is {gap:.4g}, beyond ½ but below 0.55: turn W2 further?")
+        ask = "does a smaller or a larger turn of W2 give more?"
+        raise Hint("value", f"The gap is {gap:.4g}, beyond ½ but below 0.55: {ask}")
 
 
 def _judge_repair(answer: Any) -> None:
-    weights = _need_layers(answer, MaxMin, 4)
-    shapes = [tuple(W.shape) for W in weights]
+    layers = _need_layers(answer, MaxMin, 4)
+    shapes = [tuple(layer.weight.shape) for layer in layers]
     if shapes != [(2, 2), (4, 2), (2, 4), (1, 2)]:
         raise Hint("shape", f"The shapes (2, 2), (4, 2), (2, 4), (1, 2) are needed; got {shapes}.")
-    for k, W in enumerate(weights):
-        sigma = torch.linalg.svdvals(W)
+    for k, layer in enumerate(layers):
+        sigma = torch.linalg.svdvals(_weight(layer))
         if float((sigma - 1).abs().max()) > 1e-5:
             shown = ", ".join(f"{round(s, 3):g}" for s in sigma.tolist())
             raise Hint("constraint", f"W{k + 1} has the singular values {shown}: all must be 1.")
+        if layer.bias is not None and bool(layer.bias.any()):
+            text = "A bias helps on a bounded domain only: does it still count at 10⁹·x?"
+            raise Hint("constraint", text)
     x = seeded(50, 2) * 3
     got = need_tensor(call(answer, x), (50, 1))[:, 0]
     if torch.allclose(got, x.abs().amax(dim=1), atol=1e-4):
@@ -110,14 +143,30 @@ BEST = relus([[_c], [-_s]], [[_c, -_s], [_s, _c]], [[_s, _c]])
 """Gap 1/√3 = 0.577: we know of no two hidden layers with a larger one."""
 
 
-def with_third(W: Matrix) -> nn.Sequential:
-    """The replaced network of the counterexample, with another third matrix."""
+def with_third(W: Matrix, b: Sequence[float] | None = None) -> nn.Sequential:
+    """The replaced network of the counterexample, with another third layer."""
     _, replaced = theorem2_counterexample()
-    replaced[4] = linear(W)
+    replaced[4] = linear(W, b)
     return replaced
 
 
+def one_activation(network: nn.Sequential) -> nn.Sequential:
+    """The same network, with its first activation standing in all the places."""
+    return nn.Sequential(*[network[1] if k % 2 else m for k, m in enumerate(network)])
+
+
+class _OwnForward(nn.Sequential):
+    """A network that does something else than its layers."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.abs() / 2
+
+
 _MIXED = [[R, R, 0.0, 0.0], [R, -R, 0.0, 0.0]]
+_KEPT = [[R, R, 0.0, 0.0], [0.0, 0.0, R, -R]]
+_HALF = relus([[R], [-R]], [[R, R]])
+_NAN = relus([[1.0]], [[1.0]])
+_NAN.get_parameter("2.weight").fill_(math.nan)
 
 EXERCISES = (
     Exercise(
@@ -126,40 +175,54 @@ EXERCISES = (
         difficulty=2,
         minutes=8,
         judge=_judge_half,
-        solution=relus([[R], [-R]], [[R, R]]),
+        solution=_HALF,
         right={
             "ReLU itself": relus([[1.0]], [[1.0]]),
             "float32": relus([[R], [-R]], [[R, R]]).float(),
             "uneven": relus([[0.6], [-0.8]], [[0.6, 0.8]]),
+            "nested": nn.Sequential(nn.Sequential(_HALF[0], _HALF[1]), _HALF[2]),
             "wide": relus([[0.5], [-0.5], [0.5], [-0.5]], [[0.5] * 4]),
         },
         wrong={
             "|x| by ReLU": (relus([[1.0], [-1.0]], [[1.0, 1.0]]), "‖W‖₂ = 1.414"),
             "halved": (relus([[0.5], [-0.5]], [[0.5, 0.5]]), "gap is 0.25"),
-            "downwards": (relus([[R], [-R]], [[-R, -R]]), "point upwards"),
+            "downwards": (relus([[R], [-R]], [[-R, -R]]), "gap is -0.5, below"),
+            "one downwards": (relus([[R], [-R]], [[R, -R]]), "gap is 0, below"),
+            "kink beside 0": (
+                nn.Sequential(linear([[1.0]], [0.5]), nn.ReLU(), linear([[1.0]])),
+                "kink sit at 0",
+            ),
+            "a row": (relus([[R, -R]], [[R], [R]]), "W1 has the shape (1, 2)"),
+            "not finite": (_NAN, "not finite"),
+            "ReLU at the end": (nn.Sequential(*_HALF, nn.ReLU()), "Linear, ReLU, Linear, ReLU."),
+            "own forward": (_OwnForward(*_HALF), "a _OwnForward"),
+            "a class": (nn.Sequential, "the class Sequential"),
             "MaxMin": (nn.Sequential(linear([[R], [-R]]), MaxMin(), linear([[R, -R]])), "MaxMin"),
-            "deeper": (BEST, "3 Linear layers"),
-            "a function": (torch.relu, "nn.Sequential is needed"),
+            "deeper": (BEST, "ReLU, Linear, ReLU, Linear."),
+            "a function": (torch.relu, "a builtin"),
         },
     ),
     Exercise(
         name="03.beyond-half",
         question="A ReLU network with two hidden layers and a gap of at least 0.55.",
         difficulty=3,
-        minutes=15,
+        minutes=20,
         judge=_judge_beyond_half,
         solution=relus([[R], [-R]], rotation(30), [[R, R]]),
         right={
             "1/√3": BEST,
             "float32": relus([[R], [-R]], rotation(25), [[R, R]]).float(),
+            "one ReLU twice": one_activation(BEST),
             "turned the other way": relus([[-R], [R]], rotation(28), [[R, R]]),
         },
         wrong={
-            "not mixed": (relus([[R], [-R]], rotation(0), [[R, R]]), "gap is 0.5, which"),
+            "not mixed": (relus([[R], [-R]], rotation(0), [[R, R]]), "the gap 0.5, too"),
             "turned a little": (relus([[R], [-R]], rotation(8), [[R, R]]), "below 0.55"),
+            "turned too far": (relus([[R], [-R]], rotation(45), [[R, R]]), "gap is 0.5303"),
+            "downwards": (relus([[R], [-R]], rotation(30), [[-R, -R]]), "which sign"),
             "too large": (relus([[1.0], [-1.0]], rotation(30), [[R, R]]), "Layer 1 has"),
-            "one hidden layer": (relus([[R], [-R]], [[R, R]]), "2 Linear layers"),
-            "not a network": (0.55, "float"),
+            "one hidden layer": (relus([[R], [-R]], [[R, R]]), "is Linear, ReLU, Linear."),
+            "not a network": (0.55, "a float"),
         },
     ),
     Exercise(
@@ -172,17 +235,20 @@ EXERCISES = (
         right={
             "sign": with_third([_MIXED[0], [-R, R, 0.0, 0.0]]),
             "order": with_third(_MIXED[::-1]),
+            "one MaxMin thrice": one_activation(with_third(_MIXED)),
+            "biases of 0": with_third(_MIXED, [0.0, 0.0]),
             "float32": with_third(_MIXED).float(),
         },
         wrong={
             "the original": (theorem2_counterexample()[0], "W1 has the singular values 1, 0"),
             "the replaced": (theorem2_counterexample()[1], "max(|x1|, |x2|)"),
+            "a large bias": (with_third(_KEPT, [0.0, -1e6]), "bounded domain only"),
             "a row twice": (with_third([_MIXED[0], _MIXED[0]]), "W3 has the singular values 1.414"),
             "a zero row": (with_third([_MIXED[0], [0.0] * 4]), "W3 has the singular values 1, 0"),
             "other side": (with_third([[0.0, 0.0, R, R], [0.0, 0.0, R, -R]]), "and not |x1|"),
             "short": (
                 nn.Sequential(linear([[R, 0.0], [-R, 0.0]]), MaxMin(), linear([[R, -R]])),
-                "4 Linear layers",
+                "this network is Linear, MaxMin, Linear.",
             ),
         },
     ),

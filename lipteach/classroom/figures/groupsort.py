@@ -16,14 +16,14 @@ from lipteach.theory import abs_network, leaky_relu_network, w_network
 _GRID = torch.linspace(-3, 3, 121, dtype=torch.float64)  # 0 and the corners are among them
 
 
-def _number(value: float) -> str:
-    """At most two decimals, no trailing zeros, no minus before a zero."""
-    text = f"{round(value, 2) + 0.0:.2f}".rstrip("0").rstrip(".")
+def _number(value: float, decimals: int = 2) -> str:
+    """At most so many decimals, no trailing zeros, no minus before a zero."""
+    text = f"{round(value, decimals) + 0.0:.{decimals}f}".rstrip("0").rstrip(".")
     return text.replace("-", "−")
 
 
-def _tuple(values: Tensor) -> str:
-    return "(" + ", ".join(_number(v) for v in values.tolist()) + ")"
+def _tuple(values: Tensor, decimals: int = 2) -> str:
+    return "(" + ", ".join(_number(v, decimals) for v in values.tolist()) + ")"
 
 
 def _line(i: int, **changes: Any) -> dict[str, Any]:
@@ -135,6 +135,9 @@ def draw_w(x: float = 1.5, c: float = 1.0) -> Figure:
     _draw_output(axes[1, 2], curves[4][:, 0], x, here[4].item(), "output f")
     for one in axes.flat:
         one.set_ylim(-2.2, 3.2)
+    for one in axes[:, 2]:  # |x| − c reaches 4 at c = −1
+        one.set(ylim=(-0.4, 4.4), yticks=range(5))
+        one.tick_params(labelleft=True)
     for one in axes[1]:
         one.set_xlabel("input x")
     axes[0, 0].legend(fontsize=7, loc="upper center", ncols=2, handlelength=1.8, columnspacing=0.8)
@@ -174,7 +177,7 @@ def draw_leaky(slope: float = 0.25) -> Figure:
     right.set(xlabel="first weight", ylabel="second weight")
     right.set_title("the circle: norm 1", fontsize=10)
     figure.set_label(
-        f"Slope a = {_number(a)}: (1, a) has norm {norm:.3f} and, rescaled, slope {1 / norm:.3f}; "
-        f"v = {_tuple(v)} has norm 1."
+        f"Slope a = {_number(a, 3)}: (1, a) has norm {norm:.3f} and, rescaled, slope "
+        f"{1 / norm:.3f}; v = {_tuple(v, 3)} has norm 1."
     )
     return figure

@@ -52,7 +52,7 @@ def _stages(layers: int) -> list[str]:
     return names[:-1]
 
 
-def draw_backward(networks: Mapping[str, nn.Sequential], x: float = 0.7) -> Figure:
+def draw_backward(networks: Mapping[str, nn.Sequential], x: float = -0.4) -> Figure:
     """The gradient norm at one input, on its way back from the output through every module."""
     figure, axes = new_figure(6, 2.8)
     point = torch.tensor([[x]], dtype=torch.float64)
@@ -61,13 +61,13 @@ def draw_backward(networks: Mapping[str, nn.Sequential], x: float = 0.7) -> Figu
         norms = gradient_norms(networks[name], point)[:, 0].flip(0)
         axes.plot(range(len(norms)), norms, label=name, **(line | {"markevery": 1}))
         said.append(f"{norms[-1]:.2f} for {name}")
-    layers = len(norms) // 2
+    layers, at = len(norms) // 2, f"x = {round(x, 2) + 0.0:g}"  # no minus before a zero
     axes.set_xticks(range(len(norms)), _stages(layers))
     axes.set(ylabel="gradient norm", ylim=(0, 1.08), yticks=[0, 0.5, 1])
-    axes.set(xlabel="back through …", title=f"at x = {x:.2f}")
+    axes.set(xlabel="back through …", title=f"at {at}")
     axes.legend(fontsize=9, loc="lower left")
     figure.set_label(
-        f"At x = {x:.2f}, back through {layers} layers, the gradient norm falls from 1 to "
+        f"At {at}, back through {layers} layers, the gradient norm falls from 1 to "
         f"{' and to '.join(said)}."
     )
     return figure
@@ -83,7 +83,7 @@ def two_relus() -> nn.Sequential:
     return nn.Sequential(first, nn.ReLU(), last)
 
 
-def draw_square(low: float = -1.0) -> Figure:
+def draw_square(low: float = -0.5) -> Figure:
     """The gradient norm of (relu x₁ + relu x₂)/√2 on [low, 1]², and what the theorem says there."""
     figure, (left, right) = new_figure(6, 2.8, columns=2)
     steps = (torch.arange(200, dtype=torch.float64) + 0.5) / 200
@@ -97,9 +97,8 @@ def draw_square(low: float = -1.0) -> Figure:
         norms.T.numpy(), origin="lower", extent=(low, 1, low, 1), cmap="Blues", vmin=0, vmax=1.3
     )
     left.text(0.5, 0.5, "1", ha="center", va="center", color="white")
-    if low < -0.15:  # the other three quarters are wide enough for a number
-        for x, y, text in [(low / 2, 0.5, ".71"), (0.5, low / 2, ".71"), (low / 2, low / 2, "0")]:
-            left.text(x, y, text, ha="center", va="center")
+    if low < -0.15:  # the quarter below 0 is wide enough for a number
+        left.text(low / 2, low / 2, "0", ha="center", va="center")
     left.set(xlim=(-1, 1), ylim=(-1, 1), xticks=[-1, 0, 1], yticks=[-1, 0, 1])
     left.set(xlabel="x₁", ylabel="x₂", title="gradient norm")
     left.grid(visible=False)
@@ -158,17 +157,18 @@ def draw_digits(images: Tensor, labels: Tensor) -> Figure:
 def draw_digit_norms(norms: Mapping[str, Tensor]) -> Figure:
     """Gradient norms of each network on many images: at the input, and layer by layer."""
     figure, (left, right) = new_figure(6, 2.6, columns=2)
-    bins = torch.linspace(0.4, 1, 31).tolist()
+    bins = [0.4 + 0.02 * k for k in range(31)]
     said = []
     for name, line in _named_lines(list(norms)):
         at_input = norms[name][0]
         left.hist(
-            at_input.tolist(), bins=bins, histtype="step", linewidth=1.8, label=name,
-            color=line["color"], linestyle=line["linestyle"],
+            at_input.clamp(bins[0], bins[-1]).tolist(), bins=bins, histtype="step", label=name,
+            linewidth=1.8, color=line["color"], linestyle=line["linestyle"],
         )  # fmt: skip
         means = norms[name].mean(dim=1).flip(0)
         right.plot(range(len(means)), means, label=name, **(line | {"markevery": 1}))
-        said.append(f"{at_input.mean():.2f} for {name}")
+        tenths = int(10 * at_input.mean().clamp(max=0.95))
+        said.append(f"between {tenths / 10:g} and {(tenths + 1) / 10:g} for {name}")
     right.set_xticks(range(len(means)), _stages(len(means) // 2), fontsize=8)
     left.set(xlabel="gradient norm at the image", ylabel="images")
     right.set(xlabel="back through …", ylabel="mean gradient norm")
