@@ -16,10 +16,11 @@
 # # 01 · Sorting instead of clipping
 #
 # A function is *1-Lipschitz* if its output never moves farther than its input:
-# $\|f(x) - f(y)\| \le \|x - y\|$ for all $x$ and $y$. Layers that each have this property give a
-# network that has it. ReLU has it too, but ReLU clips: below zero it forgets its input, and the
-# gradient with it. *GroupSort* sorts instead. It moves values and changes none. In this lesson we
-# watch it work, build two functions from it exactly, and recover ReLU and its relatives.
+# $\|f(x) - f(y)\| \le \|x - y\|$ for all $x$ and $y$. Here $\|x\|$ is the Euclidean length, also
+# called the 2-norm. Layers that each have this property give a network that has it. ReLU has it too,
+# but ReLU clips: below zero it forgets its input, and the gradient with it. *GroupSort* sorts
+# instead. It moves values and changes none. In this lesson we watch it work, build two functions from
+# it exactly, and recover ReLU and its relatives.
 #
 # We follow appendix A.1 and A.2 of "Sorting Out Lipschitz Function Approximation" (Anil, Lucas and
 # Grosse, 2019), which we call the paper.
@@ -31,12 +32,10 @@
 # - recover ReLU, concatenated ReLU, leaky ReLU and maxout, and check what they ask of the weights;
 # - tell a test on some inputs from a proof for every input.
 #
-# **Before you start**: the product of a matrix and a vector, the gradient, some PyTorch. Lesson 00
-# shows how exercises are checked.
+# **Before you start**: the product of a matrix and a vector, rank and singular values, the gradient,
+# some PyTorch. Lesson 00 shows how exercises are checked.
 #
-# Reading: 25 minutes · running: under 40 seconds
-#
-# The seven exercises take 45 minutes more.
+# Reading: 25 minutes · exercises: 45 minutes · running: under 40 seconds
 
 # %%
 import math
@@ -93,6 +92,7 @@ slider_figure(draw_sorting, first=(-1.0, 5.0, 0.25), size=[1, 2, 4])
 for first in torch.linspace(-1, 5, 25):
     y = torch.tensor([first, 1.0, 2.0, 4.0])
     assert all(torch.equal(lt.full_sort(lt.group_sort(y, k)), lt.full_sort(y)) for k in (1, 2, 4))
+    assert (lt.maxmin(y)[0] == first) == (first >= 1)  # below 1 the first two change places
 places = [lt.full_sort(torch.tensor([v, 1.0, 2.0, 4.0])).tolist().index(v) for v in (0, 1.5, 3, 5)]
 assert places == [3, 2, 1, 0]
 print("No entry is changed or lost; the first one passes through all four places.")
@@ -174,7 +174,7 @@ print("By hand and from the package: equal on 1000 vectors, ties included.")
 # ### Exercise 2 ●●○ · 8 min · group-sort
 # Write GroupSort for any size: sort each group of `size` neighbours of the last dimension, the
 # largest first. Any number of leading dimensions must pass through. The gradient matters too, so
-# build the result from tensor operations; `torch.sort` may be used, `lt` not.
+# build the result from tensor operations. `torch.sort` may be used; keep `lt.group_sort` to compare.
 
 
 # %%
@@ -264,15 +264,18 @@ def by_max(x):
 
 
 # %% [markdown]
-# Their values are right everywhere. Their Jacobians at the tie (1, 1) are not.
+# Their values are right everywhere. Their Jacobians at the tie (1, 1) are not. The *norm* of a matrix
+# is the most by which it can lengthen a vector.
 
 # %%
 tie = torch.ones(2)
-for name, f in {"by_maximum": by_maximum, "by_max": by_max, "lt.maxmin": lt.maxmin}.items():
+expected = {by_maximum: (1, 1), by_max: (1, math.sqrt(2)), lt.maxmin: (2, 1)}  # rank and norm
+for f, (rank, norm) in expected.items():
     assert torch.equal(f(tie), tie)
     J = jacrev(f)(tie)
-    rank, norm = torch.linalg.matrix_rank(J).item(), lt.operator_norm(J).item()
-    print(f"{name:10s} J = {J.tolist()}, rank {rank}, norm {norm:.3f}")
+    assert torch.linalg.matrix_rank(J) == rank
+    assert abs(lt.operator_norm(J) - norm) < 1e-6
+    print(f"{f.__name__:10s} J = {J.tolist()}, rank {rank}, norm {norm:.3f}")
 
 # %% [markdown]
 # `by_maximum` shares the gradient: $J$ has rank 1, and the difference of the two gradients is lost.
@@ -290,7 +293,8 @@ print("Sorting has a permutation as its Jacobian at all three ties.")
 # %% [markdown]
 # ### Exercise 3 ●○○ · 3 min · tie
 # Find a counterexample to "`by_maximum` is as good as a sort": four numbers at which its Jacobian
-# $J$ does not satisfy $J J^\top = I$. You can try them with `jacrev(by_maximum)`.
+# $J$ does not satisfy $J J^\top = I$. To look at a Jacobian, try
+# `jacrev(by_maximum)(torch.tensor([1.0, 2.0, 3.0, 4.0]))`.
 
 # %%
 answer = ...
@@ -343,14 +347,16 @@ assert torch.equal(network[2].weight, W2)
 print("z = (-√2, √2), sorted h = (√2, -√2), f = 2; lt.abs_network() has the same weights.")
 
 # %% [markdown]
-# This is the paper's Figure 10, with a marker at the input.
+# The paper's Figure 10 draws $z$, $h$ and $f$ against the input $x$, in three panels.
+#
+# **Predict:** which of these curves have a corner where $x$ passes from negative to positive? What do
+# the two lines of $z$ do there?
 
 # %%
 show(draw_abs(x=-2.0))
 
 # %% [markdown]
-# **Predict:** when $x$ passes from negative to positive, which curves of the three panels have a
-# corner? What do the two lines on the left do there?
+# The marker is at $x = -2$. Move it through 0, and watch which unit comes first after the sort.
 
 # %%
 slider_figure(draw_abs, x=(-3.0, 3.0, 0.25))
@@ -369,6 +375,7 @@ for W in (W1, W2):
 inputs = torch.tensor([[-2.0], [-0.5], [0.5], [2.0]], dtype=torch.float64, requires_grad=True)
 (slopes,) = torch.autograd.grad(network(inputs).sum(), inputs)
 assert torch.allclose(slopes, inputs.detach().sign())
+assert torch.allclose(network[:2](inputs), inputs.abs() * torch.tensor([1, -1]) / r2)
 print("Every singular value is 1, and the slope is -1 left and 1 right of the corner.")
 
 # %% [markdown]
@@ -400,7 +407,10 @@ for p, other in ((2, math.inf), (math.inf, 2)):
 # Each network keeps its own norm at 1 and breaks the other one. Both compute $|x|$.
 
 # %%
-proof = lt.prove(lt.abs_network(math.inf), lambda x: abs(x[0]))
+network = lt.abs_network(math.inf)
+assert network[0].weight.flatten().tolist() == [1, -1]
+assert network[2].weight.flatten().tolist() == [0.5, -0.5]
+proof = lt.prove(network, lambda x: abs(x[0]))
 assert proof
 print("|x| with the weights for the ∞-norm:", proof)
 
@@ -469,17 +479,20 @@ print("||x| - c|, with c as an input too:", proof)
 # %% [markdown]
 # That covers every $x$ and every $c$, negative ones included. `lt.w_network(c)` is the network as
 # PyTorch runs it. The weights are $e$, the identity and $e^\top$, all of whose singular values are
-# 1; the shift by $c\,e$ is a bias.
+# 1; the shift by $c\,e$ is a bias. We prove it for $c = 1$, and look at its weights and its slope.
 
 # %%
 network = lt.w_network(c=1.0)
+assert lt.prove(network, lambda x: abs(abs(x[0]) - 1))
+assert network[4].weight.flatten().tolist() == e
+assert network[2].bias.tolist() == [-v for v in e]
 for i in (0, 2, 4):
     sigma = torch.linalg.svdvals(network[i].weight)
     assert torch.allclose(sigma, torch.ones_like(sigma))
 inputs = torch.linspace(-3, 3, 8, dtype=torch.float64)[:, None].requires_grad_()
 (slopes,) = torch.autograd.grad(network(inputs).sum(), inputs)
 assert torch.allclose(slopes.abs(), torch.ones_like(slopes))
-print("All singular values are 1, and so is the size of the slope at 8 points.")
+print("The W with c = 1: all singular values are 1, and |slope| is 1 at 8 points.")
 
 # %% [markdown]
 # This is the paper's Figure 11, a row for each hidden layer. Units 3 and 4 repeat units 1 and 2, so
@@ -525,10 +538,10 @@ check("01.three-folds", answer)
 # <details><summary>Solution</summary>
 #
 # ```python
-# e = torch.tensor([0.5, -0.5, 0.5, -0.5])
+# v = torch.tensor(e)
 # fold, eye = lt.MaxMin(), torch.eye(4)
 # answer = nn.Sequential(
-#     linear(e[:, None]), fold, linear(eye, -2 * e), fold, linear(eye, -e), fold, linear(e[None])
+#     linear(v[:, None]), fold, linear(eye, -2 * v), fold, linear(eye, -v), fold, linear(v[None])
 # )
 # ```
 #
@@ -547,7 +560,8 @@ check("01.three-folds", answer)
 network = lt.relu_network(2)
 E = network[0].weight
 assert torch.equal(network[2].weight, E.T)
-assert lt.operator_norm(E) == lt.operator_norm(E, math.inf) == 1
+for W in (E, E.T):
+    assert lt.operator_norm(W) == lt.operator_norm(W, math.inf) == 1
 print("E (3, -1) =", (E @ torch.tensor([3.0, -1.0]).double()).tolist())
 
 # %% [markdown]
@@ -588,8 +602,9 @@ print("Concatenated ReLU:", proof)
 # ## Leaky ReLU, an erratum and its mend (A.2)
 #
 # *Leaky ReLU* has slope 1 for $x > 0$ and a small slope $a$ for $x < 0$. The appendix proposes to
-# put $a x$ beside $x$ instead of 0, and to select the maximum. For every $a \le 1$ the function is
-# right; above 1 the two slopes would trade places.
+# put $a x$ beside $x$ instead of 0, and to select the maximum. For every $a \le 1$ this has slope 1
+# right and $a$ left of 0: leaky ReLU for $0 \le a \le 1$, a lopsided V for $a < 0$. Above 1 the slopes
+# trade places.
 
 
 # %%
@@ -599,7 +614,9 @@ def first_of_pair(x, a):
 
 proof = lt.prove(first_of_pair, lambda x, a: If(x > 0, x, a * x), domain=lambda x, a: a <= 1)
 assert proof
-print("max(x, a x) is leaky ReLU:", proof)
+swapped = lt.prove(first_of_pair, lambda x, a: If(x > 0, a * x, x), domain=lambda x, a: a >= 1)
+assert swapped
+print("max(x, a x) has slopes 1 and a:", proof)
 
 # %% [markdown]
 # But the column $(1, a)$ is a weight matrix. Its 2-norm is $\sqrt{1 + a^2}$, more than the 1 that we
@@ -668,14 +685,15 @@ for a, target in {0.0: torch.relu, 1.0: lambda x: x, -1.0: torch.abs}.items():
     network = lt.leaky_relu_network(a)
     assert torch.allclose(network(t), target(t))
     assert abs(lt.operator_norm(network[0].weight) - 1) < 1e-12
-shrunk = [1 / math.hypot(1, a) for a in (0, 0.25, 0.5, 0.75, 1)]
-assert shrunk == sorted(shrunk, reverse=True)
-print(f"a = 0, 1, -1: ReLU, the identity, |x|. Rescaling leaves {shrunk[-1]:.3f} at the ends.")
+shrunk = {k / 8: 1 / math.hypot(1, k / 8) for k in range(-8, 9)}
+assert [a for a, slope in shrunk.items() if slope == 1] == [0]
+assert min(shrunk.values()) == shrunk[-1] == shrunk[1]
+print(f"a = 0, 1, -1: ReLU, the identity, |x|. Rescaling leaves {shrunk[1]:.3f} at the ends.")
 
 # %% [markdown]
 # ### Exercise 6 ●●○ · 8 min · leaky-weights
-# Write the function that finds $v$: for a slope $a$ in $[-1, 1]$ return $(v_1, v_2)$ with
-# $v_1^2 + v_2^2 = 1$, $2 v_1 v_2 = a$ and $v_1 \ge |v_2|$.
+# Write the function that finds $v$: for a slope $a$ in $[-1, 1]$, a Python number, return
+# $(v_1, v_2)$ with $v_1^2 + v_2^2 = 1$, $2 v_1 v_2 = a$ and $v_1 \ge |v_2|$.
 
 
 # %%
@@ -762,8 +780,9 @@ check("01.maxout-norm", answer)
 #
 # - GroupSort sorts groups of neighbours, the largest first. The size is that of a group; size 2 is
 #   MaxMin. Values move, and none is changed.
-# - The Jacobian of a sort is a permutation, at ties too, and MaxMin is 1-Lipschitz. `maximum` with `minimum` loses a gradient
-#   there, and `max` with `min` along a dimension can lengthen it by $\sqrt 2$.
+# - The Jacobian of a sort is a permutation, at ties too, and MaxMin is 1-Lipschitz. `maximum` with
+#   `minimum` loses a gradient there, and `max` with `min` along a dimension can lengthen it by
+#   $\sqrt 2$.
 # - $|x|$ takes one sort and the W two, exactly, with all singular values 1: proved for every real
 #   $x$, and the W for every $c$.
 # - A zero beside each entry gives ReLU and concatenated ReLU with norm 1; zeros at the end do not.

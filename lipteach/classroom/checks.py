@@ -118,7 +118,7 @@ def examine(exercise: Exercise, answer: Any) -> Report:
     if outcome.timed_out:
         text = (
             f"Your answer was stopped after {guard.SECONDS:g} seconds: "
-            "is there a loop that never ends?"
+            "is there a loop that never ends, or a wait?"
         )
         return Report(exercise.name, passed=False, hint=text, kind="time")
     if isinstance(error, NotTried):

@@ -52,7 +52,7 @@ def call(function: Callable[..., Any], *arguments: Any) -> Any:
     except BaseException as error:
         if isinstance(error, NotImplementedError) and "aten::" not in guard.describe(error):
             raise NotTried from None
-        raise Hint("error", f"Your code raised {guard.describe(error)}.") from None
+        raise Hint("error", f"Your code raised {guard.describe(error).rstrip('.')}.") from None
     if result is Ellipsis or (result is None and is_stub(getattr(function, "forward", function))):
         raise NotTried
     if result is None:
@@ -101,8 +101,11 @@ def need_number(answer: Any) -> float:
 
 def need_tensor(answer: Any, shape: tuple[int, ...] | None = None) -> Tensor:
     """The answer as a detached float64 tensor: tensors, arrays, numbers and lists of numbers."""
+    _need_no_pair(answer)
     if isinstance(answer, (list, tuple)):
         answer = _from_list(answer)
+    elif not isinstance(answer, (Tensor, np.ndarray, numbers.Real, np.bool_)):
+        raise Hint("type", f"A list or tensor of numbers is needed; this is {a_kind(answer)}.")
     values = read(answer, boolean=False).to(torch.float64)
     if shape is not None and tuple(values.shape) != tuple(shape):
         raise Hint("shape", f"The shape is {shape_of(values)}; {shape_of(shape)} is needed.")
@@ -118,8 +121,18 @@ def _from_list(answer: Any) -> Tensor:
         raise Hint("type", "The list holds something that is not a row of numbers.") from None
 
 
+def _need_no_pair(result: Any) -> None:
+    kind = type(result)
+    if kind.__module__ == "torch.return_types" and {"values", "indices"} <= set(dir(result)):
+        text = (
+            f"torch.{kind.__name__} returns a pair (values, indices): which of them is asked for?"
+        )
+        raise Hint("type", text)
+
+
 def read(result: Any, boolean: bool) -> Tensor:
     """A real, dense tensor on the CPU from what a student returned."""
+    _need_no_pair(result)
     if isinstance(result, (bool, np.bool_)) and not boolean:
         raise Hint("type", "Numbers are needed; this is True or False.")
     if isinstance(result, (numbers.Real, np.ndarray, np.bool_)):
@@ -155,10 +168,10 @@ def shape_of(value: Any) -> str:
 
 
 def show_values(value: Any) -> str:
-    """Numbers at four digits; a long tensor by its shape.
+    """Numbers at four digits, whole ones in full, rounding noise as 0; a long tensor by its shape.
 
-    >>> show_values(torch.tensor([1.0, -2 / 3]))
-    '[1, -0.6667]'
+    >>> show_values(torch.tensor([10240.0, -2 / 3, 1e-16]))
+    '[10240, -0.6667, 0]'
     """
     if isinstance(value, Tensor):
         if value.numel() > 8:
@@ -166,16 +179,22 @@ def show_values(value: Any) -> str:
         return show_values(value.tolist())
     if isinstance(value, list):
         return "[" + ", ".join(show_values(part) for part in value) + "]"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    value = 0.0 if abs(value) < 1e-9 else value
+    return f"{value:.0f}" if value.is_integer() and abs(value) < 1e15 else f"{value:.4g}"
+
+
+def close_entries(got: Tensor, want: Tensor, tol: float | None = None) -> Tensor:
+    """Which entries are equal, at the precision of the answer's dtype."""
+    coarse = {torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}
+    tol = coarse.get(got.dtype, 1e-5) if tol is None else tol
+    return torch.isclose(got.to(torch.float64), want.to(torch.float64), rtol=tol, atol=tol)
 
 
 def close(got: Tensor, want: Tensor, tol: float | None = None) -> bool:
     """Equal shapes, and equal values at the precision of the answer's dtype."""
-    coarse = {torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}
-    tol = coarse.get(got.dtype, 1e-5) if tol is None else tol
-    return got.shape == want.shape and torch.allclose(
-        got.to(torch.float64), want.to(torch.float64), rtol=tol, atol=tol
-    )
+    return got.shape == want.shape and bool(close_entries(got, want, tol).all())
 
 
 def fault(kind: str, general: str, mistakes: Mistakes, matches: Callable[[Any], bool]) -> Hint:
@@ -224,9 +243,9 @@ def compare_tensor(
     if not same(want):
         where = int((got - want).abs().nan_to_num(torch.inf).argmax()) if got.numel() else 0
         place = tuple(int(i) for i in np.unravel_index(where, tuple(got.shape)))
-        at = f" at index {place}" if place else ""
-        text = f"The shape is right; the value{at} is {show_values(got.flatten()[where].item())}"
-        raise fault("value", f"{text}, and that is not right.", mistakes, same)
+        at = f"entry {where + 1} of {len(got)}" if got.ndim == 1 else f"the entry at index {place}"
+        text = f"{at if place else 'the value'} is {show_values(got.flatten()[where].item())}"
+        raise fault("value", f"The shape is right, but {text}: is it?", mistakes, same)
 
 
 def compare_choice(

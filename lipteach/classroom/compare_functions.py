@@ -16,8 +16,15 @@ from lipteach.classroom.trials import Trial, attempt, judge_form, judge_value, m
 Inputs = Iterable[Any]
 
 
-def _stage(kind: str, opening: str, trials: list[Trial], mistakes: Mistakes, tol: Any) -> None:
-    """Judge trials whose every fault is of one kind."""
+def _stage(
+    kind: str,
+    opening: str,
+    earlier: list[Trial],
+    trials: list[Trial],
+    mistakes: Mistakes,
+    tol: float | None,
+) -> None:
+    """Judge trials whose every fault is of one kind; a mark must explain the earlier ones too."""
     try:
         judge_form(trials, (), tol)
         judge_value(trials, (), tol)
@@ -25,7 +32,7 @@ def _stage(kind: str, opening: str, trials: list[Trial], mistakes: Mistakes, tol
         if hint.kind == "mutation":
             raise
         text = f"{opening} {hint.text}"
-        raise fault(kind, text, mistakes, matcher(trials, tol)) from None
+        raise fault(kind, text, mistakes, matcher([*earlier, *trials], tol)) from None
 
 
 def _need_callable(answer: Any) -> None:
@@ -59,11 +66,12 @@ def compare_function(
     judge_form(trials, mistakes, tol)
     judge_value(trials, mistakes, tol)
     views = [attempt(answer, reference, x) for x in layouts]
-    _stage("layout", "Right on the first inputs, but not on every layout.", views, mistakes, tol)
+    opening = "Right on the first inputs, but not on every layout."
+    _stage("layout", opening, trials, views, mistakes, tol)
     even = [attempt(answer, reference, x) for x in ties]
-    _stage("ties", "Right until entries tie.", even, mistakes, tol)
+    _stage("ties", "Right until entries tie.", [*trials, *views], even, mistakes, tol)
     if gradient:
-        _judge_gradient(answer, reference, trials, mistakes)
+        _judge_gradient(answer, reference, trials, mistakes, tol)
     if permutation_at_ties:
         _judge_jacobian(answer, even)
 
@@ -83,7 +91,10 @@ def _call_for_gradient(function: Callable[..., Any], leaves: Sequence[Any]) -> A
 
 
 def _pull_back(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Tensor | None:
-    """Jᵀu for a fixed u, all inputs in one vector; None where no gradient flows."""
+    """Jᵀu for a fixed u, all inputs in one vector; None where no gradient flows.
+
+    It has the dtype of the output, whose precision it has.
+    """
     leaves = [a.detach().clone().requires_grad_() if is_float(a) else a for a in arguments]
     wanted = [leaf for leaf in leaves if is_float(leaf)]
     out = _call_for_gradient(function, leaves)
@@ -95,19 +106,25 @@ def _pull_back(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Tens
     except guard.TimeUp:
         raise
     except Exception as error:
-        text = f"The values are right, but the backward pass raised {guard.describe(error)}."
+        raised = guard.describe(error).rstrip(".")
+        text = f"The values are right, but the backward pass raised {raised}."
         raise Hint("gradient", text) from None
     pairs = zip(found, wanted, strict=True)
-    return torch.cat([(torch.zeros_like(x) if g is None else g).flatten() for g, x in pairs])
+    flat = [(torch.zeros_like(x) if g is None else g).flatten() for g, x in pairs]
+    return torch.cat(flat).to(out.dtype)
 
 
 def _judge_gradient(
-    answer: Any, reference: Callable[..., Any], trials: list[Trial], mistakes: Mistakes
+    answer: Any,
+    reference: Callable[..., Any],
+    trials: list[Trial],
+    mistakes: Mistakes,
+    tol: float | None,
 ) -> None:
     def alike(one: Tensor | None, other: Tensor | None) -> bool:
         if one is None or other is None:
             return one is other
-        return close(one, other, 1e-4)
+        return close(one, other)
 
     got = [_pull_back(answer, t.arguments) for t in trials]
     want = [_pull_back(reference, t.arguments) for t in trials]
@@ -118,7 +135,11 @@ def _judge_gradient(
     else:
         text = "The values are right, but the gradient is not that of the function."
 
+    values = matcher(trials, tol)
+
     def matches(mark: Any) -> bool:
+        if not values(mark):  # no gradient flows through a wrong mark either
+            return False
         mine = [_pull_back(mark, t.arguments) for t in trials]
         return all(alike(g, m) for g, m in zip(got, mine, strict=True))
 
@@ -176,12 +197,18 @@ def compare_network(
     for module in _layers(answer).values():
         if allowed and not isinstance(module, (*allowed, nn.Sequential)):
             names = ", ".join(kind.__name__ for kind in allowed)
-            raise Hint("type", f"The network uses {type(module).__name__}; allowed are {names}.")
+            raise Hint(
+                "type",
+                f"The network uses {type(module).__name__}; allowed are {names}, "
+                "in an nn.Sequential.",
+            )
     trials = [attempt(answer, reference, x) for x in inputs]
     judge_form(trials, mistakes, tol)
     for name, weight in _weights(answer):
         if weight.ndim > 2:
             raise Hint("type", f"{name!r} is not a matrix: build the network of linear layers.")
+        if not bool(torch.isfinite(weight).all()):
+            raise Hint("value", f"{name!r} holds a number that is not finite: how did it get in?")
         norm = float(torch.linalg.matrix_norm(weight, ord=p))
         if not norm <= 1 + tol:
             text = f"The {p if p in (1, 2) else '∞'}-norm of {name!r} is {norm:.4g}, above 1."

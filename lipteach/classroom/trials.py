@@ -15,6 +15,7 @@ from lipteach.classroom.compare import (
     When,
     call,
     close,
+    close_entries,
     fault,
     read,
     shape_of,
@@ -101,7 +102,7 @@ def judge_value(trials: Sequence[Trial], mistakes: Mistakes, tol: float | None) 
     """Every entry, at the first trial where one is wrong."""
     for trial in trials:
         if isinstance(trial.got, Tensor) and not close(trial.got, trial.want, tol):
-            raise fault("value", _difference(trial), mistakes, matcher(trials, tol))
+            raise fault("value", _difference(trial, tol), mistakes, matcher(trials, tol))
 
 
 def _on(arguments: tuple[Any, ...]) -> str:
@@ -111,18 +112,39 @@ def _on(arguments: tuple[Any, ...]) -> str:
     return f"On an input of shape {shape_of(first)}"
 
 
-def _difference(trial: Trial) -> str:
+def _short(*values: Any) -> bool:
+    return all(not isinstance(v, Tensor) or v.numel() <= 8 for v in values)
+
+
+def _difference(trial: Trial, tol: float | None) -> str:
     got, want = trial.got, trial.want
     assert isinstance(got, Tensor)
-    if want.numel() <= 8 and all(
-        not isinstance(a, Tensor) or a.numel() <= 8 for a in trial.arguments
-    ):
+    if _short(want, *trial.arguments):
         given = ", ".join(show_values(a) for a in trial.arguments)
         return f"For {given} the result is {show_values(got)}; {show_values(want)} is right."
-    gap = (got.to(torch.float64) - want.to(torch.float64)).abs().nan_to_num(torch.inf).flatten()
-    where = int(gap.argmax())
-    return (
+    place = tuple((~close_entries(got, want, tol)).nonzero()[0].tolist())  # the first wrong entry
+    return _in_the_row(trial.arguments, got, want, place) or (
         f"{_on(trial.arguments)} the shape is right, but an entry is "
-        f"{show_values(got.flatten()[where].item())} instead of "
-        f"{show_values(want.flatten()[where].item())}."
+        f"{show_values(got[place].item())} instead of {show_values(want[place].item())}."
     )
+
+
+def _in_the_row(
+    arguments: tuple[Any, ...], got: Tensor, want: Tensor, place: tuple[int, ...]
+) -> str:
+    """What a batch gives at the place, shown with its own row of the input; "" if that is long."""
+    batch = max((a for a in arguments if isinstance(a, Tensor)), key=lambda a: a.ndim, default=want)
+    lead = batch.shape[:-1]
+    if not lead or want.shape[: len(lead)] != lead:
+        return ""
+    row = place[: len(lead)]
+    given = [a[row] if isinstance(a, Tensor) and a.shape[:-1] == lead else a for a in arguments]
+    mine, right = got[row], want[row]
+    if not _short(right, *given):
+        return ""
+    if len(given) == 1 and given[0].numel() == right.numel() == 1:
+        x, y, z = (show_values(v.item()) for v in (given[0], mine, right))
+        return f"At x = {x} the result is {y}; {z} is right."
+    shown = ", ".join(show_values(v) for v in given)
+    result = f"the result is {show_values(mine)}; {show_values(right)} is right."
+    return f"On an input of shape {shape_of(batch)}, in the row {shown}, {result}"

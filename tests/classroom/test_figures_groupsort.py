@@ -89,6 +89,9 @@ def test_w_traces_figure_11(x, c):
     assert np.allclose(curves(output)[0][1], abs(abs(grid) - c))
     assert np.allclose(marks(output), [(x, abs(abs(x) - c))])
     assert f"{abs(abs(x) - c):g}" in figure.get_label()
+    low, high = output.get_ylim()
+    assert low < min(curves(output)[0][1])
+    assert max(curves(output)[0][1]) < high
 
 
 @pytest.mark.parametrize("slope", [-1.0, -0.5, 0.0, 0.25, 1.0])
@@ -108,8 +111,12 @@ def test_leaky_shows_both_functions_and_both_weights(slope):
 def test_the_statement_of_leaky():
     assert draw_leaky().get_label() == (
         "Slope a = 0.25: (1, a) has norm 1.031 and, rescaled, slope 0.970; "
-        "v = (0.99, 0.13) has norm 1."
+        "v = (0.992, 0.126) has norm 1."
     )
+
+
+def test_the_slope_is_shown_as_the_slider_has_it():
+    assert draw_leaky(0.125).get_label().startswith("Slope a = 0.125: ")
 
 
 @pytest.mark.parametrize("draw", [draw_sorting, draw_abs, draw_w, draw_leaky])

@@ -14,6 +14,7 @@ def test_the_chord_joins_two_points_of_the_function(second: float) -> None:
     (x0, x1), (y0, y1) = chord.get_data()
     assert (x0, x1) == (-2.0, second)
     np.testing.assert_allclose([y0, y1], wave(np.array([x0, x1])))
+    assert chord.get_markevery() is None, "both ends of the chord are marked"
     slope = (y1 - y0) / (x1 - x0)
     assert abs(slope) <= 1
     assert f"has slope {slope:.2f}" in figure.get_label()

@@ -1,4 +1,4 @@
-"""The exercises of lesson 01 on sorting; the module ``groupsort_networks`` holds the others."""
+"""The exercises of lesson 01 on sorting."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lipteach.classroom.checks import Exercise, Hint
-from lipteach.classroom.compare import When, compare_number, compare_tensor, need_tensor, seeded
+from lipteach.classroom.compare import When, compare_tensor, need_tensor, seeded
 from lipteach.classroom.compare_functions import compare_function
 from lipteach.primitives import group_sort as package_group_sort
 
@@ -81,6 +81,31 @@ def _all(x: Tensor, _size: int) -> Tensor:
     return group_sort(x, x.shape[-1])
 
 
+def _first_dim(x: Tensor, size: int) -> Tensor:
+    parts = [x[i : i + size] for i in range(0, len(x), size)]
+    return torch.cat([part.sort(dim=-1, descending=True).values for part in parts])
+
+
+def _dim_one(x: Tensor, size: int) -> Tensor:
+    return _groups(x, size).sort(dim=1, descending=True).values.reshape(x.shape)
+
+
+def _across(x: Tensor, size: int) -> Tensor:
+    return _groups(x, size).sort(dim=-2, descending=True).values.reshape(x.shape)
+
+
+def _reversed(x: Tensor, size: int) -> Tensor:
+    return _groups(x, size).flip(-1).reshape(x.shape)
+
+
+def _flipped(x: Tensor, size: int) -> Tensor:
+    return _ascending(x, size).flip(-1)
+
+
+def _indices(x: Tensor, size: int) -> Tensor:
+    return _groups(x, size).sort(dim=-1, descending=True).indices.reshape(x.shape)
+
+
 def _judge_group_sort(answer: Any) -> None:
     compare_function(
         answer,
@@ -100,6 +125,18 @@ def _judge_group_sort(answer: Any) -> None:
             (_strided, "Your groups take entries from far apart: which are neighbours?"),
             (_ranks_together, "All first places, then all second ones: do the groups stay put?"),
             (_one_vector, "Right for one vector: what does `view` do to a batch of them?"),
+            (
+                _first_dim,
+                "Right for one vector: which dimension does `x[i:i+size]` cut in a batch?",
+            ),
+            (_dim_one, "Right for one vector: which dimension has the number 1 in a batch?"),
+            (_across, "You sort across the groups: which dimension holds one group?"),
+            (_reversed, "You turn each group around: what if it does not ascend?"),
+            (
+                _flipped,
+                "After the flip the last group comes first: which dimension is to be flipped?",
+            ),
+            (_indices, "These are the indices of the sort: where are the values?"),
             (_ends, "Two entries a group are left: where is the middle of a group of 3?"),
             (_all, "That sorts everything: where does one group end?"),
             (
@@ -120,8 +157,10 @@ def _looped(x: Tensor, size: int) -> Tensor:
 
 def _judge_tie(answer: Any) -> None:
     x = need_tensor(answer, shape=(4,))
+    if isinstance(answer, (list, tuple)):
+        x = x.float()  # as torch.tensor(answer) rounds them
     if not torch.isfinite(x).all():
-        raise Hint("value", "The entries must be finite: is a number equal to itself there?")
+        raise Hint("value", "The entries must be finite numbers.")
     a, b, c, d = x.tolist()
     if a == b or c == d:
         return
@@ -134,22 +173,6 @@ def _judge_tie(answer: Any) -> None:
         "value",
         "In each pair one entry is the greater, and both versions have the same Jacobian: "
         "when does a pair have no greater entry?",
-    )
-
-
-# --- 01.maxout-norm
-
-
-def _judge_maxout(answer: Any) -> None:
-    compare_number(
-        answer,
-        3.0,
-        mistakes=[
-            (9.0, "That is the sum of the squares of all entries: what makes a length of it?"),
-            (1.0, "Each row has norm 1: what does the layer do to x = u, the row itself?"),
-            (1 / 3, "That is the factor which mends the layer: what is its norm before?"),
-            (math.sqrt(2), "That is the norm for two rows: how many are here?"),
-        ],
     )
 
 
@@ -171,7 +194,8 @@ EXERCISES = (
             "all": ([6, 5, 4, 3, 2, 1], "That is FullSort"),
             "every second": ([5, 3, 1, 6, 4, 2], "every second entry"),
             "maxima": ([3, 6], "maxima of the groups"),
-            "a word": ("321654", "is needed"),
+            "a word": ("321654", "A list or tensor of numbers is needed"),
+            "two exchanged": ([3, 2, 1, 6, 4, 5], "entry 5 of 6 is 4"),
         },
     ),
     Exercise(
@@ -184,6 +208,8 @@ EXERCISES = (
         right={
             "looped": _looped,
             "float32": lambda x, size: group_sort(x.float(), size),
+            "bfloat16": lambda x, size: group_sort(x.bfloat16(), size),
+            "float16": lambda x, size: group_sort(x.half(), size),
             "the package's": package_group_sort,
             "negated": lambda x, size: -_ascending(-x, size),
         },
@@ -193,6 +219,13 @@ EXERCISES = (
             "strided": (_strided, "far apart"),
             "ranks": (_ranks_together, "All first places"),
             "one vector": (_one_vector, "Right for one vector"),
+            "first dimension": (_first_dim, "cut in a batch"),
+            "dimension 1": (_dim_one, "has the number 1"),
+            "across": (_across, "across the groups"),
+            "reversed": (_reversed, "turn each group around"),
+            "flipped": (_flipped, "After the flip"),
+            "indices": (_indices, "indices of the sort"),
+            "the pair": (lambda x, _size: x.sort(), "returns a pair"),
             "two of size": (_ends, "Two entries a group are left"),
             "all": (_all, "sorts everything"),
             "input": (lambda x, _size: x.clone(), "returns its input"),
@@ -201,34 +234,22 @@ EXERCISES = (
     ),
     Exercise(
         name="01.tie",
-        question="Find four numbers at which the Jacobian of max_then_min is no permutation.",
+        question="Find four numbers at which the Jacobian of by_maximum is no permutation.",
         difficulty=1,
         minutes=3,
         judge=_judge_tie,
         solution=[1, 1, 3, 2],
-        right={"second pair": torch.tensor([4.0, 3.0, 0.0, 0.0]), "all": [0, 0, 0, 0]},
+        right={
+            "second pair": torch.tensor([4.0, 3.0, 0.0, 0.0]),
+            "all": [0, 0, 0, 0],
+            "equal in float32": [1, 1 + 1e-9, 3, 2],
+        },
         wrong={
             "distinct": ([3, 1, 2, 4], "no greater entry"),
             "across groups": ([1, 2, 2, 3], "in which groups"),
-            "nearly": ([1, 1 + 1e-9, 3, 2], "Nearly equal"),
+            "nearly": ([1, 1 + 1e-5, 3, 2], "Nearly equal"),
             "a pair": ([1, 1], "is needed"),
-            "not a number": ([math.nan, math.nan, 1, 2], "finite"),
-        },
-    ),
-    Exercise(
-        name="01.maxout-norm",
-        question="What is the 2-norm of a layer of nine equal unit rows?",
-        difficulty=1,
-        minutes=3,
-        judge=_judge_maxout,
-        solution=3,
-        right={"root": math.sqrt(9), "tensor": torch.tensor(3.0)},
-        wrong={
-            "sum": (9, "sum of the squares"),
-            "rows": (1, "Each row has norm 1"),
-            "factor": (1 / 3, "the factor"),
-            "two rows": (math.sqrt(2), "for two rows"),
-            "the matrix": ([[1.0, 0.0]] * 9, "number"),
+            "not a number": ([math.inf, math.inf, 1, 2], "finite"),
         },
     ),
 )

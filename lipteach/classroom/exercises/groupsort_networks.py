@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lipteach.classroom.checks import Exercise, Hint
-from lipteach.classroom.compare import call, need_tensor, seeded
+from lipteach.classroom.checks import Exercise
+from lipteach.classroom.compare import When, seeded
 from lipteach.classroom.compare_functions import compare_network
 from lipteach.primitives import GroupSort, MaxMin
 
@@ -55,6 +55,10 @@ _DISTANCE_WRONG: dict[str, tuple[Callable[[], nn.Module], str]] = {
         lambda: nn.Sequential(MaxMin(), _linear([[1.0, 0.0]])),
         "Your output is max(x₁, x₂): what must be taken from it?",
     ),
+    "minimum": (
+        lambda: nn.Sequential(MaxMin(), _linear([[0.0, 1.0]])),
+        "Your output is min(x₁, x₂): from what must it be taken?",
+    ),
     "negative": (
         lambda: nn.Sequential(MaxMin(), _linear([[-R, R]])),
         "Your output is negative: which place of a pair holds the maximum?",
@@ -66,39 +70,62 @@ _DISTANCE_WRONG: dict[str, tuple[Callable[[], nn.Module], str]] = {
 }
 
 
+def _shifted(got: Tensor, want: Tensor, _x: Tensor) -> bool:
+    gap = got - want
+    return bool((gap - gap.mean()).abs().max() < 1e-5)
+
+
 def _judge_distance(answer: Any) -> None:
     compare_network(
         answer,
         _distance,
-        inputs=[seeded(12, 2), torch.tensor([[1.0, 1.0], [0.0, 3.0], [3.0, 0.0]]).double()],
+        inputs=[
+            torch.tensor([[3.0, 1.0]]).double(),
+            torch.tensor([[1.0, 1.0], [0.0, 3.0], [3.0, 0.0]]).double(),
+            seeded(12, 2),
+        ],
         allowed=(nn.Linear, nn.Identity, MaxMin, GroupSort),
-        mistakes=[(build(), hint) for build, hint in _DISTANCE_WRONG.values()],
+        mistakes=[(build(), hint) for build, hint in _DISTANCE_WRONG.values()]
+        + [
+            (When(_shifted), "Off by one constant everywhere: has a layer a bias it does not need?")
+        ],
     )
+
+
+class _Wrapped(nn.Module):
+    """The right layers in a class of one's own, which the check does not read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = distance_network()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.as_tensor(self.layers(x))
 
 
 E = (0.5, -0.5, 0.5, -0.5)
 
 
-def _folds(*corners: float, signs: float = -1.0) -> nn.Sequential:
-    layers: list[nn.Module] = [_linear([[v] for v in E]), MaxMin()]
+PAIR = (R, -R)
+
+
+def _folds(
+    *corners: float,
+    first: Sequence[float] = E,
+    shift: Sequence[float] | None = None,
+    last: Sequence[float] | None = None,
+) -> nn.Sequential:
+    """A layer of ``first``, one of the identity and the bias −c·shift for each c, then ``last``."""
+    shift, eye = shift or first, torch.eye(len(first)).tolist()
+    layers: list[nn.Module] = [_linear([[v] for v in first]), MaxMin()]
     for c in corners:
-        layers += [_linear(torch.eye(4).tolist(), [signs * c * v for v in E]), MaxMin()]
-    return nn.Sequential(*layers, _linear([E]))
+        layers += [_linear(eye, [-c * v for v in shift]), MaxMin()]
+    return nn.Sequential(*layers, _linear([last or first]))
 
 
-def _two_units() -> nn.Sequential:
-    """The same function with two units a layer: four are the habit of Figure 11, no need."""
-    eye = [[1.0, 0.0], [0.0, 1.0]]
-    hidden = [_linear(eye, [-c * R, c * R]) for c in (2.0, 1.0)]
-    first, last = _linear([[R], [-R]]), _linear([[R, -R]])
-    return nn.Sequential(first, MaxMin(), hidden[0], MaxMin(), hidden[1], MaxMin(), last)
-
-
-def _unscaled() -> nn.Sequential:
-    one, eye = (1.0, -1.0), torch.eye(2).tolist()
-    first, last = _linear([[v] for v in one]), _linear([[0.5, -0.5]])
-    hidden = [_linear(eye, [-c, c]) for c in (2.0, 1.0)]
-    return nn.Sequential(first, MaxMin(), hidden[0], MaxMin(), hidden[1], MaxMin(), last)
+def _last_sort_forgotten() -> nn.Sequential:
+    layers = list(_folds(2.0, 1.0))
+    return nn.Sequential(*layers[:-2], layers[-1])
 
 
 def _three_folds(x: Tensor) -> Tensor:
@@ -115,15 +142,31 @@ _FOLDS_WRONG: dict[str, tuple[Callable[[], nn.Module], str]] = {
         "This is ||x| − 2|, two folds: which hidden layer is still missing?",
     ),
     "biases added": (
-        lambda: _folds(2.0, 1.0, signs=1.0),
+        lambda: _folds(-2.0, -1.0),
         "This is |x| + 3: which sign must the biases have to bring a corner below 0?",
     ),
     "shifted in one step": (
         lambda: _folds(3.0),
         "This is ||x| − 3|: can two shifts without a sort between them fold twice?",
     ),
+    "the same bias for all": (
+        lambda: _folds(2.0, 1.0, shift=(1.0,) * 4),
+        "This is |x|: what does eᵀ make of a shift that is equal for all units?",
+    ),
+    "last sort forgotten": (
+        _last_sort_forgotten,
+        "This is ||x| − 2| − 1: which layer makes an absolute value of it?",
+    ),
+    "unscaled biases on two units": (
+        lambda: _folds(2.0, 1.0, first=PAIR, shift=(1.0, -1.0)),
+        "This is | ||x| − 2√2| − √2 |: your two units hold |x|/√2; how much of it is a shift by 2?",
+    ),
+    "unscaled biases on four units": (
+        lambda: _folds(2.0, 1.0, shift=(1.0, -1.0, 1.0, -1.0)),
+        "This is | ||x| − 4| − 2 |: your units hold |x|/2; how much of it is a shift by 2?",
+    ),
     "the infinity norm's weights": (
-        _unscaled,
+        lambda: _folds(2.0, 1.0, first=(1.0, -1.0), last=(0.5, -0.5)),
         "The function is right and these weights suit the ∞-norm: how long is (1, −1)?",
     ),
 }
@@ -137,71 +180,6 @@ def _judge_folds(answer: Any) -> None:
         allowed=(nn.Linear, nn.Identity, MaxMin, GroupSort),
         mistakes=[(build(), hint) for build, hint in _FOLDS_WRONG.values()],
     )
-
-
-# --- 01.leaky-weights
-
-
-def leaky_weights(a: float) -> Tensor:
-    """The unit vector v = (cos t, sin t) with sin 2t = a."""
-    t = math.asin(a) / 2
-    return torch.tensor([math.cos(t), math.sin(t)], dtype=torch.float64)
-
-
-def _by_roots(a: float) -> list[float]:
-    """v₁ + v₂ = √(1 + a) and v₁ − v₂ = √(1 − a)."""
-    plus, minus = math.sqrt(1 + a), math.sqrt(1 - a)
-    return [(plus + minus) / 2, (plus - minus) / 2]
-
-
-_LEAKY_WRONG: dict[str, tuple[Callable[[float], Any], str]] = {
-    "the appendix's": (
-        lambda a: [1.0, a],
-        "(1, a) computes leaky ReLU with the readout (1, 0): what is its 2-norm?",
-    ),
-    "rescaled": (
-        lambda a: [1 / math.hypot(1, a), a / math.hypot(1, a)],
-        "(1, a) made short enough: what is 2·v₁·v₂ now?",
-    ),
-    "half the slope": (
-        lambda a: [1.0, a / 2],
-        "2·v₁·v₂ is a, as it should be: what is v₁² + v₂²?",
-    ),
-    "angle not halved": (
-        lambda a: [math.cos(math.asin(a)), a],
-        "The angle t solves sin t = a here: which angle does 2·v₁·v₂ ask for?",
-    ),
-    "swapped": (
-        lambda a: leaky_weights(a).flip(0),
-        "Both equations hold, but v₁ ≥ |v₂| does not: which entry is the first after the sort?",
-    ),
-    "negative": (
-        lambda a: -leaky_weights(a),
-        "Both equations hold, but for x > 0 the greater entry comes second: which sign has v₁?",
-    ),
-    "ReLU": (lambda _a: [1.0, 0.0], "This is ReLU for every a: where does a enter?"),
-}
-
-
-def _judge_leaky(answer: Any) -> None:
-    if not callable(answer):
-        raise Hint("type", "A function of the slope a is needed: it returns the two entries of v.")
-    slopes = (0.25, 0.5, -0.5, 0.0, 1.0, -1.0)
-    found = [need_tensor(call(answer, a), shape=(2,)) for a in slopes]
-    got = torch.stack(found)
-    if torch.allclose(got, torch.stack([leaky_weights(a) for a in slopes]), atol=1e-4):
-        return
-    for mistake, hint in _LEAKY_WRONG.values():
-        if torch.allclose(got, torch.stack([need_tensor(mistake(a)) for a in slopes]), atol=1e-4):
-            raise Hint("value", hint)
-    for a, v in zip(slopes, found, strict=True):
-        norm, product = v.norm().item(), 2 * (v[0] * v[1]).item()
-        if abs(norm - 1) > 1e-4:
-            raise Hint("constraint", f"For a = {a:g} the norm of v is {norm:.3f}: which is asked?")
-        if abs(product - a) > 1e-4:
-            text = f"For a = {a:g} your v has 2·v₁·v₂ = {product:.3f}: which value is asked?"
-            raise Hint("value", text)
-    raise Hint("value", "Both equations hold for each a: does v₁ ≥ |v₂| hold as well?")
 
 
 EXERCISES = (
@@ -220,7 +198,10 @@ EXERCISES = (
         },
         wrong={
             **{name: (build(), hint[:28]) for name, (build, hint) in _DISTANCE_WRONG.items()},
-            "ReLU": (nn.Sequential(nn.ReLU(), _linear([[R, -R]])), "allowed are"),
+            "ReLU": (nn.Sequential(nn.ReLU(), _linear([[R, -R]])), "uses ReLU"),
+            "default bias": (nn.Sequential(MaxMin(), _linear([[R, -R]], [0.3])), "one constant"),
+            "a module of one's own": (_Wrapped(), "in an nn.Sequential"),
+            "not finite": (nn.Sequential(MaxMin(), _linear([[math.nan, R]])), "not finite"),
             "a function": (_distance, "A network"),
         },
     ),
@@ -231,28 +212,10 @@ EXERCISES = (
         minutes=12,
         judge=_judge_folds,
         solution=_folds(2.0, 1.0),
-        right={"two units": _two_units(), "float32": _folds(2.0, 1.0).float()},
+        right={"two units": _folds(2.0, 1.0, first=PAIR), "float32": _folds(2.0, 1.0).float()},
         wrong={
-            **{name: (build(), hint[:28]) for name, (build, hint) in _FOLDS_WRONG.items()},
+            **{name: (build(), hint[:32]) for name, (build, hint) in _FOLDS_WRONG.items()},
             "a function": (_three_folds, "A network"),
-        },
-    ),
-    Exercise(
-        name="01.leaky-weights",
-        question="Write v(a) with v₁² + v₂² = 1, 2·v₁·v₂ = a and v₁ ≥ |v₂|.",
-        difficulty=2,
-        minutes=8,
-        judge=_judge_leaky,
-        solution=leaky_weights,
-        right={
-            "roots": _by_roots,
-            "float32": lambda a: leaky_weights(a).float(),
-        },
-        wrong={
-            **{name: (f, hint[:28]) for name, (f, hint) in _LEAKY_WRONG.items()},
-            "too long": (lambda a: [1.5, a], "norm of v"),
-            "other slope": (lambda a: leaky_weights(-a), "your v has"),
-            "a list": ([1.0, 0.25], "function of the slope"),
         },
     ),
 )

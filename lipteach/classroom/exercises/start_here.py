@@ -46,8 +46,11 @@ def _judge_verdict(answer: Any) -> None:
         find("Theorem 2").verdict,
         VERDICTS,
         mistakes=[
-            ("correct", "The first of the two theorems fares better: which row did you find?"),
-            ("under conditions", "That is Theorem 1: what does `find` say of the second?"),
+            ("correct", "Its row names a counterexample: which row did you find?"),
+            (
+                "under conditions",
+                "That is the verdict on Theorem 1: what does `find` say of Theorem 2?",
+            ),
             ("ambiguous", "The text can be read in one way only: is what it says true?"),
         ],
     )
@@ -91,8 +94,8 @@ EXERCISES = (
         solution=find("Theorem 2").verdict,
         right={"capitals": "Erratum", "blanks": " erratum "},
         wrong={
-            "correct": ("correct", "fares better"),
-            "under conditions": ("under conditions", "That is Theorem 1"),
+            "correct": ("correct", "names a counterexample"),
+            "under conditions": ("under conditions", "verdict on Theorem 1"),
             "ambiguous": ("ambiguous", "one way only"),
             "the row": (find("Theorem 2"), "The answer is one of"),
         },
