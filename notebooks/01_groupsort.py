@@ -44,6 +44,7 @@ import torch
 from torch import nn
 
 import lipteach as lt
+from lipteach import linear
 from lipteach.classroom import check, show, slider_figure
 from lipteach.classroom.figures.groupsort import draw_abs, draw_leaky, draw_sorting, draw_w
 
@@ -419,7 +420,6 @@ print("|x| with the weights for the ∞-norm:", proof)
 # without `b` it has no bias. This is the network of Figure 10 once more:
 
 # %%
-from lipteach.theory.exact_networks import linear
 
 r = math.sqrt(0.5)
 by_hand = nn.Sequential(linear([[r], [-r]]), lt.MaxMin(), linear([[r, -r]]))

@@ -42,16 +42,20 @@ import torch
 from torch import nn
 
 import lipteach as lt
+from lipteach import linear, terms
 from lipteach.classroom import check, show, slider_figure
-from lipteach.classroom.figures.same_power import draw_chunks, draw_fold, draw_sorting_network
+from lipteach.classroom.figures.same_power import (
+    draw_chunks,
+    draw_fold,
+    draw_last_shift,
+    draw_sorting_network,
+)
 from lipteach.classroom.figures.sorting_cost import (
     benchmark_cases,
     comparisons_per_entry,
     draw_benchmark,
     draw_comparisons,
 )
-from lipteach.theory import terms
-from lipteach.theory.exact_networks import linear
 
 torch.set_grad_enabled(False)  # nothing is trained here
 generator = torch.Generator().manual_seed(0)
@@ -702,8 +706,23 @@ print(refuted)
 #
 # In the text that we work from, the left side reads $\max(x), \min(y)$; what is meant is
 # $\max(x, y), \min(x, y)$, since the maximum of one number is that number. And the last term reads
-# $(B, 0)$ instead of $(B, B)$. We put this last slip to the solver, with the condition on $B$
-# fulfilled.
+# $(B, 0)$.
+#
+# **Predict:** at $B = 2$, with $(2, 0)$ taken off at the end, which of the two entries is wrong, and
+# what must be taken off it?
+
+# %%
+show(draw_last_shift(0.0))
+
+# %% [markdown]
+# We move what is taken off the second entry.
+
+# %%
+slider_figure(draw_last_shift, lower=(0.0, 4.0, 0.25))
+
+# %% [markdown]
+# The first entry is right, and the second wants $B$ as well: $(B, B)$. The solver finds an input for
+# the printed form by itself, with the condition on $B$ fulfilled.
 
 
 # %%

@@ -2,9 +2,7 @@
 
 Terms know ``+ - * / **``, ``abs`` and the comparisons. Choices are made by ``If``, ``Max`` and
 ``Min``: the outcome of a comparison is not known yet, so that ``max(x, y)`` and ``if x > y`` raise
-an error instead of deciding by chance.
-
-Numbers are exact. A float is read as the number it was meant to be: see :func:`read_number`.
+an error instead of deciding by chance. Numbers are exact: see :func:`read_number` for floats.
 """
 
 from __future__ import annotations
@@ -15,7 +13,7 @@ from fractions import Fraction
 from numbers import Real
 from typing import Any, NoReturn, Self
 
-_RADICANDS = (2, 3, 5, 6, 7, 10)
+from lipteach.theory.floats import meant
 
 
 class Node:
@@ -34,6 +32,9 @@ class Node:
             "and Not of lipteach.theory.terms instead of max, min, if, and, or, not."
         )
 
+    def __ne__(self, other: object) -> Formula:  # type: ignore[override]
+        return Not(self == other)
+
     def __repr__(self) -> str:
         if self.op in ("number", "variable"):
             return str(self.args[0])
@@ -44,15 +45,11 @@ class Formula(Node):
     """A statement about terms, true or false once the unknowns are known."""
 
     __slots__ = ()
-
     __hash__ = Node.__hash__
 
     def __eq__(self, other: object) -> Formula:  # type: ignore[override]
         other = as_formula(other)
         return Or(And(self, other), Not(Or(self, other)))
-
-    def __ne__(self, other: object) -> Formula:  # type: ignore[override]
-        return Not(self == other)
 
 
 class Term(Node):
@@ -88,6 +85,8 @@ class Term(Node):
             return NotImplemented
         divisor = as_term(other)
         if divisor.op == "number":
+            if divisor.args[0] == 0:
+                raise ValueError("A term cannot be divided by the number 0.")
             return _multiply(Term("number", 1 / divisor.args[0]), self)
         return Term("divide", self, divisor)
 
@@ -119,9 +118,6 @@ class Term(Node):
     def __eq__(self, other: object) -> Formula:  # type: ignore[override]
         return Formula("equal", self, as_term(other))
 
-    def __ne__(self, other: object) -> Formula:  # type: ignore[override]
-        return Not(self == other)
-
 
 def read_number(value: float, digits: int = 53) -> Term:
     r"""The exact number that a float of `digits` significant bits was meant to be.
@@ -138,22 +134,9 @@ def read_number(value: float, digits: int = 53) -> Term:
         >>> read_number(0.7071067811865476), read_number(0.1), read_number(0.1234567)
         (multiply(1/2, root(2)), 1/10, 4447996384931129/36028797018963968)
     """
-    if not math.isfinite(value):
-        raise ValueError(f"A weight or number in a proof must be finite; got {value}.")
-    exact = Fraction(value)
-    limit = {53: 1000, 24: 16}.get(digits, 0)
-    if exact.denominator <= limit or not limit:
-        return Term("number", exact)
-    unit = Fraction(2) ** (math.frexp(value)[1] - digits)
-    for m in (1, *_RADICANDS):
-        factor = Fraction(value / math.sqrt(m)).limit_denominator(limit)
-        size = abs(exact)
-        if (
-            0 < abs(factor.numerator) <= limit
-            and (size - unit) ** 2 <= factor**2 * m <= (size + unit) ** 2
-        ):
-            return _multiply(Term("number", factor), Sqrt(m))
-    return Term("number", exact)
+    factor, radicand = meant(value, digits)
+    term = Term("number", factor)
+    return term if radicand == 1 else _multiply(term, Sqrt(radicand))
 
 
 def _is_number(value: Any) -> bool:
@@ -203,7 +186,11 @@ def _multiply(a: Term, b: Term) -> Term:
 
 
 def Sqrt(n: int | Fraction) -> Term:
-    """√n as the exact algebraic number, for a rational n ≥ 0."""
+    """√n as the exact algebraic number, for a rational n ≥ 0.
+
+    >>> lt.prove(lambda x: (lt.terms.Sqrt(2) * x) ** 2, lambda x: 2 * x**2)
+    Proof: for every real x
+    """
     if isinstance(n, bool) or not isinstance(n, int | Fraction):
         raise TypeError(f"Sqrt needs an integer or a Fraction; got {n!r} ({type(n).__name__}).")
     if n < 0:
@@ -214,12 +201,20 @@ def Sqrt(n: int | Fraction) -> Term:
 
 
 def If(condition: Formula | bool, then: Any, otherwise: Any) -> Term:
-    """`then` where the condition holds, `otherwise` elsewhere."""
+    """`then` where the condition holds, `otherwise` elsewhere.
+
+    >>> lt.prove(lt.abs_network(), lambda x: lt.terms.If(x[0] > 0, x[0], -x[0]))
+    Proof: for every real input (weights read as algebraic numbers)
+    """
     return Term("if", as_formula(condition), as_term(then), as_term(otherwise))
 
 
 def Max(a: Any, b: Any) -> Term:
-    """The greater of two terms."""
+    """The greater of two terms.
+
+    >>> lt.prove(nn.ReLU(), lambda x: lt.terms.Max(x[0], 0), [(None, None)])
+    Proof: for every input in (-inf, inf)
+    """
     a, b = as_term(a), as_term(b)
     return If(a >= b, a, b)
 
@@ -236,9 +231,8 @@ def as_formula(value: Any) -> Formula:
         return value
     if isinstance(value, bool):
         return Formula("and") if value else Formula("or")
-    raise TypeError(
-        f"A comparison of terms is needed here; got {value!r} ({type(value).__name__})."
-    )
+    kind = type(value).__name__
+    raise TypeError(f"A comparison of terms is needed here; got {value!r} ({kind}).")
 
 
 def And(*formulas: Any) -> Formula:

@@ -9,17 +9,20 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from lipteach.primitives._validate import check_real
+from lipteach.theory.answers import Counterexample, Proof, Undecided
+from lipteach.theory.domain import Bound
 from lipteach.theory.expressions import And, Formula, Not, Or, Term
-from lipteach.theory.question import Bound, Question, ask
-from lipteach.theory.solver import Point, evaluate, fails_by, find_point
+from lipteach.theory.question import Question, ask
+from lipteach.theory.solver import OutOfTime, Point, divisors, evaluate, fails_by, find_point
+
+__all__ = ["Counterexample", "Proof", "Undecided", "prove"]
 
 # Differences below this, relative to the numbers at hand, may be the rounding of float64.
 _BLUR = 1e-12
@@ -27,85 +30,6 @@ _BLUR = 1e-12
 _MARGINS = [Fraction(1), Fraction(1, 2), Fraction(1, 10), Fraction(1, 100), Fraction(1, 10**4)]
 # What the solver may spend on each attempt to find a simpler counterexample.
 _EFFORT = 300_000
-
-
-@dataclass(frozen=True, eq=False)
-class Proof:
-    """The claim holds for every input of the domain. True in a condition.
-
-    Attributes:
-        domain: the domain, in words.
-        tol: the difference that was allowed, 0 for an identity.
-        reading: what the weights were read as: "stored" for the fractions that the floats are,
-            "fractions" p/q or "algebraic numbers" (p/q)√m where at least one was read so, or
-            "written" if the network is a function of terms.
-    """
-
-    domain: str
-    tol: float
-    reading: str
-
-    def __bool__(self) -> bool:
-        return True
-
-    def __str__(self) -> str:
-        within = f"within {self.tol:g}, " if self.tol else ""
-        how = "" if self.reading in ("stored", "written") else f" (weights read as {self.reading})"
-        return f"Proof: {within}for every {self.domain}{how}"
-
-    __repr__ = __str__
-
-
-@dataclass(frozen=True, eq=False)
-class Counterexample:
-    """The claim fails at `input`, in the solver's arithmetic and when it is run in float64.
-
-    Attributes:
-        input: the point, of shape (n,), float64.
-        output: what the network gives there, of shape (m,).
-        expected: what the claim asks for, of shape (m,); None for a claim that is a comparison.
-        gap: by how much the claim fails: the largest |output − expected|, or the margin of the
-            comparison.
-        names: the names of the inputs, if the network is a function of terms.
-    """
-
-    input: Tensor
-    output: Tensor
-    expected: Tensor | None
-    gap: float
-    names: tuple[str, ...] = ()
-
-    def __bool__(self) -> bool:
-        return False
-
-    def __str__(self) -> str:
-        point = _shown(self.input)
-        if self.names:
-            named = zip(self.names, self.input.tolist(), strict=True)
-            point = ", ".join(f"{name} = {_short(value)}" for name, value in named)
-        said = f"Counterexample at {point}: gives {_shown(self.output)}"
-        if self.expected is None:
-            return f"{said}, where the claim fails"
-        hidden = _shown(self.output) == _shown(self.expected)  # by rounding to a few digits
-        gap = f" (gap {self.gap:.2g})" if hidden else ""
-        return f"{said} instead of {_shown(self.expected)}{gap}"
-
-    __repr__ = __str__
-
-
-@dataclass(frozen=True, eq=False)
-class Undecided:
-    """Neither a proof nor a counterexample was found, for the stated reason."""
-
-    reason: str
-
-    def __bool__(self) -> bool:
-        return False
-
-    def __str__(self) -> str:
-        return f"Undecided: {self.reason}"
-
-    __repr__ = __str__
 
 
 def prove(
@@ -127,7 +51,11 @@ def prove(
     place of p/q or (p/q)√m, with p, q ≤ 1000 and m in 2, 3, 5, 6, 7, 10, is then read as that
     number (in float32 with p, q ≤ 16); all others are the fractions that the floats are. Numbers in
     the claim and the ends of the domain are read alike; `Proof.reading` tells how the weights were.
+
     With ``tol > 0`` each weight is the fraction that its float is, and outputs may differ by tol.
+    Each comparison that a claim makes may be missed by tol as well: a == b then means
+    |a − b| ≤ tol, and a ≤ b means a ≤ b + tol. What only the inputs shall meet belongs to `domain`,
+    which has no tolerance.
 
     Args:
         network: an ``nn.Sequential`` of the layers that :func:`lipteach.theory.terms.apply`
@@ -142,8 +70,9 @@ def prove(
             or these and the output: ``claim(x, y, B)`` or ``claim(x, y, B, output)``.
         domain: None for all of ℝⁿ; a pair (low, high) for every input; a list of n pairs, in which
             None stands for no bound; or a function as above that returns comparisons of the inputs.
-        tol: the greatest difference allowed, at least 0.
-        timeout: seconds after which the answer is Undecided.
+        tol: the greatest difference allowed, at least 0; read as the numbers in the claim are.
+        timeout: seconds after which the answer is Undecided; a large network may take a little
+            longer.
 
     Returns:
         A :class:`Proof`; a :class:`Counterexample`, whose `input` can be run; or
@@ -152,7 +81,8 @@ def prove(
     Raises:
         TypeError: if an argument is of another type, or a term is used as a truth value.
         ValueError: if sizes do not fit, the domain is empty, a weight is not finite, a layer is
-            not known, tol is negative or timeout not positive.
+            not known, a term is divided by 0, tol is negative (or positive, with a claim that
+            terms differ) or timeout not positive.
         ImportError: if z3 is not installed.
 
     Example:
@@ -164,15 +94,16 @@ def prove(
 
     Source: Anil, Lucas and Grosse (2019), appendix A.1 to A.3, for the claims it serves.
     """
+    start = time.monotonic()
     check_real(tol, "tol", low=0.0)
-    check_real(timeout, "timeout", above=0.0)
-    question = ask(network, claim, domain, tol)
-    return _decide(question, tol, timeout)
+    end = start + check_real(timeout, "timeout", above=0.0)
+    try:
+        return _decide(ask(network, claim, domain, tol, end), tol, end)
+    except OutOfTime:
+        return Undecided(f"the solver found neither a proof nor an input within {timeout:g} s")
 
 
-def _decide(q: Question, tol: float, timeout: float) -> Proof | Counterexample | Undecided:
-    end = time.monotonic() + timeout
-
+def _decide(q: Question, tol: float, end: float) -> Proof | Counterexample | Undecided:
     def left() -> float:
         return end - time.monotonic()
 
@@ -184,21 +115,28 @@ def _decide(q: Question, tol: float, timeout: float) -> Proof | Counterexample |
     if answer == "unsat" and inhabited == "sat":
         return Proof(q.domain_text, tol, q.reading)
     if answer != "sat":
-        return Undecided(f"the solver found neither a proof nor an input within {timeout:g} s")
+        raise OutOfTime
+    defined = [divisor != 0 for divisor in divisors(claimed)]
     for wanted in _simpler(q, claimed):
         if left() <= 0:
             break
-        answer, point = find_point(And(q.domain, wanted), left(), _EFFORT)
+        answer, point = find_point(And(q.domain, wanted, *defined), left(), _EFFORT)
         found = _confirm(q, point, tol) if answer == "sat" else None
         if found is not None:
             return found
     found = _confirm(q, first, tol)
-    if found is None:
-        return Undecided(
-            "the claim fails only by what rounding hides in float64; "
-            "allow a tol on a bounded domain"
-        )
-    return found
+    return Undecided(_why_not(q, claimed, first)) if found is None else found
+
+
+def _why_not(q: Question, claimed: Formula, point: Point) -> str:
+    """Why the point, at which the claim fails for the solver, is no counterexample."""
+    x = {name: point.get(name, Fraction(0)) for name in q.variables}
+    try:
+        evaluate(claimed, x)
+    except ZeroDivisionError:
+        shown = ", ".join(f"{name} = {float(value):.4g}" for name, value in x.items())
+        return f"the claim divides by zero at {shown}"
+    return "the claim fails only by what rounding hides in float64; allow a tol on a bounded domain"
 
 
 def _simpler(q: Question, claimed: Formula) -> Iterator[Formula]:
@@ -246,14 +184,6 @@ def _confirm(q: Question, point: Point, tol: float) -> Counterexample | None:
         input=torch.tensor([float(v) for v in x.values()], dtype=torch.float64),
         output=torch.tensor(y, dtype=torch.float64),
         expected=expected,
-        gap=float(-margin) + (tol if q.expected else 0.0),
+        gap=float(-margin) + tol,
         names=q.names,
     )
-
-
-def _short(value: float) -> str:
-    return f"{round(value, 9) + 0.0:.4g}"  # + 0.0 turns -0.0 into 0.0
-
-
-def _shown(values: Tensor) -> str:
-    return f"({', '.join(_short(v) for v in values.tolist())})"

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import math
+import threading
+import time
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
-from lipteach.theory.expressions import And, Formula, Node, Or, Term
+from lipteach.theory.expressions import And, Formula, Node, Not, Or, Term
 
 Number = Fraction | float
 Point = dict[str, Fraction]
+
+
+class OutOfTime(Exception):
+    """The time that `prove` was given is over."""
 
 
 def ordered(root: Node) -> Iterator[Node]:
@@ -70,8 +76,8 @@ def _apply(op: str, args: list[Any], point: Mapping[str, Number]) -> Any:
             raise ValueError(f"{op!r} is no operation of a term.")
 
 
-def _at_least(term: Term, margin: Fraction) -> Formula:
-    return term >= margin
+def _at_least(term: Term, least: Term | Fraction) -> Formula:
+    return term >= least
 
 
 def fails_by(formula: Formula, margin: Fraction) -> Formula:
@@ -106,6 +112,37 @@ def _holds_by(formula: Formula, margin: Fraction) -> Formula:
             return fails_by(a[0], margin)
 
 
+def relaxed(formula: Formula, by: Term) -> Formula:
+    """The formula with each comparison made weaker by the same amount: a ≤ b becomes a − b ≤ by.
+
+    Inside Not the comparisons are made stronger, so that the whole is weaker.
+    """
+    return _shifted(formula, by, weaker=True)
+
+
+def _shifted(formula: Formula, by: Term, weaker: bool) -> Formula:
+    a: tuple[Any, ...] = formula.args
+    match formula.op:
+        case "at most":
+            return _at_least(a[1] + by if weaker else a[1] - by, a[0])
+        case "equal":
+            if not weaker:
+                raise ValueError(
+                    "With tol > 0 a claim must not say that two terms differ (!=, or == inside "
+                    "Not), since any two then do; use tol = 0."
+                )
+            return And(a[0] - a[1] <= by, a[1] - a[0] <= by)
+        case "not":
+            return Not(_shifted(a[0], by, not weaker))
+        case _:
+            return Formula(formula.op, *(_shifted(part, by, weaker) for part in a))
+
+
+def divisors(root: Node) -> list[Term]:
+    """The terms by which the formula divides."""
+    return [node.args[1] for node in ordered(root) if node.op == "divide"]
+
+
 def find_point(formula: Formula, seconds: float, effort: int = 0) -> tuple[str, Point]:
     """Ask for a point where the formula holds.
 
@@ -114,14 +151,17 @@ def find_point(formula: Formula, seconds: float, effort: int = 0) -> tuple[str, 
     An effort, the solver's own measure of work, stops it at the same place on every machine. The
     irrational coordinates of a point are rounded to some 20 digits.
     """
+    end = time.monotonic() + seconds
     z3 = _import_z3()
     context = z3.Context()  # a context of its own: the answer does not depend on earlier ones
     solver = z3.Solver(ctx=context)
-    solver.set("timeout", max(1, int(seconds * 1000)))
     if effort:
         solver.set("rlimit", effort)
-    translated, unknowns = _to_z3(formula, z3, context, solver)
-    solver.add(translated)
+    unknowns = _load(formula, z3, context, solver, end)
+    left = end - time.monotonic()
+    if unknowns is None or left <= 0:
+        return "unknown", {}
+    solver.set("timeout", max(1, int(left * 1000)))
     status = str(solver.check())
     if status != "sat":
         return status, {}
@@ -129,40 +169,69 @@ def find_point(formula: Formula, seconds: float, effort: int = 0) -> tuple[str, 
     return status, {name: _fraction(model.eval(v, True), z3) for name, v in unknowns.items()}
 
 
-def _to_z3(root: Node, z3: Any, context: Any, solver: Any) -> tuple[Any, dict[str, Any]]:
+def _load(
+    formula: Formula, z3: Any, context: Any, solver: Any, end: float
+) -> dict[str, Any] | None:
+    """Hand the formula to the solver and return its unknowns, or None if the time runs out."""
+    # The solver's own timeout does not cover `add`, which takes seconds for a large network.
+    alarm = threading.Timer(max(0.0, end - time.monotonic()), context.interrupt)
+    alarm.daemon = True
+    alarm.start()
+    try:
+        translated, unknowns = _to_z3(formula, z3, context, solver, end)
+        solver.add(translated)
+    except (OutOfTime, z3.Z3Exception):
+        if time.monotonic() < end:
+            raise
+        return None
+    finally:
+        alarm.cancel()
+    return unknowns
+
+
+def _to_z3(
+    root: Node, z3: Any, context: Any, solver: Any, end: float
+) -> tuple[Any, dict[str, Any]]:
     """The formula in the solver's terms, and its unknowns. A root is defined by its square."""
     unknowns: dict[str, Any] = {}
     value: dict[int, Any] = {}
     for node in ordered(root):
+        if time.monotonic() > end:
+            raise OutOfTime
         args = [value[id(a)] if isinstance(a, Node) else a for a in node.args]
-        match node.op, args:
-            case "number", [number]:
-                new = z3.RealVal(number, context)
-            case "variable", [name]:
-                new = unknowns.setdefault(name, z3.Real(name, context))
-            case "root", [number]:
-                new = z3.Real(f"root of {number}", context)
-                solver.add(new * new == z3.RealVal(number, context), new > 0)
-            case "add", _:
-                new = z3.Sum(args)
-            case "multiply", [a, b]:
-                new = a * b
-            case "divide", [a, b]:
-                new = a / b
-            case "if", [condition, then, otherwise]:
-                new = z3.If(condition, then, otherwise, context)
-            case "at most", [a, b]:
-                new = a <= b
-            case "equal", [a, b]:
-                new = a == b
-            case "not", [a]:
-                new = z3.Not(a, context)
-            case "and", _:
-                new = z3.And(args) if args else z3.BoolVal(True, context)
-            case _:
-                new = z3.Or(args) if args else z3.BoolVal(False, context)
+        if node.op == "variable":
+            new = unknowns.setdefault(args[0], z3.Real(args[0], context))
+        elif node.op == "root":
+            new = z3.Real(f"root of {args[0]}", context)
+            solver.add(new * new == z3.RealVal(args[0], context), new > 0)
+        else:
+            new = _operation(node.op, args, z3, context)
         value[id(node)] = new
     return value[id(root)], unknowns
+
+
+def _operation(op: str, args: list[Any], z3: Any, context: Any) -> Any:
+    match op, args:
+        case "number", [number]:
+            return z3.RealVal(number, context)
+        case "add", _:
+            return z3.Sum(args)
+        case "multiply", [a, b]:
+            return a * b
+        case "divide", [a, b]:
+            return a / b
+        case "if", [condition, then, otherwise]:
+            return z3.If(condition, then, otherwise, context)
+        case "at most", [a, b]:
+            return a <= b
+        case "equal", [a, b]:
+            return a == b
+        case "not", [a]:
+            return z3.Not(a, context)
+        case "and", _:
+            return z3.And(args) if args else z3.BoolVal(True, context)
+        case _:
+            return z3.Or(args) if args else z3.BoolVal(False, context)
 
 
 def _fraction(value: Any, z3: Any) -> Fraction:

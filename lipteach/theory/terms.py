@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from fractions import Fraction
-from typing import Any
+from typing import Any, TypeGuard, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -51,6 +50,7 @@ __all__ = [
 ]
 
 Reader = Callable[[float, int], Term]
+M = TypeVar("M", bound=nn.Module)
 
 
 def relu(x: Any) -> Term:
@@ -80,7 +80,12 @@ def linear(W: Any, x: Sequence[Any], b: Any = None) -> list[Term]:
 
 
 def group_sort(x: Sequence[Any], size: int) -> list[Term]:
-    """Groups of `size` adjacent terms, each in descending order."""
+    """Groups of `size` adjacent terms, each in descending order.
+
+    Example:
+        >>> lt.prove(lambda a, b: lt.terms.group_sort([a, b], 2)[1], lambda a, b, least: least <= a)
+        Proof: for every real a, b
+    """
     if size < 1 or len(x) % size:
         raise ValueError(f"group_sort needs a length that size divides; got {len(x)} and {size}.")
     out = [as_term(v) for v in x]
@@ -93,12 +98,22 @@ def group_sort(x: Sequence[Any], size: int) -> list[Term]:
 
 
 def maxmin(x: Sequence[Any]) -> list[Term]:
-    """Pairs of adjacent terms, the greater first."""
+    """Pairs of adjacent terms, the greater first.
+
+    Example:
+        >>> lt.prove(lambda x, y: sum(lt.terms.maxmin([x, y])), lambda x, y: x + y)
+        Proof: for every real x, y
+    """
     return group_sort(x, 2)
 
 
 def full_sort(x: Sequence[Any]) -> list[Term]:
-    """All terms in descending order."""
+    """All terms in descending order.
+
+    Example:
+        >>> lt.prove(lambda x, y, z: lt.terms.full_sort([x, y, z])[0], lambda x, y, z, s: s >= z)
+        Proof: for every real x, y, z
+    """
     return group_sort(x, len(x))
 
 
@@ -120,11 +135,6 @@ def comparators(n: int) -> list[tuple[int, int]]:
     return pairs
 
 
-def as_stored(value: float, digits: int) -> Term:  # noqa: ARG001
-    """The fraction that a float is."""
-    return Term("number", Fraction(value))
-
-
 def apply(network: nn.Module, x: Sequence[Any], reader: Reader = read_number) -> list[Term]:
     """The outputs of a network, as terms, at a list of terms or numbers.
 
@@ -134,7 +144,8 @@ def apply(network: nn.Module, x: Sequence[Any], reader: Reader = read_number) ->
 
     Raises:
         TypeError: if the network is not an ``nn.Module``.
-        ValueError: if a layer is of another kind, has hooks, or does not fit its input.
+        ValueError: if a layer is of another kind, has hooks or a forward of its own, or does not
+            fit its input.
 
     Example:
         >>> apply(nn.Linear(2, 1, bias=False).requires_grad_(False), [0, 0])
@@ -155,7 +166,12 @@ def layers(network: nn.Module) -> Iterator[nn.Module]:
             f"network must be made of plain layers; its {type(network).__name__} has hooks, whose "
             "effect a proof cannot see."
         )
-    if isinstance(network, nn.Sequential) and type(network).forward is nn.Sequential.forward:
+    if "forward" in vars(network) or type(network).__call__ is not nn.Module.__call__:
+        raise ValueError(
+            f"network must be made of plain layers; this {type(network).__name__} has a forward of "
+            "its own."
+        )
+    if _runs(network, nn.Sequential):
         for child in network:
             yield from layers(child)
     else:
@@ -168,21 +184,28 @@ def input_size(network: nn.Module) -> int | None:
     return next(found, None)
 
 
+def _runs(layer: nn.Module, kind: type[M]) -> TypeGuard[M]:
+    """Whether the layer computes what its class does: a subclass may have changed it."""
+    return isinstance(layer, kind) and type(layer).forward is kind.forward
+
+
 def _layer(layer: nn.Module, h: list[Term], reader: Reader) -> list[Term]:
-    if isinstance(layer, nn.Linear) and type(layer).forward is nn.Linear.forward:
+    if _runs(layer, nn.Linear):
         return _linear(layer, h, reader)
-    if isinstance(layer, MaxMin | GroupSort | FullSort):
-        if layer.dim != -1:
-            raise ValueError(f"A sorting layer must have dim = -1 in a proof; got {layer.dim}.")
-        return group_sort(h, _group_size(layer, len(h)))
-    if isinstance(layer, Abs):
+    if _runs(layer, MaxMin):
+        return _sorted(h, 2, layer.dim)
+    if _runs(layer, GroupSort):
+        return _sorted(h, layer.size, layer.dim)
+    if _runs(layer, FullSort):
+        return _sorted(h, len(h), layer.dim)
+    if _runs(layer, Abs):
         return [abs(z) for z in h]
-    if isinstance(layer, nn.ReLU):
+    if _runs(layer, nn.ReLU):
         return [Max(z, 0) for z in h]
-    if isinstance(layer, nn.LeakyReLU):
+    if _runs(layer, nn.LeakyReLU):
         slope = reader(layer.negative_slope, 53)
         return [Max(z, 0) + slope * Min(z, 0) for z in h]
-    if isinstance(layer, nn.Identity):
+    if _runs(layer, nn.Identity):
         return h
     raise ValueError(
         "A proof knows Sequential, Linear, Identity, ReLU, LeakyReLU, Abs, MaxMin, GroupSort and "
@@ -190,20 +213,35 @@ def _layer(layer: nn.Module, h: list[Term], reader: Reader) -> list[Term]:
     )
 
 
-def _group_size(layer: MaxMin | GroupSort | FullSort, width: int) -> int:
-    if isinstance(layer, FullSort):
-        return width
-    return 2 if isinstance(layer, MaxMin) else layer.size
+def _sorted(h: list[Term], size: int, dim: int) -> list[Term]:
+    if dim != -1:
+        raise ValueError(f"A sorting layer must have dim = -1 in a proof; got {dim}.")
+    return group_sort(h, size)
 
 
 def _linear(layer: nn.Linear, h: list[Term], reader: Reader) -> list[Term]:
     if layer.in_features != len(h):
         raise ValueError(f"A Linear layer with {layer.in_features} inputs was given {len(h)}.")
-    digits = 1 - round(math.log2(torch.finfo(layer.weight.dtype).eps))  # 53 for float64
+    weight, bias = layer.weight, layer.bias
+    rows = [_read(row, reader) for row in _stored(weight)]
+    shift = None if bias is None else _read(_stored(bias), reader)
+    if not torch.equal(weight, layer.weight):
+        raise ValueError(
+            "The weight of a Linear layer changes each time it is read; call eval() before a proof."
+        )
+    return linear(rows, h, shift)
 
-    def read(weight: Tensor) -> list[Term]:
-        values: list[float] = weight.detach().to("cpu", torch.float64).tolist()
-        return [reader(value, digits) for value in values]
 
-    shift = None if layer.bias is None else read(layer.bias)
-    return linear([read(row) for row in layer.weight], h, shift)
+def _stored(weight: Tensor) -> Tensor:
+    if not weight.dtype.is_floating_point:
+        raise TypeError(
+            f"A Linear layer must have a floating-point dtype in a proof; got {weight.dtype}."
+        )
+    if weight.is_meta:
+        raise ValueError("A Linear layer on the meta device has no weights to read.")
+    return weight.detach().cpu()
+
+
+def _read(weights: Tensor, reader: Reader) -> list[Term]:
+    digits = 1 - round(math.log2(torch.finfo(weights.dtype).eps))  # 53 for float64
+    return [reader(value, digits) for value in weights.double().tolist()]

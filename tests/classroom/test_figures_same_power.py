@@ -172,3 +172,15 @@ def test_the_benchmark_is_drawn_as_recorded():
     alone = costs.draw_benchmark(RECORD).get_label()
     assert "takes 3.5 on" in alone
     assert "1 thread," in alone
+
+
+@pytest.mark.parametrize("lower", [0.0, 0.25, 2.0, 4.0])
+def test_the_last_shift_must_be_b(lower: float) -> None:
+    """At B = 2 the minimum is off by |2 − lower| at every point, and the maximum never is."""
+    figure = figures.draw_last_shift(lower)
+    first, at_first, second, at_second = figure.axes[0].lines
+    assert np.abs(first.get_ydata()).max() < 1e-9
+    np.testing.assert_allclose(second.get_ydata(), np.abs(2 - second.get_xdata()), atol=1e-9)
+    assert at_second.get_xdata()[0] == at_first.get_xdata()[0] == lower
+    assert abs(at_second.get_ydata()[0] - abs(2 - lower)) < 1e-9
+    assert figure.get_label().endswith(f"the minimum by {abs(2 - lower):.2f}.")

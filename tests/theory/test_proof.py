@@ -3,6 +3,7 @@
 import math
 import subprocess
 import sys
+import time
 from fractions import Fraction
 
 import pytest
@@ -27,7 +28,9 @@ from lipteach.theory.exact_networks import (
     w_network,
 )
 from lipteach.theory.proof import Counterexample, Proof, Undecided, prove
-from lipteach.theory.terms import If, Max, Min, Or, Sqrt, apply, maxmin, relu
+from lipteach.theory.question import ask
+from lipteach.theory.solver import find_point
+from lipteach.theory.terms import If, Max, Min, Not, Or, Sqrt, apply, maxmin, relu
 from lipteach.theory.terms import linear as affine
 from lipteach.theory.theorem2 import theorem2_counterexample
 
@@ -96,6 +99,50 @@ def test_stored_weights_within_a_tolerance():
     assert str(result) == "Proof: within 1e-12, for every input in [-100, 100]"
     assert prove(leaky_relu_network(0.5), nn.LeakyReLU(0.5), (-10, 10), tol=1e-12)
     assert not prove(abs_network(), lambda x: abs(x[0]), (-100, 100), tol=1e-17)
+
+
+def test_a_tolerance_means_the_same_to_both_forms_of_a_claim():
+    absolute = (-1, 1), 1e-9
+    assert prove(abs_network(), lambda x, y: y[0] == abs(x[0]), *absolute)
+    assert prove(abs_network(), lambda x: abs(x[0]), *absolute)
+    for tol, holds in ((0.3, True), (0.29, False)):
+        shifted = lambda x: abs(x[0]) + 0.3  # noqa: E731
+        assert bool(prove(abs_network(math.inf), shifted, None, tol)) is holds
+        equal = lambda x, y: y[0] == abs(x[0]) + 0.3  # noqa: E731
+        result = prove(abs_network(math.inf), equal, None, tol)
+        assert bool(result) is holds
+    assert result.gap == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        lambda a, y: y >= 1,
+        lambda a, y: Not(y < 1),
+        lambda a, y: Or(y >= 1, y >= 3),
+        lambda a, y: [y >= 1, y >= 0.5],
+        lambda a: a >= 1,
+    ],
+)
+def test_each_comparison_may_be_missed_by_the_tolerance(claim):
+    result = prove(lambda a: a, claim, lambda a: a >= 0.5, 0.5)
+    assert str(result) == "Proof: within 0.5, for every real a of the domain"
+    assert not prove(lambda a: a, claim, lambda a: a >= 0.49, 0.5)
+    assert prove(lambda a: a, claim, lambda a: a >= 0, 0.5).gap > 0.5
+
+
+def test_what_a_choice_asks_is_not_relaxed():
+    def chosen(a, y):
+        return If(y >= 1, 2, 0) >= 2
+
+    assert prove(lambda a: a, chosen, lambda a: a >= 1, 0.5)
+    assert not prove(lambda a: a, chosen, lambda a: a >= 0.9, 0.5)
+
+
+def test_a_strict_comparison_stays_strict():
+    assert prove(lambda a: a, lambda a, y: y > 1, lambda a: a > 0.5, 0.5)
+    result = prove(lambda a: a, lambda a, y: y > 1, lambda a: a >= 0.5, 0.5)
+    assert result.input.tolist() == [0.5]
 
 
 # With unknowns for weights, as a lesson writes them
@@ -293,11 +340,64 @@ def test_a_point_at_which_torch_sees_no_failure_is_not_believed(monkeypatch):
     assert isinstance(prove(relu_network(1), nn.ReLU()), Undecided)
 
 
-def test_time_runs_out():
-    result = prove(full_sort_from_maxmin(16), FullSort(), timeout=0.3)
+@pytest.mark.parametrize("answers", [("unknown", "unsat"), ("sat", "unknown")])
+def test_no_proof_without_an_input_and_a_refutation(monkeypatch, answers):
+    said = iter(answers)
+    monkeypatch.setitem(prove.__globals__, "find_point", lambda *_: (next(said), {}))
+    assert isinstance(prove(relu_network(1), nn.ReLU()), Undecided)
+
+
+def test_a_point_outside_the_domain_is_not_believed(monkeypatch):
+    point = {"x1": Fraction(3)}
+    monkeypatch.setitem(prove.__globals__, "find_point", lambda *_: ("sat", point))
+    assert isinstance(prove(nn.ReLU(), lambda x: -x[0], [(2, 4)]), Counterexample)
+    assert isinstance(prove(nn.ReLU(), lambda x: -x[0], [(0, 2)]), Undecided)
+
+
+def test_division_by_zero_is_said():
+    result = prove(lambda x: x / x, lambda x: 1)
+    assert str(result) == "Undecided: the claim divides by zero at x = 0"
+    assert prove(lambda x: x / x, lambda x: 1, lambda x: x != 0)
+    found = prove(lambda x: x / x, lambda x: If(x * x <= 9, 1, 2))
+    assert abs(found.input.item()) > 3
+
+
+# The clock
+
+
+def _wide(n):
+    torch.manual_seed(0)
+    layers = [nn.Linear(64, n), MaxMin(), nn.Linear(n, n), MaxMin(), nn.Linear(n, 1)]
+    return nn.Sequential(*layers).double()
+
+
+@pytest.mark.parametrize(
+    ("network", "claim", "timeout"),
+    [
+        (full_sort_from_maxmin(16), FullSort(), 0.3),  # too hard for the solver
+        (_wide(128), lambda x, y: y[0] <= 100, 1.0),  # too large to hand over
+        (nn.Linear(2000, 1000), lambda x: x, 0.3),  # too large to read
+    ],
+)
+def test_time_runs_out(network, claim, timeout):
+    start = time.monotonic()
+    result = prove(network, claim, (-1, 1), timeout=timeout)
+    assert time.monotonic() - start < timeout + 2
     assert isinstance(result, Undecided)
     assert not result
-    assert str(result).endswith("within 0.3 s")
+    assert str(result).endswith(f"within {timeout:g} s")
+
+
+@pytest.mark.parametrize(
+    ("width", "seconds"),
+    [(192, 0.2), (96, 1.3)],  # over while the formula is translated, while it is handed over
+)
+def test_the_clock_runs_before_the_solver_does(width, seconds):
+    question = ask(_wide(width), lambda x, y: y[0] <= 100, (-1, 1), tol=0.5)
+    formula = question.statement(question.outputs, None)
+    start = time.monotonic()
+    assert find_point(formula, seconds) == ("unknown", {})
+    assert time.monotonic() - start < seconds + 1
 
 
 # What is printed, and again the same
@@ -377,11 +477,22 @@ def SAME(x):
         ((NET, SAME, (math.nan, 0)), "numbers or None; got"),
         ((NET, SAME, (math.inf, None)), "low ≤ high; got"),
         ((NET, SAME, lambda x: [x[0] > 1, x[0] < 0]), "domain is empty"),
+        (
+            (NET, SAME, lambda x, y: x[0] > 0),
+            r"function of \(x, the list of inputs\): missing .* 'y'",
+        ),
+        ((lambda a: a, lambda a: a, lambda: True), r"function of \(a\): too many"),
+        ((NET, max), "tell its arguments, as def and lambda do; got <built-in function max>"),
+        ((lambda: 1, lambda: 1), "network must take at least one argument"),
+        ((NET, lambda x: x[0] / 0), "cannot be divided by the number 0"),
+        ((NET, lambda x, y: y[0] != 3, None, 0.1), "must not say that two terms differ"),
+        ((nn.Linear(1, 1, device="meta"), SAME), "meta device has no weights"),
         ((NET, SAME, None, -1.0), "tol must be at least 0"),
         ((NET, SAME, None, math.nan), "tol must be finite"),
         ((NET, SAME, None, 0.0, 0.0), "timeout must be greater than 0"),
         ((nn.Sequential(nn.Linear(1, 1), nn.Tanh()), SAME), "has a Tanh"),
         ((MaxMin(), maxmins), "list with one pair for each input"),
+        ((MaxMin(), maxmins, (0, 1)), r"such as \[\(0, 1\)\] \* 2"),
         ((_infinite(), SAME), "finite; got inf"),
         ((_infinite(), SAME, None, 0.1), "finite; got inf"),
     ],

@@ -122,6 +122,20 @@ def test_a_float_is_read_as_a_root_within_one_unit_only():
     assert read_number(two_up).args[0] == Fraction(two_up)
 
 
+def test_short_floats_are_read_as_small_fractions_only():
+    for value, digits, simple in ((15 / 16.5, 24, True), (17 / 19, 24, False), (17 / 19, 53, True)):
+        stored = np.float32(value).item() if digits == 24 else value
+        assert (read_number(stored, digits).args[0] != Fraction(stored)) is simple
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(1, 1000), st.integers(1, 1000), st.sampled_from([1, 2, 3, 5, 6, 7, 10]))
+def test_every_simple_number_is_found(p, q, m):
+    term = read_number(math.sqrt(Fraction(m * p * p, q * q)))
+    assert len(str(term)) <= len("multiply(1000/1000, root(10))")
+    assert evaluate(term, {}) == pytest.approx(math.sqrt(m) * p / q, rel=1e-15)
+
+
 def test_half_precision_is_not_read_as_roots():
     half = torch.tensor(0.5).sqrt().half().item()
     assert read_number(half, digits=11).args[0] == Fraction(half)
@@ -176,6 +190,7 @@ def test_wrong_types(act, message):
     ("act", "message"),
     [
         (lambda: X * math.nan, "finite; got nan"),
+        (lambda: X / 0, "divided by the number 0"),
         (lambda: X**0, "positive integer; got 0"),
         (lambda: X**0.5, "positive integer; got 0.5"),
         (lambda: terms.maxmin([X]), "got 1 and 2"),
@@ -226,6 +241,85 @@ def test_a_layer_used_twice_is_applied_twice():
     double = nn.Linear(1, 1, bias=False)
     nn.init.constant_(double.weight, 2.0)
     assert apply(nn.Sequential(double, double), [1])[0].args == (4,)
+
+
+def test_parametrized_weights_are_read_as_they_are_now():
+    layer = nn.utils.parametrizations.weight_norm(nn.Linear(1, 1, bias=False))
+    with torch.no_grad():
+        layer.parametrizations.weight.original0.fill_(0.5)  # the norm, and so the size of W
+    assert abs(apply(layer, [1])[0].args[0]) == Fraction(1, 2)
+    torch.manual_seed(1)
+    moving = nn.utils.parametrizations.spectral_norm(nn.Linear(20, 20).double())
+    with pytest.raises(ValueError, match=r"changes each time it is read; call eval\(\)"):
+        apply(moving, range(20))
+    assert len(apply(moving.eval(), range(20))) == 20
+
+
+class Reversed(MaxMin):
+    def forward(self, x):
+        return super().forward(x).flip(-1)
+
+
+class Leak(nn.ReLU):
+    def forward(self, x):
+        return x
+
+
+class Doubled(nn.Linear):
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
+class Skip(nn.Sequential):
+    def forward(self, x):
+        return x + super().forward(x)
+
+
+class Mixed(nn.Identity, MaxMin):
+    pass
+
+
+class Called(nn.ReLU):
+    def __call__(self, x):
+        return x
+
+
+def _overridden(layer):
+    layer.forward = lambda x: -x
+    return layer
+
+
+@pytest.mark.parametrize(
+    "layer", [Reversed(), Leak(), Doubled(2, 2), Skip(MaxMin()), Skip(nn.Linear(2, 2)), Called()]
+)
+def test_a_subclass_that_computes_something_else_is_refused(layer):
+    for network in (layer, nn.Sequential(nn.Linear(2, 2), layer)):
+        with pytest.raises(
+            ValueError, match=f"a {type(layer).__name__}|{type(layer).__name__} has"
+        ):
+            apply(network, [X, Y])
+
+
+def test_a_subclass_that_computes_the_same_is_read():
+    class Named(MaxMin):
+        pass
+
+    at = {"x": Fraction(1), "y": Fraction(2)}
+    assert [evaluate(t, at) for t in apply(Named(), [X, Y])] == [2, 1]
+    assert [evaluate(t, at) for t in apply(Mixed(), [X, Y])] == [1, 2]
+
+
+@pytest.mark.parametrize("layer", [MaxMin(), nn.Linear(2, 2), nn.Sequential(MaxMin())])
+def test_a_forward_of_its_own_is_refused(layer):
+    for network in (_overridden(layer), nn.Sequential(layer)):
+        with pytest.raises(ValueError, match="has a forward of its own"):
+            apply(network, [X, Y])
+
+
+@pytest.mark.parametrize("dtype", [torch.complex64, torch.complex128])
+def test_complex_weights_are_refused(dtype):
+    with pytest.raises(TypeError, match=r"floating-point dtype in a proof; got torch\.complex"):
+        apply(nn.Linear(2, 2, dtype=dtype), [X, Y])
 
 
 def _hooked():

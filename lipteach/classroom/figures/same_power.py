@@ -154,13 +154,39 @@ def _columns(rounds: Sequence[Sequence[tuple[int, int]]]) -> list[list[float]]:
 # --- MaxMin from the absolute value: a fold of the plane.
 
 
-def draw_fold(B: float = 1.0) -> Figure:
-    """Where M|Mz + (√2 B, 0)| − (B, B) is MaxMin on [−2, 2]², before and after the fold."""
+def fold(B: float, lower: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """81 points z of [−2, 2]², M z + (√2 B, 0) folded, and M of that − (B, lower) − MaxMin(z)."""
     grid = torch.linspace(-2, 2, 9, dtype=torch.float64)
     z = torch.cartesian_prod(grid, grid)
     M = torch.tensor([[1.0, 1.0], [1.0, -1.0]], dtype=z.dtype) / math.sqrt(2)
     after = (z @ M + torch.tensor([math.sqrt(2) * B, 0], dtype=z.dtype)).abs()  # (81, 2)
-    right = (after @ M - B - maxmin(z)).abs().amax(dim=1) < 1e-9
+    return z, after, after @ M - torch.tensor([B, lower], dtype=z.dtype) - maxmin(z)
+
+
+def draw_last_shift(lower: float = 0.0) -> Figure:
+    """The error of M|Mz + (√2 B, 0)| − (B, lower) on [−2, 2]² at B = 2, entry by entry."""
+    shifts = torch.linspace(0, 4, 33).tolist()
+    errors = torch.stack([fold(2.0, shift)[2].abs().amax(dim=0) for shift in shifts])
+    now = fold(2.0, lower)[2].abs().amax(dim=0).tolist()
+    figure, axes = new_figure(height=2.8)
+    for i, name in enumerate(("first entry (max)", "second entry (min)")):
+        line = dict(LINES[i])
+        axes.plot(shifts, errors[:, i], **(line | {"marker": ""}), label=name)
+        axes.plot([lower], [now[i]], "o", color=line["color"], markersize=8)
+    axes.set(xlabel="taken off the second entry (B = 2)", ylabel="largest error")
+    axes.set_ylim(-0.15, 2.2)
+    axes.legend(loc="upper center", fontsize=9)
+    figure.set_label(
+        f"With (2, {lower:.2f}) taken off at the end, the maximum is off by {now[0]:.2f} and the "
+        f"minimum by {now[1]:.2f}."
+    )
+    return figure
+
+
+def draw_fold(B: float = 1.0) -> Figure:
+    """Where M|Mz + (√2 B, 0)| − (B, B) is MaxMin on [−2, 2]², before and after the fold."""
+    z, after, error = fold(B, B)
+    right = error.abs().amax(dim=1) < 1e-9
 
     figure, (plane, folded) = new_figure(width=7, height=3.6, columns=2)
     plane.get_gridspec().set_width_ratios([4.8, 7.2])  # one unit is as long in both
