@@ -50,7 +50,7 @@ def test_the_cost_of_maxmin_in_the_recorded_run() -> None:
     """A.4: on one thread MaxMin costs a few ReLUs, and less than sorting or joining its pairs."""
     for shape, dim in (((256, 1024), -1), ((128, 64, 32, 32), 1)):
         rows = cases()[shape, dim, 1]["activations"]
-        assert rows["ReLU"]["ratio"] == 1
+        assert 0.8 < rows["ReLU"]["ratio"] < 1.25  # ReLU over itself: the noise
         for other in ("torch.sort on pairs", "cat of max and min"):
             assert rows["maxmin"]["ratio"] < rows[other]["ratio"]
     assert record()["import"]["ratio"] <= 1.1

@@ -117,8 +117,11 @@ def _in_memory(x: Tensor) -> Tensor:
 
 
 def _parts(runs: int, inner: int) -> list[slice]:
-    """Slices of runs, each of about a chunk of pairs."""
-    step = max(1, _CHUNK // inner)
+    """Cut the runs into slices of about a chunk of pairs."""
+    threads = torch.get_num_threads()
+    # With several threads larger chunks, or waking them for each step costs more than it brings.
+    pairs = _CHUNK if threads == 1 else 2 * threads * _CHUNK
+    step = max(1, pairs // inner)
     return [slice(start, start + step) for start in range(0, runs, step)]
 
 
