@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 
+IMPORTED_AS = {"ipython": "IPython", "pillow": "PIL", "z3-solver": "z3"}
 MEND = 'pip install -e ".[lab]", or `make lab`'
 
 
@@ -37,7 +38,7 @@ def check_package(name: str, least: str) -> str:
     if _numbers(found) < _numbers(least):
         raise Problem(f"found {found}, need at least {least}; {MEND}")
     try:
-        importlib.import_module({"z3-solver": "z3"}.get(name, name))
+        importlib.import_module(IMPORTED_AS.get(name, name))
     except Exception as error:
         raise Problem(f"{found} cannot be imported ({type(error).__name__}); {MEND}") from error
     return found

@@ -420,7 +420,6 @@ print("|x| with the weights for the ∞-norm:", proof)
 # without `b` it has no bias. This is the network of Figure 10 once more:
 
 # %%
-
 r = math.sqrt(0.5)
 by_hand = nn.Sequential(linear([[r], [-r]]), lt.MaxMin(), linear([[r, -r]]))
 assert by_hand(torch.tensor([-2.0]).double()) == lt.abs_network()(torch.tensor([-2.0]).double())
