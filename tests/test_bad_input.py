@@ -9,8 +9,7 @@ import torch
 from torch import nn
 
 import lipteach as lt
-from lipteach import appendix, classroom, training
-from lipteach.theory.exact_networks import linear
+from lipteach import appendix, classroom, linear, training
 from lipteach.training import mnist_sample
 
 F32 = torch.ones(4)

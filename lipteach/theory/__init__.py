@@ -11,11 +11,11 @@ from lipteach.theory.exact_networks import (
     abs_network,
     crelu_network,
     leaky_relu_network,
-    linear,
     maxout_network,
     relu_network,
     w_network,
 )
+from lipteach.theory.frozen import linear
 from lipteach.theory.linearity import HypothesisError, collapse_affine, gradient_norms
 from lipteach.theory.proof import Counterexample, Proof, Undecided, prove
 from lipteach.theory.theorem2 import singular_value_derivatives, theorem2_counterexample

@@ -14,7 +14,8 @@ from torch import nn
 
 from lipteach.primitives import Abs, FullSort, MaxMin
 from lipteach.primitives._validate import check_integer, check_real
-from lipteach.theory.exact_networks import abs_network, linear
+from lipteach.theory.exact_networks import abs_network
+from lipteach.theory.frozen import linear
 
 
 def maxmin_from_full_sort(n: int, bound: float) -> nn.Sequential:

@@ -10,66 +10,13 @@ Source: Anil, Lucas and Grosse (2019), appendix A.1 and A.2.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from lipteach.primitives import GroupSort, MaxMin
 from lipteach.primitives._validate import check_integer, check_norm, check_real
-
-Matrix = Tensor | Sequence[Sequence[float]]
-
-
-def linear(W: Matrix, b: Tensor | Sequence[float] | None = None) -> nn.Linear:
-    """A frozen ``nn.Linear`` in float64, x ↦ W x + b, for weights that are known.
-
-    Args:
-        W: the weight, (m, n), as a tensor or a list of rows.
-        b: the bias, (m,), or None for a layer without one.
-
-    Returns:
-        A layer from (…, n) to (…, m).
-
-    Raises:
-        TypeError: if W or b holds something else than real numbers.
-        ValueError: if W is no matrix, b does not fit it, or an entry is not finite.
-
-    Example:
-        >>> lt.linear([[1.0, 2.0]], [0.5])(torch.tensor([3.0, 4.0]).double()).tolist()
-        [11.5]
-
-    Source: ours; the building block of the networks of appendix A.
-    """
-    weight, bias = _numbers(W, "W", 2), None if b is None else _numbers(b, "b", 1)
-    if bias is not None and len(bias) != len(weight):
-        raise ValueError(
-            f"b must have one entry for each of the {len(weight)} rows of W; got {len(bias)}."
-        )
-    m, n = weight.shape
-    layer = nn.Linear(n, m, bias=bias is not None, dtype=torch.float64)
-    layer.weight.data.copy_(weight)
-    if bias is not None:
-        layer.bias.data.copy_(bias)
-    return layer.requires_grad_(False)
-
-
-def _numbers(values: Any, name: str, ndim: int) -> Tensor:
-    """Return finite real numbers as a float64 tensor with `ndim` dimensions."""
-    try:
-        read = torch.as_tensor(values)
-    except (TypeError, ValueError, RuntimeError):
-        shape = "a matrix: rows of equal length" if ndim == 2 else "a list"
-        raise TypeError(f"{name} must be {shape} of real numbers; got {values!r:.80}.") from None
-    if read.dtype.is_complex or read.dtype == torch.bool:
-        raise TypeError(f"{name} must hold real numbers; got {read.dtype}.")
-    if read.ndim != ndim or read.numel() == 0:
-        raise ValueError(f"{name} must have {ndim} dimensions; got shape {tuple(read.shape)}.")
-    numbers = torch.as_tensor(values, dtype=torch.float64).detach()
-    if not bool(torch.isfinite(numbers).all()):
-        raise ValueError(f"{name} must be finite; it holds NaN or infinity.")
-    return numbers
+from lipteach.theory.frozen import linear
 
 
 def abs_network(p: float = 2) -> nn.Sequential:

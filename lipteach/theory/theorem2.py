@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lipteach.primitives import MaxMin
 from lipteach.primitives._validate import check_integer
-from lipteach.theory.exact_networks import linear
+from lipteach.theory.frozen import linear
 from lipteach.theory.linearity import check_points
 
 

@@ -9,7 +9,7 @@ from support import uniform
 from torch import nn
 
 import lipteach as lt
-from lipteach.theory.exact_networks import linear
+from lipteach import linear
 
 
 def chunking(gaps: list[float], descending: bool = True) -> nn.Sequential:

@@ -8,7 +8,7 @@ from support import uniform
 from torch import Tensor, nn
 
 import lipteach as lt
-from lipteach.theory.exact_networks import linear
+from lipteach import linear
 
 ROOT = math.sqrt(0.5)
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from lipteach.classroom.checks import Exercise, Hint
 from lipteach.classroom.compare import a_kind, call, need_tensor, seeded
 from lipteach.primitives import MaxMin
-from lipteach.theory.exact_networks import Matrix, linear
+from lipteach.theory.frozen import Matrix, linear
 from lipteach.theory.theorem2 import theorem2_counterexample
 
 R = math.sqrt(0.5)

@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lipteach import linear
 from lipteach.classroom.checks import Exercise
 from lipteach.classroom.compare import When, seeded
 from lipteach.classroom.compare_functions import compare_network
 from lipteach.primitives import Abs, MaxMin, maxmin
 from lipteach.theory import full_sort_from_maxmin
-from lipteach.theory.exact_networks import linear
 
 # --- 02.second-largest: a network of MaxMin.
 
