@@ -17,8 +17,9 @@
 #
 # A function is *1-Lipschitz* when its output never moves further than its input. These lessons teach
 # neural networks that are 1-Lipschitz by construction, by running their mathematics. The text is the
-# appendix of *Sorting Out Lipschitz Function Approximation* (Anil, Lucas and Grosse, 2019). We rebuild
-# each of its claims, check it, and say plainly where it errs.
+# appendix of *Sorting Out Lipschitz Function Approximation* (Anil, Lucas and Grosse, 2019). We give
+# each of its claims a verdict, rebuild and check those of the lessons built so far, and say plainly
+# where it errs.
 #
 # **What you will be able to do**
 # - see that this machine is ready,
@@ -45,8 +46,8 @@ print("\n".join(problems()) or "This machine is ready for the lessons.")
 # ## What a lesson is made of
 #
 # **Claims.** A sentence that claims something is followed by a cell that would fail if it were wrong.
-# The word *proved* is kept for statements about every real input, decided by a solver. Here the small
-# network of lesson 01 is the absolute value, everywhere.
+# The word *proved* is kept for statements about every input of a domain, decided by a solver or by
+# steps that are written out. Here the small network of lesson 01 is the absolute value, everywhere.
 
 # %%
 import lipteach as lt
@@ -64,8 +65,8 @@ assert not answer
 print(answer)
 
 # %% [markdown]
-# **Figures and sliders.** A question comes first, then a still picture with one line that says what
-# it shows, then the same picture under sliders. Here is $f(x) = \tfrac12 \sin 2x$, with a cone at its
+# **Figures and sliders.** Each picture has one line that says what it shows, and the same picture
+# stands under sliders. Before a slider moves it there is a question: answer it first. Here is $f(x) = \tfrac12 \sin 2x$, with a cone at its
 # point at $x = -2$ and a chord from there to a second point.
 #
 # **Predict:** how steep can the chord get as we move the second point?
@@ -194,7 +195,8 @@ Markdown(appendix.markdown_errata())
 # %% [markdown]
 # ## The whole map
 #
-# Rows with a link can be opened: it leads to the section of the lesson.
+# Rows with a link can be opened: it leads to the section of the lesson. (The first click opens the
+# lesson; JupyterLab finds the section once the lesson is open, at the second.)
 
 # %%
 Markdown(appendix.markdown_table())

@@ -593,8 +593,7 @@ check("03.not-monotone", phi)
 # %% [markdown]
 # **Connected:** softshrink has slope 1 above 1 and below $-1$.
 #
-# **Predict:** slide a domain of length 1 along the axis. Where does Theorem 1 apply, and which affine
-# function does it give on either side?
+# **Predict:** slide a domain $(a, a + 1)$ along the axis. For which $a$ does Theorem 1 apply?
 
 # %%
 show(figures.draw_window(-0.5))
@@ -603,7 +602,7 @@ show(figures.draw_window(-0.5))
 slider_figure(figures.draw_window, left=(-2.5, 1.5, 0.25, -0.25))
 
 # %% [markdown]
-# It applies on either side, with different offsets. On both sides *together*,
+# It applies for $a \ge 1$ and for $a \le -2$, with different offsets. On both sides *together*,
 # $(-2, -1) \cup (1, 2)$, the slope is 1 everywhere and $f$ is not affine. `collapse_affine` sees it
 # here, because the batch has points on both sides.
 
@@ -711,8 +710,8 @@ norms = {name: lt.gradient_norms(model, test_digits, lead) for name, model in re
 show(figures.draw_digit_norms(norms))
 
 # %% [markdown]
-# Here $W_1$ is wide, not tall, and costs almost nothing: nearly all of ReLU's loss happens at the two
-# activations. MaxMin's two activations lose nothing.
+# Here $W_1$ is wide, not tall, and costs almost nothing: more than four fifths of ReLU's loss happens
+# at the two activations. MaxMin's two activations lose nothing.
 
 # %%
 assert norms["ReLU"][0].mean() < 0.85 and norms["MaxMin"][0].mean() > 0.95
@@ -957,6 +956,6 @@ check("03.repair", my_network)
 # ## Where next
 #
 # MaxMin loses nothing, so all that is left to lose is in the weights (where a layer widens, as our
-# $W_1$ does, even an orthonormal one loses). Later lessons keep them orthonormal: lesson 04 by the
-# iteration of Björck, lesson 06 compares it with spectral normalization. Lesson 02 has the other side
+# $W_1$ does, even an orthonormal one loses). Planned lessons will keep them orthonormal: lesson 04
+# by the iteration of Björck, and lesson 06 will compare it with spectral normalization. Lesson 02 has the other side
 # of this one: which activations are as strong as MaxMin.
