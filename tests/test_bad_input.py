@@ -1,5 +1,6 @@
 """Bad input to every public function: one sentence that says what came and what is needed."""
 
+import copy
 import inspect
 import math
 import re
@@ -223,6 +224,14 @@ def rows():
     yield lt.gradient_norms, [one, X[:, :1]], ValueError, "x must have shape (batch, 2); got (3, 1)"
     yield lt.gradient_norms, [one, X.float()], TypeError, "float32"
     yield lt.gradient_norms, [two, X], ValueError, "one output"
+    yield lt.gradient_norms, [two, X, lambda out: out.detach()], ValueError, "has no gradient"
+    broken, mixed = nn.Sequential(nn.Linear(2, 1).double()), nn.Sequential(*two, linear([[1.0]]))
+    broken[0].weight.data.fill_(math.nan)
+    last = (lambda f, x: derivatives(f, 0, x), lt.gradient_norms, lt.collapse_affine)
+    for call in last:
+        yield call, [broken, X], ValueError, "each weight of network must be finite"
+        yield call, [copy.deepcopy(one).half(), X.half()], TypeError, "must be float32 or float64"
+    yield lt.gradient_norms, [mixed, X], ValueError, "a layer of 1 inputs after one of 2 outputs"
     yield (
         lt.gradient_norms,
         [nn.Sequential(nn.ReLU()), X],
@@ -241,7 +250,7 @@ def rows():
         yield lt.linear, [W], TypeError, "W must be a matrix"
     for W in ([[1j]], [[True]]):
         yield lt.linear, [W], TypeError, "W must hold real numbers; got torch."
-    yield lt.linear, [[1.0]], ValueError, "W must have 2 dimensions; got shape (1,)"
+    yield lt.linear, [[1.0]], ValueError, "W must have 2 dimensions and at least one entry; got"
     yield lt.linear, [[[math.nan]]], ValueError, "W must be finite"
     yield (
         lt.linear,
@@ -259,6 +268,8 @@ def rows():
     yield lt.prove, [f, claim, (math.nan, 1)], ValueError, "nan"
     yield lt.prove, [f, claim, [(0, 1), (0, 1)]], ValueError, "2"
     yield lt.prove, [f, claim, "all"], TypeError, "got"
+    yield lt.prove, [f, claim, (-(10**400), 1)], ValueError, "must be within"
+    yield lt.prove, [nn.ReLU(), nn.ReLU(), []], ValueError, "one pair for each input"
     yield lt.prove, [f, lambda x: [x[0], x[0]], None], ValueError, "2"
     yield lt.prove, [f, lambda x, y, z: x[0], None], (TypeError, ValueError), "3"
     yield lt.prove, [nn.Sequential(nn.Tanh()), claim, [(0, 1)]], ValueError, "Tanh"

@@ -96,7 +96,10 @@ def need_number(answer: Any) -> float:
     real = isinstance(answer, numbers.Real) and not isinstance(answer, (bool, np.bool_))
     if not real:
         raise Hint("type", f"A number is needed; this is {a_kind(answer)}.")
-    return float(answer)
+    try:
+        return float(answer)
+    except OverflowError:
+        raise Hint("value", "This number is far too large: is it a power of a power?") from None
 
 
 def need_tensor(answer: Any, shape: tuple[int, ...] | None = None) -> Tensor:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
+from lipteach.primitives._validate import MOST
 from lipteach.theory.expressions import And, Formula, Term, as_formula, as_term
 from lipteach.theory.solver import evaluate
 
@@ -52,21 +53,25 @@ def read_domain(
 
 
 def _read_pair(low: Any, high: Any) -> Bound:
-    if any(end is not None and math.isnan(end) for end in (low, high)):
+    if any(end is not None and end != end for end in (low, high)):
         raise ValueError(f"The ends of a domain must be numbers or None; got ({low}, {high}).")
+    # Exact ends can lie beyond every float; infinity, a float, means no bound.
+    if any(not isinstance(end, float) and abs(end or 0) > MOST for end in (low, high)):
+        raise ValueError(f"The ends of a domain must be within ±{MOST:.1e}, or None for no bound.")
     low = -math.inf if low is None else low
     high = math.inf if high is None else high
     if not (low <= high and low < math.inf and high > -math.inf):
         raise ValueError(f"A domain (low, high) must have low ≤ high; got ({low}, {high}).")
     a, b = [
-        None if math.isinf(end) else Fraction(evaluate(as_term(end), {})) for end in (low, high)
+        None if abs(end) == math.inf else Fraction(evaluate(as_term(end), {}))
+        for end in (low, high)
     ]
     return a, b
 
 
 def _interval(low: Any, high: Any) -> str:
-    left = "(-inf" if low in (None, -math.inf) else f"[{low:g}"
-    right = "inf)" if high in (None, math.inf) else f"{high:g}]"
+    left = "(-inf" if low in (None, -math.inf) else f"[{float(low):g}"
+    right = "inf)" if high in (None, math.inf) else f"{float(high):g}]"
     return f"{left}, {right}"
 
 

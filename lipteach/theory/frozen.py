@@ -54,7 +54,8 @@ def _numbers(values: Any, name: str, ndim: int) -> Tensor:
     if read.dtype.is_complex or read.dtype == torch.bool:
         raise TypeError(f"{name} must hold real numbers; got {read.dtype}.")
     if read.ndim != ndim or read.numel() == 0:
-        raise ValueError(f"{name} must have {ndim} dimensions; got shape {tuple(read.shape)}.")
+        need = f"{ndim} dimension{'s' * (ndim > 1)} and at least one entry"
+        raise ValueError(f"{name} must have {need}; got shape {tuple(read.shape)}.")
     numbers = torch.as_tensor(values, dtype=torch.float64).detach()
     if not bool(torch.isfinite(numbers).all()):
         raise ValueError(f"{name} must be finite; it holds NaN or infinity.")

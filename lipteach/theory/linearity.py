@@ -48,7 +48,7 @@ def collapse_affine(
         TypeError: if network or x is of another type.
         HypothesisError: (a ValueError) if a hypothesis fails; the message names the layer, the unit
             and a point.
-        ValueError: if x does not fit the network.
+        ValueError: if x does not fit the network, or a weight is not finite.
 
     Example:
         >>> rows = torch.eye(2, dtype=torch.float64)
@@ -97,7 +97,8 @@ def gradient_norms(
 
     Raises:
         TypeError: if network or x is of another type.
-        ValueError: if x does not fit the network, or there are several outputs and no `scalar`.
+        ValueError: if x does not fit the network, a weight is not finite, there are several outputs
+            and no `scalar`, or `scalar` has no gradient.
 
     Example:
         >>> network = nn.Sequential(nn.Linear(1, 1), nn.ReLU())
@@ -120,6 +121,8 @@ def gradient_norms(
         raise TypeError(f"scalar must return a torch.Tensor; got {type(f).__name__}.")
     if scalar is None and f.shape[-1] != 1:
         raise ValueError(f"network must have one output, or scalar be given; got {f.shape[-1]}.")
+    if not f.requires_grad:
+        raise ValueError("scalar must depend on the outputs; its result has no gradient.")
     return torch.stack([g.norm(dim=1) for g in torch.autograd.grad(f.sum(), steps)])
 
 
@@ -154,6 +157,16 @@ def check_points(x: Tensor, network: nn.Sequential) -> None:
         raise ValueError(f"x must have shape (batch, {first.in_features}); got {shape}.")
     if x.dtype != first.weight.dtype:
         raise TypeError(f"x must have the network's dtype, {first.weight.dtype}; got {x.dtype}.")
+    if x.dtype not in (torch.float32, torch.float64):
+        raise TypeError(f"x and the network must be float32 or float64; got {x.dtype}.")
+    width = first.in_features
+    for layer in network.modules():
+        if isinstance(layer, nn.Linear):
+            check_tensor(layer.weight, "each weight of network", min_dim=2)
+            if layer.in_features != width:
+                n = layer.in_features
+                raise ValueError(f"network has a layer of {n} inputs after one of {width} outputs.")
+            width = layer.out_features
 
 
 def _bias(layer: nn.Linear) -> Tensor:

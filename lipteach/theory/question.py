@@ -91,7 +91,7 @@ def ask(network: Any, claim: Any, domain: Any, tol: float, end: float = math.inf
         statement=statement,
         run=_runner(network, outputs, inputs),
         run_expected=_runner(claim, expected or [], inputs),
-        reading=reader.reading if module else "written",
+        reading=reader.reading if module or isinstance(claim, nn.Module) else "written",
     )
 
 
@@ -140,7 +140,7 @@ def _width(network: nn.Module, claim: Any, domain: Any) -> int:
         n = input_size(claim)
     if n is None and isinstance(domain, Sequence) and not is_pair(domain):
         n = len(domain)
-    if n is None:
+    if not n:
         raise ValueError(
             "The network has no Linear layer that tells its number of inputs; give the domain as a "
             "list with one pair for each input, such as [(0, 1)] * 2."

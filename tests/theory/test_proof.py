@@ -520,3 +520,13 @@ def test_wrong_values(arguments, message):
 def test_wrong_types(arguments, message):
     with pytest.raises(TypeError, match=message):
         prove(*arguments)
+
+
+def test_ends_of_a_domain_may_be_fractions() -> None:
+    proof = prove(abs_network(), lambda x: abs(x[0]), (Fraction(-1, 3), 1))
+    assert proof
+    assert str(proof).startswith("Proof: for every input in [-0.333333, 1]")
+
+
+def test_the_weights_of_a_claimed_network_are_said_to_be_read() -> None:
+    assert prove(lambda x: abs(x), abs_network()).reading == "algebraic numbers"
