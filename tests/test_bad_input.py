@@ -7,6 +7,8 @@ import re
 
 import pytest
 import torch
+from bad_rows import bjorck_apply, layers, orthonormal, projections
+from bad_rows.common import integer_rows, number_rows, tensor_rows
 from torch import nn
 
 import lipteach as lt
@@ -18,44 +20,6 @@ MATRIX = torch.eye(2)
 NAN = torch.tensor([1.0, math.nan])
 F, _ = lt.theorem2_counterexample()
 X = torch.ones(3, 2, dtype=torch.float64)
-
-NOT_TENSORS = [[1.0, 2.0], None, "x", 3]
-NOT_FLOATS = [torch.ones(4, dtype=d) for d in (torch.int64, torch.bool, torch.complex64)]
-
-
-def tensor_rows(call, name: str):
-    """What every function of a tensor refuses."""
-    yield from ((call, [x], TypeError, f"{name} must be a torch.Tensor; got") for x in NOT_TENSORS)
-    for x in NOT_FLOATS:
-        shaped = x.reshape(2, 2)
-        yield (
-            call,
-            [shaped],
-            TypeError,
-            f"{name} must have a floating-point dtype from float16 to float64; got torch.",
-        )
-    yield call, [torch.ones(2, 2).to(torch.float8_e5m2)], TypeError, "got torch.float8_e5m2"
-    yield call, [torch.eye(2).to_sparse()], TypeError, f"{name} must be a dense tensor; got layout"
-    yield call, [torch.ones(0, 2)], ValueError, f"{name} must not be empty; got shape (0, 2)"
-    yield call, [torch.full((2, 2), math.nan)], ValueError, "NaN"
-
-
-def number_rows(call, name: str, low: str):
-    """What every function of one positive number refuses."""
-    for bad in ("1", None, True, torch.ones(1)):
-        yield call, [bad], TypeError, f"{name} must be a real number; got"
-    for bad in (math.nan, math.inf):
-        yield call, [bad], ValueError, f"{name} must be finite; got"
-    if low:
-        yield call, [-1.0], ValueError, f"{name} must be {low}; got -1.0"
-
-
-def integer_rows(call, name: str, least: int = 1):
-    """What every function of one positive integer refuses."""
-    for bad in (2.0, "2", None, True):
-        yield call, [bad], TypeError, f"{name} must be an integer; got"
-    for bad in (0, -2):
-        yield call, [bad], ValueError, f"{name} must be at least {least}; got {bad}"
 
 
 def training_rows():
@@ -294,7 +258,8 @@ def rows():
     yield slider, [(2, 1, 1)], ValueError, "got (2, 1, 1)"
 
 
-ROWS = list(rows())
+ROOMS = (orthonormal, bjorck_apply, projections, layers)
+ROWS = [*rows(), *(row for room in ROOMS for row in room.rows())]
 
 
 @pytest.mark.parametrize(("call", "arguments", "error", "part"), ROWS)
@@ -310,7 +275,7 @@ def test_bad_input_is_refused_in_one_sentence(call, arguments, error, part: str)
 
 def test_every_public_function_has_a_row() -> None:
     """Functions without arguments and result types apart."""
-    source = inspect.getsource(rows) + inspect.getsource(training_rows)
+    source = "".join(map(inspect.getsource, (rows, training_rows, *ROOMS)))
     for room in (lt, training):
         for name in room.__all__:
             thing = getattr(room, name)

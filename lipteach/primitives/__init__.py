@@ -9,17 +9,46 @@ from lipteach.primitives.activations import (
     group_sort,
     maxmin,
 )
-from lipteach.primitives.norms import is_orthonormal, mixed_norm, operator_norm
+from lipteach.primitives.bjorck_apply import bjorck_apply
+from lipteach.primitives.cautions import ConvergenceWarning, RankWarning
+from lipteach.primitives.norms import (
+    is_orthonormal,
+    mixed_norm,
+    norm_upper_bounds,
+    operator_norm,
+)
+from lipteach.primitives.orthonormal import bjorck, bjorck_trajectory, parseval_step
+from lipteach.primitives.polar import polar
+from lipteach.primitives.power_iteration import power_iteration
+from lipteach.primitives.projections import (
+    in_l1_ball,
+    project_l1_ball,
+    project_linf_norm,
+    project_simplex,
+)
 
 __all__ = [
     "Abs",
+    "ConvergenceWarning",
     "FullSort",
     "GroupSort",
     "MaxMin",
+    "RankWarning",
+    "bjorck",
+    "bjorck_apply",
+    "bjorck_trajectory",
     "full_sort",
     "group_sort",
+    "in_l1_ball",
     "is_orthonormal",
     "maxmin",
     "mixed_norm",
+    "norm_upper_bounds",
     "operator_norm",
+    "parseval_step",
+    "polar",
+    "power_iteration",
+    "project_l1_ball",
+    "project_linf_norm",
+    "project_simplex",
 ]

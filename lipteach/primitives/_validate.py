@@ -33,8 +33,14 @@ def check_tensor(x: Any, name: str = "x", min_dim: int = 1, finite: bool = True)
         raise ValueError(f"{name} must have at least {min_dim} {dims}; got shape {shape}.")
     if x.numel() == 0:
         raise ValueError(f"{name} must not be empty; got shape {tuple(x.shape)}.")
-    if finite and not transforming() and not bool(torch.isfinite(x).all()):
+    if finite and not transforming() and not _all_finite(x):
         raise ValueError(f"{name} must be finite; it holds NaN or infinity.")
+
+
+def _all_finite(x: Tensor) -> bool:
+    # One sum is the cheapest look at every entry; it may overflow, and then each is asked.
+    x = x.detach()
+    return bool(torch.isfinite(x.sum())) or bool(torch.isfinite(x).all())
 
 
 def check_integer(value: Any, name: str, low: int = 1) -> int:

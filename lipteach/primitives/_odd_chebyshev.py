@@ -1,0 +1,84 @@
+r"""The scalar polynomial of Björck's iteration, cut to the degree that a tolerance needs.
+
+k steps of order p carry a singular value σ to $g_k(\sigma)$, an odd polynomial of degree
+$(2p + 1)^k$. Its series $\sum_j c_j T_j(\sigma / r)$ in odd Chebyshev polynomials on [0, r] falls
+geometrically from a degree of about $1.5^k$ (order 1): what is left out beyond degree d is E.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import torch
+from torch import Tensor
+
+from lipteach.primitives.orthonormal import series_coefficients
+
+LARGEST_BASIN = (math.sqrt(3), math.sqrt(7 / 3), 1.5893, 1.4944, 1.5384, 1.4776)
+"""By order: the singular values in (0, this) converge to 1."""
+
+GROWTH = 2.0
+"""How long T_d(W/r) v may be, over v, before r is rejected as no bound of ‖W‖₂."""
+
+MOST_SAMPLES = 2**18
+
+
+def scalar_map(sigma: Tensor, steps: int, order: int) -> Tensor:
+    """Compute g_k(σ) for each entry: what k steps of `bjorck` make of a singular value."""
+    for _ in range(steps):
+        F = 1 - sigma.square()
+        sigma = sigma * sum(c * F**j for j, c in enumerate(series_coefficients(order)))
+    return sigma
+
+
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+@functools.lru_cache(maxsize=256)
+def odd_series(steps: int, order: int, radius: float, tol: float, certain: bool) -> list[float]:
+    r"""The coefficients $c_1, c_3, \dots, c_d$ of the shortest series p that tol admits.
+
+    On (0, radius] it holds that |p − g| ≤ tol g, so that p(W) v errs by at most tol ‖A_k v‖ for
+    every v if ‖W‖₂ ≤ radius. If radius is not ``certain`` to bound ‖W‖₂, it holds beyond it, up to
+    the end of the basin, that |p(σ) − g(σ)| ≤ tol T_d(σ/radius) / `GROWTH`: a part of v there
+    does no more harm than tol ‖v‖, unless it makes ‖T_d(W/radius) v‖ exceed `GROWTH` ‖v‖.
+    """
+    c = _coefficients(steps, order, radius)
+    degree = torch.arange(len(c), dtype=torch.float64)
+    # Beyond degree d, with |T_j(x)| ≤ min(1, j x): |p − g|(radius · x) ≤ min(E, J x). On [0, 1] g
+    # is increasing and concave, so that min(E, J x)/g is largest where x = E/J; above 1, g is at
+    # least what it is at 1 or at the end.
+    E = c.abs().flip(0).cumsum(0).flip(0)[1:]
+    J = (degree * c.abs()).flip(0).cumsum(0).flip(0)[1:]
+    ends = torch.stack([torch.where(J > 0, radius * E / J, radius), torch.full_like(E, radius)])
+    within = E / scalar_map(ends.clamp(max=radius), steps, order).amin(dim=0)
+    d = 1 + 2 * int((within[1::2] > tol).sum())
+    while not certain and GROWTH * _beyond(c[: d + 1], steps, order, radius) > tol:
+        d += 2 + 2 * (d // 100)
+    return [float(one) for one in c[1 : d + 1 : 2]]
+
+
+def _coefficients(steps: int, order: int, radius: float) -> Tensor:
+    """c_0, c_1, …, by the fast Fourier transform; rounding noise and even entries are 0."""
+    samples = 64
+    while samples <= MOST_SAMPLES:
+        angle = torch.arange(samples, dtype=torch.float64) * (2 * math.pi / samples)
+        values = scalar_map(radius * angle.cos(), steps, order)
+        c = torch.fft.rfft(values).real * (2 / samples)
+        c[::2] = 0
+        c[c.abs() < 1e-15 * c.abs().max()] = 0
+        if not bool(c[3 * len(c) // 4 :].any()):
+            return c
+        samples *= 4
+    limit = f"a polynomial of degree above {MOST_SAMPLES // 8}"
+    raise ValueError(f"steps must be fewer: {steps} of order {order} need {limit}; use bjorck.")
+
+
+def _beyond(c: Tensor, steps: int, order: int, radius: float) -> float:
+    """The largest |p − g| / T_d on [radius, end of the basin]."""
+    d = len(c) - 1
+    a = torch.linspace(0, math.acosh(LARGEST_BASIN[order - 1] / radius), 400, dtype=torch.float64)
+    j = torch.arange(1, d + 1, 2, dtype=torch.float64)[:, None]
+    # T_j(cosh a) / T_d(cosh a) = cosh(j a) / cosh(d a), without overflow
+    ratios = (((j - d) * a).exp() + (-(j + d) * a).exp()) / (1 + (-2 * d * a).exp())
+    g = scalar_map(radius * a.cosh(), steps, order) / (d * a).cosh()
+    return float((c[1::2] @ ratios - g).abs().max())

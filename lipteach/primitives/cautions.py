@@ -1,0 +1,19 @@
+"""Warnings of our own: what was reached where an iteration or a rank falls short.
+
+Both are `UserWarning`s, so that ``warnings.filterwarnings("error", category=…)`` can turn either
+into an error.
+"""
+
+from __future__ import annotations
+
+
+class ConvergenceWarning(UserWarning):
+    """An iteration ended before its tolerance, or cannot reach it; the text names the figure."""
+
+
+class RankWarning(UserWarning):
+    """A matrix lacks full rank, so that its polar factor is not unique; the text says by how far.
+
+    A direction with singular value 0 stays 0 in exact arithmetic. In floating point it fills with
+    rounding noise, and an orthonormal matrix comes out that W did not determine.
+    """

@@ -1,0 +1,177 @@
+r"""Projections by sorting: the simplex, the L1 ball, and the ∞-norm ball of matrices (appendix C).
+
+Appendix C prints Algorithm 1 under the name of the L∞ ball. What it computes is the projection on
+the unit simplex, and what an ∞-norm constraint on weights needs is the L1 ball, row by row. The
+L∞ ball of vectors needs no algorithm: ``y.clamp(-radius, radius)``.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from lipteach.primitives._validate import check_integer, check_real, check_tensor
+
+
+def project_simplex(y: Tensor, radius: float = 1.0, dim: int = -1) -> Tensor:
+    r"""Project on the simplex of non-negative vectors with sum r: what Algorithm 1 computes.
+
+    With u the entries of y in descending order,
+
+    $$x_i = \max(y_i - \tau, 0), \qquad \tau = \frac{\sum_{i \le K} u_i - r}{K}, \qquad
+      K = \max\Bigl\{k : \frac{\sum_{i \le k} u_i - r}{k} < u_k\Bigr\},$$
+
+    the nearest x with x ≥ 0 and $\sum_i x_i = r$. It is computed in float64; the sum is r up to the
+    rounding of x to y's dtype. With S the set of the K positive entries, the Jacobian is
+    $I_S - 1_S 1_S^\top / K$ wherever x is differentiable.
+
+    Args:
+        y: a tensor of shape (…, n, …), n along `dim`, floating point, finite.
+        radius: r, the sum, positive.
+        dim: the dimension along which the vectors lie.
+
+    Returns:
+        A tensor of y's shape, dtype and device, differentiable.
+
+    Raises:
+        TypeError: if y is not a floating-point tensor, radius no number or dim no integer.
+        ValueError: if y is empty or not finite, radius ≤ 0, or y has no such dim.
+
+    Example:
+        >>> lt.project_simplex(torch.tensor([0.8, -0.6, 0.1]))
+        tensor([0.8500, 0.0000, 0.1500])
+
+    Source: L. Condat (2016); Anil, Lucas and Grosse (2019), appendix C, Algorithm 1.
+    """
+    _check(y, radius, dim)
+    return _simplex(_wide(y), radius, dim).to(y.dtype)
+
+
+def project_l1_ball(y: Tensor, radius: float = 1.0, dim: int = -1) -> Tensor:
+    r"""Project on the L1 ball of radius r: what appendix C needs for ∞-norm constraints.
+
+    $$x = \begin{cases} y & \text{if } \|y\|_1 \le r, \\
+      \mathrm{sign}(y) \odot \text{simplex}_r(|y|) & \text{otherwise,} \end{cases}$$
+
+    with `project_simplex` as simplex_r. A point of the ball is returned as it is, and its Jacobian
+    is the identity.
+
+    Args:
+        y: a tensor of shape (…, n, …), n along `dim`, floating point, finite.
+        radius: r, positive.
+        dim: the dimension along which the vectors lie.
+
+    Returns:
+        A tensor of y's shape, dtype and device, differentiable; its L1 norm is at most r up to the
+        rounding of its entries (see `in_l1_ball`).
+
+    Raises:
+        TypeError: as `project_simplex` does.
+        ValueError: as `project_simplex` does.
+
+    Example:
+        >>> lt.project_l1_ball(torch.tensor([[0.8, -0.6, 0.1], [0.2, -0.1, 0.0]]))
+        tensor([[ 0.6000, -0.4000,  0.0000],
+                [ 0.2000, -0.1000,  0.0000]])
+
+    Source: J. Duchi et al. (2008); L. Condat (2016); Anil, Lucas and Grosse (2019), appendix C.
+    """
+    _check(y, radius, dim)
+    magnitude = _wide(y).abs()
+    inside = magnitude.detach().sum(dim=dim, keepdim=True) <= radius
+    moved = y.detach().sign() * _simplex(magnitude, radius, dim).to(y.dtype)
+    return torch.where(inside, y, moved)
+
+
+def project_linf_norm(W: Tensor, bound: float = 1.0) -> Tensor:
+    r"""Project W, in the Frobenius norm, on the matrices with ∞-norm at most `bound`.
+
+    $$\|W\|_\infty = \max_i \|w_i\|_1 = \max_{x \ne 0} \|W x\|_\infty / \|x\|_\infty$$
+
+    is the largest L1 norm of a *row* w_i, so that each row is projected on the L1 ball by itself.
+
+    Args:
+        W: matrices of shape (…, m, n), floating point, finite.
+        bound: the largest admitted ∞-norm, positive.
+
+    Returns:
+        A tensor of W's shape, dtype and device, differentiable.
+
+    Raises:
+        TypeError: if W is not a floating-point tensor, or bound no number.
+        ValueError: if W has fewer than two dimensions, is empty or not finite, or bound ≤ 0.
+
+    Example:
+        >>> lt.project_linf_norm(torch.tensor([[0.5, 0.5], [1.0, -0.5]]))
+        tensor([[ 0.5000,  0.5000],
+                [ 0.7500, -0.2500]])
+
+    Source: Anil, Lucas and Grosse (2019), section 4.2, appendix C and H.5.
+    """
+    check_tensor(W, "W", min_dim=2)
+    return project_l1_ball(W, check_real(bound, "bound", above=0.0))
+
+
+def in_l1_ball(y: Tensor, radius: float = 1.0, dim: int = -1, tol: float = 1e-6) -> Tensor:
+    r"""Whether $\|y\|_1 \le (1 + \text{tol})\, r$ along `dim`, with the sum taken in float64.
+
+    Args:
+        y: a tensor of shape (…, n, …), n along `dim`, floating point, finite.
+        radius: r, positive.
+        dim: the dimension along which the vectors lie.
+        tol: the relative excess admitted, positive. What `project_l1_ball` returns in float16
+            needs 1e-3, and in bfloat16 1e-2.
+
+    Returns:
+        Booleans of y's shape without `dim`.
+
+    Raises:
+        TypeError: as `project_simplex` does, or if tol is no number.
+        ValueError: as `project_simplex` does, or if tol ≤ 0.
+
+    Example:
+        >>> lt.in_l1_ball(torch.tensor([[0.6, -0.4], [0.6, 0.6]]))
+        tensor([ True, False])
+
+    Source: Anil, Lucas and Grosse (2019), appendix C.
+    """
+    _check(y, radius, dim)
+    check_real(tol, "tol", above=0.0)
+    return _wide(y.detach()).abs().sum(dim=dim) <= (1 + tol) * radius
+
+
+def _check(y: Tensor, radius: float, dim: int) -> None:
+    check_tensor(y, "y")
+    check_real(radius, "radius", above=0.0)
+    if check_integer(dim, "dim", low=-y.ndim) >= y.ndim:
+        raise ValueError(f"dim must be at most {y.ndim - 1} for this y; got {dim}.")
+
+
+def _wide(y: Tensor) -> Tensor:
+    return y if y.device.type == "mps" else y.double()  # MPS has no float64
+
+
+def _simplex(y: Tensor, radius: float, dim: int) -> Tensor:
+    """Algorithm 1, with a second sum, over what stands above the threshold: it is near r."""
+    y = y.movedim(dim, -1)
+    z = y - y.detach().amax(dim=-1, keepdim=True)  # x does not change, and no large number is left
+    tau = radius * _threshold(z.detach() / radius)
+    positive = z > tau
+    excess = torch.where(positive, z - tau, 0.0)
+    count = positive.sum(dim=-1, keepdim=True)
+    x = excess - (excess.sum(dim=-1, keepdim=True) - radius) / count  # mends the rounding of tau
+    return torch.where(positive, x.clamp(min=0.0), 0.0).movedim(-1, dim)
+
+
+def _threshold(z: Tensor) -> Tensor:
+    """The τ of Algorithm 1 at r = 1, for rows z whose greatest entry is 0: it lies in [−1, 0).
+
+    Its condition is Σ_{i≤k} (u_i − u_k) < 1, summed here over the steps k (u_k − u_{k+1}): nothing
+    cancels, and the sum stays below 1 until the threshold is passed.
+    """
+    u = z.clamp(min=-1.0).sort(dim=-1, descending=True).values
+    k = torch.arange(1, u.shape[-1] + 1, dtype=u.dtype, device=u.device)
+    steps = k[:-1] * (u[..., :-1] - u[..., 1:])
+    above = torch.nn.functional.pad(steps, (1, 0)).cumsum(dim=-1)  # Σ_{i≤k} (u_i − u_k)
+    K = (above < 1).sum(dim=-1, keepdim=True)
+    return u.gather(-1, K - 1) - (1 - above.gather(-1, K - 1)) / K

@@ -1,0 +1,43 @@
+"""What every function of a tensor, a number or an integer refuses."""
+
+import math
+
+import torch
+
+NOT_TENSORS = [[1.0, 2.0], None, "x", 3]
+NOT_FLOATS = [torch.ones(4, dtype=d) for d in (torch.int64, torch.bool, torch.complex64)]
+
+
+def tensor_rows(call, name: str):
+    """What every function of a tensor refuses."""
+    yield from ((call, [x], TypeError, f"{name} must be a torch.Tensor; got") for x in NOT_TENSORS)
+    for x in NOT_FLOATS:
+        shaped = x.reshape(2, 2)
+        yield (
+            call,
+            [shaped],
+            TypeError,
+            f"{name} must have a floating-point dtype from float16 to float64; got torch.",
+        )
+    yield call, [torch.ones(2, 2).to(torch.float8_e5m2)], TypeError, "got torch.float8_e5m2"
+    yield call, [torch.eye(2).to_sparse()], TypeError, f"{name} must be a dense tensor; got layout"
+    yield call, [torch.ones(0, 2)], ValueError, f"{name} must not be empty; got shape (0, 2)"
+    yield call, [torch.full((2, 2), math.nan)], ValueError, "NaN"
+
+
+def number_rows(call, name: str, low: str):
+    """What every function of one positive number refuses."""
+    for bad in ("1", None, True, torch.ones(1)):
+        yield call, [bad], TypeError, f"{name} must be a real number; got"
+    for bad in (math.nan, math.inf):
+        yield call, [bad], ValueError, f"{name} must be finite; got"
+    if low:
+        yield call, [-1.0], ValueError, f"{name} must be {low}; got -1.0"
+
+
+def integer_rows(call, name: str, least: int = 1):
+    """What every function of one positive integer refuses."""
+    for bad in (2.0, "2", None, True):
+        yield call, [bad], TypeError, f"{name} must be an integer; got"
+    for bad in (0, -2):
+        yield call, [bad], ValueError, f"{name} must be at least {least}; got {bad}"
