@@ -70,7 +70,7 @@ def _near_identity(W: Tensor, Q: Tensor, ends: Tensor, G: Tensor) -> Tensor:
 
 
 def _chebyshev_sylvester(H: Tensor, K: Tensor, low: float, high: float) -> Tensor:
-    """Solve HY + YH = K, K antisymmetric, for H with eigenvalues in [low, high], low > 0.
+    """Solve HY + YH = K for antisymmetric K, which is overwritten, and low ≤ H ≤ high, low > 0.
 
     The operator Y ↦ HY + YH has eigenvalues in [2 low, 2 high]. After k steps the residual is at
     most 2 ρ^(−k) of K, ρ = (√κ + 1)/(√κ − 1), κ = high/low.
@@ -80,16 +80,14 @@ def _chebyshev_sylvester(H: Tensor, K: Tensor, low: float, high: float) -> Tenso
     rate = (root - 1) / (root + 1)
     tol = 16 * torch.finfo(H.dtype).eps
     steps = max(1, math.ceil(math.log(tol / 2) / math.log(rate))) if rate > 0 else 1
-    step = K / middle
-    Y = step.clone()
-    rho = half / middle
-    residual = K
+    residual, step = K, K / middle  # K is not needed again; nothing large is allocated in the loop
+    Y, product, rho = step.clone(), torch.empty_like(step), half / middle
     for _ in range(steps - 1):
-        product = H @ step
-        residual = residual.sub(product).add_(product.mT)
+        torch.matmul(H, step, out=product)
+        residual.sub_(product).add_(product.mT)
         new = 1 / (2 * middle / half - rho)
-        step = step.mul_(rho * new).add_(residual, alpha=2 * new / half)
-        Y += step
+        step.mul_(rho * new).add_(residual, alpha=2 * new / half)
+        Y.add_(step)
         rho = new
     return Y
 

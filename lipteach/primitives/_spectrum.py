@@ -42,20 +42,27 @@ def _lanczos(S: Tensor) -> Tensor:
     start = torch.randn(S.shape[-1], 1, generator=torch.Generator().manual_seed(0)).to(S)
     basis = (start / start.norm()).expand(*S.shape[:-1], 1)  # (…, n, j)
     diagonal, beside = [], []
+    noise = torch.zeros(())
     for _ in range(_LANCZOS_STEPS):
         last = basis[..., -1:]
         new = S @ last
+        noise = torch.maximum(noise.to(S), 50 * torch.finfo(S.dtype).eps * _length(new))
         diagonal.append((last * new).sum((-2, -1)))
         new = new - basis @ (basis.mT @ new)
-        length = torch.linalg.vector_norm(new, dim=-2, keepdim=True)
-        beside.append(length[..., 0, 0])
-        basis = torch.cat((basis, new / length.clamp(min=torch.finfo(S.dtype).tiny)), dim=-1)
+        length = _length(new)
+        more = length > noise  # else the space is exhausted: zeros, and not noise, go on
+        beside.append(torch.where(more, length, 0.0)[..., 0, 0])
+        basis = torch.cat((basis, torch.where(more, new / length, 0.0)), dim=-1)
     off = torch.stack(beside[:-1], dim=-1)
     return (
         torch.diag_embed(torch.stack(diagonal, dim=-1))
         + torch.diag_embed(off, 1)
         + torch.diag_embed(off, -1)
     )
+
+
+def _length(column: Tensor) -> Tensor:
+    return torch.linalg.vector_norm(column, dim=-2, keepdim=True)
 
 
 # The highest degree that a number of matrix products reaches, and the powers that are formed

@@ -140,7 +140,7 @@ def series_coefficients(order: int) -> list[float]:
 
 def refuse_zero(W: Tensor) -> None:
     """Raise if a matrix of W is zero: it has no direction to keep."""
-    if not transforming() and not bool(W.detach().flatten(-2).any(dim=-1).all()):
+    if not transforming() and not bool(W.detach().abs().amax(dim=(-2, -1)).all()):
         raise ValueError("W must not be a zero matrix, which no iteration makes orthonormal.")
 
 

@@ -1,0 +1,50 @@
+"""What the benchmarks share: quartiles of ratios, memory handed back, and the record of a run."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import datetime
+import json
+import os
+import platform
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+
+# Waiting threads that spin rob each other on a busy machine; read when torch starts its threads.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import torch
+
+
+def quartiles(values: Sequence[float], digits: int = 2) -> tuple[float, list[float]]:
+    """Return the median, and the lower and upper quartile."""
+    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
+    return round(middle, digits), [round(low, digits), round(high, digits)]
+
+
+def hand_back_free_memory() -> None:
+    """Let every loop start alike: memory that an earlier one freed would spare it page faults."""
+    with contextlib.suppress(OSError, AttributeError):  # glibc's habit, and glibc's mend
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+
+
+def cpu_name() -> str:
+    """Return the processor's name where the system tells it."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def write_record(path: Path, report: dict[str, object]) -> None:
+    """Write a run as JSON, with the device, the versions and the date."""
+    report = {
+        **report,
+        "device": {"cpu": cpu_name(), "cores": os.cpu_count()},
+        "versions": {"python": platform.python_version(), "torch": torch.__version__},
+        "date": datetime.date.today().isoformat(),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
