@@ -27,13 +27,14 @@ MOST_SAMPLES = 2**18
 def scalar_map(sigma: Tensor, steps: int, order: int) -> Tensor:
     """Compute g_k(σ) for each entry: what k steps of `bjorck` make of a singular value."""
     for _ in range(steps):
-        F = 1 - sigma.square()
-        sigma = sigma * sum(c * F**j for j, c in enumerate(series_coefficients(order)))
+        F, factor = 1 - sigma.square(), torch.zeros_like(sigma)
+        for c in reversed(series_coefficients(order)):
+            factor = c + F * factor
+        sigma = sigma * factor
     return sigma
 
 
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
-@functools.lru_cache(maxsize=256)
 def odd_series(steps: int, order: int, radius: float, tol: float, certain: bool) -> list[float]:
     r"""The coefficients $c_1, c_3, \dots, c_d$ of the shortest series p that tol admits.
 
@@ -42,6 +43,11 @@ def odd_series(steps: int, order: int, radius: float, tol: float, certain: bool)
     the end of the basin, that |p(σ) − g(σ)| ≤ tol T_d(σ/radius) / `GROWTH`: a part of v there
     does no more harm than tol ‖v‖, unless it makes ‖T_d(W/radius) v‖ exceed `GROWTH` ‖v‖.
     """
+    return _odd_series(steps, order, radius, tol, certain)
+
+
+@functools.lru_cache(maxsize=256)
+def _odd_series(steps: int, order: int, radius: float, tol: float, certain: bool) -> list[float]:
     c = _coefficients(steps, order, radius)
     degree = torch.arange(len(c), dtype=torch.float64)
     # Beyond degree d, with |T_j(x)| ≤ min(1, j x): |p − g|(radius · x) ≤ min(E, J x). On [0, 1] g
@@ -63,7 +69,7 @@ def _coefficients(steps: int, order: int, radius: float) -> Tensor:
     while samples <= MOST_SAMPLES:
         angle = torch.arange(samples, dtype=torch.float64) * (2 * math.pi / samples)
         values = scalar_map(radius * angle.cos(), steps, order)
-        c = torch.fft.rfft(values).real * (2 / samples)
+        c: Tensor = torch.fft.rfft(values).real * (2 / samples)
         c[::2] = 0
         c[c.abs() < 1e-15 * c.abs().max()] = 0
         if not bool(c[3 * len(c) // 4 :].any()):

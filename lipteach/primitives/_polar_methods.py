@@ -17,6 +17,7 @@ from lipteach.primitives._spectrum import (
     rounded_out,
     spectrum_ends,
 )
+from lipteach.primitives._symmetric import symmetric_product
 from lipteach.primitives._thin_svd import thin_svd
 from lipteach.primitives.cautions import ConvergenceWarning, RankWarning
 
@@ -37,7 +38,7 @@ class Found(NamedTuple):
 
 def gram_error(W: Tensor) -> Tensor:
     """WᵀW − I."""
-    error = W.mT @ W
+    error = symmetric_product(W, W)
     error.diagonal(dim1=-2, dim2=-1).sub_(1)
     return error
 

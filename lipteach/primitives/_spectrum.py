@@ -9,6 +9,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from lipteach.primitives._symmetric import symmetric_product
+
 _LANCZOS_STEPS = 10
 _MARGIN = 0.08  # ten steps miss an end by some 4 % of the width at n = 1024
 
@@ -62,12 +64,13 @@ def _lanczos(S: Tensor) -> Tensor:
 
 
 def _length(column: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(column, dim=-2, keepdim=True)
+    length: Tensor = torch.linalg.vector_norm(column, dim=-2, keepdim=True)
+    return length
 
 
 # The highest degree that a number of matrix products reaches, and the powers that are formed
 # (Paterson and Stockmeyer): degree, block length.
-SCHEMES = ((2, 2), (4, 2), (6, 3), (9, 3), (12, 4), (16, 4))
+SCHEMES = ((1, 2), (2, 2), (4, 2), (6, 3), (9, 3), (12, 4), (16, 4))
 
 
 def fit_polynomial(
@@ -97,10 +100,10 @@ def inverse_root(low: float, high: float, tol: float) -> tuple[list[float], int]
 
 
 def matrix_polynomial(coefficients: Sequence[float], block: int, E: Tensor) -> Tensor:
-    """Σ_k c_k E^k for E (…, n, n), by Horner's rule over blocks of `block` powers."""
+    """Σ_k c_k E^k for symmetric E (…, n, n), by Horner's rule over blocks of `block` powers."""
     powers = [E]
     while len(powers) < block:
-        powers.append(powers[-1] @ E)
+        powers.append(symmetric_product(powers[-1], E))
     chunks = [coefficients[i : i + block] for i in range(0, len(coefficients), block)]
     if len(chunks) > 1 and len(chunks[-1]) == 1:  # the highest power needs no block of its own
         *chunks, (top,) = chunks
@@ -108,7 +111,7 @@ def matrix_polynomial(coefficients: Sequence[float], block: int, E: Tensor) -> T
     else:
         result = _combine(chunks.pop(), powers)
     while chunks:
-        result = _combine(chunks.pop(), powers).add_(result @ powers[-1])
+        result = _combine(chunks.pop(), powers).add_(symmetric_product(result, powers[-1]))
     return result
 
 

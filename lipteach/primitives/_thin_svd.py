@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Tensor
 
+from lipteach.primitives._symmetric import symmetric_product
+
 _FROM = 128  # columns, from which on the Gram matrix is worth its trouble
 
 
@@ -20,7 +22,7 @@ def thin_svd(W: Tensor, gram: Tensor | None = None) -> tuple[Tensor, Tensor, Ten
     after one step of Björck. `gram` is WᵀW where it is known.
     """
     if W.ndim == 2 and W.device.type == "cpu" and W.shape[-1] >= _FROM:
-        found = _by_gram(W, W.mT @ W if gram is None else gram)
+        found = _by_gram(W, symmetric_product(W, W) if gram is None else gram)
         if found is not None:
             return found
     U, sigma, Vh = torch.linalg.svd(W, full_matrices=False)
@@ -47,6 +49,6 @@ def _by_gram(W: Tensor, gram: Tensor) -> tuple[Tensor, Tensor, Tensor] | None:
         left, values, right = torch.linalg.svd(few.double(), full_matrices=False)
         U[:, :count], sigma[:count] = left.to(W), values.to(W)
         V[:, :count] = V[:, :count] @ right.mT.to(W)
-    error = U.mT @ U
+    error = symmetric_product(U, U)
     error.diagonal().sub_(1)
     return torch.addmm(U, U, error, alpha=-0.5), sigma, V

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from lipteach.primitives.cautions import ConvergenceWarning
 from lipteach.primitives.orthonormal import HIGHEST_ORDER, refuse_zero, series_coefficients
 
 METHODS = ("chebyshev", "recursion")
+MOST_PRODUCTS = 3**10
 RADII = (1.05, math.sqrt(2))
 """Where ‖W‖_F says too little: first what scaling by an estimated norm leaves, then B.3's limit."""
 
@@ -66,7 +67,9 @@ def bjorck_apply(
     Raises:
         TypeError: if W or v is not a floating-point tensor, or another argument has another type.
         ValueError: if W has fewer than two dimensions, the shapes do not fit, an entry is not
-            finite, a matrix is zero, or steps, order, method or tol is outside what is listed.
+            finite, a matrix is zero, or steps, order, method or tol is outside what is listed;
+            for "chebyshev" also where a singular value above √2 shows and the recursion would
+            make more than 3¹⁰ products, or where no degree below 2¹⁵ is enough.
 
     Warns:
         ConvergenceWarning: if tol is below what the dtype can resolve (2e-6 in float32, 1e-13 in
@@ -94,20 +97,16 @@ class _Products:
     """Products with W and Wᵀ, and what is computed from them."""
 
     def __init__(self, W: Tensor, v: Tensor) -> None:
-        self.W, self.v = W, v
+        self.W, self.Wt, self.v = W, W.mT, v
         self.w = self.times_w(v)  # both methods begin with it
 
     def times_w(self, x: Tensor) -> Tensor:
         """Compute W x for vectors x of shape (…, n)."""
-        if self.W.ndim == 2:
-            return x @ self.W.mT
-        return (self.W @ x.unsqueeze(-1)).squeeze(-1)
+        return _times(self.W, self.Wt, x)
 
     def times_wt(self, y: Tensor) -> Tensor:
         """Compute Wᵀ y for vectors y of shape (…, m)."""
-        if self.W.ndim == 2:
-            return y @ self.W
-        return (self.W.mT @ y.unsqueeze(-1)).squeeze(-1)
+        return _times(self.Wt, self.W, y)
 
     def recursion(self, steps: int, order: int) -> Tensor:
         """Compute A_k v: A_{j+1} = f(B_j) A_j and B_{j+1} = f(B_j)² B_j, f being the step."""
@@ -116,13 +115,17 @@ class _Products:
         def times_b(j: int, y: Tensor) -> Tensor:
             if j == 0:
                 return self.times_w(self.times_wt(y))
-            for _ in range(2):
-                y = _polynomial(f, lambda u: times_b(j - 1, u), y)
-            return times_b(j - 1, y)
+            return times_b(j - 1, times_f(j - 1, times_f(j - 1, y)))
+
+        def times_f(j: int, y: Tensor) -> Tensor:  # Σ_i f_i B_jⁱ y by Horner's rule
+            result = f[-1] * y
+            for coefficient in reversed(f[:-1]):
+                result = torch.add(times_b(j, result), y, alpha=coefficient)
+            return result
 
         y = self.w
         for j in range(steps):
-            y = _polynomial(f, lambda u, j=j: times_b(j, u), y)
+            y = times_f(j, y)
         return y
 
     def chebyshev(self, steps: int, order: int, tol: float) -> Tensor | None:
@@ -137,9 +140,10 @@ class _Products:
             y, last = self.series(c, radius)
             if certain or transforming() or _bounded(last, self.v):
                 return y
-        text = (
-            f"a singular value of W is above √2: {exact_degree} products are made; scale W first."
-        )
+        text = f"a singular value above √2 needs the recursion's {exact_degree} products"
+        if exact_degree > MOST_PRODUCTS:
+            raise ValueError(f"W must be scaled first: {text}.")
+        text = f"W was not scaled: {text}."
         warnings.warn(text, ConvergenceWarning, stacklevel=3)
         return None
 
@@ -149,8 +153,12 @@ class _Products:
         if transforming():  # nothing can be measured
             return [(RADII[-1], False)]
         # ‖W‖_F is worth a look where ‖W v‖/‖v‖ suggests that it is small: as for a random v.
-        w, v, side = self.w.detach().norm(), self.v.norm().detach(), min(W.shape[-2:])
-        if float(w) * math.sqrt(side) > 2 * RADII[0] * float(v):
+        length = torch.linalg.vector_norm
+        w, v = float(length(self.w.detach())), float(length(self.v.detach()))
+        if not w < math.inf:  # a NaN is told apart from a singular value that is too large
+            check_tensor(self.W, "W")
+            check_tensor(self.v, "v")
+        if w * math.sqrt(min(W.shape[-2:])) > 2 * RADII[0] * v:
             return [(r, False) for r in RADII]
         frobenius = 1.01 * float(torch.linalg.matrix_norm(W).max())  # 1 %: rounding of the sum
         if not 0 < frobenius <= RADII[0]:
@@ -171,12 +179,11 @@ class _Products:
         return y, odd
 
 
-def _polynomial(f: list[float], times_b: Callable[[Tensor], Tensor], y: Tensor) -> Tensor:
-    """Compute Σ_i f_i Bⁱ y by Horner's rule."""
-    result = f[-1] * y
-    for coefficient in reversed(f[:-1]):
-        result = torch.add(times_b(result), y, alpha=coefficient)
-    return result
+def _times(A: Tensor, At: Tensor, x: Tensor) -> Tensor:
+    """Compute A x for vectors x of shape (…, n); a batch for one A is a single product."""
+    if A.ndim == 2:
+        return A @ x if x.ndim == 1 else x @ At
+    return (A @ x.unsqueeze(-1)).squeeze(-1)
 
 
 def _step_polynomial(order: int) -> list[float]:
@@ -205,7 +212,7 @@ def _check(W: Tensor, v: Tensor, steps: int, order: int, method: str, tol: float
         raise ValueError(f"v must have shape {need}; got {tuple(v.shape)}.")
     if W.ndim > 2:
         try:
-            torch.broadcast_shapes(W.shape[:-2], v.shape[:-1])
+            torch.broadcast_shapes(W.shape[:-2], v.shape[:-1])  # type: ignore[no-untyped-call]
         except RuntimeError:
             shapes = f"{tuple(W.shape[:-2])} and {tuple(v.shape[:-1])}"
             text = f"The leading dimensions of W and v must broadcast; got {shapes}."
@@ -225,8 +232,8 @@ def _look_at(y: Tensor, W: Tensor, v: Tensor) -> None:
     """Ask the inputs only where the result is strange: reading all of W costs products."""
     if transforming():
         return
-    length = torch.linalg.vector_norm(y.detach(), dim=-1)
-    if bool(((length > 0) & (length < math.inf)).all()):
+    shortest, longest = torch.linalg.vector_norm(y.detach(), dim=-1).aminmax()
+    if float(shortest) > 0 and float(longest) < math.inf:
         return
     check_tensor(W, "W")
     check_tensor(v, "v")

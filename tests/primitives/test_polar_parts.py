@@ -18,6 +18,7 @@ from lipteach.primitives._spectrum import (
     rounded_out,
     spectrum_ends,
 )
+from lipteach.primitives._symmetric import symmetric_product
 from lipteach.primitives._thin_svd import thin_svd
 
 
@@ -141,3 +142,14 @@ def test_inverse_root_is_within_its_tolerance(ends: tuple[float, float], tol: fl
 def test_what_no_scheme_reaches_is_none() -> None:
     assert inverse_root(-0.9, 0.9, 1e-9) is None
     assert inverse_root(-1.0, 0.5, 1e-3) is None
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("shape", [(520, 513), (3, 8, 5), (600, 700)])
+def test_symmetric_product(shape: tuple[int, ...], dtype: torch.dtype) -> None:
+    W = uniform(*shape).to(dtype)
+    got = symmetric_product(W, W)
+    close = {"rtol": 0, "atol": 40 * torch.finfo(dtype).eps * math.sqrt(shape[-2])}
+    assert torch.allclose(got, W.mT @ W, **close)
+    S = got / shape[-2]
+    assert torch.allclose(symmetric_product(S @ S, S), S @ S @ S, **close)

@@ -1,0 +1,237 @@
+"""The exercises of lesson 04 about convergence, rank and scaling (appendix B.3)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lipteach.classroom.checks import Exercise, Hint
+from lipteach.classroom.compare import When, call, need_tensor, seeded
+from lipteach.classroom.compare_functions import compare_function
+
+
+def _off(gram: Tensor) -> float:
+    """How far a Gram matrix is from I, in the 2-norm."""
+    return float(torch.linalg.matrix_norm(gram - torch.eye(len(gram), dtype=gram.dtype), 2))
+
+
+def meets_condition(W: Tensor) -> bool:
+    """‖G − I‖₂ < 1 for the smaller Gram matrix G of W: full rank, and σ in (0, √2)."""
+    return _off(W @ W.T if W.shape[0] < W.shape[1] else W.T @ W) < 1
+
+
+def _with_values(m: int, n: int, *sigma: float) -> Tensor:
+    """A matrix of shape (m, n) with these singular values."""
+    Q, P = torch.linalg.qr(seeded(m, len(sigma))).Q, torch.linalg.qr(seeded(n, len(sigma))).Q
+    product: Tensor = Q * torch.tensor(sigma, dtype=torch.float64) @ P.T
+    return product
+
+
+def _as_the_paper_says(W: Tensor) -> bool:
+    return _off(W.T @ W) < 1
+
+
+def _always_rows(W: Tensor) -> bool:
+    return _off(W @ W.T) < 1
+
+
+def _larger_gram(W: Tensor) -> bool:
+    return _off(W.T @ W if W.shape[0] < W.shape[1] else W @ W.T) < 1
+
+
+def _frobenius(W: Tensor) -> bool:
+    squares = torch.linalg.svdvals(W) ** 2
+    return float((squares - 1).norm()) < 1
+
+
+def _norm_only(W: Tensor) -> bool:
+    return float(torch.linalg.matrix_norm(W, 2)) < 2**0.5
+
+
+def _at_most_1(W: Tensor) -> bool:
+    return float(torch.linalg.matrix_norm(W, 2)) <= 1
+
+
+def _judge_condition(answer: Any) -> None:
+    # Where an eigenvalue 0 makes ‖G − I‖ = 1, the matrices are diagonal: no rounding decides.
+    wide, flat = torch.zeros(2, 3).double(), torch.diag(torch.tensor([0.5, 0.75, 0.0]).double())
+    wide[0, 1], wide[1, 0] = 1.25, 0.25
+    compare_function(
+        answer,
+        meets_condition,
+        inputs=[
+            *(_with_values(3, 3, 1.2, 0.6, 0.3), wide, _with_values(3, 3, 1.5, 1.0, 0.5)),
+            *(_with_values(2, 2, 0.5, 0.5), flat, 0.5 * wide.T),
+        ],
+        layouts=[wide.T, _with_values(5, 2, 1.6, 1.0), _with_values(2, 4, 1.6, 0.4)],
+        mistakes=[
+            (
+                _as_the_paper_says,
+                "WᵀW of a wide W has eigenvalues 0, and ‖WᵀW − I‖ ≥ 1: which Gram matrix can "
+                "become I there?",
+            ),
+            (
+                _always_rows,
+                "Right for wide matrices. WWᵀ of a tall W has eigenvalues 0: which one can become "
+                "I there?",
+            ),
+            (
+                _larger_gram,
+                "The larger Gram matrix always has eigenvalues 0: which one is smaller?",
+            ),
+            (_frobenius, "Which norm is this? Many small errors add up in it."),
+            (
+                _norm_only,
+                "The largest singular value is below √2, but what of a singular value 0?",
+            ),
+            (
+                _at_most_1,
+                "This asks σ ≤ 1, the scaling. The condition admits more above, and less below.",
+            ),
+            (
+                When(lambda got, *_: float(got) not in (0, 1)),
+                "True or False is asked: which number is the norm compared with?",
+            ),
+            (lambda W: not meets_condition(W), "Just the other way round: is the norm below 1?"),
+        ],
+    )
+
+
+LOST = [[0.5, 0.5], [0.5, 0.5]]
+
+
+def _judge_lost(answer: Any) -> None:
+    """A 2 × 2 matrix without zero entries, of norm at most 1 and rank 1."""
+    W = need_tensor(answer, (2, 2))
+    if not bool(torch.isfinite(W).all()):
+        raise Hint("value", "Every entry must be a finite number.")
+    if bool((W == 0).any()):
+        text = "diag(1, 0) would do, but one of your entries is 0: can the rank be lost without?"
+        raise Hint("constraint", text)
+    largest, smallest = torch.linalg.svdvals(W).tolist()
+    if largest > 1 + 1e-6:
+        text = f"The largest singular value is {largest:.4g}: scale the matrix down."
+        raise Hint("constraint", text)
+    if smallest > 1e-6 * largest:
+        raise Hint(
+            "value",
+            f"The smallest singular value is {smallest:.4g}: it grows by 3/2 a step and gets to 1. "
+            "Which one never grows?",
+        )
+
+
+def scaled(W: Tensor) -> Tensor:
+    """W divided by √(‖W‖₁ ‖W‖_∞), at least its largest singular value."""
+    size = W.abs()
+    return W / (size.sum(0).max() * size.sum(1).max()).sqrt()
+
+
+def _judge_scale(answer: Any) -> None:
+    """A positive multiple of W whose norm is at most 1, and not needlessly small."""
+    if not callable(answer):
+        raise Hint("type", "A function of a matrix is needed.")
+    cases = [torch.ones(1, 4).double(), torch.ones(4, 1).double(), seeded(4, 3), 10 * seeded(3, 6)]
+    norms = []
+    for W in [*cases, 0.01 * seeded(30, 30).abs()]:
+        got = need_tensor(call(answer, W.clone()), tuple(W.shape))
+        if not bool(torch.isfinite(got).all()):
+            raise Hint("value", "An entry is not finite: what was divided by what?")
+        ratio = float((got * W).sum() / (W * W).sum())
+        if not torch.allclose(got, ratio * W, atol=1e-4 * float(got.abs().max())):
+            raise Hint("value", "Your result is no multiple of W: a scaling divides by one number.")
+        if ratio <= 0:
+            raise Hint("value", "Scaling by a negative number or 0 changes the limit: see sign(α).")
+        norms.append((tuple(W.shape), float(torch.linalg.matrix_norm(got, 2))))
+    for shape, norm in norms:
+        if norm > 1 + 1e-4:
+            text = (
+                "is your divisor a bound for every shape, or are √m and √n in each other's place?"
+            )
+            raise Hint("constraint", f"On shape {shape} the norm is {norm:.4g} afterwards: {text}")
+    for (m, n), norm in norms:
+        if norm < 0.9 / (m * n) ** 0.5:
+            text = "smaller than even bound (9) makes it, so that Björck would need more steps."
+            raise Hint("value", f"On shape {m, n} the norm is {norm:.2g} afterwards, {text}")
+
+
+EXERCISES = (
+    Exercise(
+        name="04.condition",
+        question="Whether a matrix of any shape meets the sufficient condition.",
+        difficulty=2,
+        minutes=8,
+        judge=_judge_condition,
+        solution=meets_condition,
+        right={
+            "by singular values": lambda W: bool(
+                (torch.linalg.svdvals(W) ** 2 - 1).abs().max() < 1
+            ),
+            "float32": lambda W: meets_condition(W.float()),
+            "a tensor": lambda W: torch.tensor(meets_condition(W)),
+        },
+        wrong={
+            "the paper": (_as_the_paper_says, "WᵀW of a wide W"),
+            "always rows": (_always_rows, "Right for wide"),
+            "the larger": (_larger_gram, "always has eigenvalues 0"),
+            "frobenius": (_frobenius, "Many small errors"),
+            "norm only": (_norm_only, "what of a singular value 0"),
+            "scaling": (_at_most_1, "This asks σ ≤ 1"),
+            "turned": (lambda W: not meets_condition(W), "the other way round"),
+            "a norm": (lambda W: torch.linalg.matrix_norm(W, 2), "True or False is asked"),
+            "not a function": (True, "A function is needed"),
+        },
+    ),
+    Exercise(
+        name="04.lost-direction",
+        question="A matrix of norm 1 or less without zero entries that never becomes orthonormal.",
+        difficulty=2,
+        minutes=6,
+        judge=_judge_lost,
+        solution=LOST,
+        right={
+            "another line": [[0.1, 0.2], [0.2, 0.4]],
+            "signs": torch.tensor([[0.5, -0.5], [-0.5, 0.5]]),
+            "float32": torch.tensor([[0.3, 0.6], [0.1, 0.2]]),
+        },
+        wrong={
+            "diagonal": ([[1.0, 0.0], [0.0, 0.0]], "can the rank be lost without"),
+            "too large": ([[1.0, 1.0], [1.0, 1.0]], "scale the matrix down"),
+            "nearly": ([[0.5, 0.5], [0.5, 0.4]], "Which one never grows"),
+            "a row": ([0.5, 0.5], "(2, 2) is needed"),
+            "not finite": ([[float("nan"), 1], [1, 1]], "a finite number"),
+        },
+    ),
+    Exercise(
+        name="04.scale",
+        question="Scale a matrix so that no singular value exceeds 1, by sums of entries only.",
+        difficulty=2,
+        minutes=8,
+        judge=_judge_scale,
+        solution=scaled,
+        right={
+            "bound (9)": lambda W: W / (W.numel() ** 0.5 * W.abs().max()),
+            "bound (10)": lambda W: W / (W.shape[1] ** 0.5 * W.abs().sum(0).max()),
+            "bound (11)": lambda W: W / (W.shape[0] ** 0.5 * W.abs().sum(1).max()),
+            "root of the sum of squares": lambda W: W / W.norm(),
+            "float32": lambda W: scaled(W.float()),
+        },
+        wrong={
+            "rows": (lambda W: W / W.norm(dim=1, keepdim=True), "no multiple of W"),
+            "swapped": (
+                lambda W: W / (W.shape[0] ** 0.5 * W.abs().sum(0).max()),
+                "On shape (1, 4) the norm is 2",
+            ),
+            "swapped (11)": (
+                lambda W: W / (W.shape[1] ** 0.5 * W.abs().sum(1).max()),
+                "On shape (4, 1) the norm is 2",
+            ),
+            "largest entry": (lambda W: W / W.abs().max() / 3, "On shape (30, 30) the norm"),
+            "too small": (lambda W: W / W.abs().sum() / W.numel(), "Björck would need more steps"),
+            "negative": (lambda W: -scaled(W), "see sign(α)"),
+            "a bound": (lambda W: W.abs().max() * W.numel() ** 0.5, "is needed"),
+            "not a function": (2.0, "A function of a matrix"),
+        },
+    ),
+)

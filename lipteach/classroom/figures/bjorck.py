@@ -1,0 +1,122 @@
+"""The figures of lesson 04, first part: the scalar map of Björck's iteration (B.1, B.3)."""
+
+from __future__ import annotations
+
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from lipteach.classroom.style import BLUE, GREEN, LINES, ORANGE, new_figure
+from lipteach.primitives.orthonormal import series_coefficients
+
+ORDERS = range(1, 7)
+AWAY = 1e6
+"""Beyond this size a singular value never comes back."""
+
+
+def scalar_map(sigma: Tensor, order: int = 1, beta: float = 0.5) -> Tensor:
+    """What one step does to singular values: g(σ) = σ (1 + 2β Σ_j c_j (1 − σ²)^j)."""
+    F, factor = 1 - sigma**2, torch.zeros_like(sigma)
+    for c in reversed(series_coefficients(order)[1:]):
+        factor = (factor + c) * F
+    return sigma * (1 + 2 * beta * factor)
+
+
+def scalar_path(sigma: Tensor, steps: int, order: int = 1, beta: float = 0.5) -> Tensor:
+    """The iterates 0, 1, …, steps of the map, held at ±AWAY: shape (steps + 1, …)."""
+    path = [sigma]
+    for _ in range(steps):
+        path.append(scalar_map(path[-1], order, beta).clamp(-AWAY, AWAY))
+    return torch.stack(path)
+
+
+def end_of(sigma: float, order: int = 1, beta: float = 0.5) -> str:
+    """In words, where the iteration from σ > 0 ends."""
+    path = scalar_path(torch.tensor(sigma, dtype=torch.float64), 2000, order, beta)
+    one, two = sorted(path[-2:].tolist())
+    if two >= AWAY:
+        return "it runs away"
+    for limit in (1, -1):
+        if abs(one - limit) < 0.02 and abs(two - limit) < 0.02:
+            return f"it goes to {limit}".replace("-", "−")
+    return f"it jumps between {one:.2f} and {two:.2f}".replace("-", "−")
+
+
+def draw_cobweb(sigma: float = 0.3, beta: float = 0.5, order: int = 1) -> Figure:
+    """The map, the diagonal, and the way of one singular value between them."""
+    figure, (left, right) = new_figure(6.4, 3.2, columns=2)
+    s = torch.linspace(-2.5, 2.5, 401, dtype=torch.float64)
+    left.plot(s, s, color="#999999", linewidth=1)
+    left.plot(s, scalar_map(s, order, beta), color=BLUE, linewidth=1.8)
+    steps = 12
+    path = scalar_path(torch.tensor(sigma, dtype=torch.float64), steps, order, beta)
+    gone = (path.abs() > 10).cumsum(dim=0) > 1  # one step out of the picture is enough
+    path = torch.where(gone, torch.nan, path)
+    doubled = path.repeat_interleave(2)
+    across, up = doubled[:-1], torch.cat([torch.zeros(1), doubled[2:]])  # it begins on the axis
+    left.plot(across, up, color=ORANGE, linewidth=1.2)
+    left.plot([sigma], [0], "o", color=ORANGE, markersize=5)
+    left.set(xlim=(-2.5, 2.5), ylim=(-2.5, 2.5), aspect="equal", xlabel="σ", ylabel="g(σ)")
+    left.set(xticks=[-2, -1, 0, 1, 2], yticks=[-2, -1, 0, 1, 2])
+    for limit in (-1, 1):
+        right.axhline(limit, color="#999999", linewidth=1)
+    right.plot(range(steps + 1), path, color=ORANGE, marker="o", markersize=4, linewidth=1.2)
+    right.set(xlabel="step", ylabel="σ", ylim=(-2.5, 2.5), xticks=[0, 4, 8, 12])
+    figure.suptitle(f"order {order}, β = {beta:.2f}", fontsize=10)
+    figure.set_label(
+        f"Order {order}, β = {beta:.2f}: from σ = {sigma:.2f} one step leads to "
+        f"{float(path[1]):.3f}, and in the end {end_of(sigma, order, beta)}.".replace("-", "−")
+    )
+    return figure
+
+
+def ends(sigma: Tensor, order: int) -> Tensor:
+    """Where many starts end: 1, −1, or 0 for those that neither reach (they run away)."""
+    last = scalar_path(sigma, 200, order)[-1]
+    return torch.where((last.abs() - 1).abs() < 0.1, last.sign(), 0.0)
+
+
+def draw_basins(low: float = 0.0) -> Figure:
+    """For each order, which starts in (low, 2.3) end at 1 (bar up), at −1 (bar down), or away."""
+    figure, axes = new_figure(6.4, 3.2)
+    high = 2.3
+    sigma = torch.linspace(low, high, 4001, dtype=torch.float64)[1:]
+    for order in ORDERS:
+        end, row = ends(sigma, order), -float(order)
+        plus, minus = "ends at 1", "ends at −1"
+        axes.fill_between(
+            sigma, row, row + 0.38, where=(end == 1).tolist(), color=BLUE, linewidth=0,
+            label=plus if order == 1 else None,
+        )  # fmt: skip
+        axes.fill_between(
+            sigma, row - 0.38, row, where=(end == -1).tolist(), color=ORANGE, linewidth=0,
+            label=minus if order == 1 else None,
+        )  # fmt: skip
+        axes.axhline(row, color="#999999", linewidth=0.6)
+    axes.axvline(2**0.5, color=GREEN, linestyle="--", linewidth=1.5, label="√2")
+    axes.set(xlim=(low, high), ylim=(-6.6, -0.4), xlabel="singular value at the start")
+    axes.set_yticks([-order for order in ORDERS], [f"order {order}" for order in ORDERS])
+    axes.grid(visible=False)
+    axes.legend(fontsize=9, loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+    end = ends(sigma, 1)
+    share = [f"{float((end == limit).double().mean()):.1%}" for limit in (1, -1, 0)]
+    figure.set_label(
+        f"Of the starts between {low:.2f} and {high:.2f}, order 1 takes {share[0]} to 1 and "
+        f"{share[1]} to −1; {share[2]} run away."
+    )
+    return figure
+
+
+def draw_orders(start: float = 0.2) -> Figure:
+    """How far a singular value is from 1 after each step, for several orders."""
+    figure, axes = new_figure(6, 2.9)
+    steps, said = 10, []
+    for order, line in zip((1, 2, 3, 6), LINES, strict=False):
+        path = scalar_path(torch.tensor(start, dtype=torch.float64), steps, order)
+        off = (path - 1).abs().clamp(min=1e-16)
+        axes.semilogy(range(steps + 1), off, label=f"order {order}", **(line | {"markevery": 1}))
+        said.append(f"{int((off > 1e-6).sum())} at order {order}")
+    axes.set(xlabel="step", ylabel="|σ − 1|", ylim=(1e-17, 3))
+    axes.legend(fontsize=9, loc="lower left")
+    figure.set_label(f"From σ = {start:.2f}, steps until |σ − 1| ≤ 1e-6: {', '.join(said)}.")
+    return figure
