@@ -10,22 +10,15 @@ look for NaN is part of what is timed. ReLU over itself shows the noise.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import ctypes
-import datetime
-import json
-import os
-import platform
-import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-# Waiting threads that spin rob each other on a busy machine; read when torch starts its threads.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+from common import hand_back_free_memory, quartiles, write_record  # before torch: OMP_WAIT_POLICY
 
+# isort: split
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -107,12 +100,6 @@ def counted(
     return {"calls": counter.calls, "bytes_per_entry": round(counter.bytes / x.numel(), 1)}
 
 
-def hand_back_free_memory() -> None:
-    """Let every loop start alike: memory that an earlier one freed would spare it page faults."""
-    with contextlib.suppress(OSError, AttributeError):  # glibc's habit, and glibc's mend
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
-
-
 def timed(shape: tuple[int, ...], dim: int, repetitions: int) -> dict[str, dict[str, object]]:
     """Return for each activation quartiles of its time over ReLU's, calls and bytes."""
     generator = torch.Generator().manual_seed(SEED)
@@ -132,12 +119,8 @@ def timed(shape: tuple[int, ...], dim: int, repetitions: int) -> dict[str, dict[
         seconds(relu), seconds(f)  # the first of a loop is not counted
         count = repetitions if name in ("ReLU", "maxmin") else 5
         ratios = [seconds(f) / seconds(relu) for _ in range(count)]
-        low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")
-        results[name] = {
-            "ratio": round(middle, 2),
-            "quartiles": [round(low, 2), round(high, 2)],
-            **counted(f, x, g, dim),
-        }
+        ratio, spread = quartiles(ratios)
+        results[name] = {"ratio": ratio, "quartiles": spread, **counted(f, x, g, dim)}
     return results
 
 
@@ -149,16 +132,8 @@ def import_ratio(repetitions: int = 7) -> dict[str, object]:
     for _ in range(repetitions):
         command = [sys.executable, "-c", f"{code}; print((c - a) / (b - a))"]
         ratios.append(float(subprocess.run(command, capture_output=True, check=True).stdout))
-    low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")
-    return {"ratio": round(middle, 3), "quartiles": [round(low, 3), round(high, 3)]}
-
-
-def cpu_name() -> str:
-    """Return the processor's name where the system tells it."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+    ratio, spread = quartiles(ratios, digits=3)
+    return {"ratio": ratio, "quartiles": spread}
 
 
 def print_case(results: dict[str, dict[str, object]], goal: float | None) -> None:
@@ -196,12 +171,8 @@ def main() -> None:
             "results": entries,
             "import": imports,
             "spread": "quartiles of the repetitions' ratios to ReLU",
-            "device": {"cpu": cpu_name(), "cores": os.cpu_count()},
-            "versions": {"python": platform.python_version(), "torch": torch.__version__},
-            "date": datetime.date.today().isoformat(),
         }
-        record.parent.mkdir(parents=True, exist_ok=True)
-        record.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        write_record(record, report)
 
 
 if __name__ == "__main__":

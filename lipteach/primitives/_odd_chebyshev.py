@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,7 +19,7 @@ from lipteach.primitives.orthonormal import series_coefficients
 LARGEST_BASIN = (math.sqrt(3), math.sqrt(7 / 3), 1.5893, 1.4944, 1.5384, 1.4776)
 """By order: the singular values in (0, this) converge to 1."""
 
-GROWTH = 2.0
+GROWTH = 1.25
 """How long T_d(W/r) v may be, over v, before r is rejected as no bound of ‖W‖₂."""
 
 MOST_SAMPLES = 2**18
@@ -34,20 +35,31 @@ def scalar_map(sigma: Tensor, steps: int, order: int) -> Tensor:
     return sigma
 
 
+class Series(NamedTuple):
+    """The coefficients c_1, c_3, …, how many of them are `enough` for most v, and their error."""
+
+    c: list[float]
+    enough: int
+    error: float
+
+
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
-def odd_series(steps: int, order: int, radius: float, tol: float, certain: bool) -> list[float]:
+def odd_series(steps: int, order: int, radius: float, tol: float, certain: bool) -> Series:
     r"""The coefficients $c_1, c_3, \dots, c_d$ of the shortest series p that tol admits.
 
     On (0, radius] it holds that |p − g| ≤ tol g, so that p(W) v errs by at most tol ‖A_k v‖ for
-    every v if ‖W‖₂ ≤ radius. If radius is not ``certain`` to bound ‖W‖₂, it holds beyond it, up to
-    the end of the basin, that |p(σ) − g(σ)| ≤ tol T_d(σ/radius) / `GROWTH`: a part of v there
-    does no more harm than tol ‖v‖, unless it makes ‖T_d(W/radius) v‖ exceed `GROWTH` ‖v‖.
+    every v if ‖W‖₂ ≤ radius. With only the first `enough` of them, |p − g| ≤ `error`, about
+    ¾ tol: as good for a v which A_k does not shorten by much more than that.
+
+    If radius is not ``certain`` to bound ‖W‖₂, it holds for both beyond it, up to the end of the
+    basin, that |p(σ) − g(σ)| ≤ tol T_d(σ/radius) / `GROWTH`: a part of v there does no more harm
+    than tol ‖v‖, unless it makes ‖T_d(W/radius) v‖ exceed `GROWTH` ‖v‖.
     """
     return _odd_series(steps, order, radius, tol, certain)
 
 
 @functools.lru_cache(maxsize=256)
-def _odd_series(steps: int, order: int, radius: float, tol: float, certain: bool) -> list[float]:
+def _odd_series(steps: int, order: int, radius: float, tol: float, certain: bool) -> Series:
     c = _coefficients(steps, order, radius)
     degree = torch.arange(len(c), dtype=torch.float64)
     # Beyond degree d, with |T_j(x)| ≤ min(1, j x): |p − g|(radius · x) ≤ min(E, J x). On [0, 1] g
@@ -57,10 +69,22 @@ def _odd_series(steps: int, order: int, radius: float, tol: float, certain: bool
     J = (degree * c.abs()).flip(0).cumsum(0).flip(0)[1:]
     ends = torch.stack([torch.where(J > 0, radius * E / J, radius), torch.full_like(E, radius)])
     within = E / scalar_map(ends.clamp(max=radius), steps, order).amin(dim=0)
-    d = 1 + 2 * int((within[1::2] > tol).sum())
-    while not certain and GROWTH * _beyond(c[: d + 1], steps, order, radius) > tol:
+    degrees = [
+        1 + 2 * int((error[1::2] > limit).sum())
+        for error, limit in ((within, tol), (E, 0.75 * tol))
+    ]
+    if not certain:
+        degrees = [_enough_beyond(c, d, steps, order, radius, tol) for d in degrees]
+    d, enough = degrees
+    coefficients = [float(one) for one in c[1 : d + 1 : 2]]
+    return Series(coefficients, (min(enough, d) + 1) // 2, float(E[min(enough, d)]))
+
+
+def _enough_beyond(c: Tensor, d: int, steps: int, order: int, radius: float, tol: float) -> int:
+    """The degree d, raised until no part of v beyond the radius does harm unseen."""
+    while GROWTH * _beyond(c[: d + 1], steps, order, radius) > tol:
         d += 2 + 2 * (d // 100)
-    return [float(one) for one in c[1 : d + 1 : 2]]
+    return d
 
 
 def _coefficients(steps: int, order: int, radius: float) -> Tensor:

@@ -52,6 +52,20 @@ def check_integer(value: Any, name: str, low: int = 1) -> int:
     return value
 
 
+def check_dim(dim: Any) -> int:
+    """Require a Python integer, of either sign."""
+    if isinstance(dim, bool) or not isinstance(dim, int):
+        raise TypeError(f"dim must be an integer; got {dim!r} ({type(dim).__name__}).")
+    return dim
+
+
+def axis(x: Tensor, dim: Any, name: str = "x") -> int:
+    """Return `dim` counted from the front, and require that x has it."""
+    if not -x.ndim <= check_dim(dim) < x.ndim:
+        raise ValueError(f"dim must be in [{-x.ndim}, {x.ndim - 1}] for this {name}; got {dim}.")
+    return int(dim % x.ndim)
+
+
 def check_real(
     value: Any, name: str, low: float = -math.inf, high: float = math.inf, above: float = -math.inf
 ) -> float:
@@ -74,3 +88,8 @@ def check_norm(p: Any) -> None:
         raise TypeError(f"p must be 1, 2 or math.inf; got {p!r} ({type(p).__name__}).")
     if p not in NORMS:
         raise ValueError(f"p must be 1, 2 or math.inf; got {p}.")
+
+
+def in_float64(x: Tensor) -> Tensor:
+    """Return x in float64, where sums and squares of float32 neither overflow nor vanish."""
+    return x if x.device.type == "mps" else x.double()  # MPS has no float64

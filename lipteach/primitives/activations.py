@@ -7,13 +7,11 @@ gradient over equal entries, as `torch.maximum` and `torch.minimum` do.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
 from lipteach.primitives._pairs import in_plain_memory, refuse_nan, sort_pairs
-from lipteach.primitives._validate import check_integer, check_tensor
+from lipteach.primitives._validate import axis, check_dim, check_integer, check_tensor
 
 
 def group_sort(x: Tensor, size: int, dim: int = -1, descending: bool = True) -> Tensor:
@@ -50,7 +48,7 @@ def group_sort(x: Tensor, size: int, dim: int = -1, descending: bool = True) -> 
     """
     check_tensor(x, finite=False)
     check_integer(size, "size")
-    dim = _axis(x, dim)
+    dim = axis(x, dim)
     length = x.shape[dim]
     if length % size:
         raise ValueError(
@@ -84,7 +82,7 @@ def maxmin(x: Tensor, dim: int = -1) -> Tensor:
     Source: Anil, Lucas and Grosse (2019), appendix A.1.
     """
     check_tensor(x, finite=False)
-    dim = _axis(x, dim)
+    dim = axis(x, dim)
     if x.shape[dim] % 2:
         raise ValueError(
             f"maxmin needs an even length along dim; got length {x.shape[dim]} along dim {dim}."
@@ -114,21 +112,8 @@ def full_sort(x: Tensor, dim: int = -1, descending: bool = True) -> Tensor:
     Source: Anil, Lucas and Grosse (2019), appendix A.1.
     """
     check_tensor(x, finite=False)
-    dim = _axis(x, dim)
+    dim = axis(x, dim)
     return _sort_groups(x, x.shape[dim], dim, descending)
-
-
-def _check_dim(dim: int) -> int:
-    if isinstance(dim, bool) or not isinstance(dim, int):
-        raise TypeError(f"dim must be an integer; got {dim!r} ({type(dim).__name__}).")
-    return dim
-
-
-def _axis(x: Tensor, dim: Any) -> int:
-    """Return `dim` counted from the front."""
-    if not -x.ndim <= _check_dim(dim) < x.ndim:
-        raise ValueError(f"dim must be in [{-x.ndim}, {x.ndim - 1}] for this x; got {dim}.")
-    return int(dim % x.ndim)
 
 
 def _sort_groups(x: Tensor, size: int, dim: int, descending: bool) -> Tensor:
@@ -159,7 +144,7 @@ class GroupSort(nn.Module):
     def __init__(self, size: int, dim: int = -1) -> None:
         super().__init__()
         self.size = check_integer(size, "size")
-        self.dim = _check_dim(dim)
+        self.dim = check_dim(dim)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return `group_sort(x, size, dim)`."""
@@ -181,7 +166,7 @@ class MaxMin(nn.Module):
 
     def __init__(self, dim: int = -1) -> None:
         super().__init__()
-        self.dim = _check_dim(dim)
+        self.dim = check_dim(dim)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return `maxmin(x, dim)`."""
@@ -203,7 +188,7 @@ class FullSort(nn.Module):
 
     def __init__(self, dim: int = -1) -> None:
         super().__init__()
-        self.dim = _check_dim(dim)
+        self.dim = check_dim(dim)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return `full_sort(x, dim)`."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from lipteach.primitives._odd_chebyshev import GROWTH, odd_series
+from lipteach.primitives._odd_chebyshev import GROWTH, Series, odd_series
 from lipteach.primitives._validate import check_integer, check_real, check_tensor, transforming
 from lipteach.primitives.cautions import ConvergenceWarning
 from lipteach.primitives.orthonormal import HIGHEST_ORDER, refuse_zero, series_coefficients
@@ -134,11 +134,11 @@ class _Products:
         if exact_degree <= 3:  # not worth a look at ‖W‖_F
             return None
         for radius, certain in self.radii():
-            c = odd_series(steps, order, radius, tol, certain)
-            if exact_degree <= 2 * len(c) - 1:
+            p = odd_series(steps, order, radius, tol, certain)
+            if exact_degree <= 2 * len(p.c) - 1:
                 return None
-            y, last = self.series(c, radius)
-            if certain or transforming() or _bounded(last, self.v):
+            y, last = self.series(p, radius, 0.0 if certain or transforming() else tol)
+            if certain or transforming() or _shorter(1 / GROWTH, last, self.v):
                 return y
         text = f"a singular value above √2 needs the recursion's {exact_degree} products"
         if exact_degree > MOST_PRODUCTS:
@@ -166,16 +166,18 @@ class _Products:
         # up to the next eighth of an octave, so that few series are ever computed
         return [(2 ** (math.ceil(8 * math.log2(frobenius)) / 8), True)]
 
-    def series(self, c: list[float], radius: float) -> tuple[Tensor, Tensor]:
+    def series(self, p: Series, radius: float, tol: float) -> tuple[Tensor, Tensor]:
         """Compute Σ_j c_j T_j(W/r) v, and the last T_d(W/r) v up to its sign."""
         # t_{j+1} = (2/r) W t_j − t_{j−1}, with Wᵀ for W where j is odd. The signs of every second
         # pair are turned, which makes one operation of each step: even = ±t_{j−1}, odd = ±t_j.
         even, odd, a = self.v, self.w / radius, 2 / radius
-        y = c[0] * odd
-        for i, coefficient in enumerate(c[1:]):
+        y = p.c[0] * odd
+        for i, coefficient in enumerate(p.c[1:], start=1):
+            if i == p.enough and tol and _shorter(p.error * (1 + tol) / tol, self.v, y):
+                break
             even = torch.sub(even, self.times_wt(odd), alpha=a)
             odd = torch.add(odd, self.times_w(even), alpha=a)
-            y = torch.add(y, odd, alpha=coefficient if i % 2 else -coefficient)
+            y = torch.add(y, odd, alpha=-coefficient if i % 2 else coefficient)
         return y, odd
 
 
@@ -195,10 +197,10 @@ def _step_polynomial(order: int) -> list[float]:
     ]
 
 
-def _bounded(last: Tensor, v: Tensor) -> bool:
-    """Whether T_d(W/r) v is nowhere longer than it may be if ‖W‖₂ ≤ r."""
-    length = torch.linalg.vector_norm(last.detach(), dim=-1)
-    return bool((length <= GROWTH * torch.linalg.vector_norm(v.detach(), dim=-1)).all())
+def _shorter(factor: float, x: Tensor, y: Tensor) -> bool:
+    """Whether factor · ‖x‖ ≤ ‖y‖ for all vectors of both."""
+    length = torch.linalg.vector_norm
+    return bool((factor * length(x.detach(), dim=-1) <= length(y.detach(), dim=-1)).all())
 
 
 def _check(W: Tensor, v: Tensor, steps: int, order: int, method: str, tol: float) -> None:

@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor
 
-from lipteach.primitives._validate import check_norm, check_real, check_tensor
+from lipteach.primitives._validate import check_norm, check_real, check_tensor, in_float64
 
 
 def operator_norm(W: Tensor, p: float = 2) -> Tensor:
@@ -42,7 +42,7 @@ def operator_norm(W: Tensor, p: float = 2) -> Tensor:
     """
     check_norm(p)
     check_tensor(W, "W", min_dim=2)
-    norm: Tensor = torch.linalg.matrix_norm(_wide(W), ord=p)
+    norm: Tensor = torch.linalg.matrix_norm(in_float64(W), ord=p)
     return norm.to(W.dtype)
 
 
@@ -75,7 +75,7 @@ def mixed_norm(W: Tensor, p: float) -> Tensor:
     check_norm(p)
     check_tensor(W, "W", min_dim=2)
     q = {1: math.inf, 2: 2, math.inf: 1}[p]
-    rows: Tensor = torch.linalg.vector_norm(_wide(W), ord=q, dim=-1)  # (…, m)
+    rows: Tensor = torch.linalg.vector_norm(in_float64(W), ord=q, dim=-1)  # (…, m)
     return rows.amax(dim=-1).to(W.dtype)
 
 
@@ -110,7 +110,7 @@ def norm_upper_bounds(W: Tensor) -> dict[str, Tensor]:
     Source: Anil, Lucas and Grosse (2019), Equations (9) to (11); "gram": B. Delattre et al. (2023).
     """
     check_tensor(W, "W", min_dim=2)
-    A = _wide(W)
+    A = in_float64(W)
     m, n = A.shape[-2:]
     largest = A.abs().amax(dim=(-2, -1))
     column_sum, row_sum = A.abs().sum(dim=-2).amax(dim=-1), A.abs().sum(dim=-1).amax(dim=-1)
@@ -126,11 +126,6 @@ def norm_upper_bounds(W: Tensor) -> dict[str, Tensor]:
         "gram": scale[..., 0, 0] * fourth_root,
     }
     return {name: bound.to(W.dtype) for name, bound in bounds.items()}
-
-
-def _wide(W: Tensor) -> Tensor:
-    """Return W in float64, where sums and squares of float32 neither overflow nor vanish."""
-    return W if W.device.type == "mps" else W.double()  # MPS has no float64
 
 
 def is_orthonormal(W: Tensor, tol: float = 1e-4) -> Tensor:
@@ -162,5 +157,5 @@ def is_orthonormal(W: Tensor, tol: float = 1e-4) -> Tensor:
     """
     check_tensor(W, "W", min_dim=2)
     check_real(tol, "tol", above=0.0)
-    sigma: Tensor = torch.linalg.svdvals(_wide(W.detach()))  # (…, min(m, n))
+    sigma: Tensor = torch.linalg.svdvals(in_float64(W.detach()))  # (…, min(m, n))
     return (sigma.square() - 1).abs().amax(dim=-1) <= tol

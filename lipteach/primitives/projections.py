@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lipteach.primitives._validate import check_integer, check_real, check_tensor
+from lipteach.primitives._validate import axis, check_real, check_tensor, in_float64
 
 
 def project_simplex(y: Tensor, radius: float = 1.0, dim: int = -1) -> Tensor:
@@ -44,7 +44,7 @@ def project_simplex(y: Tensor, radius: float = 1.0, dim: int = -1) -> Tensor:
     Source: L. Condat (2016); Anil, Lucas and Grosse (2019), appendix C, Algorithm 1.
     """
     _check(y, radius, dim)
-    return _simplex(_wide(y), radius, dim).to(y.dtype)
+    return _simplex(in_float64(y), radius, dim).to(y.dtype)
 
 
 def project_l1_ball(y: Tensor, radius: float = 1.0, dim: int = -1) -> Tensor:
@@ -77,7 +77,7 @@ def project_l1_ball(y: Tensor, radius: float = 1.0, dim: int = -1) -> Tensor:
     Source: J. Duchi et al. (2008); L. Condat (2016); Anil, Lucas and Grosse (2019), appendix C.
     """
     _check(y, radius, dim)
-    magnitude = _wide(y).abs()
+    magnitude = in_float64(y).abs()
     inside = magnitude.detach().sum(dim=dim, keepdim=True) <= radius
     moved = y.detach().sign() * _simplex(magnitude, radius, dim).to(y.dtype)
     return torch.where(inside, y, moved)
@@ -137,18 +137,13 @@ def in_l1_ball(y: Tensor, radius: float = 1.0, dim: int = -1, tol: float = 1e-6)
     """
     _check(y, radius, dim)
     check_real(tol, "tol", above=0.0)
-    return _wide(y.detach()).abs().sum(dim=dim) <= (1 + tol) * radius
+    return in_float64(y.detach()).abs().sum(dim=dim) <= (1 + tol) * radius
 
 
 def _check(y: Tensor, radius: float, dim: int) -> None:
     check_tensor(y, "y")
     check_real(radius, "radius", above=0.0)
-    if check_integer(dim, "dim", low=-y.ndim) >= y.ndim:
-        raise ValueError(f"dim must be at most {y.ndim - 1} for this y; got {dim}.")
-
-
-def _wide(y: Tensor) -> Tensor:
-    return y if y.device.type == "mps" else y.double()  # MPS has no float64
+    axis(y, dim, "y")
 
 
 def _simplex(y: Tensor, radius: float, dim: int) -> Tensor:

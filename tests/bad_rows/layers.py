@@ -1,6 +1,83 @@
 """What the layers refuse."""
 
+import math
+
+import torch
+from torch import nn
+
+import lipteach as lt
+from bad_rows.common import integer_rows, number_rows, tensor_rows
+
 
 def rows():
     """(callable, arguments, error, part of its message)."""
-    yield from ()
+    for constrain in (lt.orthonormal, lt.spectral, lt.linf):
+        yield from constrained(constrain)
+    layer = nn.Linear(2, 2)
+    yield from number_rows(lambda t: lt.orthonormal(layer, tol=t), "tol", "greater than 0.0")
+    yield lambda m: lt.orthonormal(layer, method=m), [3], TypeError, "method must be a string"
+    yield lambda m: lt.orthonormal(layer, method="qr"), [0], ValueError, "svd; got 'qr'"
+    yield from number_rows(lambda b: lt.linf(layer, bound=b), "bound", "greater than 0.0")
+    yield lt.spectral, [filled(0.0)], ValueError, "must not be zero"
+    yield lt.orthonormal, [filled(0.0)], ValueError, "zero matrix"
+
+    yield from retracted()
+    yield lt.export, [None], TypeError, "model must be an nn.Module; got NoneType"
+    yield lt.export, [layer, [1.0]], TypeError, "x must be a torch.Tensor or None; got list"
+    yield lt.audit, [None], TypeError, "model must be an nn.Module; got NoneType"
+    yield lt.audit, [filled(math.nan)], ValueError, "The weight of model must be finite"
+    yield lt.audit, [layer, [1.0]], TypeError, "x must be a torch.Tensor; got list"
+    yield lt.audit, [layer, torch.full((1, 2), math.nan)], ValueError, "x must be finite"
+
+    bounds = lt.convolution_norm_bounds
+    yield from tensor_rows(bounds, "kernel")
+    for dims in (2, 5):
+        yield bounds, [torch.ones(dims * [1])], ValueError, "kernel must have 4 dimensions; got"
+    yield from integer_rows(lambda s: bounds(torch.ones(1, 1, 2, 2), s), "stride")
+    yield bounds, [torch.ones(1, 1, 2, 2), (1, 2, 3)], ValueError, "one integer or two; got 3"
+
+
+def filled(value: float) -> nn.Linear:
+    layer = nn.Linear(2, 2)
+    nn.init.constant_(layer.weight, value)
+    return layer
+
+
+def constrained(constrain):
+    need = "module must be an nn.Linear or nn.Conv2d; got"
+    for bad in (None, nn.Conv1d(1, 1, 1), nn.ConvTranspose2d(1, 1, 1), torch.ones(2, 2)):
+        yield constrain, [bad], TypeError, f"{need} {type(bad).__name__}"
+    yield constrain, [nn.Linear(2, 2), 3], TypeError, "name must be a string; got int"
+    need = "name must be a parameter of Linear (weight, bias); got 'wight'"
+    yield constrain, [nn.Linear(2, 2), "wight"], ValueError, need
+    yield constrain, [nn.Linear(2, 2), "bias"], ValueError, "bias of Linear must have 2 dimensions"
+    yield constrain, [nn.LazyLinear(2)], TypeError, "has no shape yet"
+    wrapped = nn.utils.parametrizations.orthogonal(nn.Linear(2, 2))
+    yield constrain, [wrapped], ValueError, "is parametrized already"
+    yield constrain, [filled(math.nan)], ValueError, "weight must be finite"
+    conv = nn.Conv2d
+    yield constrain, [conv(2, 2, 1, groups=2)], ValueError, "groups = 1; got 2"
+    yield constrain, [conv(2, 2, 3, 2, dilation=2)], ValueError, "dilation 1 where it has a stride"
+    for mode in ("reflect", "replicate"):
+        reflecting = conv(2, 2, 3, padding=1, padding_mode=mode)
+        yield constrain, [reflecting], ValueError, f"'zeros' or 'circular'; got '{mode}'"
+    for options in ({"padding": 2}, {"padding": 1, "stride": 2}):
+        circular = conv(2, 2, 3, padding_mode="circular", **options)
+        yield constrain, [circular], ValueError, "Circular padding needs stride 1 and at most the"
+
+
+def retracted():
+    layer = nn.Linear(2, 2)
+    yield lt.retract_, [None], TypeError, "model must be an nn.Module; got NoneType"
+    yield from integer_rows(lambda s: lt.retract_(layer, steps=s), "steps")
+    yield from number_rows(lambda t: lt.retract_(layer, tol=t), "tol", "greater than 0.0")
+    yield lambda t: lt.retract_(layer, tol=t), [1.0], ValueError, "tol must be less than 1; got 1.0"
+    for bad in ("svd", None, 3):
+        yield lambda m: lt.retract_(layer, method=m), [bad], ValueError, 'be "polar" or "qr"; got'
+    for method in ("polar", "qr"):
+        call = lambda m, method=method: lt.retract_(m, method=method)  # noqa: E731
+        for value in (math.nan, math.inf):
+            model = nn.Sequential(nn.Identity(), filled(value))
+            yield call, [model], ValueError, "1 cannot be retracted: "
+    grouped = nn.Sequential(nn.Conv2d(2, 2, 1, groups=2))
+    yield lt.retract_, [grouped], ValueError, "0 cannot be retracted: The convolution must have gro"

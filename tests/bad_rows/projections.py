@@ -21,8 +21,8 @@ def rows():
         for dim in ("0", None, 1.0, True):
             yield project, [VECTOR, 1.0, dim], TypeError, "dim must be an integer; got"
         for dim in (1, 7):
-            yield project, [VECTOR, 1.0, dim], ValueError, "dim must be at most 0 for this y; got"
-        yield project, [MATRIX, 1.0, -3], ValueError, "dim must be at least -2; got -3"
+            yield project, [VECTOR, 1.0, dim], ValueError, "dim must be in [-1, 0] for this y; got"
+        yield project, [MATRIX, 1.0, -3], ValueError, "dim must be in [-2, 1] for this y; got -3"
     member = lambda tol: lt.in_l1_ball(VECTOR, tol=tol)  # noqa: E731
     yield from number_rows(member, "tol", "greater than 0.0")
     yield from tensor_rows(lt.project_linf_norm, "W")
