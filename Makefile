@@ -53,8 +53,10 @@ notebooks: $(VENV)/.ready-test  ## execute the .py sources and save the .ipynb
 check:  ## is this machine ready for the lessons? (installs nothing)
 	$(firstword $(wildcard $(RUN) $(RUN).exe) $(PYTHON)) lipteach/check_environment.py
 
-bench: $(VENV)/.ready-test  ## speed as ratios, in one run (RECORD=FILE keeps them)
-	OMP_WAIT_POLICY=PASSIVE $(RUN) benchmarks/bench_activations.py $(if $(RECORD),--record $(RECORD))
+bench: $(VENV)/.ready-test  ## speed as ratios (RECORD=1 keeps them, ONLY=name runs one)
+	for name in $(or $(ONLY),activations bjorck_apply orthonormal); do \
+	OMP_WAIT_POLICY=PASSIVE $(RUN) benchmarks/bench_$$name.py \
+	$(if $(RECORD),--record notebooks/results/bench_$$name.json) || exit 1; done
 
 clean:  ## remove the environment and every cache
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,19 @@
+"""Floor 2: layers whose weights keep a constraint, and what checks and exports them."""
+
+from lipteach.layers.audit import Audit, LayerAudit, audit
+from lipteach.layers.constrain import linf, orthonormal, spectral
+from lipteach.layers.export import export
+from lipteach.layers.norm_bounds import convolution_norm_bounds
+from lipteach.layers.retraction import retract_
+
+__all__ = [
+    "Audit",
+    "LayerAudit",
+    "audit",
+    "convolution_norm_bounds",
+    "export",
+    "linf",
+    "orthonormal",
+    "retract_",
+    "spectral",
+]

@@ -1,0 +1,222 @@
+"""Audit: what the layers of a model and the model itself are bounded by, and by which method.
+
+Source: the composition of Lipschitz maps; Anil, Lucas and Grosse (2019), section 2.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from lipteach.layers.constrain import kernel_class
+from lipteach.layers.export import export
+from lipteach.layers.known import product
+from lipteach.layers.norm_bounds import convolution_norm_bounds
+from lipteach.layers.parametrizations import LInf
+from lipteach.primitives._validate import check_tensor
+
+MOST_PIXELS, MOST_ENTRIES = 2000, 4_000_000  # the largest matrix of a convolution that we build
+Sizes = dict[int, set[tuple[int, ...]]]
+
+
+@dataclass(frozen=True)
+class LayerAudit:
+    """The numbers of one layer, in float64; what is not known is NaN.
+
+    `smallest` and `largest` are singular values, of a convolution those of its map at the size of
+    its input. The norm of the layer lies in [lower, upper], found by `method`. `inf_norm` is the
+    largest row sum of |W| where `linf` bounds it, else NaN.
+    """
+
+    name: str
+    kind: str
+    smallest: float
+    largest: float
+    lower: float
+    upper: float
+    method: str
+    inf_norm: float
+
+
+@dataclass(frozen=True)
+class Audit:
+    """The layers of a model and the bounds of its Lipschitz constant for p = 2.
+
+    `lower` is 0 without samples. `upper` is infinite where a module has no known bound, which
+    `unknown` names then; it is empty otherwise. `text` is what was printed.
+    """
+
+    layers: tuple[LayerAudit, ...]
+    lower: float
+    upper: float
+    unknown: str
+    text: str
+
+
+def audit(model: nn.Module, x: Tensor | None = None) -> Audit:
+    r"""Print what bounds each layer of a model, and the Lipschitz constant of the whole.
+
+    For each ``nn.Linear`` the smallest and the largest singular value of its weight, in float64.
+    For each ``nn.Conv2d`` the norm of the operator, which is not that of the flattened kernel: with
+    x the singular values of its map at that image size, where its matrix is small enough;
+    otherwise two bounds for all sizes (`convolution_norm_bounds`).
+
+    The Lipschitz constant for p = 2 stands between two numbers: the largest spectral norm of the
+    Jacobian at the samples x, a lower bound; and the product of the layers' norms, an upper bound
+    if all other modules of an ``nn.Sequential`` are known not to stretch distances (ReLU, MaxMin,
+    Flatten, …). The model is audited in evaluation mode and in float64.
+
+    Args:
+        model: any module. An upper bound needs a layer, or an ``nn.Sequential`` of known modules.
+        x: samples of shape (batch, …), for the lower bound and the sizes of images.
+
+    Returns:
+        The numbers and the text, in an `Audit`.
+
+    Raises:
+        TypeError: if model is not an ``nn.Module``, or x not a floating-point tensor.
+        ValueError: if x is empty or not finite, or a weight is not finite.
+
+    Example:
+        >>> _ = lt.audit(nn.Sequential(lt.orthonormal(nn.Linear(4, 4)), lt.MaxMin()))
+        layer  kind        smallest  largest  norm    method
+        0      Linear 4→4  1.0000    1.0000   1.0000  SVD
+        Lipschitz constant (p = 2), computed in float64, rounded to 4 decimals:
+          upper bound 1.0000: the product of the norms, all other modules being 1-Lipschitz
+          no lower bound: no samples x
+
+    Source: ours; the norms of convolutions as `convolution_norm_bounds` says.
+    """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model must be an nn.Module; got {type(model).__name__}.")
+    if x is not None:
+        check_tensor(x)
+        x = x.detach().double()
+    plain = export(model).eval().double().requires_grad_(False)
+    sizes: Sizes = {} if x is None else _input_sizes(plain, x)
+    originals = dict(model.named_modules())
+    layers, norms = [], {}
+    for name, module in plain.named_modules():
+        if isinstance(module, nn.Linear | nn.Conv2d):
+            layer = _layer(name or "model", module, sizes, _inf_norm(originals[name], module))
+            layers.append(layer)
+            norms[id(module)] = layer.upper
+    upper, unknown = product(plain, norms)
+    lower = 0.0 if x is None else _largest_jacobian_norm(plain, x)
+    text = "\n".join([*_table(layers), *_whole(lower, upper, unknown, x, layers)])
+    print(text)
+    return Audit(tuple(layers), lower, upper, unknown, text)
+
+
+def _layer(name: str, module: Any, sizes: Sizes, inf_norm: float) -> LayerAudit:
+    check_tensor(module.weight, f"The weight of {name}")
+    rows, columns = module.weight.shape[:2]
+    kind = f"{type(module).__name__} {columns}→{rows}"
+    if isinstance(module, nn.Linear):
+        return _exact(name, kind, module.weight, "SVD", inf_norm)
+    kind = f"{type(module).__name__} {module.in_channels}→{rows}"
+    places = sizes.get(id(module), set())
+    if len(places) == 1:
+        size = next(iter(places))
+        matrix = _matrix(module, size)
+        if matrix is not None:
+            return _exact(name, kind, matrix, f"SVD of the map at {size[-2]}×{size[-1]}", inf_norm)
+    try:
+        stride = kernel_class(module, module.weight).stride
+    except ValueError:
+        nan = math.nan
+        return LayerAudit(name, kind, nan, nan, nan, nan, "none for this convolution", inf_norm)
+    low, high = (float(b) for b in convolution_norm_bounds(module.weight, stride))
+    return LayerAudit(name, kind, math.nan, math.nan, low, high, "grid, all sizes", inf_norm)
+
+
+def _exact(name: str, kind: str, W: Tensor, method: str, inf_norm: float) -> LayerAudit:
+    sigma = torch.linalg.svdvals(W)
+    small, large = float(sigma[-1]), float(sigma[0])
+    return LayerAudit(name, kind, small, large, large, large, method, inf_norm)
+
+
+def _inf_norm(original: Any, plain: Any) -> float:
+    """The largest row sum of |W| where `linf` is registered, else NaN."""
+    if not parametrize.is_parametrized(original, "weight"):
+        return math.nan
+    held = any(isinstance(p, LInf) for p in original.parametrizations.weight)
+    return float(plain.weight.flatten(1).abs().sum(dim=1).max()) if held else math.nan
+
+
+def _input_sizes(model: nn.Module, x: Tensor) -> Sizes:
+    """The shapes (channels, height, width) that each convolution receives."""
+    sizes: Sizes = {}
+
+    def note(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        sizes.setdefault(id(module), set()).add(tuple(inputs[0].shape[-3:]))
+
+    hooks = [
+        module.register_forward_pre_hook(note)
+        for module in model.modules()
+        if isinstance(module, nn.Conv2d)
+    ]
+    model(x[:1])
+    for hook in hooks:
+        hook.remove()
+    return sizes
+
+
+def _matrix(conv: nn.Conv2d, size: tuple[int, ...]) -> Tensor | None:
+    """The matrix of the convolution on images of that size, if small enough."""
+    pixels = math.prod(size)
+    if pixels > MOST_PIXELS:
+        return None
+    images = torch.eye(pixels, dtype=conv.weight.dtype, device=conv.weight.device)
+    matrix = conv._conv_forward(images.view(-1, *size), conv.weight, None).flatten(1).mT
+    return matrix if matrix.numel() <= MOST_ENTRIES else None
+
+
+def _largest_jacobian_norm(model: nn.Module, x: Tensor) -> float:
+    def one(sample: Tensor) -> Tensor:
+        return model(sample[None])[0].flatten()  # type: ignore[no-any-return]
+
+    jacobians = torch.func.vmap(torch.func.jacrev(one), chunk_size=16)(x)
+    return float(torch.linalg.matrix_norm(jacobians.flatten(2), 2).max())
+
+
+def _table(layers: list[LayerAudit]) -> list[str]:
+    rows = [["layer", "kind", "smallest", "largest", "norm", "method", "∞-norm"]]
+    for layer in layers:
+        exact = layer.lower == layer.upper
+        norm = _number(layer.upper) if exact else _interval(layer.lower, layer.upper)
+        numbers = [_number(layer.smallest), _number(layer.largest), norm]
+        rows.append([layer.name, layer.kind, *numbers, layer.method, _number(layer.inf_norm)])
+    if all(math.isnan(layer.inf_norm) for layer in layers):
+        rows = [row[:-1] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+
+
+def _number(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.4f}"
+
+
+def _interval(low: float, high: float) -> str:
+    return "unknown" if math.isnan(high) else f"{low:.4f} to {high:.4f}"
+
+
+def _whole(
+    lower: float, upper: float, unknown: str, x: Tensor | None, layers: list[LayerAudit]
+) -> list[str]:
+    lines = ["Lipschitz constant (p = 2), computed in float64, rounded to 4 decimals:"]
+    if unknown:
+        lines.append(f"  no upper bound: {unknown} has none that is known")
+    else:
+        here = " (at this image size)" if any(" at " in layer.method for layer in layers) else ""
+        why = "the product of the norms, all other modules being 1-Lipschitz"
+        lines.append(f"  upper bound {upper:.4f}{here}: {why}")
+    if x is None:
+        return [*lines, "  no lower bound: no samples x"]
+    samples = "1 sample" if len(x) == 1 else f"{len(x)} samples"
+    return [*lines, f"  lower bound {lower:.4f}: the largest Jacobian norm at {samples}"]

@@ -1,0 +1,207 @@
+"""Constrained layers: `orthonormal`, `spectral` and `linf` register a parametrization."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+from torch.nn.utils import parametrize
+
+from lipteach.layers.convolution import KernelClass
+from lipteach.layers.parametrizations import LInf, OrthogonalConvolution, Orthonormal, Spectral
+from lipteach.primitives._validate import check_real
+
+Layer = TypeVar("Layer", nn.Linear, nn.Conv2d)
+METHODS = ("auto", "bjorck", "polynomial", "svd")
+
+
+def orthonormal(
+    module: Layer, name: str = "weight", tol: float = 1e-5, method: str = "auto"
+) -> Layer:
+    r"""Keep the weight of a layer orthonormal (appendix B).
+
+    On ``nn.Linear`` the weight is the polar factor of the parameter: rows or columns, whichever
+    are fewer, are orthonormal, so that ‖W‖₂ = 1 and no gradient norm is lost on their side.
+
+    On ``nn.Conv2d`` it is the operator that is orthonormal, not the flattened kernel, whose
+    convolution can have a norm up to the root of the number of taps. The kernel is a product
+
+    $$K(z) = R(z) \prod_i \bigl(P_i + (I - P_i) z_{d_i}\bigr)$$
+
+    of isometries of the infinite grid, P_i projectors of rank ⌊c/2⌋ on the side with more channels
+    (with a stride, on the input side), R orthonormal. A finite image with zero padding writes zeros
+    around it and leaves outputs unread: a compression, so that the norm is at most 1 for every
+    image size and padding, and it comes near to 1 on images that are larger than the kernel. With
+    circular padding at stride 1 all singular values are 1. Where patches do not overlap
+    (kernel ≤ stride, or 1 × 1) it is the flattened kernel that is orthonormal, which is exact. A
+    thin kernel (one side more than four times the other) is made of orthogonal blocks.
+
+    ``layer.weight = Q`` works: a Q of the class comes back up to rounding, any other is replaced
+    by a member near it, so that the weight of a fresh layer is kept in spirit.
+
+    Args:
+        module: an ``nn.Linear``, or an ``nn.Conv2d`` with groups = 1, and without dilation if it
+            has a stride; its padding is zeros, or circular without a stride and not wider
+            than keeps the image's size.
+        name: the name of the parameter.
+        tol: the tolerance of `polar`: ‖QᵀQ − I‖₂ on the smaller Gram side, of W or of R.
+        method: the method of `polar`: "auto", "bjorck", "polynomial" or "svd".
+
+    Returns:
+        The module, with the parametrization registered on it.
+
+    Raises:
+        TypeError: if module is of another type or lazy, or an argument of another type.
+        ValueError: if it has no such parameter, one which is parametrized already, not finite or
+            zero, or a convolution of another kind than said above.
+
+    Example:
+        >>> layer = lt.orthonormal(nn.Linear(3, 5))
+        >>> bool(lt.is_orthonormal(layer.weight))
+        True
+        >>> lt.orthonormal(nn.Conv2d(3, 8, 3, padding=1)).weight.shape
+        torch.Size([8, 3, 3, 3])
+
+    Source: Anil, Lucas and Grosse (2019), appendix B; of convolutions, Q. Li et al. (2019).
+    """
+    weight = _check(module, name)
+    check_real(tol, "tol", above=0.0)
+    _check_method(method)
+    parametrization: nn.Module = Orthonormal(tol, method)
+    if isinstance(module, nn.Conv2d):
+        parametrization = OrthogonalConvolution(kernel_class(module, weight), tol, method)
+    return _register(module, name, parametrization)
+
+
+def spectral(module: Layer, name: str = "weight") -> Layer:
+    r"""Divide the weight of a layer by its spectral norm (appendix B.2).
+
+    On ``nn.Linear`` it is W / ‖W‖₂ with the norm of an exact singular value decomposition and its
+    gradient: 1 at once, not after some power iterations, which would only bound it from below. On
+    ``nn.Conv2d`` it is the kernel over the upper bound of `convolution_norm_bounds`: the operator
+    norm is at most 1 for every image size, and its supremum over them lies above 0.999, or above
+    0.84 where the norm is almost the same at all frequencies. The singular values below the largest
+    are left as they are: spectral normalization keeps no gradient norm.
+
+    Args:
+        module: an ``nn.Linear`` or ``nn.Conv2d``, as for `orthonormal`.
+        name: the name of the parameter.
+
+    Returns:
+        The module, with the parametrization registered on it.
+
+    Raises:
+        TypeError: as `orthonormal` does.
+        ValueError: as `orthonormal` does, and where the weight is zero.
+
+    Example:
+        >>> layer = lt.spectral(nn.Linear(3, 5))
+        >>> round(lt.operator_norm(layer.weight).item(), 5)
+        1.0
+
+    Source: T. Miyato et al. (2018); Anil, Lucas and Grosse (2019), appendix B.2.
+    """
+    weight = _check(module, name)
+    if isinstance(module, nn.Conv2d):
+        return _register(module, name, Spectral(kernel_class(module, weight).stride))
+    return _register(module, name, Spectral())
+
+
+def linf(module: Layer, name: str = "weight", bound: float = 1.0) -> Layer:
+    r"""Keep ‖W‖_∞, the largest row sum of |W|, within a bound (appendix C).
+
+    Each row is projected onto the L1 ball of radius `bound` (`project_linf_norm`); a row inside
+    stays exactly as it is. On ``nn.Conv2d`` a row is the flattened kernel of an output channel: its
+    L1 norm bounds ‖conv‖_∞ for every image size, stride and zero padding.
+
+    Args:
+        module: an ``nn.Linear`` or ``nn.Conv2d``, as for `orthonormal`.
+        name: the name of the parameter.
+        bound: the largest row sum, positive.
+
+    Returns:
+        The module, with the parametrization registered on it.
+
+    Raises:
+        TypeError: as `orthonormal` does.
+        ValueError: as `orthonormal` does, and if the bound is not positive.
+
+    Example:
+        >>> layer = lt.linf(nn.Linear(2, 1))
+        >>> layer.weight = torch.tensor([[3.0, 0.5]])
+        >>> layer.weight.tolist()
+        [[1.0, 0.0]]
+
+    Source: Anil, Lucas and Grosse (2019), appendix C.
+    """
+    weight = _check(module, name)
+    check_real(bound, "bound", above=0.0)
+    if isinstance(module, nn.Conv2d):
+        kernel_class(module, weight)
+    return _register(module, name, LInf(bound))
+
+
+def kernel_class(conv: nn.Conv2d, weight: Tensor) -> KernelClass:
+    """The class of kernels of a convolution, if its operator is one that we can bound."""
+    stride, reach = (
+        _pair(conv.stride),
+        [d * (k - 1) for d, k in zip(_pair(conv.dilation), _pair(conv.kernel_size), strict=True)],
+    )
+    if conv.groups != 1:
+        raise ValueError(f"The convolution must have groups = 1; got {conv.groups}.")
+    if stride != (1, 1) and _pair(conv.dilation) != (1, 1):
+        got = f"dilation {conv.dilation} and stride {conv.stride}"
+        raise ValueError(f"The convolution must have dilation 1 where it has a stride; got {got}.")
+    if conv.padding_mode == "circular" and not isinstance(conv.padding, str):
+        wide = any(2 * p > r for p, r in zip(_pair(conv.padding), reach, strict=True))
+        if stride != (1, 1) or wide:
+            need = "stride 1 and at most the padding that keeps the size"
+            got = f"stride {conv.stride} and padding {conv.padding}"
+            raise ValueError(f"Circular padding needs {need}; got {got}.")
+    if conv.padding_mode not in ("zeros", "circular"):
+        need = "'zeros' or 'circular'"
+        raise ValueError(f"padding_mode must be {need}; got {conv.padding_mode!r}.")
+    if tuple(weight.shape[2:]) != _pair(conv.kernel_size):
+        got = f"shape {tuple(weight.shape)} and kernel_size {conv.kernel_size}"
+        raise ValueError(f"The parameter must be the kernel of the convolution; got {got}.")
+    return KernelClass(weight.shape[0], weight.shape[1], _pair(conv.kernel_size), stride)
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    first, second = value
+    return first, second
+
+
+def _check_method(method: Any) -> None:
+    if not isinstance(method, str):
+        raise TypeError(f"method must be a string; got {type(method).__name__}.")
+    if method not in METHODS:
+        raise ValueError(f"method must be one of {', '.join(METHODS)}; got {method!r}.")
+
+
+def _check(module: Any, name: Any) -> Tensor:
+    """Return the parameter of that name of a layer that can be constrained."""
+    if not isinstance(module, nn.Linear | nn.Conv2d):
+        raise TypeError(f"module must be an nn.Linear or nn.Conv2d; got {type(module).__name__}.")
+    if not isinstance(name, str):
+        raise TypeError(f"name must be a string; got {type(name).__name__}.")
+    kind = type(module).__name__
+    if parametrize.is_parametrized(module, name):
+        raise ValueError(f"{name} of this {kind} is parametrized already.")
+    weight = module._parameters.get(name)
+    if weight is None:
+        found = ", ".join(key for key, value in module._parameters.items() if value is not None)
+        raise ValueError(f"name must be a parameter of {kind} ({found}); got {name!r}.")
+    if is_lazy(weight):
+        raise TypeError(f"{name} of this {kind} has no shape yet; run the lazy module once.")
+    dims = 2 if isinstance(module, nn.Linear) else 4
+    if weight.ndim != dims:
+        got = f"shape {tuple(weight.shape)}"
+        raise ValueError(f"{name} of {kind} must have {dims} dimensions; got {got}.")
+    return weight
+
+
+def _register(module: Layer, name: str, parametrization: nn.Module) -> Layer:
+    parametrize.register_parametrization(module, name, parametrization)
+    return module

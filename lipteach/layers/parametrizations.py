@@ -1,0 +1,130 @@
+"""Parametrizations that keep the weight of a layer in a class: orthonormal, spectral norm, ∞-norm.
+
+Nothing is stored beside the parameters: the weight is computed anew at each use, in training and in
+evaluation alike. Within ``torch.nn.utils.parametrize.cached()`` it is computed once.
+
+Source: the habits of ``torch.nn.utils.parametrizations``.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor, nn
+
+from lipteach.layers.convolution import KernelClass
+from lipteach.layers.norm_bounds import convolution_norm_bounds
+from lipteach.primitives import polar, project_linf_norm
+from lipteach.primitives._validate import check_tensor, transforming
+
+
+class Orthonormal(nn.Module):
+    """The orthonormal polar factor of a matrix, or of a kernel flattened where that is exact."""
+
+    def __init__(self, tol: float, method: str) -> None:
+        super().__init__()
+        self.tol, self.method = tol, method
+
+    def polar(self, W: Tensor) -> Tensor:
+        """The polar factor in the settings of this layer."""
+        return polar(W, self.tol, self.method)
+
+    def forward(self, X: Tensor) -> Tensor:
+        """The weight."""
+        with _plain_precision(X):
+            return self.polar(X)
+
+    def right_inverse(self, W: Tensor) -> Tensor:
+        """The parameter for a wanted weight: its own polar factor."""
+        _check_weight(W)
+        return self.forward(W)
+
+    def extra_repr(self) -> str:
+        """Return the settings, for print."""
+        return f"tol={self.tol}, method={self.method!r}"
+
+
+class OrthogonalConvolution(Orthonormal):
+    """A kernel of a `KernelClass`, from its channel matrix and the bases of its projectors."""
+
+    def __init__(self, kernels: KernelClass, tol: float, method: str) -> None:
+        super().__init__(tol, method)
+        self.kernels = kernels
+
+    def forward(self, R: Tensor, *bases: Tensor) -> Tensor:
+        """The kernel."""
+        with _plain_precision(R):
+            wide = [_wide(B) for B in bases]
+            return self.kernels.compose(_wide(R), wide, self.polar).to(R.dtype)
+
+    def right_inverse(self, W: Tensor) -> Tensor | tuple[Tensor, ...]:  # type: ignore[override]
+        """The parameters of the wanted kernel, or of one near it in the class."""
+        _check_weight(W)
+        with _plain_precision(W):
+            R, *bases = (p.to(W.dtype) for p in self.kernels.factor(W.double()))
+        return (R, *bases) if bases else R
+
+
+class Spectral(nn.Module):
+    """The weight over its spectral norm; of a convolution, over an upper bound for every size."""
+
+    def __init__(self, stride: tuple[int, int] = (1, 1)) -> None:
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, X: Tensor) -> Tensor:
+        """The weight."""
+        with _plain_precision(X):
+            if X.ndim == 2:
+                norm = torch.linalg.matrix_norm(_wide(X), 2)
+            else:
+                norm = convolution_norm_bounds(X, self.stride)[1]
+            if not transforming() and not bool(norm.detach() > 0):
+                raise ValueError("The weight must not be zero: it has no direction to keep.")
+            weight: Tensor = _wide(X) / norm
+            return weight.to(X.dtype)
+
+    def right_inverse(self, W: Tensor) -> Tensor:
+        """The parameter for a wanted weight: the weight itself, rescaled."""
+        _check_weight(W)
+        return self.forward(W)
+
+
+class LInf(nn.Module):
+    """The weight with each row projected onto the L1 ball of radius `bound`."""
+
+    def __init__(self, bound: float) -> None:
+        super().__init__()
+        self.bound = bound
+
+    def forward(self, X: Tensor) -> Tensor:
+        """The weight."""
+        with _plain_precision(X):
+            return project_linf_norm(X.flatten(1), self.bound).view(X.shape)
+
+    def right_inverse(self, W: Tensor) -> Tensor:
+        """The parameter for a wanted weight: its projection."""
+        _check_weight(W)
+        return self.forward(W)
+
+    def extra_repr(self) -> str:
+        """Return the setting, for print."""
+        return f"bound={self.bound}"
+
+
+def _wide(X: Tensor) -> Tensor:
+    """X in a dtype for which decompositions exist."""
+    return X if X.itemsize > 2 else X.float()
+
+
+def _check_weight(W: Tensor) -> None:
+    check_tensor(W, "weight", min_dim=2)
+
+
+def _plain_precision(X: Tensor) -> AbstractContextManager[object]:
+    """Autocast off: a constraint computed in half precision would not hold."""
+    kind = X.device.type
+    if torch.amp.is_autocast_available(kind):
+        return torch.autocast(kind, enabled=False)
+    return nullcontext()

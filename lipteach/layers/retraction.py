@@ -1,0 +1,145 @@
+"""Retraction: weights put back on the orthonormal matrices after a step of an optimizer.
+
+Source: M. Cisse et al. (2017) with β = ½; Anil, Lucas and Grosse (2019), appendix B.1.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from lipteach.layers.constrain import kernel_class
+from lipteach.primitives import RankWarning, parseval_step, polar
+from lipteach.primitives._symmetric import symmetric_product
+from lipteach.primitives._validate import check_integer, check_real
+
+Model = TypeVar("Model", bound=nn.Module)
+
+
+@torch.no_grad()
+def retract_(model: Model, steps: int = 1, method: str = "polar", tol: float = 1e-3) -> Model:
+    r"""Put each plain weight back on the orthonormal matrices, in place (appendix B.1).
+
+    Called after ``optimizer.step()``, it is the other way to train orthonormal layers: the weight
+    itself is the parameter, and no gradient flows through an iteration. Near the manifold one step
+    of Parseval's update (8) with β = ½, which is Björck's, squares the error; here as much is
+    done as the tolerance asks.
+
+    - "polar": to the nearest orthonormal matrix, $W (W^\top W)^{-1/2}$.
+    - "qr": to the Q of W = QR by Cholesky, $R^\top R = W^\top W$, $Q = W R^{-1}$: cheaper, and not
+      the nearest. Where that is not accurate enough, by Householder reflections.
+
+    Every ``nn.Linear`` and ``nn.Conv2d`` at every depth is retracted, a convolution to an
+    orthogonal one near it (`orthonormal`). Parametrized weights keep their constraint by themselves
+    and are left alone. The optimizer's state stays valid.
+
+    Args:
+        model: any module, changed in place.
+        steps: the least number of Björck steps; more are made where the weight is further away.
+        method: "polar" or "qr".
+        tol: every singular value is within tol of 1 afterwards, in the weight's dtype.
+
+    Returns:
+        The model itself.
+
+    Raises:
+        TypeError: if an argument is of another type.
+        ValueError: if steps < 1, tol is not in (0, 1), the method is unknown, or a weight is not
+            finite, zero, or of a convolution that `orthonormal` refuses.
+
+    Warns:
+        RankWarning: if a weight has not full rank: then its polar factor is not determined.
+
+    Example:
+        >>> model = nn.Sequential(nn.Linear(3, 5), lt.MaxMin() , nn.Linear(5, 1))
+        >>> bool(lt.is_orthonormal(lt.retract_(model)[0].weight))
+        True
+
+    Source: M. Cisse et al. (2017); Cholesky-QR: A. Stathopoulos and K. Wu (2002).
+    """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model must be an nn.Module; got {type(model).__name__}.")
+    check_integer(steps, "steps")
+    if check_real(tol, "tol", above=0.0) >= 1:
+        raise ValueError(f"tol must be less than 1; got {tol}.")
+    if method not in ("polar", "qr"):
+        raise ValueError(f'method must be "polar" or "qr"; got {method!r}.')
+    for name, module in _plain_layers(model):
+        try:
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                _retract(module, steps, method, tol)
+        except ValueError as error:
+            raise ValueError(f"{name} cannot be retracted: {error}") from error
+        for warning in caught:
+            warnings.warn(f"{name}: {warning.message}", warning.category, stacklevel=3)
+    return model
+
+
+def _plain_layers(model: nn.Module) -> Iterator[tuple[str, Any]]:
+    """The layers with a plain weight, and their names, each weight once."""
+    seen = set()
+    for name, module in model.named_modules():
+        if not isinstance(module, nn.Linear | nn.Conv2d):
+            continue
+        plain = not parametrize.is_parametrized(module, "weight")
+        if plain and id(module.weight) not in seen and module.weight.numel():
+            seen.add(id(module.weight))
+            yield name or type(module).__name__, module
+
+
+def _retract(module: nn.Linear | nn.Conv2d, steps: int, method: str, tol: float) -> None:
+    weight = module.weight
+    if isinstance(module, nn.Conv2d):
+        kernels = kernel_class(module, weight)
+        if kernels.factors:
+            R, *bases = kernels.factor(weight.double())
+            weight.copy_(kernels.compose(R, bases, _as_is))
+            return
+    W = weight.flatten(1)
+    if method == "qr":
+        weight.copy_(_qr(W if W.itemsize > 2 else W.float(), tol).view(weight.shape))
+        return
+    W = polar(W, tol * (2 - tol))  # |σ² − 1| ≤ tol (2 − tol) keeps |σ − 1| ≤ tol
+    for _ in range(steps - 1):
+        W = parseval_step(W, 0.5)
+    weight.copy_(W.view(weight.shape))
+
+
+def _as_is(R: Tensor) -> Tensor:
+    """The channel matrix, which `KernelClass.factor` leaves orthonormal."""
+    return R
+
+
+def _qr(W: Tensor, tol: float) -> Tensor:
+    """The Q of W, or of Wᵀ if W is wide, with a positive diagonal of R."""
+    A = W.mT if W.shape[0] < W.shape[1] else W
+    Q: Tensor
+    L, failed = torch.linalg.cholesky_ex(symmetric_product(A, A))
+    if not failed:
+        Q = torch.linalg.solve_triangular(L.mT, A, upper=True, left=False)
+        if _gram_error(Q) < tol:
+            return Q.view(W.shape) if Q.shape == W.shape else Q.mT
+    if not bool(torch.isfinite(A).all()):
+        raise ValueError("its weight must be finite; it holds NaN or infinity.")
+    Q, R = torch.linalg.qr(A)
+    diagonal = R.diagonal()
+    if bool(diagonal.abs().min() <= 4 * torch.finfo(A.dtype).eps * diagonal.abs().max()):
+        text = "the weight has not full rank; its columns are completed to an orthonormal basis."
+        warnings.warn(text, RankWarning, stacklevel=2)
+    Q = Q * torch.where(diagonal < 0, -1.0, 1.0).to(Q.dtype)
+    return Q if Q.shape == W.shape else Q.mT
+
+
+def _gram_error(Q: Tensor) -> float:
+    """An estimate of ‖QᵀQ − I‖_F from one vector, whose entries look random and are not."""
+    n = Q.shape[1]
+    probe = torch.sin(torch.arange(1, n + 1, device=Q.device, dtype=Q.dtype) ** 2)
+    error = torch.linalg.vector_norm(Q.mT @ (Q @ probe) - probe)
+    return float(error / torch.linalg.vector_norm(probe)) * math.sqrt(n)
