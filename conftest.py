@@ -7,6 +7,8 @@ import torch
 
 import lipteach as lt
 
+torch.set_num_threads(1)  # the matrices are small: a second thread would only wait
+
 
 @pytest.fixture(autouse=True)
 def _assumed_by_the_examples(doctest_namespace: dict) -> None:

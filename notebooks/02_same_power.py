@@ -1001,7 +1001,7 @@ if bench:
     show(draw_benchmark(bench))
 else:
     print("No record here yet. In the folder of the project, this writes one:")
-    print("make bench RECORD=notebooks/results/bench_activations.json")
+    print("make bench RECORD=1 ONLY=activations")
 
 # %% [markdown]
 # For the larger one; and yes, for both.

@@ -960,6 +960,6 @@ print("Three steps of power iteration: the largest singular value is above 1, an
 # ## Where next
 #
 # [Lesson 03](03_why_relu_is_linear.ipynb) shows what a network gains by such weights. All verdicts on
-# appendix B are in the map of [lesson 00](00_start_here.ipynb). The course plan in
-# [README.md](README.md) lists what comes after: how to make the iteration cheaper (B.4), and how it
-# compares with spectral normalization (B.2).
+# appendix B are in the map of [lesson 00](00_start_here.ipynb).
+# [Lesson 05](05_fast_orthonormalization.ipynb) makes the iteration cheaper (B.4), and
+# [lesson 06](06_spectral_vs_bjorck.ipynb) compares it with spectral normalization (B.2).

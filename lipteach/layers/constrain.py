@@ -11,9 +11,9 @@ from torch.nn.utils import parametrize
 from lipteach.layers.convolution import KernelClass
 from lipteach.layers.parametrizations import LInf, OrthogonalConvolution, Orthonormal, Spectral
 from lipteach.primitives._validate import check_real
+from lipteach.primitives.polar import METHODS
 
 Layer = TypeVar("Layer", nn.Linear, nn.Conv2d)
-METHODS = ("auto", "bjorck", "polynomial", "svd")
 
 
 def orthonormal(

@@ -82,8 +82,8 @@ def _odd_series(steps: int, order: int, radius: float, tol: float, certain: bool
 
 def _enough_beyond(c: Tensor, d: int, steps: int, order: int, radius: float, tol: float) -> int:
     """The degree d, raised until no part of v beyond the radius does harm unseen."""
-    while GROWTH * _beyond(c[: d + 1], steps, order, radius) > tol:
-        d += 2 + 2 * (d // 100)
+    while d < len(c) - 3 and GROWTH * _beyond(c[: d + 1], steps, order, radius) > tol:
+        d = min(d + 2 + 2 * (d // 100), len(c) - 2)
     return d
 
 

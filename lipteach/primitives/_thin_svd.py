@@ -35,7 +35,10 @@ def _small(dtype: torch.dtype) -> float:
 
 
 def _by_gram(W: Tensor, gram: Tensor) -> tuple[Tensor, Tensor, Tensor] | None:
-    """The decomposition, or None where too many singular values are small."""
+    """The decomposition, or None where too many singular values are small, or squares vanish."""
+    info = torch.finfo(W.dtype)
+    if not info.tiny / info.eps**2 < float(gram.diagonal().max()) < info.max * info.eps:
+        return None
     _, V = torch.linalg.eigh(gram)  # eigenvalues ascend, so the small ones stand first
     U = W @ V
     sigma = torch.linalg.vector_norm(U, dim=0)

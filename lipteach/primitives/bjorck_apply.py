@@ -40,9 +40,10 @@ def bjorck_apply(
     "chebyshev" knows that $A_k v = g_k(W) v$, where the odd polynomial $g_k$ acts on the singular
     values. Its series $\sum_{j\text{ odd}} c_j T_j(\sigma / r)$ on [0, r] is cut at the degree
     that `tol` needs, about $1.5^k$ times a constant at order 1, and $T_j(W/r) v$ comes from the
-    three-term recurrence: as many products as the degree says. It takes r from ‖W‖_F where that
-    is at most 1.05, else 1.05, and √2 if the recurrence shows a singular value above. Where
-    $(2p + 1)^k$ is the smaller number of products, it is the recursion.
+    three-term recurrence: as many products as the degree says, and fewer where the result turns
+    out not much shorter than v. It takes r from ‖W‖_F where that is at most 1.05, else 1.05, and √2
+    if the recurrence shows a singular value above. Where $(2p + 1)^k$ is the smaller number of
+    products, it is the recursion.
 
     The error of the polynomial is at most ``tol`` · ‖A_k v‖ for **every** v if ‖W‖₂ ≤ r, which
     ‖W‖_F proves. Else a singular value between r and the end of the basin (√3 at order 1) either

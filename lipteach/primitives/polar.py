@@ -16,6 +16,7 @@ from lipteach.primitives.cautions import ConvergenceWarning
 from lipteach.primitives.orthonormal import refuse_zero
 
 METHODS = ("auto", "bjorck", "polynomial", "svd")
+FEW = 128  # columns, below which a decomposition on a CPU is the cheapest way
 
 
 def polar(W: Tensor, tol: float = 1e-5, method: str = "auto") -> Tensor:
@@ -39,9 +40,10 @@ def polar(W: Tensor, tol: float = 1e-5, method: str = "auto") -> Tensor:
       1 until the tolerance, two products each.
     - "polynomial": scaled likewise, then the best odd polynomials of degree 5 for singular values
       in [10⁻³, 1] of the bound, three products each; smaller ones take Björck steps at the end.
-    - "auto": near the manifold, ‖WᵀW − I‖₂ ≤ 0.75, a polynomial in WᵀW − I fitted to its spectrum,
-      4 to 7 products in all; elsewhere "svd" on a CPU, and "polynomial" on an accelerator, where
-      products are cheap and decompositions slow. ``make bench`` measures the choice.
+    - "auto": on a CPU, "svd" for fewer than 128 columns (or rows, if they are fewer). Else, near
+      the manifold, ‖WᵀW − I‖₂ ≤ 0.75, a polynomial in WᵀW − I fitted to its spectrum, 3 to 7
+      products in all. Elsewhere "svd" on a CPU, and "polynomial" on an accelerator, where products
+      are cheap and decompositions slow. ``make bench`` measures the choice.
 
     Args:
         W: matrices of shape (…, m, n), floating point, finite, none of them zero.
@@ -123,7 +125,8 @@ class _Polar(torch.autograd.Function):
 
 
 def _forward(W: Tensor, tol: float, method: str) -> methods.Found:
-    if method == "svd":
+    on_cpu = W.device.type == "cpu"
+    if method == "svd" or (method == "auto" and on_cpu and W.shape[-1] < FEW):
         return methods.by_svd(W, tol)
     if method == "bjorck":
         return methods.by_bjorck(W, tol)
@@ -131,7 +134,8 @@ def _forward(W: Tensor, tol: float, method: str) -> methods.Found:
     found = methods.near(W, error, tol)
     if found is not None:
         return found
-    if method == "polynomial" or W.device.type != "cpu":
+    if method == "polynomial" or not on_cpu:
         return methods.by_polynomial(W, tol)
-    error.diagonal(dim1=-2, dim2=-1).add_(1)  # the Gram matrix again
+    # the Gram matrix again; adding 1 would lose the digits of a small W
+    error.diagonal(dim1=-2, dim2=-1).copy_(torch.linalg.vector_norm(W, dim=-2).square())
     return methods.by_svd(W, tol, error)

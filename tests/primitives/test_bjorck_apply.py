@@ -185,14 +185,17 @@ def test_the_series_keeps_what_it_says(steps, order, radius, certain) -> None:
         j = torch.arange(1, d + 1, 2, dtype=torch.float64)[:, None]
         angle = torch.linspace(0, 1.5707, 5003).double()
         sigma = radius * angle.cos()
-        p, g = torch.tensor(c).double() @ (j * angle).cos(), series.scalar_map(sigma, steps, order)
+        p, g = (
+            torch.tensor(c, dtype=torch.float64) @ (j * angle).cos(),
+            series.scalar_map(sigma, steps, order),
+        )
         limit = 1.0001e-5 * g if len(c) == len(made.c) else 1.0001 * made.error + 1e-14
         assert ((p - g).abs() <= limit).all()
         if not certain:
             a = torch.linspace(0, 1, 997).double()
             a = a[radius * a.cosh() < series.LARGEST_BASIN[order - 1]]
             g = series.scalar_map(radius * a.cosh(), steps, order)
-            gap = torch.tensor(c).double() @ (j * a).cosh() - g
+            gap = torch.tensor(c, dtype=torch.float64) @ (j * a).cosh() - g
             assert (gap.abs() <= 1.001e-5 / series.GROWTH * (d * a).cosh()).all()
 
 
