@@ -16,9 +16,9 @@
 # # 04 · Orthonormal by matrix products
 #
 # A weight matrix with orthonormal rows or columns has norm 1 and loses as little gradient as a matrix
-# of its shape can. How do we get one? The iteration of Björck and Bowie starts from any matrix of
-# full rank and needs nothing but matrix products. In this lesson we find out everything about it from
-# one function of one number: where it converges, how fast, and where it fails.
+# of its shape can. How do we get one? The iteration of Björck and Bowie starts from a matrix of full
+# rank, not too large, and needs nothing but matrix products. In this lesson one function of one number
+# tells us where it converges, how fast, and where it fails.
 #
 # We follow appendix B.1 and B.3 of "Sorting Out Lipschitz Function Approximation" (Anil, Lucas and
 # Grosse, 2019), which we call the paper.
@@ -88,9 +88,10 @@ print("None of 1000 orthonormal matrices is nearer to W than its polar factor.")
 # $W^\top W = I - F$, then $W (I - F)^{-1/2}$ has orthonormal columns. The power series
 #
 # $$(1 - x)^{-1/2} = 1 + \tfrac12 x + \tfrac38 x^2 + \tfrac5{16} x^3 + \dots
-#   = \sum_j \binom{2j}{j} \frac{x^j}{4^j}$$
+#   = \sum_j c_j\, x^j, \qquad c_j = \binom{2j}{j} \frac{1}{4^j}$$
 #
-# approximates it by products. Cut after $x^p$ it is a step of *order* $p$:
+# gives this inverse root by products alone. We put $F$ for $x$ and cut after $F^p$. That is a step of
+# *order* $p$:
 #
 # $$W \leftarrow W \bigl(I + \tfrac12 F + \tfrac38 F^2 + \dots + c_p F^p\bigr),
 #   \qquad \text{for } p = 1: \quad W \leftarrow \tfrac32 W - \tfrac12 W W^\top W .$$
@@ -151,10 +152,12 @@ print("One step of order 1 to 6 is U g(Σ) Vᵀ.")
 
 # %% [markdown]
 # So from now on we may think of one number. A step is easy to follow in a picture: go up from $\sigma$
-# to the curve $g$, go across to the diagonal, and there stands the new $\sigma$. Repeat.
+# to the curve $g$, go across to the diagonal, and there stands the new $\sigma$. Repeat. In the right
+# panel stands $\sigma$ after each step. The picture also has a *step size* $\beta$: it multiplies the
+# way of one step, $g(\sigma) - \sigma$, by $2\beta$. Björck's step has $\beta = \frac12$.
 #
 # **Predict:** where does the way from $\sigma = 0.3$ end? And from 2.2, where $g$ is negative? Does it
-# help to take a higher order, or another step size $\beta$ (Björck's is ½)?
+# help to take a higher order, or another $\beta$?
 
 # %%
 show(figures.draw_cobweb(0.3, 0.5, 1))
@@ -374,7 +377,9 @@ print(rate)
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     path = lt.bjorck_trajectory(torch.tensor([[0.9]]).double(), steps=401, beta=1.2)
-print([round(x, 4) for x in sorted(path.flatten()[-2:].tolist())])
+jump = [round(x, 4) for x in sorted(path.flatten()[-2:].tolist())]
+assert jump == [0.7313, 1.1395]
+print(jump)
 print(caught[0].category.__name__, "-", caught[0].message)
 
 # %% [markdown]
@@ -395,6 +400,7 @@ for beta in (0.01, 0.1, 0.5, 0.9):
     for _ in range(3000):
         sigma = g_beta(sigma, beta)
     assert torch.allclose(sigma, torch.ones(500).double())
+assert round(math.sqrt(1.0003 / 0.0003), 1) == 57.7
 print(positive)
 
 # %% [markdown]
@@ -404,9 +410,9 @@ print(positive)
 # ### A small step size (B.1 small beta, Fig. 12)
 #
 # The paper says that with a small $\beta$ the iteration still converges, only much more slowly. For
-# full rank, $\beta < 1$ and $\sigma < \sqrt{(1 + \beta)/\beta}$ this is right. How much is "much"? Parseval
-# networks use $\beta = 0.0003$. The paper's Figure 12 shows the largest and the smallest singular
-# value over the steps, and one curve of the scalar map is enough to draw each.
+# full rank, $\beta < 1$ and $\sigma < \sqrt{(1 + \beta)/\beta}$ this is right. How much is "much"? The
+# paper names $\beta = 0.0003$ as a common choice for Parseval networks. Its Figure 12 shows the largest
+# and the smallest singular value over the steps, and the scalar map is enough to draw each.
 #
 # **Predict:** after 1000 steps from $\sigma = 0.1$, are we nearer to 0.1 or to 1? Does 2 come down
 # faster than ½ goes up?
@@ -456,13 +462,15 @@ for start in (0.01, 0.1, 0.5, 0.9, 2.0):
 
 # %% [markdown]
 # So a weight that the optimizer pushes away comes back over thousands of steps. The paper warns of it:
-# if training stops early, Parseval weights may be far from orthonormal.
+# if training stops early, Parseval weights may be far from orthonormal. It also reports that such
+# networks were regularized usefully all the same.
 #
 # ### Fifty steps (Fig. 13)
 #
 # The paper's Figure 13 turns the question round: fifty steps, and several $\beta$.
 #
-# **Predict:** which $\beta$ is large enough for fifty steps, if the smallest singular value is 0.1?
+# **Predict:** which of $\beta = 0.0003$, 0.01, 0.05, 0.1, 0.2 and 0.5 brings a singular value of 0.1 to
+# within one percent of 1 in fifty steps?
 
 # %%
 show(scaling_figures.draw_betas(50))
@@ -471,12 +479,13 @@ show(scaling_figures.draw_betas(50))
 slider_figure(scaling_figures.draw_betas, steps=(5, 200, 5, 50))
 
 # %% [markdown]
-# The values, this time by `lt.bjorck` on a $6 \times 3$ matrix with the singular values 0.5, 0.1 and
-# 0.01: what holds for numbers holds for the matrix.
+# From 0.1 on it takes $\beta = 0.1$; 0.05 is not enough. Here are the values, this time by `lt.bjorck` on a
+# $6 \times 3$ matrix with the singular values 0.5, 0.1 and 0.01: what holds for numbers holds for the
+# matrix.
 
 # %%
 Q, P = polar_factor(gaussian(6, 3)), polar_factor(gaussian(3, 3, seed=1))
-W = Q * torch.tensor([0.5, 0.1, 0.01]).double() @ P
+W, table = Q * torch.tensor([0.5, 0.1, 0.01]).double() @ P, {}
 for beta in (0.0003, 0.01, 0.05, 0.1, 0.2):
     after = torch.linalg.svdvals(lt.bjorck(W, steps=50, beta=beta))
     table[beta] = [round(x, 4) for x in after.tolist()]
@@ -537,19 +546,22 @@ print("(8) gives 0.6875, and so does β/4; β/2 gives 0.875.")
 #
 # Back to $\beta = \frac12$, and to large singular values. At $\sqrt3$ the map is 0, beyond it is
 # negative, and at $\sqrt5$ it is $-\sqrt5$: since $g$ is odd, it comes back in the next step, forever.
-# In between it comes nearer to 0 with each step. All of it is proved.
+# From between 1 and $\sqrt5$ a step leads nearer to 0, and from beyond $\sqrt5$ farther away. The solver
+# proves all of it.
 
 # %%
 at_root_3 = lt.prove(g1, lambda s, y: y == 0, lambda s: [s**2 == 3])
+negative = lt.prove(g1, lambda s, y: y < 0, lambda s: [s > 0, s**2 > 3])
 at_root_5 = lt.prove(g1, lambda s, y: y == -s, lambda s: [s**2 == 5])
 nearer = lt.prove(g1, lambda s, y: abs(y) < abs(s), lambda s: [s**2 > 1, s**2 < 5])
 farther = lt.prove(g1, lambda s, y: abs(y) > abs(s), lambda s: [s**2 > 5])
-assert at_root_3 and at_root_5 and nearer and farther
-print("√3 → 0, √5 ↔ −√5; |g(σ)| < |σ| for 1 < |σ| < √5; |g(σ)| > |σ| beyond.")
+assert at_root_3 and negative and at_root_5 and nearer and farther
+print("√3 → 0, then g < 0; √5 ↔ −√5; |g(σ)| < |σ| for 1 < |σ| < √5; |g(σ)| > |σ| beyond.")
 
 # %% [markdown]
 # **Predict:** a start between $\sqrt3$ and $\sqrt5$ ends at 1, at $-1$, or (countably many) at 0. Which
-# of them go to $-1$: one interval, two, more? And what of the higher orders?
+# of them go to $-1$: one interval, two, more? And do the higher orders allow larger starts, or only
+# smaller ones?
 
 # %%
 show(figures.draw_basins(0.0))
@@ -581,17 +593,23 @@ assert math.isclose(sups[1], math.sqrt(7 / 3), rel_tol=1e-8)
 assert min(sups) > math.sqrt(2) and g(2.147) > -math.sqrt(3) > g(2.148)
 
 # %% [markdown]
-# All the higher orders have a *smaller* basin than order 1, and each basin holds $(0, \sqrt2)$. At order 2
-# it ends at another fixed point: $g_2(\sigma) = \sigma$ for $\sigma^2 = \frac73$.
+# The orders 2 to 6 have a *smaller* basin than order 1, and each basin holds $(0, \sqrt2)$: we try a grid
+# of starts. At order 2 it ends at another fixed point: $g_2(\sigma) = \sigma$ for $\sigma^2 = \frac73$.
 
 # %%
+assert max(sups[1:]) < sups[0]
+for order in range(1, 7):
+    sigma = torch.linspace(0.001, 1.414, 500).double()
+    for _ in range(60):
+        sigma = g(sigma, order)
+    assert torch.allclose(sigma, torch.ones(500).double())
 second_fixed_point = lt.prove(lambda s: g(s, 2), lambda s, y: y == s, lambda s: [3 * s**2 == 7])
 assert second_fixed_point
 print(second_fixed_point)
 
 # %% [markdown]
-# What does a $-1$ mean for the matrix? It has the right size and the wrong sign. $\mathrm{diag}(2, 0.5)$ ends at
-# $\mathrm{diag}(-1, 1)$: orthonormal, but not the polar factor, which is $I$. A test that only asks
+# What does a $-1$ mean for the matrix? It has the right size and the wrong sign.
+# $\mathrm{diag}(2, 0.5)$ ends at $\mathrm{diag}(-1, 1)$: orthonormal, but not the polar factor, which is $I$. A test that only asks
 # for orthonormal columns does not see it.
 
 # %%
@@ -641,8 +659,8 @@ print("Wide: WᵀW − I stays at distance 1 even for the result; W Wᵀ − I i
 
 # %% [markdown]
 # ### Exercise 5 ●●○ · 8 min · condition
-# Write a function that says (True or False) whether a matrix of *any* shape meets the condition, asked of the
-# right Gram matrix.
+# Write a function that says (True or False) whether a matrix of *any* shape meets the condition
+# $\|G - I\|_2 < 1$, where $G$ is the smaller of its two Gram matrices.
 
 
 # %%
@@ -654,8 +672,8 @@ def my_condition(W):
 check("04.condition", my_condition)
 
 # %% [markdown]
-# <details><summary>Hint</summary>Which of W Wᵀ and Wᵀ W is smaller? And which norm has the condition:
-# <code>torch.linalg.matrix_norm(A, 2)</code> is the 2-norm.
+# <details><summary>Hint</summary>Which of W Wᵀ and Wᵀ W is smaller? And which norm does the condition
+# use? <code>torch.linalg.matrix_norm(A)</code> without the 2 is another one.
 # </details>
 # <details><summary>Solution</summary>
 #
@@ -689,8 +707,8 @@ for alpha in (0.5, 1.2, -0.8):
 print("The limit keeps the sign of α and forgets its size.")
 
 # %% [markdown]
-# After finitely many steps neither equation holds. For $W = 1$, $\alpha = \frac12$ and one step we get
-# 0.6875, which is neither $\frac12$ nor 1. The solver finds an example of its own.
+# After finitely many steps neither equation holds in general. For $W = 1$, $\alpha = \frac12$ and one step
+# we get 0.6875, which is neither $\frac12$ nor 1. The solver finds an example of its own.
 
 # %%
 assert lt.bjorck(torch.tensor([[0.5]]), steps=1) == 0.6875
@@ -734,8 +752,8 @@ check("04.lost-direction", my_matrix)
 # </details>
 
 # %% [markdown]
-# That is exact arithmetic. In floating point a product of rounded numbers has no exact zeros among
-# its singular values. We build a $20 \times 10$ matrix of rank 3.
+# That is exact arithmetic. In floating point, rounding turns singular values that should be 0 into very
+# small ones. We build a $20 \times 10$ matrix of rank 3.
 #
 # **Predict:** seven singular values should stay 0. What will 150 steps make of them, if rounding
 # errors of $10^{-8}$ (float32) or $10^{-16}$ (float64) grow by $\frac32$ in each step?
@@ -746,9 +764,10 @@ low_rank = low_rank / lt.operator_norm(low_rank)
 show(scaling_figures.draw_noise(low_rank))
 
 # %% [markdown]
-# The noise fills the lost directions. $\log(10^8)/\log(\frac32) \approx 45$ steps are enough in
-# float32, about 90 in float64, and then every check of orthonormality passes. But the new directions mean
-# nothing: the two precisions agree where $W$ has something to say, and nowhere else.
+# The noise fills the lost directions. It takes $\log(10^8)/\log(\frac32) \approx 45$ steps to lift $10^{-8}$
+# to the size of 1, and twice as many for $10^{-16}$; a few steps later every check of orthonormality
+# passes. But the new directions mean nothing: the two precisions agree where $W$ has something to say,
+# and not elsewhere.
 
 # %%
 single, double = lt.bjorck(low_rank.float(), steps=100).double(), lt.bjorck(low_rank, steps=200)
@@ -772,7 +791,8 @@ print("Both are orthonormal, equal on the 3 known directions, and different on t
 #   \sigma_{\max} \le \sqrt m\, \|W\|_\infty \;\; (11).$$
 #
 # Here $\|W\|_1$ and $\|W\|_\infty$ are *operator* norms: the largest column sum of $|W|$, and the
-# largest row sum. They hold for every matrix.
+# largest row sum. They hold for every matrix. `lt.norm_upper_bounds` returns these three and two more,
+# which we explain below.
 
 # %%
 for seed in range(300):
@@ -808,7 +828,7 @@ assert 50 < failed < 250
 print("With √m in (10), between 50 and 250 of 1000 random matrices exceed the bound.")
 
 # %% [markdown]
-# Two further bounds are better. The *geometric* one is $\sqrt{\|W\|_1 \|W\|_\infty}$. Let
+# Now the two further bounds. The *geometric* one is $\sqrt{\|W\|_1 \|W\|_\infty}$. Let
 # $W^\top W v = \sigma^2 v$; then
 #
 # $$\sigma^2 \|v\|_1 = \|W^\top W v\|_1 \le \|W^\top\|_1 \|W\|_1 \|v\|_1 = \|W\|_\infty \|W\|_1 \|v\|_1 .$$
@@ -911,8 +931,8 @@ print(counts)
 assert counts["(11)"] - counts["the norm"] == 8 and counts["gram"] <= counts["the norm"] + 1
 
 # %% [markdown]
-# The paper uses Björck with such scalings on $1000 \times 1000$ matrices, among others to time it
-# (Table 3). We scale a Gaussian one by (11).
+# For its Table 3 the paper scales $1000 \times 1000$ matrices by (11) and times up to ten steps. We scale
+# a Gaussian matrix of this size in the same way.
 
 # %%
 W = gaussian(1000, 1000)
@@ -927,8 +947,8 @@ print("between 16 and 18 steps bring it to 0.99.")
 # %% [markdown]
 # Ten steps after this scaling make nothing orthonormal. Dividing by the norm itself (*spectral*
 # scaling) takes no step at all for the largest one. The norm may be estimated: `lt.power_iteration` finds it
-# from below. Then the largest singular value ends a little above 1, and that does no harm as long as the
-# estimate is more than $\sigma_{\max}/\sqrt3$.
+# from below. Divided by it, the largest singular value is a little above 1, and that does no harm at
+# order 1 as long as the estimate is more than $\sigma_{\max}/\sqrt3$.
 
 # %%
 W = gaussian(100, 50)
@@ -944,9 +964,9 @@ print("Three steps of power iteration: the largest singular value is above 1, an
 # - One step keeps $U$ and $V$ and sends each singular value to $g(\sigma)$. For order 1,
 #   $g(\sigma) = \frac12\sigma(3 - \sigma^2)$ takes $(0, \sqrt3)$ into $(0, 1]$ and then climbs to 1,
 #   proved for every real $\sigma$; the error is squared near 1, and small values grow by $\frac32$.
-# - Order $p$ raises the error to the power $p + 1$, costs $p + 1$ products, and has a basin that ends
-#   between $\sqrt2$ and $\sqrt3$.
-# - Parseval's update is the same step with a smaller $\beta$, and $\beta = \frac12$ is Björck. It descends
+# - Order $p$ raises the error to the power $p + 1$, costs $p + 1$ products, and (up to order 6) has a
+#   basin that ends between $\sqrt2$ and $\sqrt3$.
+# - Parseval's update is the same step with a smaller $\beta$, and $\beta = \frac12$ is Björck's. It descends
 #   $\frac\beta4 \|W^\top W - I\|_F^2$; the paper's $\frac\beta2$ is twice that. At $\beta = 0.0003$ a
 #   singular value of 0.1 takes 14,153 steps to 0.99.
 # - Beyond $\sqrt3$ a start may end at $-1$, and beyond $\sqrt5$ it runs away.

@@ -4,51 +4,82 @@ import importlib.util
 import itertools
 import json
 import re
+import sys
 from pathlib import Path
+from types import ModuleType
+
+import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-RECORD = ROOT / "notebooks" / "results" / "bench_activations.json"
+NAMES = ("bench_activations", "bench_bjorck_apply", "bench_orthonormal")
+PARTS = {
+    "bench_activations": {"results", "import"},
+    "bench_bjorck_apply": {"results"},
+    "bench_orthonormal": {"polar", "training"},
+}
 
 
-def record() -> dict:
-    return json.loads(RECORD.read_text(encoding="utf-8"))
+def record(name: str) -> dict:
+    return json.loads((ROOT / "notebooks/results" / f"{name}.json").read_text(encoding="utf-8"))
 
 
-def cases() -> dict[tuple, dict]:
-    return {
-        (tuple(case["shape"]), case["dim"], case["threads"]): case for case in record()["results"]
-    }
+@pytest.fixture
+def benchmark(monkeypatch: pytest.MonkeyPatch):
+    """Loads a benchmark, which finds the others beside it."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+
+    def load(name: str) -> ModuleType:
+        spec = importlib.util.spec_from_file_location(name, ROOT / "benchmarks" / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, name, module)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
 
 
-def test_a_record_says_where_when_and_with_what_it_was_made() -> None:
-    found = record()
-    assert set(found) == {
-        *("settings", "results", "import", "spread", "device", "versions", "date"),
-    }
+def measured(found: object) -> list[dict]:
+    """Every row with a ratio and its spread, at any depth."""
+    if isinstance(found, dict):
+        own = [found] if {"ratio", "quartiles"} <= set(found) else []
+        return own + [row for value in found.values() for row in measured(value)]
+    if isinstance(found, list):
+        return [row for value in found for row in measured(value)]
+    return []
+
+
+def test_every_record_is_of_a_benchmark() -> None:
+    made = {path.stem for path in (ROOT / "notebooks/results").glob("*.json")}
+    assert made == set(NAMES) == {path.stem for path in (ROOT / "benchmarks").glob("bench_*.py")}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_record_says_where_when_and_with_what_it_was_made(name: str, benchmark) -> None:
+    found = record(name)
+    assert set(found) == {"settings", "spread", "device", "versions", "date", *PARTS[name]}
     assert set(found["versions"]) == {"python", "torch"}
     assert found["device"]["cpu"]
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", found["date"])
-    for case in found["results"]:
-        for row in case["activations"].values():
-            low, high = row["quartiles"]
-            assert 0 < low <= row["ratio"] <= high
+    assert found["settings"]["seed"] == benchmark(name).SEED
+    assert len(measured(found)) > 10
+    for row in measured(found):
+        low, high = row["quartiles"]
+        assert 0 < low <= row["ratio"] <= high
 
 
-def benchmark(name: str, monkeypatch):
-    """The program that made a record; it imports what lies beside it."""
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    spec = importlib.util.spec_from_file_location(name, ROOT / "benchmarks" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+# --- A.4: the activations
 
 
-def test_the_record_is_of_the_benchmark_as_it_stands(monkeypatch) -> None:
-    bench = benchmark("bench_activations", monkeypatch)
+def cases() -> dict[tuple, dict]:
+    found = record("bench_activations")["results"]
+    return {(tuple(case["shape"]), case["dim"], case["threads"]): case for case in found}
+
+
+def test_the_record_of_the_activations_is_of_the_benchmark_as_it_stands(benchmark) -> None:
+    bench = benchmark("bench_activations")
     made = {(shape, dim, threads) for threads in (1, 2) for shape, dim, _, _ in bench.CASES}
     assert set(cases()) == made
-    assert record()["settings"]["seed"] == bench.SEED
-    for case in record()["results"]:
+    for case in cases().values():
         assert list(case["activations"]) == list(bench.ACTIVATIONS)
 
 
@@ -59,47 +90,63 @@ def test_the_cost_of_maxmin_in_the_recorded_run() -> None:
         assert 0.8 < rows["ReLU"]["ratio"] < 1.25  # ReLU over itself: the noise
         for other in ("torch.sort on pairs", "cat of max and min"):
             assert rows["maxmin"]["ratio"] < rows[other]["ratio"]
-    assert record()["import"]["ratio"] <= 1.1
+    assert record("bench_activations")["import"]["ratio"] <= 1.1
 
 
-# --- Table 3: benchmarks/bench_bjorck_apply.py
-
-BJORCK = ROOT / "notebooks" / "results" / "bench_bjorck_apply.json"
+# --- Table 3
 
 
-def bjorck_record() -> dict:
-    return json.loads(BJORCK.read_text(encoding="utf-8"))
-
-
-def test_the_record_of_table_3_says_where_when_and_of_what_it_was_made(monkeypatch) -> None:
-    found = bjorck_record()
-    assert set(found) == {"settings", "results", "spread", "device", "versions", "date"}
-    assert set(found["versions"]) == {"python", "torch"}
-    assert found["device"]["cpu"]
-    assert re.fullmatch(r"\d{4}-\d\d-\d\d", found["date"])
-    bench = benchmark("bench_bjorck_apply", monkeypatch)
+def test_the_record_of_table_3_is_of_the_benchmark_as_it_stands(benchmark) -> None:
+    bench, found = benchmark("bench_bjorck_apply"), record("bench_bjorck_apply")
     assert found["settings"]["side"] == bench.SIDE
-    assert found["settings"]["seed"] == bench.SEED
     made = {(c["scaling"], c["vectors"], c["threads"], c["steps"]) for c in found["results"]}
-    cases = itertools.product(bench.GOALS, bench.BATCHES, bench.THREADS, bench.STEPS)
-    assert made == set(cases)
+    assert made == set(itertools.product(bench.GOALS, bench.BATCHES, bench.THREADS, bench.STEPS))
 
 
 def test_table_3_in_the_recorded_run() -> None:
     """Recursion: 3^k products, so ever slower. Chebyshev: ahead at each k, within 1e-5."""
-    for case in bjorck_record()["results"]:
+    results = record("bench_bjorck_apply")["results"]
+    for case in results:
         methods, steps = case["methods"], case["steps"]
         assert methods["recursion"]["products"] == 3**steps
         assert methods["chebyshev"]["products"] <= 3**steps
-        for row in methods.values():
-            if "ratio" in row:
-                low, high = row["quartiles"]
-                assert 0 < low <= row["ratio"] <= high
-                assert row["error"] < 1e-5
+        assert all(row["error"] < 1e-5 for row in methods.values() if "ratio" in row)
         if case["vectors"] == 1:
             assert methods["chebyshev"]["ratio"] > 5
-    one = [c for c in bjorck_record()["results"] if (c["vectors"], c["threads"]) == (1, 1)]
+    one = [c for c in results if (c["vectors"], c["threads"]) == (1, 1)]
     for scaling in ("(11)", "spectral"):
         rows = {c["steps"]: c["methods"]["recursion"] for c in one if c["scaling"] == scaling}
         assert rows[1]["ratio"] > rows[3]["ratio"] > rows[5]["ratio"]
         assert "ratio" not in rows[10]  # 59049 products are counted, not timed
+
+
+# --- B.4: polar factors and training
+
+
+def test_the_record_of_polar_is_of_the_benchmark_as_it_stands(benchmark) -> None:
+    bench, found = benchmark("bench_orthonormal"), record("bench_orthonormal")
+    made = [(tuple(c["shape"]), c["noise"], c["goal"], c["threads"]) for c in found["polar"]]
+    assert made == [(*weight, threads) for threads in (1, 2) for weight in bench.WEIGHTS]
+    for case in found["polar"]:
+        assert list(case["methods"]) == list(bench.methods((8, 8)))
+    for case in found["training"]:
+        assert list(case["ways"]) == list(bench.WAYS)
+
+
+def test_what_orthonormal_weights_cost_in_the_recorded_run() -> None:
+    """The choice of "auto" is the cheapest of polar's methods, and exact to its tolerance."""
+    for case in record("bench_orthonormal")["polar"]:
+        rows = case["methods"]
+        auto = rows["polar, auto"]
+        assert auto["defect"] <= 1e-5
+        assert auto["gradient error"] < 1e-3
+        for name, row in rows.items():
+            if name.startswith("polar"):
+                assert auto["ratio"] <= 1.2 * row["ratio"]  # itself among them, timed apart
+            else:
+                assert name.startswith("torch orthogonal") or auto["ratio"] < row["ratio"]
+    for case in record("bench_orthonormal")["training"]:
+        ways = case["ways"]
+        assert ways["plain"]["ratio"] < ways["retract_ by qr"]["ratio"]
+        assert ways["retract_ by polar"]["ratio"] < ways["Björck × 15, unrolled"]["ratio"] / 5
+        assert all(ways[name]["distance"] <= 1e-3 for name in ways if name.startswith("retract_"))

@@ -68,9 +68,10 @@ def orthonormal(
     weight = _check(module, name)
     check_real(tol, "tol", above=0.0)
     _check_method(method)
-    parametrization: nn.Module = Orthonormal(tol, method)
+    parametrization: nn.Module = Orthonormal(weight.shape, tol, method)
     if isinstance(module, nn.Conv2d):
-        parametrization = OrthogonalConvolution(kernel_class(module, weight), tol, method)
+        kernels = kernel_class(module, weight)
+        parametrization = OrthogonalConvolution(weight.shape, kernels, tol, method)
     return _register(module, name, parametrization)
 
 
@@ -104,8 +105,9 @@ def spectral(module: Layer, name: str = "weight") -> Layer:
     """
     weight = _check(module, name)
     if isinstance(module, nn.Conv2d):
-        return _register(module, name, Spectral(kernel_class(module, weight).stride))
-    return _register(module, name, Spectral())
+        stride = kernel_class(module, weight).stride
+        return _register(module, name, Spectral(weight.shape, stride))
+    return _register(module, name, Spectral(weight.shape))
 
 
 def linf(module: Layer, name: str = "weight", bound: float = 1.0) -> Layer:
@@ -139,7 +141,7 @@ def linf(module: Layer, name: str = "weight", bound: float = 1.0) -> Layer:
     check_real(bound, "bound", above=0.0)
     if isinstance(module, nn.Conv2d):
         kernel_class(module, weight)
-    return _register(module, name, LInf(bound))
+    return _register(module, name, LInf(weight.shape, bound))
 
 
 def kernel_class(conv: nn.Conv2d, weight: Tensor) -> KernelClass:

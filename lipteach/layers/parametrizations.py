@@ -19,11 +19,25 @@ from lipteach.primitives import polar, project_linf_norm
 from lipteach.primitives._validate import check_tensor, transforming
 
 
-class Orthonormal(nn.Module):
+class _Constraint(nn.Module):
+    """What they have in common: the weights that they are given have one shape."""
+
+    def __init__(self, shape: torch.Size) -> None:
+        super().__init__()
+        self.shape = shape
+
+    def check(self, W: Tensor) -> None:
+        """Require a finite weight of that shape; torch itself would take any."""
+        check_tensor(W, "weight")
+        if W.shape != self.shape:
+            raise ValueError(f"weight must have shape {tuple(self.shape)}; got {tuple(W.shape)}.")
+
+
+class Orthonormal(_Constraint):
     """The orthonormal polar factor of a matrix, or of a kernel flattened where that is exact."""
 
-    def __init__(self, tol: float, method: str) -> None:
-        super().__init__()
+    def __init__(self, shape: torch.Size, tol: float, method: str) -> None:
+        super().__init__(shape)
         self.tol, self.method = tol, method
 
     def polar(self, W: Tensor) -> Tensor:
@@ -37,7 +51,7 @@ class Orthonormal(nn.Module):
 
     def right_inverse(self, W: Tensor) -> Tensor:
         """The parameter for a wanted weight: its own polar factor."""
-        _check_weight(W)
+        self.check(W)
         return self.forward(W)
 
     def extra_repr(self) -> str:
@@ -48,8 +62,8 @@ class Orthonormal(nn.Module):
 class OrthogonalConvolution(Orthonormal):
     """A kernel of a `KernelClass`, from its channel matrix and the bases of its projectors."""
 
-    def __init__(self, kernels: KernelClass, tol: float, method: str) -> None:
-        super().__init__(tol, method)
+    def __init__(self, shape: torch.Size, kernels: KernelClass, tol: float, method: str) -> None:
+        super().__init__(shape, tol, method)
         self.kernels = kernels
 
     def forward(self, R: Tensor, *bases: Tensor) -> Tensor:
@@ -60,17 +74,17 @@ class OrthogonalConvolution(Orthonormal):
 
     def right_inverse(self, W: Tensor) -> Tensor | tuple[Tensor, ...]:  # type: ignore[override]
         """The parameters of the wanted kernel, or of one near it in the class."""
-        _check_weight(W)
+        self.check(W)
         with _plain_precision(W):
             R, *bases = (p.to(W.dtype) for p in self.kernels.factor(W.double()))
         return (R, *bases) if bases else R
 
 
-class Spectral(nn.Module):
+class Spectral(_Constraint):
     """The weight over its spectral norm; of a convolution, over an upper bound for every size."""
 
-    def __init__(self, stride: tuple[int, int] = (1, 1)) -> None:
-        super().__init__()
+    def __init__(self, shape: torch.Size, stride: tuple[int, int] = (1, 1)) -> None:
+        super().__init__(shape)
         self.stride = stride
 
     def forward(self, X: Tensor) -> Tensor:
@@ -87,15 +101,15 @@ class Spectral(nn.Module):
 
     def right_inverse(self, W: Tensor) -> Tensor:
         """The parameter for a wanted weight: the weight itself, rescaled."""
-        _check_weight(W)
+        self.check(W)
         return self.forward(W)
 
 
-class LInf(nn.Module):
+class LInf(_Constraint):
     """The weight with each row projected onto the L1 ball of radius `bound`."""
 
-    def __init__(self, bound: float) -> None:
-        super().__init__()
+    def __init__(self, shape: torch.Size, bound: float) -> None:
+        super().__init__(shape)
         self.bound = bound
 
     def forward(self, X: Tensor) -> Tensor:
@@ -105,7 +119,7 @@ class LInf(nn.Module):
 
     def right_inverse(self, W: Tensor) -> Tensor:
         """The parameter for a wanted weight: its projection."""
-        _check_weight(W)
+        self.check(W)
         return self.forward(W)
 
     def extra_repr(self) -> str:
@@ -116,10 +130,6 @@ class LInf(nn.Module):
 def _wide(X: Tensor) -> Tensor:
     """X in a dtype for which decompositions exist."""
     return X if X.itemsize > 2 else X.float()
-
-
-def _check_weight(W: Tensor) -> None:
-    check_tensor(W, "weight", min_dim=2)
 
 
 def _plain_precision(X: Tensor) -> AbstractContextManager[object]:

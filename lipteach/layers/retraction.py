@@ -17,7 +17,8 @@ from torch.nn.utils import parametrize
 from lipteach.layers.constrain import kernel_class
 from lipteach.primitives import RankWarning, parseval_step, polar
 from lipteach.primitives._symmetric import symmetric_product
-from lipteach.primitives._validate import check_integer, check_real
+from lipteach.primitives._validate import check_integer, check_real, check_tensor
+from lipteach.primitives.orthonormal import refuse_zero
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -41,8 +42,9 @@ def retract_(model: Model, steps: int = 1, method: str = "polar", tol: float = 1
 
     Args:
         model: any module, changed in place.
-        steps: the least number of Björck steps; more are made where the weight is further away.
-        method: "polar" or "qr".
+        steps: the least number of Björck steps of "polar" on matrices; more are made where the
+            weight is further away. "qr" and convolutions of overlapping patches have no steps.
+        method: "polar" or "qr", of matrices.
         tol: every singular value is within tol of 1 afterwards, in the weight's dtype.
 
     Returns:
@@ -97,6 +99,7 @@ def _plain_layers(model: nn.Module) -> Iterator[tuple[str, Any]]:
 def _retract(module: nn.Linear | nn.Conv2d, steps: int, method: str, tol: float) -> None:
     weight = module.weight
     if isinstance(module, nn.Conv2d):
+        check_tensor(weight, "its weight", min_dim=4)
         kernels = kernel_class(module, weight)
         if kernels.factors:
             R, *bases = kernels.factor(weight.double())
@@ -125,9 +128,9 @@ def _qr(W: Tensor, tol: float) -> Tensor:
     if not failed:
         Q = torch.linalg.solve_triangular(L.mT, A, upper=True, left=False)
         if _gram_error(Q) < tol:
-            return Q.view(W.shape) if Q.shape == W.shape else Q.mT
-    if not bool(torch.isfinite(A).all()):
-        raise ValueError("its weight must be finite; it holds NaN or infinity.")
+            return Q if Q.shape == W.shape else Q.mT
+    check_tensor(W, "its weight")
+    refuse_zero(W)
     Q, R = torch.linalg.qr(A)
     diagonal = R.diagonal()
     if bool(diagonal.abs().min() <= 4 * torch.finfo(A.dtype).eps * diagonal.abs().max()):

@@ -22,15 +22,21 @@ def derivative(W: Tensor, Q: Tensor, sigma: Tensor, U: Tensor, V: Tensor, G: Ten
 
     Where it left the singular values with U and V, they solve the equation in closed form. Where it
     left only two ends of the spectrum, σ is near 1 and Chebyshev's iteration solves it. Where it
-    left nothing, or a graph is asked for, functions do it that can be differentiated again.
+    left nothing, or a graph is asked for, functions do it that can be differentiated again. They
+    serve vmap too, torch.func's and the one of torch.autograd, where the others write in place.
     """
     with torch.autocast(W.device.type, enabled=False):
         G = G.to(W.dtype)
-        if torch.is_grad_enabled() or not sigma.numel():
+        if torch.is_grad_enabled() or _batched(G) or not sigma.numel():
             return _with_graph(W, Q, G)
         if V.numel():
             return _by_decomposition(sigma, U, V, G)
         return _near_identity(W, Q, sigma, G)
+
+
+def _batched(G: Tensor) -> bool:
+    functorch = torch._C._functorch
+    return torch._C._are_functorch_transforms_active() or functorch.is_legacy_batchedtensor(G)
 
 
 def _with_graph(W: Tensor, Q: Tensor, G: Tensor) -> Tensor:
@@ -103,12 +109,18 @@ class _Sylvester(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
         ctx.save_for_backward(inputs[0], output)
+        ctx.save_for_forward(inputs[0], output)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
         H, Y = ctx.saved_tensors
         K = solve_sylvester(H, grad)  # the operator is its own transpose
         return -(K @ Y.mT + Y.mT @ K), K
+
+    @staticmethod
+    def jvp(ctx: Any, dH: Tensor, dK: Tensor) -> Tensor:
+        H, Y = ctx.saved_tensors
+        return solve_sylvester(H, dK - dH @ Y - Y @ dH)
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[Any, Any], H: Tensor, K: Tensor) -> tuple[Tensor, int]:

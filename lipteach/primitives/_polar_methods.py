@@ -69,10 +69,10 @@ def _no_bases(W: Tensor) -> tuple[Tensor, Tensor]:
     return W.new_empty(*W.shape[:-2], 0, 0), W.new_empty(*W.shape[:-2], 0, 0)
 
 
-def by_svd(W: Tensor, tol: float, gram: Tensor | None = None) -> Found:
+def by_svd(W: Tensor, tol: float, gram: Tensor | None = None, level: int = _LEVEL) -> Found:
     """Q = U Vᵀ; one step of Björck more where tol is less than what U Vᵀ keeps in this dtype."""
     U, sigma, V = thin_svd(W, gram)
-    _say_rank(sigma)
+    _say_rank(sigma, level)
     Q = U @ V.mT
     if tol < 80 * torch.finfo(W.dtype).eps:
         Q = Q - Q @ gram_error(Q) / 2
@@ -116,16 +116,19 @@ def _finish(
     `floor` follows a singular value of rounding noise. Once that has grown, what converges may be
     noise, and only the singular values of W can tell.
     """
+    rounding = 4 * math.sqrt(W.shape[-1]) * torch.finfo(W.dtype).eps  # added by `spectrum_ends`
     for _ in range(_MOST_STEPS):
         error = gram_error(X)
         ends = spectrum_ends(error)
         reached = max(-ends[0], ends[1])
-        done = reached <= max(tol, 8 * math.sqrt(W.shape[-1]) * torch.finfo(W.dtype).eps)
+        done = reached <= max(tol, 2 * rounding)
         if floor > (0.01 if done else 0.99):
             if _lacks_rank(torch.linalg.svdvals(W)):
-                return by_svd(W, tol)
+                return by_svd(W, tol, level=_LEVEL + 2)
             floor = 0.0  # asked once
         if done:
+            if reached - rounding > tol:  # not there yet, and no estimate would show it
+                X = X - X @ error / 2
             break
         X = step(X, error)
         floor *= 1.5 - floor**2 / 2
@@ -140,11 +143,11 @@ def _lacks_rank(sigma: Tensor) -> bool:
     return not bool((sigma.amin(dim=-1) > least * sigma.amax(dim=-1)).all())
 
 
-def _say_rank(sigma: Tensor) -> None:
+def _say_rank(sigma: Tensor, level: int) -> None:
     if _lacks_rank(sigma):
         ratio = float((sigma.amin(dim=-1) / sigma.amax(dim=-1)).min())
         text = (
             f"W lacks full rank: its singular values reach down to {ratio:.0e} of the largest, "
             f"within rounding of 0 in {sigma.dtype}; its polar factor is not unique."
         )
-        warnings.warn(text, RankWarning, stacklevel=_LEVEL)
+        warnings.warn(text, RankWarning, stacklevel=level)

@@ -30,7 +30,8 @@ def polar(W: Tensor, tol: float = 1e-5, method: str = "auto") -> Tensor:
     $$Q Y + (I - Q Q^\top)\, G H^{-1}, \qquad H Y + Y H = Q^\top G - G^\top Q .$$
 
     Only W, Q and, after a decomposition, its two bases are kept for it, however many steps the
-    forward pass took. It can be differentiated again.
+    forward pass took. It can be differentiated again (not by ``jacfwd(jacfwd(…))``: torch takes
+    the second forward derivative of every ``autograd.Function`` for 0).
 
     The methods:
 

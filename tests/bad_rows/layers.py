@@ -1,6 +1,7 @@
 """What the layers refuse."""
 
 import math
+from functools import partial
 
 import torch
 from torch import nn
@@ -13,6 +14,7 @@ def rows():
     """(callable, arguments, error, part of its message)."""
     for constrain in (lt.orthonormal, lt.spectral, lt.linf):
         yield from constrained(constrain)
+        yield from replaced(constrain)
     layer = nn.Linear(2, 2)
     yield from number_rows(lambda t: lt.orthonormal(layer, tol=t), "tol", "greater than 0.0")
     yield lambda m: lt.orthonormal(layer, method=m), [3], TypeError, "method must be a string"
@@ -64,6 +66,19 @@ def constrained(constrain):
     for options in ({"padding": 2}, {"padding": 1, "stride": 2}):
         circular = conv(2, 2, 3, padding_mode="circular", **options)
         yield constrain, [circular], ValueError, "Circular padding needs stride 1 and at most the"
+
+
+def replaced(constrain):
+    """Weights that are assigned to a constrained layer."""
+    for layer in (nn.Linear(3, 2), nn.Conv2d(2, 2, 3)):
+        assign = partial(setattr, constrain(layer), "weight")
+        good = tuple(layer.weight.shape)
+        for shape in (good[::-1], (1, *good), good[:1]):
+            if shape != good:
+                need = f"weight must have shape {good}; got {shape}"
+                yield assign, [torch.ones(shape)], ValueError, need
+        yield assign, [torch.full(good, math.nan)], ValueError, "weight must be finite"
+        yield assign, [torch.ones(good).int()], TypeError, "weight must have a floating-point dtype"
 
 
 def retracted():

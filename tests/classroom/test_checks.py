@@ -185,7 +185,7 @@ def test_report_shows_nothing_more_in_a_notebook(capsys):
     assert repr(report) == f"<Report {NAME}: passed>"
 
 
-@pytest.mark.parametrize(("name", "near"), [("00.first-chek", NAME), ("0.first", NAME)])
+@pytest.mark.parametrize(("name", "near"), [("00.first-chek", NAME), ("00.first", NAME)])
 def test_unknown_name_names_the_nearest(name, near):
     with pytest.raises(ValueError, match=f"the nearest name is '{near}'"):
         check(name, 1)

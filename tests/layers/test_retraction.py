@@ -116,6 +116,17 @@ def test_rank_deficient_weights_are_said_with_the_layer(method: str) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("layer", [nn.Linear(4, 3), nn.Conv2d(3, 4, 3), nn.Conv2d(3, 4, 1)])
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.0, "zero matrix"), (math.nan, "finite"), (math.inf, "finite")]
+)
+def test_a_weight_without_direction_is_refused(method: str, layer, value: float, text: str) -> None:
+    layer.weight.data.fill_(value)
+    with pytest.raises(ValueError, match=f"cannot be retracted: .*{text}"):
+        lt.retract_(layer, method=method)
+
+
+@pytest.mark.parametrize("method", METHODS)
 def test_half_precision_is_computed_in_single(method: str) -> None:
     net = nn.Linear(6, 6).bfloat16()
     assert lt.retract_(net, method=method).weight.dtype == torch.bfloat16

@@ -77,6 +77,16 @@ def test_large_matrices_near_and_far(shape, noise: float | None, dtype: torch.dt
 
 
 @pytest.mark.parametrize("method", METHODS)
+def test_a_tolerance_near_the_floor_is_kept(method: str) -> None:
+    """However the last step falls: the estimate of the error is less sharp than the tolerance."""
+    Q, n = by_svd(uniform(200, 200)), 200
+    tol = 1.1 * math.sqrt(n) * torch.finfo(torch.float32).eps
+    for s in torch.linspace(0.1, 1, 25, dtype=torch.float64):
+        sigma = torch.where(torch.arange(n) < 100, s, 1.0)
+        assert defect(lt.polar((Q * sigma).float(), tol, method)) <= tol
+
+
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("alpha", [3.0, 0.01, -2.0])
 def test_the_limit_forgets_a_positive_scale(method: str, alpha: float) -> None:
     """B.3 scale invariance: BJORCK(αW) = sign(α) BJORCK(W), not α BJORCK(W)."""
@@ -121,8 +131,10 @@ def test_zero_singular_values_are_said() -> None:
     thin = uniform(20, 3) @ uniform(3, 10, seed=1)
     for method in METHODS:
         for W in (thin, thin.float(), torch.diag(torch.tensor([1.0, 0.0])), torch.ones(3, 3)):
-            with pytest.warns(lt.RankWarning, match="lacks full rank: its singular values reach"):
+            text = "lacks full rank: its singular values reach"
+            with pytest.warns(lt.RankWarning, match=text) as caught:
                 Q = lt.polar(W, method=method)
+            assert [w.filename for w in caught] == [__file__], "the caller is named"
             assert defect(Q) <= 1e-5  # filled with noise, or with some completion
 
 

@@ -79,6 +79,14 @@ def _judge_parseval(answer: Any) -> None:
                 "The singular values only shrink here: what does (8) add to W first?",
             ),
             (
+                lambda W, beta: (1 + beta) * W - W @ W.mT @ W,
+                "Where is the second β? A step leaves σ = 1 where it is.",
+            ),
+            (
+                lambda W, beta: (1 + beta) * W + beta * W @ W.mT @ W,
+                "Every singular value grows here: which of the two terms does (8) subtract?",
+            ),
+            (
                 lambda W, _beta: parseval(W, 0.5),
                 "Right for β = ½: where does the other β enter?",
             ),
@@ -98,7 +106,7 @@ def _judge_regularizer(answer: Any) -> None:
             (0.15, "This is the paper's β/2: what is the gradient of ‖WᵀW − I‖² in W?"),
             (0.3, "This is β itself: which factor does the gradient of ‖WᵀW − I‖² bring?"),
             (0.6, "Twice β: does the factor of the gradient multiply c, or divide it?"),
-            (1.2, "The 4 stands on the other side: 4 c = β."),
+            (1.2, "You multiplied β by 4: does the gradient bring its factor to β, or to c?"),
             (0.25, "This is c/β: what is c for β = 0.3?"),
             (0.0375, "Half of it: is there a factor 8 anywhere?"),
             (-0.075, "(8) subtracts the gradient: with which sign does W(WᵀW − I) enter?"),
@@ -112,7 +120,7 @@ def _judge_minus_one(answer: Any) -> None:
     if not math.isfinite(start):
         raise Hint("type", "A finite number is needed.")
     if start <= 0:
-        text = "A singular value is positive. For −1 itself the answer would be too easy: why?"
+        text = "A singular value is not negative: which σ > √3 does one step send below 0?"
         raise Hint("constraint", text)
     if start < math.sqrt(3):
         raise Hint("constraint", "Between 0 and √3 every start goes to 1: look to the right of √3.")
@@ -127,8 +135,8 @@ def _judge_minus_one(answer: Any) -> None:
         first = start * (3 - start**2) / 2
         raise Hint(
             "value",
-            f"One step leads to {first:.3f}, and from there to 1: into which interval must g(σ) "
-            "fall, so that it goes to −1?",
+            f"One step leads to {first:.3f}, and in the end it goes to 1: into which interval must "
+            "g(σ) fall, so that it goes to −1?",
         )
 
 
@@ -174,6 +182,11 @@ EXERCISES = (
             ),
             "entries": (lambda W, beta: (1 + beta) * W - beta * W**3, "cubes the entries"),
             "no growth": (lambda W, beta: W - beta * W @ W.mT @ W, "only shrink"),
+            "one beta": (lambda W, beta: (1 + beta) * W - W @ W.mT @ W, "the second β"),
+            "plus": (
+                lambda W, beta: (1 + beta) * W + beta * W @ W.mT @ W,
+                "does (8) subtract",
+            ),
             "no beta": (lambda W, _beta: parseval(W, 0.5), "Right for β = ½"),
             "no transpose": (
                 lambda W, beta: (1 + beta) * W - beta * W @ W @ W,
@@ -195,7 +208,7 @@ EXERCISES = (
             "the paper": (0.15, "the paper's β/2"),
             "beta": (0.3, "β itself"),
             "twice": (0.6, "Twice β"),
-            "times four": (1.2, "the other side"),
+            "times four": (1.2, "You multiplied β by 4"),
             "a quarter": (0.25, "This is c/β"),
             "an eighth": (0.0375, "Half of it"),
             "sign": (-0.075, "with which sign"),
@@ -212,7 +225,7 @@ EXERCISES = (
         right={"near the left end": 1.74, "a tensor": torch.tensor(2.1), "far right": 2.23},
         wrong={
             "below": (1.7, "look to the right"),
-            "negative": (-2.0, "A singular value is positive"),
+            "negative": (-2.0, "A singular value is not negative"),
             "root 3": (math.sqrt(3), "neither of them"),
             "too far": (2.3, "it runs away"),
             "two turns": (2.2, "into which interval"),

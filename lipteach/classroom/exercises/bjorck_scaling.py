@@ -10,6 +10,7 @@ from torch import Tensor
 from lipteach.classroom.checks import Exercise, Hint
 from lipteach.classroom.compare import When, call, need_tensor, seeded
 from lipteach.classroom.compare_functions import compare_function
+from lipteach.primitives import bjorck
 
 
 def _off(gram: Tensor) -> float:
@@ -50,6 +51,11 @@ def _norm_only(W: Tensor) -> bool:
     return float(torch.linalg.matrix_norm(W, 2)) < 2**0.5
 
 
+def _converges(W: Tensor) -> bool:
+    sigma = torch.linalg.svdvals(W)
+    return float(sigma[-1]) > 1e-9 and float(sigma[0]) < 3**0.5
+
+
 def _at_most_1(W: Tensor) -> bool:
     return float(torch.linalg.matrix_norm(W, 2)) <= 1
 
@@ -88,7 +94,15 @@ def _judge_condition(answer: Any) -> None:
             ),
             (
                 _at_most_1,
-                "This asks σ ≤ 1, the scaling. The condition admits more above, and less below.",
+                "This asks σ ≤ 1, the scaling. Which larger σ does the condition admit? And σ = 0?",
+            ),
+            (
+                _converges,
+                "This asks for convergence, and the condition is stricter: what is 1.5² − 1?",
+            ),
+            (
+                lambda _W: True,
+                "True for each of our matrices. Some have σ = 1.5 or σ = 0: what is σ² − 1 there?",
             ),
             (
                 When(lambda got, *_: float(got) not in (0, 1)),
@@ -133,8 +147,9 @@ def _judge_scale(answer: Any) -> None:
     if not callable(answer):
         raise Hint("type", "A function of a matrix is needed.")
     cases = [torch.ones(1, 4).double(), torch.ones(4, 1).double(), seeded(4, 3), 10 * seeded(3, 6)]
+    negative = torch.tensor([[-3.0, 0.5], [0.5, -2.0]]).double()
     norms = []
-    for W in [*cases, 0.01 * seeded(30, 30).abs()]:
+    for W in [*cases, negative, 0.01 * seeded(30, 30).abs()]:
         got = need_tensor(call(answer, W.clone()), tuple(W.shape))
         if not bool(torch.isfinite(got).all()):
             raise Hint("value", "An entry is not finite: what was divided by what?")
@@ -147,7 +162,8 @@ def _judge_scale(answer: Any) -> None:
     for shape, norm in norms:
         if norm > 1 + 1e-4:
             text = (
-                "is your divisor a bound for every shape, or are √m and √n in each other's place?"
+                "are √m and √n in their places? Do negative entries count? Is the divisor of 2 W "
+                "twice that of W?"
             )
             raise Hint("constraint", f"On shape {shape} the norm is {norm:.4g} afterwards: {text}")
     for (m, n), norm in norms:
@@ -177,6 +193,14 @@ EXERCISES = (
             "the larger": (_larger_gram, "always has eigenvalues 0"),
             "frobenius": (_frobenius, "Many small errors"),
             "norm only": (_norm_only, "what of a singular value 0"),
+            "it converges": (
+                lambda W: bool(
+                    (bjorck(W, steps=60) - bjorck(W, steps=61)).norm() < 1e-6
+                    and torch.linalg.matrix_rank(W) == min(W.shape)
+                ),
+                "the condition is stricter",
+            ),
+            "always": (lambda _W: True, "True for each of our matrices"),
             "scaling": (_at_most_1, "This asks σ ≤ 1"),
             "turned": (lambda W: not meets_condition(W), "the other way round"),
             "a norm": (lambda W: torch.linalg.matrix_norm(W, 2), "True or False is asked"),
@@ -227,6 +251,11 @@ EXERCISES = (
                 lambda W: W / (W.shape[1] ** 0.5 * W.abs().sum(1).max()),
                 "On shape (4, 1) the norm is 2",
             ),
+            "largest, with its sign": (
+                lambda W: W / (W.numel() ** 0.5 * W.max()),
+                "Do negative entries count",
+            ),
+            "no root": (lambda W: W / (W**2).sum(), "twice that of W"),
             "largest entry": (lambda W: W / W.abs().max() / 3, "On shape (30, 30) the norm"),
             "too small": (lambda W: W / W.abs().sum() / W.numel(), "Björck would need more steps"),
             "negative": (lambda W: -scaled(W), "see sign(α)"),

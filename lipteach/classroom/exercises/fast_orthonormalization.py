@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from lipteach.classroom.checks import Exercise, Hint
-from lipteach.classroom.compare import call, compare_number, need_number, need_tensor
+from lipteach.classroom.compare import When, call, compare_number, need_number, need_tensor
 from lipteach.primitives import power_iteration
 
 _ORDERS = ((1, 1), (3, 1), (5, 1), (2, 2), (3, 3), (0, 2))
@@ -29,7 +29,7 @@ def _judge_products(answer: Any) -> None:
     if all(got[key] == products(*key) for key in _ORDERS):
         return
     marks: tuple[tuple[Callable[[int, int], int], str], ...] = (
-        (lambda k, p: (2 * p + 1) * k, "Each step makes three products of the step before it."),
+        (lambda k, p: (2 * p + 1) * k, "Each step calls the one before: do their products add up?"),
         (
             lambda k, p: 2 * (2 * p + 1) ** k,
             "This counts the products of B_k: how many has A_k, which begins with a single one?",
@@ -50,7 +50,7 @@ def _judge_products(answer: Any) -> None:
             raise Hint("value", hint)
     k, p = next(key for key in _ORDERS if got[key] != products(*key))
     raise Hint(
-        "value", f"For k = {k} and p = {p} it is not {got[k, p]:g}: which degree has A_k in W?"
+        "value", f"For k = {k} and p = {p} it is not {got[k, p]:g}: what is the degree of A_k in W?"
     )
 
 
@@ -62,7 +62,7 @@ def _judge_break_even(answer: Any) -> None:
             (8, "At k = 8 the recursion makes 6561 products, the dense iteration 16 · 1000."),
             (10, "It is true of k = 10, but is it the first?"),
             (5, "Is the batch of one vector, and the dense side 2 k · 1000 products?"),
-            (7, "Which product is 1000 times as long as the other?"),
+            (7, "Does the dense iteration cost the same for every k? It makes 2 k products."),
             (19683, "This is 3 to the power we look for."),
         ],
     )
@@ -99,14 +99,15 @@ def _judge_best_line(answer: Any) -> None:
             (2, "Now σ = ½ goes to 1 and σ = 1 to 2: is an error of 1 the best?"),
             (1.5, "This is Björck's slope at 0. Which a makes both ends err alike?"),
             (1 / 3, "This is the error that is reached: which a reaches it?"),
-            (0.75, "Upside down: a > 1 lifts the small singular values."),
+            (0.75, "Upside down: does a < 1 bring σ = ½ nearer to 1?"),
             (math.sqrt(2), "The product of both ends is then 1, but are both errors equal?"),
+            (When(lambda got: abs(got - 4 / 3) < 0.01), "Very near: which fraction is it exactly?"),
         ],
     )
 
 
 def start() -> Tensor:
-    """A start of power iteration whose first estimate sends diag(1, .1) out of reach."""
+    """A start of power iteration whose first estimate sends diag(1, 0.1) out of reach."""
     return torch.tensor([0.001, 1.0], dtype=torch.float64)
 
 
@@ -124,13 +125,13 @@ EXERCISES = (
             "torch": lambda k, p: torch.tensor(2 * p + 1) ** k,
         },
         wrong={
-            "linear": (lambda k, p: (2 * p + 1) * k, "of the step before it"),
+            "linear": (lambda k, p: (2 * p + 1) * k, "do their products add up"),
             "those of B": (lambda k, p: 2 * (2 * p + 1) ** k, "begins with a single one"),
             "order 1 only": (lambda k, _p: 3**k, "Right at order 1"),
             "p + 2": (lambda k, p: (p + 2) ** k, "B has degree 2 in W"),
             "p + 1": (lambda k, p: (p + 1) ** k, "the degree of f in B"),
             "one step too many": (lambda k, p: (2 * p + 1) ** (k + 1), "One step too many"),
-            "nonsense": (lambda k, p: k + p, "which degree has A_k in W"),
+            "nonsense": (lambda k, p: k + p, "what is the degree of A_k in W"),
             "a number": (243, "A function of k and p"),
         },
     ),
@@ -146,7 +147,7 @@ EXERCISES = (
             "the last gain": (8, "16 · 1000"),
             "Table 3's loss": (10, "is it the first"),
             "the paper's limit": (5, "2 k · 1000 products"),
-            "without 2k": (7, "1000 times as long"),
+            "without 2k": (7, "the same for every k"),
             "the power": (19683, "to the power we look for"),
             "other": (3, "not the number"),
             "all of them": ([9, 10], "this is a list"),
@@ -154,7 +155,7 @@ EXERCISES = (
     ),
     Exercise(
         name="05.estimate",
-        question="A start of power iteration that makes the scaled diag(1, .1) diverge.",
+        question="A start of power iteration that makes the scaled diag(1, 0.1) diverge.",
         difficulty=2,
         minutes=8,
         judge=_judge_estimate,
@@ -187,6 +188,7 @@ EXERCISES = (
             "the error": (1 / 3, "which a reaches it"),
             "inverse": (0.75, "Upside down"),
             "geometric": (math.sqrt(2), "are both errors equal"),
+            "two digits": (1.33, "which fraction"),
             "a list": ([1.0, 1.3], "this is a list"),
         },
     ),

@@ -50,24 +50,29 @@ def _every_degree(W: Tensor, v: Tensor, c: list[float]) -> Tensor:
     return result
 
 
-def _no_two(W: Tensor, v: Tensor, c: list[float]) -> Tensor:
+def _recurrence(
+    W: Tensor, v: Tensor, c: list[float], back: Tensor, ahead: Tensor, two: float, sign: float
+) -> Tensor:
+    """The right one at back = Wᵀ, ahead = W, two = 2, sign = −1."""
     even, odd = v, W @ v
     result = c[0] * odd
     for coefficient in c[1:]:
-        even = W.T @ odd - even
-        odd = W @ even - odd
+        even = two * back @ odd + sign * even
+        odd = two * ahead @ even + sign * odd
         result = result + coefficient * odd
     return result
+
+
+def _no_two(W: Tensor, v: Tensor, c: list[float]) -> Tensor:
+    return _recurrence(W, v, c, W.T, W, two=1, sign=-1)
 
 
 def _plus(W: Tensor, v: Tensor, c: list[float]) -> Tensor:
-    even, odd = v, W @ v
-    result = c[0] * odd
-    for coefficient in c[1:]:
-        even = 2 * W.T @ odd + even
-        odd = 2 * W @ even + odd
-        result = result + coefficient * odd
-    return result
+    return _recurrence(W, v, c, W.T, W, two=2, sign=1)
+
+
+def _turned(W: Tensor, v: Tensor, c: list[float]) -> Tensor:
+    return _recurrence(W, v, c, W, W.T, two=2, sign=-1)
 
 
 def _only_w(W: Tensor, v: Tensor, c: list[float]) -> Tensor:
@@ -109,6 +114,7 @@ def _judge_series(answer: Any) -> None:
             (_no_two, "T_{j+1}(x) = 2 x T_j(x) − T_{j−1}(x): where is the 2?"),
             (_plus, "T₂(x) = 2x² − 1: with which sign does the term before come in?"),
             (_only_w, "W W v is no polynomial of the singular values: is every second W a Wᵀ?"),
+            (_turned, "T₂(W) v lies among the inputs: does W or Wᵀ lead from T₁(W) v to there?"),
             (_last, "Only the last term is here: what is added to what?"),
             (lambda W, v, c: c[0] * (W @ v), "This is T₁ alone: what follows?"),
         ],
@@ -135,6 +141,24 @@ def _kronecker(W: Tensor, G: Tensor) -> Tensor:
     system = torch.kron(H, eye) + torch.kron(eye, H)
     Y: Tensor = torch.linalg.solve(system, K.reshape(-1)).reshape(K.shape)
     return Q @ Y
+
+
+def _no_basis(W: Tensor, G: Tensor) -> Tensor:
+    U, sigma, Vh = _svd(W)
+    K = (U @ Vh).T @ G
+    return U @ Vh @ ((K - K.T) / (sigma[:, None] + sigma))
+
+
+def _wrong_basis(W: Tensor, G: Tensor) -> Tensor:
+    U, sigma, Vh = _svd(W)
+    K = (U @ Vh).T @ G
+    return U @ Vh @ Vh @ (Vh.T @ (K - K.T) @ Vh / (sigma[:, None] + sigma)) @ Vh.T
+
+
+def _half_k(W: Tensor, G: Tensor) -> Tensor:
+    U, sigma, Vh = _svd(W)
+    inside = U.T @ G @ Vh.T / (sigma[:, None] + sigma)
+    return U @ inside @ Vh
 
 
 def _projected(W: Tensor, G: Tensor) -> Tensor:
@@ -187,6 +211,9 @@ def _judge_implicit(answer: Any) -> None:
                 "Half of it: divide by λᵢ + λⱼ, not by twice that?",
             ),
             (_one_sided, "HY + YH = K is not 2HY = K: do H and Y commute?"),
+            (_no_basis, "Dividing by λᵢ + λⱼ solves it in one basis: in which one is your K?"),
+            (_wrong_basis, "V or Vᵀ? Which of them takes a vector to its part along each vᵢ?"),
+            (_half_k, "Only QᵀG is here: the right side of the equation has a second term."),
             (_projected, "Right only where W is orthonormal already: where are its λ?"),
             (_twice_w, "A factor H too many: is it Q Y or W Y?"),
             (lambda _W, G: G, "This is the gradient by Q: how does Q move with W?"),
@@ -219,6 +246,7 @@ EXERCISES = (
             "no 2": (_no_two, "where is the 2"),
             "plus": (_plus, "with which sign"),
             "only W": (_only_w, "every second W a Wᵀ"),
+            "Wᵀ and W exchanged": (_turned, "does W or Wᵀ lead"),
             "the last": (_last, "Only the last term"),
             "the first": (lambda W, v, c: c[0] * (W @ v), "T₁ alone"),
             "a number": (1.0, "A function is needed"),
@@ -243,6 +271,9 @@ EXERCISES = (
             "twice": (lambda W, G: 2 * implicit_gradient(W, G), "Twice too much"),
             "half": (lambda W, G: implicit_gradient(W, G) / 2, "Half of it"),
             "one side": (_one_sided, "do H and Y commute"),
+            "no basis": (_no_basis, "in which one is your K"),
+            "V for Vᵀ": (_wrong_basis, "V or Vᵀ"),
+            "half of K": (_half_k, "a second term"),
             "the projection": (_projected, "orthonormal already"),
             "W Y": (_twice_w, "A factor H too many"),
             "G": (lambda _W, G: G, "how does Q move"),

@@ -19,7 +19,7 @@ def _judge_threshold(answer: Any) -> None:
     compare_number(
         answer,
         THRESHOLD,
-        tol=2e-4,
+        tol=5e-5,
         mistakes=[
             (-0.1, "This is the value at k = 1: does k = 2 meet the condition as well?"),
             (0.2, "This is the value at k = 2: is it below u₃, too?"),
@@ -92,6 +92,10 @@ def _judge_simplex(answer: Any) -> None:
             ),
             (_scaled, "Dividing gives the sum 1, but not the nearest point: subtract one number."),
             (_in_order, "The right numbers, sorted: does τ leave u, or y in its own order?"),
+            (
+                lambda y: y.softmax(dim=-1),
+                "Softmax lands on the simplex, but far from y: which single number is taken off?",
+            ),
             (_flattened, _ROWS),
             (_along_first, "Each column sums to 1 here: do the vectors lie along dim = −1?"),
             (
@@ -137,6 +141,7 @@ EXERCISES = (
             "not cut": (_not_cut, "some entries are negative"),
             "all entries": (_all_entries, "every entry"),
             "scaled": (_scaled, "Dividing gives"),
+            "softmax": (lambda y: y.softmax(dim=-1), "Softmax"),
             "sorted": (_in_order, "The right numbers, sorted"),
             "one threshold": (_flattened, "of its own"),
             "columns": (_along_first, "Each column"),

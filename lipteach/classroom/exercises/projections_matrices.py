@@ -8,7 +8,15 @@ import torch
 from torch import Tensor
 
 from lipteach.classroom.checks import Exercise, Hint
-from lipteach.classroom.compare import When, compare_tensor, need_tensor, seeded, show_values
+from lipteach.classroom.compare import (
+    When,
+    call,
+    close,
+    compare_tensor,
+    need_tensor,
+    seeded,
+    show_values,
+)
 from lipteach.classroom.compare_functions import compare_function
 
 
@@ -28,7 +36,7 @@ def _judge_worst(answer: Any) -> None:
         inputs=[
             (torch.tensor([2.0, -3.0]).double(), 0.1),
             (seeded(5), 0.5),
-            (torch.tensor([0.3, -0.4, 0.0]).double(), 0.2),
+            (torch.tensor([0.3, -0.4, 0.1]).double(), 0.2),
         ],
         mistakes=[
             (
@@ -54,8 +62,21 @@ def _judge_worst(answer: Any) -> None:
                 lambda w, eps: eps * w.abs().sum(),
                 "This is the value w·δ of the worst δ: which δ reaches it?",
             ),
+            (
+                lambda w, eps: w.clamp(-eps, eps),
+                "Small entries of w give small δᵢ here: may those be as large as ε, too?",
+            ),
+            (
+                lambda w, eps: w + eps * w.sign(),
+                "This is w + δ: which δ did you add?",
+            ),
         ],
     )
+    w, eps = torch.tensor([0.3, 0.0, -0.4]).double(), 0.2
+    delta = need_tensor(call(answer, w, eps), (3,))  # where wᵢ is 0, each δᵢ up to ε is as good
+    if not close(w @ delta, eps * w.abs().sum()) or not float(delta.abs().max()) <= eps + 1e-6:
+        text = f"For {show_values(w)} the result is {show_values(delta)}: what if an entry is 0?"
+        raise Hint("value", text)
 
 
 ROWS = torch.tensor(
@@ -120,7 +141,7 @@ EXERCISES = (
         judge=_judge_worst,
         solution=worst,
         right={
-            "where": lambda w, eps: torch.where(w > 0, eps, -eps) * (w != 0),
+            "where": lambda w, eps: torch.where(w >= 0, eps, -eps),
             "one by one": lambda w, eps: torch.stack([eps * v / v.abs() if v else v for v in w]),
             "float32": lambda w, eps: worst(w.float(), eps),
         },
@@ -131,6 +152,9 @@ EXERCISES = (
             "scaled": (lambda w, eps: eps * w / w.abs().max(), "staying smaller"),
             "best": (lambda w, eps: -eps * w.sign(), "as small as it gets"),
             "all upwards": (lambda w, eps: torch.full_like(w, eps), "All upwards"),
+            "not a number": (lambda w, eps: eps * w / w.abs(), "what if an entry is 0"),
+            "clipped": (lambda w, eps: w.clamp(-eps, eps), "Small entries"),
+            "added": (lambda w, eps: w + eps * w.sign(), "which δ did you add"),
             "size 1": (lambda w, _eps: w.sign(), "wrong cube"),
             "the value": (lambda w, eps: eps * w.abs().sum(), "This is the value"),
         },

@@ -30,13 +30,14 @@ def _judge_overshoot(answer: Any) -> None:
     compare_number(
         answer,
         OVERSHOOT,
-        tol=2e-4,
+        tol=5e-5,
         mistakes=[
             (math.sqrt(8.2), "This is the estimate: which norm is left when W is divided by it?"),
             (1, "This is what the division aims at: is the estimate equal to 3?"),
             (math.sqrt(8.2) / 3, "This is estimate/3, below 1: which of the two is divided?"),
             (3 / math.sqrt(5), "‖Wᵀu‖ = √5 is only half of the step: what is ‖W v‖?"),
             (2 / math.sqrt(3.4), "This is right for diag(2, 1): what changes for diag(3, 1)?"),
+            (3, "This is the norm before: which norm is left after dividing by the estimate?"),
             (3 / 8.2, "82/10 is the square of the estimate: what is its root?"),
             (3 / math.sqrt(82), "Is v divided by its length before W is applied to it?"),
             (When(lambda got: abs(got - OVERSHOOT) < 5e-3), "Nearly: what are its four decimals?"),
@@ -70,6 +71,15 @@ def _half_step(W: Tensor, u: Tensor, steps: int) -> Tensor:
         v = W.T @ u / _length(u)
         u = W @ (v / _length(v))
     return _length(v)
+
+
+def _half_more(W: Tensor, u: Tensor, steps: int) -> Tensor:
+    """‖Wᵀu‖ with the u behind the last step."""
+    return _half_step(W, u, steps + 1)
+
+
+def _unit_length(W: Tensor, u: Tensor, steps: int) -> Tensor:
+    return power_iteration(W, u, steps) ** 0
 
 
 def _never_divided(W: Tensor, u: Tensor, steps: int) -> Tensor:
@@ -111,6 +121,18 @@ def _judge_power_iteration(answer: Any) -> None:
                 "This is ‖Wᵀu‖, before the second half of the last step: what is ‖W v‖?",
             ),
             (_one_less, "One step too few: how often does the loop run?"),
+            (
+                lambda W, u, steps: power_iteration(W, u, steps + 1),
+                "One step too many: how often does the loop run?",
+            ),
+            (
+                _unit_length,
+                "This is 1, the length of a unit vector: is it taken before u is divided by it?",
+            ),
+            (
+                _half_more,
+                "This is ‖Wᵀu‖ with the last u, half a step too far: where does a step end?",
+            ),
             (
                 lambda W, u, steps: power_iteration(W, u, steps) ** 2,
                 "This is σ²: is Wᵀ W v or W v measured at the end?",
@@ -160,8 +182,16 @@ def _judge_certified(answer: Any) -> None:
     if isinstance(answer, type) or not callable(answer):
         raise Hint("type", "A function of a matrix is needed.")
     signs = torch.tensor([[1.0, 1.0], [1.0, -1.0]]).double()
-    special = [torch.ones(1, 4).double(), signs, torch.diag(torch.tensor([5.0, 0.0])).double()]
-    for W in [seeded(8, 8), seeded(3, 12, seed=1), 0.01 * seeded(6, 4, seed=2), *special]:
+    special = [signs, torch.diag(torch.tensor([5.0, 0.0])).double()]
+    wide = torch.full((1, 4), 2.0).double()  # ‖W‖₁ is below its norm, and ‖Wᵀ‖_∞
+    for W in [
+        seeded(8, 8),
+        seeded(3, 12, seed=1),
+        wide.T,
+        wide,
+        0.01 * seeded(6, 4, seed=2),
+        *special,
+    ]:
         kept = W.clone()
         got = need_tensor(call(answer, W))
         if not torch.equal(W, kept):
@@ -223,6 +253,7 @@ EXERCISES = (
         wrong={
             "the estimate": (math.sqrt(8.2), "This is the estimate"),
             "one": (1, "aims at"),
+            "the norm": (3, "norm before"),
             "upside down": (0.95452, "below 1"),
             "half a step": (1.34164, "half of the step"),
             "the lesson's": (1.08465, "diag(2, 1)"),
@@ -246,6 +277,9 @@ EXERCISES = (
         wrong={
             "half a step": (_half_step, "second half"),
             "one step less": (_one_less, "too few"),
+            "one step more": (lambda W, u, k: power_iteration(W, u, k + 1), "too many"),
+            "half a step more": (_half_more, "half a step too far"),
+            "a unit vector": (_unit_length, "length of a unit vector"),
             "squared": (lambda W, u, steps: power_iteration(W, u, steps).square(), "σ²"),
             "not divided": (_never_divided, "grow"),
             "the same start": (_start_kept, "same u"),
@@ -292,6 +326,8 @@ EXERCISES = (
         wrong={
             "power iteration": (_power_normalized, "norm becomes 1.0"),
             "largest entry": (lambda W: W / W.abs().max(), "norm becomes 1.7"),
+            "row sums": (lambda W: W / W.abs().sum(dim=1).max(), "[[2], [2], [2], [2]] of norm 4"),
+            "column sums": (lambda W: W / W.abs().sum(dim=0).max(), "[[2, 2, 2, 2]] of norm 4"),
             "nothing": (lambda W: W, "nothing is divided"),
             "far too small": (lambda W: W / (100 * W.norm()), "closer bound"),
             "clipped": (_clipped, "one positive number"),

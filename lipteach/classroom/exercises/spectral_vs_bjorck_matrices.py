@@ -21,7 +21,7 @@ def _judge_kept(answer: Any) -> None:
     compare_number(
         answer,
         KEPT,
-        tol=2e-3,
+        tol=5e-4,
         mistakes=[
             (0.75, "This is the mean of 1 and ½: which mean of the lengths is asked for?"),
             (0.5, "This is the least that is kept: what do the other directions keep?"),
@@ -29,6 +29,11 @@ def _judge_kept(answer: Any) -> None:
             (0.625, "This is the mean of the squares: what is left to do?"),
             (math.sqrt(1.25), "This is the Frobenius norm of W: the mean of cos² t is not 1."),
             (0.7710, "This is the mean length: what is the mean of its square, and the root?"),
+            (
+                math.sqrt(1.25) / 2,
+                "Divided after the root: is it a mean of lengths or of their squares?",
+            ),
+            (math.sqrt(0.5), "As if the second singular value were 0: what does the ½ still keep?"),
             (0.25, "This is the square of ½: how much does the other direction add?"),
         ],
     )
@@ -55,7 +60,7 @@ def _judge_one_direction(answer: Any) -> None:
     if abs(norm - 1) > 1e-5:
         raise Hint("constraint", f"σ₁ is {norm:.4g} and not 1: by what can W be divided?")
     if lost > 1e-5:
-        ask = "which vector are the columns of W orthogonal to?"
+        ask = "to which vector must the columns of W be orthogonal?"
         raise Hint("value", f"Of (0.6, 0.8) the length {lost:.3f} is kept: {ask}")
     if abs(kept - 1) > 1e-5:
         raise Hint("value", f"Of (0.8, −0.6) the length {kept:.3f} is kept, and it should be all.")
@@ -114,6 +119,9 @@ EXERCISES = (
             "squared": (0.625, "mean of the squares"),
             "Frobenius": (1.118, "Frobenius"),
             "mean length": (0.771, "mean length"),
+            "divided late": (0.559, "after the root"),
+            "one direction": (0.7071, "were 0"),
+            "two digits": (0.8, "not the number"),
             "a pair": ([1.0, 0.5], "A number is needed"),
         },
     ),

@@ -61,7 +61,8 @@ def draw_cobweb(sigma: float = 0.3, beta: float = 0.5, order: int = 1) -> Figure
     for limit in (-1, 1):
         right.axhline(limit, color="#999999", linewidth=1)
     right.plot(range(steps + 1), path, color=ORANGE, marker="o", markersize=4, linewidth=1.2)
-    right.set(xlabel="step", ylabel="σ", ylim=(-2.5, 2.5), xticks=[0, 4, 8, 12])
+    right.set(xlabel="step", ylabel="σ", xlim=(-0.5, 12.5), ylim=(-2.5, 2.5))
+    right.set(xticks=[0, 4, 8, 12])
     figure.suptitle(f"order {order}, β = {beta:.2f}", fontsize=10)
     figure.set_label(
         f"Order {order}, β = {beta:.2f}: from σ = {sigma:.2f} one step leads to "
@@ -110,7 +111,7 @@ def draw_basins(low: float = 0.0) -> Figure:
 def draw_orders(start: float = 0.2) -> Figure:
     """How far a singular value is from 1 after each step, for several orders."""
     figure, axes = new_figure(6, 2.9)
-    steps, said = 10, []
+    steps, said = 12, []
     for order, line in zip((1, 2, 3, 6), LINES, strict=False):
         path = scalar_path(torch.tensor(start, dtype=torch.float64), steps, order)
         off = (path - 1).abs().clamp(min=1e-16)

@@ -77,7 +77,9 @@ def draw_noise(W: Tensor, steps: int = 150) -> Figure:
     axes.set(xlabel="step", ylabel="singular value", ylim=(1e-19, 10))
     axes.legend(fontsize=9, loc="lower right")
     text = ", ".join(f"after {k} steps in {' and '.join(full[k]) or 'neither'}" for k in full)
-    figure.set_label(f"The smallest singular value, 0 at the start, is above one half: {text}.")
+    figure.set_label(
+        f"The smallest singular value, 0 but for rounding at the start, is above one half: {text}."
+    )
     return figure
 
 
@@ -89,9 +91,8 @@ def draw_bounds(matrices: Mapping[str, Tensor]) -> Figure:
         norm = float(torch.linalg.matrix_norm(W.double(), 2))
         ratios = {b: float(v) / norm for b, v in norm_upper_bounds(W.double()).items()}
         line = LINES[k] | {"linestyle": "", "markersize": 8}
-        axes.semilogy(
-            range(len(ratios)), list(ratios.values()), label=name, **line | {"markevery": 1}
-        )
+        places = [bound + (k - (len(matrices) - 1) / 2) / 8 for bound in range(len(ratios))]
+        axes.semilogy(places, list(ratios.values()), label=name, **line | {"markevery": 1})
         said.append(f"{ratios['inf']:.1f} by (11) and {ratios['gram']:.2f} by gram for {name}")
     axes.axhline(1, color="#999999", linewidth=1)
     axes.set_xticks(range(len(ratios)), ["max (9)", "one (10)", "inf (11)", "geometric", "gram"])
@@ -113,7 +114,7 @@ def draw_scaling(sigma: Tensor, scales: Mapping[str, float], steps: int = 6) -> 
         after = scalar_path(sigma / scale, steps)[-1]
         axes.plot(range(1, len(after) + 1), after, label=name, **line)
         said.append(f"{float(after.min()):.3f} by {name}")
-    axes.set(xlabel="singular values, in order", ylabel="size", ylim=(0, 1.08))
+    axes.set(xlabel="singular values, in order", ylabel="singular value", ylim=(0, 1.08))
     axes.set_title(f"after {steps} steps", fontsize=10)
     axes.legend(fontsize=9, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     figure.set_label(f"After {steps} steps the smallest singular value is {', '.join(said)}.")

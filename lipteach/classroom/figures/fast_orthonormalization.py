@@ -75,7 +75,7 @@ def draw_scalings(sigma: Mapping[str, Tensor], steps: int = 20) -> Figure:
     axes.set(xticks=list(range(0, steps + 1, 5)))
     axes.legend(fontsize=8, loc="lower right")
     figure.set_label(
-        f"Steps until the largest and the median singular value exceed .99: {'; '.join(said)}."
+        f"Steps until the largest and the median singular value exceed 0.99: {'; '.join(said)}."
     )
     return figure
 
@@ -125,16 +125,17 @@ def draw_series(steps: int = 5, degree: int = 21) -> Figure:
     p = c[: degree + 1] @ (j * sigma.arccos()).cos()
     error = (p - g).abs() / g
     figure, (left, right) = new_figure(6.4, 2.8, columns=2)
-    left.plot(sigma, g, **LINES[0] | _PLAIN, label=f"g, degree $3^{{{steps}}}$")
+    left.plot(sigma, g, **LINES[0] | _PLAIN, label=f"$h_{{{steps}}}$, degree $3^{{{steps}}}$")
     left.plot(sigma, p, **LINES[1] | _PLAIN, label=f"series, degree {degree}")
-    left.set(xlabel="σ", ylim=(-0.1, 1.25), yticks=[0, 0.5, 1], title=f"{steps} steps")
+    left.set(xlabel="σ", ylim=(-0.1, 1.25), yticks=[0, 0.5, 1])
+    left.set_title(f"{steps} step{'s' * (steps > 1)}")
     left.legend(fontsize=8, loc="lower right")
     right.plot(sigma, error.clamp(min=1e-16), **LINES[1] | _PLAIN | {"linestyle": "-"})
     right.axhline(1e-5, color="#999999", linewidth=1)
     right.set_yscale("log")
     right.set(xlabel="σ", ylim=(1e-16, 10), title="relative error")
     figure.set_label(
-        f"{steps} steps, a polynomial of degree {3**steps}: its Chebyshev series up to degree "
+        f"Steps: {steps}, a polynomial of degree {3**steps}: its Chebyshev series up to degree "
         f"{degree} errs by at most {float(error.max()):.0e} of the value."
     )
     return figure
@@ -169,8 +170,8 @@ def draw_quintics(products: int = 6, low: float = 0.01) -> Figure:
     sigma = torch.linspace(0, 1, 600, dtype=torch.float64)
     bjorck, best = after_products(sigma, products, low)
     figure, axes = new_figure(6, 2.8)
-    axes.plot(sigma, bjorck, **LINES[0] | _PLAIN, label=f"{products // 2} steps of order 1")
-    axes.plot(sigma, best, **LINES[1] | _PLAIN, label=f"{products // 3} best quintics")
+    axes.plot(sigma, bjorck, **LINES[0] | _PLAIN, label=f"steps of order 1: {products // 2}")
+    axes.plot(sigma, best, **LINES[1] | _PLAIN, label=f"best steps of degree 5: {products // 3}")
     axes.axhline(1, color="#999999", linewidth=1)
     axes.axvline(low, color="#999999", linewidth=1)
     axes.set(xlabel="σ", ylim=(-0.05, 2.4), yticks=[0, 0.5, 1, 1.5, 2])

@@ -67,7 +67,7 @@ def _corner_regions(axes: Any) -> None:
 
 def draw_three_sets(y1: float = 0.8, y2: float = -0.6) -> Figure:
     """A point of the plane, and the nearest points of the square, the simplex and the L1 ball."""
-    figure, panels = new_figure(7.2, 2.7, columns=3)
+    figure, panels = new_figure(7.2, 2.9, columns=3)
     y = torch.tensor([y1, y2], dtype=torch.float64)
     nearest = (y.clamp(-1, 1), project_simplex(y), project_l1_ball(y))
     titles = ("L∞ ball: a clip", "simplex: Algorithm 1", "L1 ball")
@@ -80,12 +80,12 @@ def draw_three_sets(y1: float = 0.8, y2: float = -0.6) -> Figure:
             axes.plot([1, 0], [0, 1], color=BLUE, linewidth=4, solid_capstyle="round")
     for axes, x, title in zip(panels, nearest, titles, strict=True):
         axes.plot([y1, x[0]], [y2, x[1]], color=BLACK, linestyle="--", linewidth=1)
-        axes.plot([y1], [y2], "o", color=BLACK, label="y")
-        axes.plot([x[0]], [x[1]], "s", color=ORANGE, markersize=7, label="x")
+        axes.plot([y1], [y2], "o", color=BLACK, markersize=5, zorder=4, label="y")
+        axes.plot([x[0]], [x[1]], "s", color=ORANGE, markersize=8, zorder=3, label="x")
         axes.set(xlim=(-2.1, 2.1), ylim=(-2.1, 2.1), aspect="equal", title=title)
         axes.set(xticks=[-2, -1, 0, 1, 2], yticks=[-2, -1, 0, 1, 2])
         axes.title.set_fontsize(10)
-    panels[0].legend(fontsize=9, loc="lower left")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     cube, simplex, ball = map(_shown, nearest)
     figure.set_label(
         f"y = {_shown(y)} goes to {cube} on the L∞ ball, to {simplex} on the simplex, and to "
@@ -122,8 +122,8 @@ def draw_octahedron(y1: float = 1.2, y2: float = 0.9, y3: float = 0.5) -> Figure
     _octahedron(axes)
     between = zip(y.tolist(), x.tolist(), strict=True)
     axes.plot(*between, color=BLACK, linestyle="--", linewidth=1, zorder=3)
-    axes.plot([y1], [y2], [y3], "o", color=BLACK, zorder=4, label="y")
-    axes.plot(*x[:, None].tolist(), "s", color=ORANGE, markersize=7, zorder=4, label="x")
+    axes.plot([y1], [y2], [y3], "o", color=BLACK, markersize=5, zorder=5, label="y")
+    axes.plot(*x[:, None].tolist(), "s", color=ORANGE, markersize=8, zorder=4, label="x")
     ticks = [-1, 0, 1]
     axes.set(xlim=(-1.5, 1.5), ylim=(-1.5, 1.5), zlim=(-1.5, 1.5))
     axes.set(xticks=ticks, yticks=ticks, zticks=ticks)

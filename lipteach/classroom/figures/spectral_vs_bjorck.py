@@ -43,7 +43,7 @@ def draw_power_iteration(ratio: float = 0.9, steps: int = 5) -> Figure:
     """The estimate over the steps, and the norm that is left after dividing by it."""
     figure, (left, right) = new_figure(6.4, 2.9, columns=2)
     count = torch.arange(1, _STEPS + 1)
-    ratios = torch.linspace(0.5, 1, 51, dtype=torch.float64)
+    ratios = torch.linspace(0.5, 1, 201, dtype=torch.float64)  # the peaks near 1 are narrow
     along = [spectra(float(r)) for r in ratios]
     left.axhline(1, color="#999999", linewidth=1)
     said = []
@@ -89,10 +89,10 @@ def draw_gradients(second: float = 0.5) -> Figure:
     axes[1].plot(degrees, lengths, label="W / σ₁", **LINES[0])
     axes[1].plot(degrees, polar.norm(dim=0), label="U Vᵀ", **LINES[1])
     axes[1].set(
-        xlabel="direction of the gradient, degrees", ylabel="length kept", ylim=(-0.05, 1.1)
+        xlabel="direction of the gradient, degrees", ylabel="length kept", ylim=(-0.05, 1.35)
     )
     axes[1].set(xticks=[0, 90, 180, 270, 360], yticks=[0, 0.5, 1])
-    axes[1].legend(fontsize=9, loc="lower left")
+    axes[1].legend(fontsize=9, loc="upper center", ncols=2)
     mean = lengths[:-1].square().mean().sqrt()
     figure.set_label(
         f"With singular values 1 and {second:g} the gradient keeps between {lengths.min():.2f} and "
@@ -119,7 +119,10 @@ def draw_convolution(size: int = 8) -> Figure:
     kernel = torch.full((1, 1, 3, 3), 1 / 3, dtype=torch.float64)
     sigma = torch.linalg.svdvals(convolution_matrix(kernel, size))
     flat = float(operator_norm(kernel.flatten(1)))
-    left.plot(range(1, len(sigma) + 1), sigma, **LINES[0])
+    every = max(1, len(sigma) // 8)
+    left.plot(range(1, len(sigma) + 1), sigma, **(LINES[0] | {"markevery": every}))
+    left.set_xlim(0, len(sigma) + 1)
+    left.xaxis.get_major_locator().set_params(integer=True)
     left.axhline(flat, **(LINES[1] | {"marker": ""}), label="flattened kernel")
     left.set(xlabel="number", ylabel="singular value", ylim=(-0.1, 3.1), yticks=[0, 1, 2, 3])
     left.set_title(f"{size} × {size} pixels", fontsize=10)
