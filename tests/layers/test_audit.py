@@ -56,7 +56,7 @@ def test_the_numbers_are_those_of_singular_values(capsys) -> None:
 def test_without_samples_the_convolutions_have_two_bounds(capsys) -> None:
     found = lt.audit(net())
     low, high = found.layers[1].lower, found.layers[1].upper
-    assert low < high < 1.001 * low
+    assert low < high < 1.002 * low
     assert f"{low:.4f} to {high:.4f}" in found.text
     assert "no lower bound: no samples x" in found.text
     assert found.lower == 0
@@ -120,6 +120,13 @@ def test_other_containers_and_repeated_layers(capsys) -> None:
     layer = nn.Linear(4, 4)
     layer.weight.data = 2 * torch.eye(4)
     assert lt.audit(nn.Sequential(layer, nn.Sequential(layer))).upper == pytest.approx(4)
+
+
+def test_a_convolution_at_two_sizes_is_bounded_for_all(capsys) -> None:
+    conv = nn.Conv2d(2, 2, 3, bias=False)
+    found = lt.audit(nn.Sequential(conv, conv), uniform(1, 2, 7, 7))
+    assert [layer.method for layer in found.layers] == ["grid, all sizes"]
+    assert found.lower <= found.upper == found.layers[0].upper ** 2
 
 
 def test_a_convolution_without_a_bound(capsys) -> None:

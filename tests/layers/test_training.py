@@ -45,7 +45,7 @@ def violation(constrain, layer: nn.Module) -> float:
         return float((W.flatten(1).abs().sum(1).max() - 1).clamp(min=0))
     if W.ndim == 4:
         low, high = lt.convolution_norm_bounds(W, layer.stride)
-        return float(max(high - 1.001, 0.999 - low, 0.0))
+        return float(max(high - 1.002, 0.998 - low, 0.0))
     sigma = torch.linalg.svdvals(W)
     return float((sigma if constrain is lt.orthonormal else sigma[:1]).sub(1).abs().max())
 
