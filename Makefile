@@ -54,8 +54,7 @@ check:  ## is this machine ready for the lessons? (installs nothing)
 	$(firstword $(wildcard $(RUN) $(RUN).exe) $(PYTHON)) lipteach/check_environment.py
 
 bench: $(VENV)/.ready-test  ## speed as ratios (RECORD=1 keeps them, ONLY=name runs one)
-	for name in $(or $(ONLY),activations bjorck_apply orthonormal); do \
-	OMP_WAIT_POLICY=PASSIVE $(RUN) benchmarks/bench_$$name.py \
+	for name in $(or $(ONLY),activations bjorck_apply orthonormal); do $(RUN) benchmarks/bench_$$name.py \
 	$(if $(RECORD),--record notebooks/results/bench_$$name.json) || exit 1; done
 
 clean:  ## remove the environment and every cache

@@ -10,16 +10,18 @@ look for NaN is part of what is timed. ReLU over itself shows the noise.
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from common import hand_back_free_memory, quartiles, write_record  # before torch: OMP_WAIT_POLICY
+# Waiting threads that spin rob each other on a busy machine; read when torch starts its threads.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-# isort: split
 import torch
+from common import hand_back_free_memory, quartiles, write_record
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 

@@ -12,9 +12,6 @@ import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
-# Waiting threads that spin rob each other on a busy machine; read when torch starts its threads.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
 import torch
 
 

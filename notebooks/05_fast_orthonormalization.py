@@ -48,6 +48,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import lipteach as lt
 from lipteach.classroom import check, show, slider_figure
 from lipteach.classroom.figures import fast_orthonormalization as figures
+from lipteach.classroom.figures import orthonormal_costs
 from lipteach.training import orthonormal_network
 
 torch.set_num_threads(1)  # the matrices are small: a second thread would only wait
@@ -848,6 +849,61 @@ assert count.matrix == 2 and before > 0.01 and after < 1.5 * before**2 * (1 + be
 print("Two products; the error goes from above 0.01 to below 1.5 times its square.")
 
 # %% [markdown]
+# But an update is not always small. Adam's first one changes *every* entry by the learning rate, with the
+# sign of its gradient, and the signs of a layer agree in whole rows and columns. For 256 × 256 entries and
+# a rate of 0.002 that is a change of norm 0.5, and one step is not enough. `lt.retract_` looks at
+# $W^\top W - I$ and does as much as its tolerance asks.
+
+# %%
+layer = nn.Linear(256, 256, dtype=torch.float64)
+rows, columns = gaussian(256).sign(), gaussian(256, seed=1).sign()
+layer.weight.data = lt.polar(gaussian(256, 256)) + 0.002 * rows[:, None] * columns
+once = torch.linalg.svdvals(lt.parseval_step(layer.weight.detach(), beta=0.5))
+lt.retract_(layer)
+adapted = torch.linalg.svdvals(layer.weight.detach())
+assert (once - 1).abs().max() > 0.03 and (adapted - 1).abs().max() < 1e-3
+print("After one step a singular value is off by more than 0.03; after lt.retract_ none by 0.001.")
+
+# %% [markdown]
+# ## What a machine measures
+#
+# Counts are not times: a decomposition multiplies little and waits much. A recorded run times all of it in
+# units of one product of 1024 × 1024 matrices, on one thread: a polar factor with its gradient, for
+# weights near the orthonormal ones ("noise") and far from them ("Gaussian"), and one training step of a
+# network with three hidden layers of 1024 units. The program is `benchmarks/bench_orthonormal.py`.
+#
+# **Predict:** which is dearest, 15 unrolled steps or a decomposition? And how many times the plain step does a
+# step with retraction cost?
+
+# %%
+path = Path("results/bench_orthonormal.json")
+costs = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+if costs:
+    show(orthonormal_costs.draw_costs(costs))
+else:
+    print("No record here yet. In the folder of the project, this writes one:")
+    print("make bench RECORD=1 ONLY=orthonormal")
+
+# %% [markdown]
+# `lt.polar` with "auto" takes the polynomial in $W^\top W - I$ near the orthonormal matrices, and a
+# decomposition far from them. The unrolled steps cost five times as much and more, and after 15 of them behind (11)
+# the matrix is not even orthonormal. In training, a retraction costs a few plain steps, and unrolled Björck
+# tens of them.
+
+# %%
+if costs:
+    for rows in orthonormal_costs.weights(costs).values():
+        auto, unrolled_steps = rows["polar, auto"], rows["Björck × 15, unrolled"]
+        assert 5 * auto["ratio"] < unrolled_steps["ratio"]
+        assert auto["defect"] < 1e-5 and unrolled_steps["defect"] > 0.5
+    steps = orthonormal_costs.ways(costs)
+    for way in ("retract_ by qr", "retract_ by polar"):
+        assert steps[way]["ratio"] < 10 * steps["plain"]["ratio"]
+        assert steps[way]["distance"] < 1e-3
+    assert steps["Björck × 15, unrolled"]["ratio"] > 50 * steps["plain"]["ratio"]
+    print("In that run retraction costs less than 10 plain steps, and unrolled Björck more than 50.")
+
+# %% [markdown]
 # ## Recap
 #
 # - 15 steps of Björck are 30 matrix products: 120 times the work of a 1024 × 1024 layer on 256 vectors.
@@ -861,7 +917,8 @@ print("Two products; the error goes from above 0.01 to below 1.5 times its squar
 #   relative error $10^{-5}$. Both pay for single vectors; Table 3 times matrices that are far from orthonormal.
 # - Best polynomials of degree 5 get further with the same products than Björck's steps.
 # - The gradient of the limit is one linear equation; its memory does not grow with the steps.
-# - A retraction after each update needs one step, since a step squares the error.
+# - A retraction after each small update needs one step, since a step squares the error; after Adam's first
+#   ones it needs more.
 #
 # ## Where next
 #

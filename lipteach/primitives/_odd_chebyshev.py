@@ -43,7 +43,6 @@ class Series(NamedTuple):
     error: float
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def odd_series(steps: int, order: int, radius: float, tol: float, certain: bool) -> Series:
     r"""The coefficients $c_1, c_3, \dots, c_d$ of the shortest series p that tol admits.
 
@@ -56,6 +55,10 @@ def odd_series(steps: int, order: int, radius: float, tol: float, certain: bool)
     than tol ‖v‖, unless it makes ‖T_d(W/radius) v‖ exceed `GROWTH` ‖v‖.
     """
     return _odd_series(steps, order, radius, tol, certain)
+
+
+# What torch.compiler.assume_constant_result does, without importing the compiler.
+odd_series._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 @functools.lru_cache(maxsize=256)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
@@ -41,62 +41,50 @@ def rounded_out(low: float, high: float) -> tuple[float, float]:
 
 def _lanczos(S: Tensor) -> Tensor:
     """The tridiagonal matrix of Lanczos, every vector orthogonalized against all before it."""
-    start = torch.randn(S.shape[-1], 1, generator=torch.Generator().manual_seed(0)).to(S)
-    basis = (start / start.norm()).expand(*S.shape[:-1], 1)  # (…, n, j)
-    diagonal, beside = [], []
-    noise = torch.zeros(())
-    for _ in range(_LANCZOS_STEPS):
-        last = basis[..., -1:]
-        new = S @ last
-        noise = torch.maximum(noise.to(S), 50 * torch.finfo(S.dtype).eps * _length(new))
-        diagonal.append((last * new).sum((-2, -1)))
-        new = new - basis @ (basis.mT @ new)
-        length = _length(new)
+    start = torch.randn(S.shape[-1], generator=torch.Generator().manual_seed(0)).to(S)
+    basis = S.new_zeros(*S.shape[:-2], _LANCZOS_STEPS + 1, S.shape[-1])  # its vectors are rows
+    basis[..., 0, :] = start / start.norm()
+    T = S.new_zeros(*S.shape[:-2], _LANCZOS_STEPS, _LANCZOS_STEPS)
+    for j in range(_LANCZOS_STEPS):
+        known = basis[..., : j + 1, :]
+        new = S @ basis[..., j, :, None]
+        along = known @ new
+        T[..., j, j] = along[..., j, 0]
+        noise = 50 * torch.finfo(S.dtype).eps * torch.linalg.vector_norm(new, dim=(-2, -1))
+        new = new - known.mT @ along
+        length = torch.linalg.vector_norm(new, dim=(-2, -1))
         more = length > noise  # else the space is exhausted: zeros, and not noise, go on
-        beside.append(torch.where(more, length, 0.0)[..., 0, 0])
-        basis = torch.cat((basis, torch.where(more, new / length, 0.0)), dim=-1)
-    off = torch.stack(beside[:-1], dim=-1)
-    return (
-        torch.diag_embed(torch.stack(diagonal, dim=-1))
-        + torch.diag_embed(off, 1)
-        + torch.diag_embed(off, -1)
-    )
-
-
-def _length(column: Tensor) -> Tensor:
-    length: Tensor = torch.linalg.vector_norm(column, dim=-2, keepdim=True)
-    return length
+        basis[..., j + 1, :] = new[..., 0] / torch.where(more, length, math.inf)[..., None]
+        if j + 1 < _LANCZOS_STEPS:
+            T[..., j, j + 1] = T[..., j + 1, j] = torch.where(more, length, 0.0)
+    return T
 
 
 # The highest degree that a number of matrix products reaches, and the powers that are formed
 # (Paterson and Stockmeyer): degree, block length.
-SCHEMES = ((1, 2), (2, 2), (4, 2), (6, 3), (9, 3), (12, 4), (16, 4))
+SCHEMES = ((1, 1), (2, 2), (4, 2), (6, 3), (9, 3), (12, 4), (16, 4))
 
 
-def fit_polynomial(
-    function: Callable[[Tensor], Tensor], low: float, high: float, tol: float
-) -> tuple[list[float], int] | None:
-    """Coefficients of a polynomial within tol of the function on [low, high], and a block length.
+@lru_cache(maxsize=64)
+def inverse_root(low: float, high: float, tol: float) -> tuple[list[float], int] | None:
+    """Coefficients of p, near (1 + x)^(−½) on [low, high], and a block length for them.
 
-    It interpolates at Chebyshev's points, in the least scheme of ``SCHEMES`` that is good enough;
-    the error is measured on a fine grid. None if the highest degree does not suffice.
+    p interpolates at Chebyshev's points, in the least scheme of ``SCHEMES`` for which, on a fine
+    grid, |(1 + x) p(x)² − 1| ≤ tol: so much is ‖QᵀQ − I‖ for Q = W p(WᵀW − I). None if no scheme
+    does, or if the interval comes near to −1.
     """
+    if low <= -0.99:
+        return None
     grid = torch.linspace(low, high, 200, dtype=torch.float64)
     for degree, block in SCHEMES:
         angles = (torch.arange(degree + 1, dtype=torch.float64) + 0.5) * math.pi / (degree + 1)
         nodes = (low + high) / 2 + (high - low) / 2 * torch.cos(angles)
         powers = torch.linalg.vander(nodes, N=degree + 1)
-        coefficients = torch.linalg.solve(powers, function(nodes))
-        values = torch.linalg.vander(grid, N=degree + 1) @ coefficients
-        if float((values - function(grid)).abs().max()) <= tol:
+        coefficients = torch.linalg.solve(powers, (1 + nodes).rsqrt())
+        p = torch.linalg.vander(grid, N=degree + 1) @ coefficients
+        if float(((1 + grid) * p.square() - 1).abs().max()) <= tol:
             return coefficients.tolist(), block
     return None
-
-
-@lru_cache(maxsize=64)
-def inverse_root(low: float, high: float, tol: float) -> tuple[list[float], int] | None:
-    """`fit_polynomial` of (1 + x)^(−½), which needs low > −1."""
-    return fit_polynomial(lambda x: (1 + x).rsqrt(), low, high, tol) if low > -0.99 else None
 
 
 def matrix_polynomial(coefficients: Sequence[float], block: int, E: Tensor) -> Tensor:
@@ -104,6 +92,9 @@ def matrix_polynomial(coefficients: Sequence[float], block: int, E: Tensor) -> T
     powers = [E]
     while len(powers) < block:
         powers.append(symmetric_product(powers[-1], E))
+    if len(coefficients) == block + 1:  # one block and the highest power, which is free to be used
+        result = powers.pop().mul_(coefficients[-1]) if block > 1 else coefficients[-1] * E
+        return _add(result, coefficients[:-1], powers)
     chunks = [coefficients[i : i + block] for i in range(0, len(coefficients), block)]
     if len(chunks) > 1 and len(chunks[-1]) == 1:  # the highest power needs no block of its own
         *chunks, (top,) = chunks
@@ -117,8 +108,14 @@ def matrix_polynomial(coefficients: Sequence[float], block: int, E: Tensor) -> T
 
 def _combine(chunk: Sequence[float], powers: Sequence[Tensor]) -> Tensor:
     """c₀ I + c₁ E + c₂ E² + …."""
-    result = chunk[1] * powers[0] if len(chunk) > 1 else torch.zeros_like(powers[0])
-    for c, power in zip(chunk[2:], powers[1:], strict=False):
+    if len(chunk) == 1:
+        return _add(torch.zeros_like(powers[0]), chunk, [])
+    return _add(chunk[1] * powers[0], [chunk[0], *chunk[2:]], powers[1:])
+
+
+def _add(result: Tensor, chunk: Sequence[float], powers: Sequence[Tensor]) -> Tensor:
+    """Add c₀ I and the other coefficients times the powers, in place."""
+    for c, power in zip(chunk[1:], powers, strict=False):
         result.add_(power, alpha=c)
     result.diagonal(dim1=-2, dim2=-1).add_(chunk[0])
     return result

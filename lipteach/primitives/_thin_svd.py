@@ -18,15 +18,15 @@ def thin_svd(W: Tensor, gram: Tensor | None = None) -> tuple[Tensor, Tensor, Ten
     A single large matrix on a CPU goes by the eigenvectors V of WᵀW, which cost a third of a
     singular value decomposition. Squaring loses the small singular values, so those below
     `_small` times the largest are found anew, by a decomposition of the few columns W V that
-    belong to them, in float64. The rest of U is orthonormal to about the square of what is left,
-    after one step of Björck. `gram` is WᵀW where it is known.
+    belong to them, in float64. One step of Björck leaves of U's error its square, so that U Vᵀ
+    is as orthonormal as V: up to about √n eps. `gram` is WᵀW where it is known.
     """
     if W.ndim == 2 and W.device.type == "cpu" and W.shape[-1] >= _FROM:
         found = _by_gram(W, symmetric_product(W, W) if gram is None else gram)
         if found is not None:
             return found
     U, sigma, Vh = torch.linalg.svd(W, full_matrices=False)
-    return U, sigma, Vh.mT
+    return _bjorck_step(U), sigma, Vh.mT
 
 
 def _small(dtype: torch.dtype) -> float:
@@ -52,6 +52,10 @@ def _by_gram(W: Tensor, gram: Tensor) -> tuple[Tensor, Tensor, Tensor] | None:
         left, values, right = torch.linalg.svd(few.double(), full_matrices=False)
         U[:, :count], sigma[:count] = left.to(W), values.to(W)
         V[:, :count] = V[:, :count] @ right.mT.to(W)
+    return _bjorck_step(U), sigma, V
+
+
+def _bjorck_step(U: Tensor) -> Tensor:
     error = symmetric_product(U, U)
-    error.diagonal().sub_(1)
-    return torch.addmm(U, U, error, alpha=-0.5), sigma, V
+    error.diagonal(dim1=-2, dim2=-1).sub_(1)
+    return U - (U @ error).mul_(0.5)
