@@ -31,14 +31,14 @@ def ways(record: Mapping[str, Any], threads: int = 1) -> Rows:
 
 def draw_costs(record: Mapping[str, Any], threads: int = 1) -> Figure:
     """The cost of each method in a recorded run: one factor with its gradient, and one step."""
-    figure, (left, right) = new_figure(7.4, 3.4, columns=2)
+    figure, (left, right) = new_figure(7.4, 3.8, columns=2)
     for i, (name, rows) in enumerate(weights(record, threads).items()):
         style = {key: LINES[i][key] for key in ("color", "marker")}
         places = [row["ratio"] for row in rows.values()]
         left.plot(places, range(len(places)), linestyle="", **style, label=name)
     left.set_yticks(range(len(rows)), list(rows), fontsize=8)
     left.set_title("factor and gradient", fontsize=10)
-    left.legend(fontsize=7, loc="lower right")
+    figure.legend(*left.get_legend_handles_labels(), fontsize=8, loc="outside upper left", ncols=2)
     steps = ways(record, threads)
     right.plot([row["ratio"] for row in steps.values()], range(len(steps)), "o", color="black")
     right.set_yticks(range(len(steps)), list(steps), fontsize=8)
