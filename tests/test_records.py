@@ -130,7 +130,7 @@ def test_the_record_of_polar_is_of_the_benchmark_as_it_stands(benchmark) -> None
     for case in found["polar"]:
         assert list(case["methods"]) == list(bench.methods((8, 8)))
     for case in found["training"]:
-        assert list(case["ways"]) == list(bench.WAYS)
+        assert list(case["ways"]) == list(benchmark("orthonormal_training").WAYS)
 
 
 def test_what_orthonormal_weights_cost_in_the_recorded_run() -> None:
