@@ -421,7 +421,7 @@ print(positive)
 show(scaling_figures.draw_small_beta(0.0003))
 
 # %%
-slider_figure(scaling_figures.draw_small_beta, beta=[0.0001, 0.0003, 0.001, 0.003, 0.01])
+slider_figure(scaling_figures.draw_small_beta, beta=(0.0003, 0.0099, 0.0003, 0.0003))
 
 # %% [markdown]
 # The numbers of the figure, with the map written out in this lesson. After 10,000 steps 0.1 has not
