@@ -15,13 +15,12 @@ from torch.nn.utils import parametrize
 
 from lipteach.layers.constrain import kernel_class
 from lipteach.layers.export import export
+from lipteach.layers.jacobian_norms import jacobian_norms
 from lipteach.layers.known import product
+from lipteach.layers.layer_norms import Sizes, convolution_matrix, input_sizes
 from lipteach.layers.norm_bounds import convolution_norm_bounds
 from lipteach.layers.parametrizations import LInf
 from lipteach.primitives._validate import check_tensor
-
-MOST_PIXELS, MOST_ENTRIES = 2000, 4_000_000  # the largest matrix of a convolution that we build
-Sizes = dict[int, set[tuple[int, ...]]]
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,7 @@ def audit(model: nn.Module, x: Tensor | None = None) -> Audit:
         check_tensor(x)
         x = x.detach().double()
     plain = export(model).eval().double().requires_grad_(False)
-    sizes: Sizes = {} if x is None else _input_sizes(plain, x)
+    sizes: Sizes = {} if x is None else input_sizes(plain, x)
     originals = dict(model.named_modules())
     layers, norms = [], {}
     for name, module in plain.named_modules():
@@ -107,7 +106,7 @@ def audit(model: nn.Module, x: Tensor | None = None) -> Audit:
             layers.append(layer)
             norms[id(module)] = layer.upper
     upper, unknown = product(plain, norms)
-    lower = 0.0 if x is None else _largest_jacobian_norm(plain, x)
+    lower = 0.0 if x is None else float(jacobian_norms(plain, x, 2).max())
     text = "\n".join([*_table(layers), *_whole(lower, upper, unknown, x, layers)])
     print(text)
     return Audit(tuple(layers), lower, upper, unknown, text)
@@ -121,11 +120,10 @@ def _layer(name: str, module: Any, sizes: Sizes, inf_norm: float) -> LayerAudit:
         return _exact(name, kind, module.weight, "SVD", inf_norm)
     kind = f"{type(module).__name__} {module.in_channels}→{rows}"
     places = sizes.get(id(module), set())
-    if len(places) == 1:
+    matrix = convolution_matrix(module, places)
+    if matrix is not None:
         size = next(iter(places))
-        matrix = _matrix(module, size)
-        if matrix is not None:
-            return _exact(name, kind, matrix, f"SVD of the map at {size[-2]}×{size[-1]}", inf_norm)
+        return _exact(name, kind, matrix, f"SVD of the map at {size[-2]}×{size[-1]}", inf_norm)
     try:
         stride = kernel_class(module, module.weight).stride
     except ValueError:
@@ -147,42 +145,6 @@ def _inf_norm(original: Any, plain: Any) -> float:
         return math.nan
     held = any(isinstance(p, LInf) for p in original.parametrizations.weight)
     return float(plain.weight.flatten(1).abs().sum(dim=1).max()) if held else math.nan
-
-
-def _input_sizes(model: nn.Module, x: Tensor) -> Sizes:
-    """The shapes (channels, height, width) that each convolution receives."""
-    sizes: Sizes = {}
-
-    def note(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        sizes.setdefault(id(module), set()).add(tuple(inputs[0].shape[-3:]))
-
-    hooks = [
-        module.register_forward_pre_hook(note)
-        for module in model.modules()
-        if isinstance(module, nn.Conv2d)
-    ]
-    model(x[:1])
-    for hook in hooks:
-        hook.remove()
-    return sizes
-
-
-def _matrix(conv: nn.Conv2d, size: tuple[int, ...]) -> Tensor | None:
-    """The matrix of the convolution on images of that size, if small enough."""
-    pixels = math.prod(size)
-    if pixels > MOST_PIXELS:
-        return None
-    images = torch.eye(pixels, dtype=conv.weight.dtype, device=conv.weight.device)
-    matrix = conv._conv_forward(images.view(-1, *size), conv.weight, None).flatten(1).mT
-    return matrix if matrix.numel() <= MOST_ENTRIES else None
-
-
-def _largest_jacobian_norm(model: nn.Module, x: Tensor) -> float:
-    def one(sample: Tensor) -> Tensor:
-        return model(sample[None])[0].flatten()  # type: ignore[no-any-return]
-
-    jacobians = torch.func.vmap(torch.func.jacrev(one), chunk_size=16)(x)
-    return float(torch.linalg.matrix_norm(jacobians.flatten(2), 2).max())
 
 
 def _table(layers: list[LayerAudit]) -> list[str]:

@@ -1,16 +1,23 @@
-"""Upper bounds of the Lipschitz constant of a composition, for p = 2, module by module.
+"""What is known of the modules of a composition: which have a norm, and which do not stretch.
 
 Source: the composition of Lipschitz maps; the constants are of the modules' derivatives.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from torch import nn
 
-from lipteach.primitives import Abs, FullSort, GroupSort, MaxMin
+from lipteach.primitives import (
+    Abs,
+    ChunkedSequential,
+    FullSort,
+    GroupSort,
+    MaxMin,
+    Selection,
+)
 
 SORTS = (Abs, FullSort, GroupSort, MaxMin)
 SCALARS = (nn.ReLU, nn.ReLU6, nn.Tanh, nn.Sigmoid, nn.LogSigmoid, nn.Hardtanh, nn.Softsign)
@@ -27,37 +34,49 @@ CONDITIONS: dict[type[nn.Module], Callable[[Any], bool]] = {
 
 
 def one_lipschitz(module: nn.Module) -> bool:
-    """Whether a module without a weight matrix is known not to stretch Euclidean distances."""
+    """Whether a module without a weight matrix is known not to stretch, for p = 1, 2 and ∞."""
     kind = type(module)
     if kind in CONDITIONS:
         return CONDITIONS[kind](module)
     return kind in (*SORTS, *SCALARS, *SHAPES)
 
 
-def product(module: nn.Module, norms: dict[int, float], name: str = "") -> tuple[float, str]:
+def steps(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]:
+    """The modules that a Sequential runs one after the other, at every depth, with their names."""
+    if type(module) in (nn.Sequential, ChunkedSequential):
+        for key, child in module._modules.items():  # a child that stands twice comes twice
+            yield from steps(child, f"{name}.{key}" if name else key)  # type: ignore[arg-type]
+    else:
+        yield name, module
+
+
+def is_layer(module: nn.Module) -> bool:
+    """Whether a module has a weight matrix or a kernel, and no forward of its own."""
+    return type(module) in (nn.Linear, nn.Conv2d, Selection)
+
+
+def unknown(name: str, module: nn.Module) -> str:
+    """The name and the class of a module, as an answer says them."""
+    return f"{name} ({type(module).__name__})" if name else type(module).__name__
+
+
+def product(module: nn.Module, norms: dict[int, float]) -> tuple[float, str]:
     """The product of the norms along a Sequential, or infinity and the module without a bound.
 
     Args:
         module: the model.
         norms: an upper bound for each layer, by ``id``.
-        name: where the module stands in the model.
 
     Returns:
         The bound and "", or infinity and the name and class of the first module without one.
     """
-    if type(module) in (nn.Linear, nn.Conv2d):
-        bound = norms[id(module)]
-    elif type(module) is nn.Sequential:
-        bound = 1.0
-        for key, child in module._modules.items():  # a child that stands twice counts twice
-            factor, unknown = product(child, norms, f"{name}.{key}" if name else key)
-            if unknown:
-                return factor, unknown
-            bound *= factor
-    else:
-        bound = 1.0 if one_lipschitz(module) else float("inf")
-    if not bound < float("inf"):  # NaN too: a layer of which nothing is known
-        return float("inf"), f"{name} ({type(module).__name__})" if name else type(module).__name__
+    bound = 1.0
+    for name, step in steps(module):
+        factor = 1.0 if one_lipschitz(step) else float("inf")
+        factor = norms[id(step)] if is_layer(step) else factor
+        if not factor < float("inf"):  # NaN too: a layer of which nothing is known
+            return float("inf"), unknown(name, step)
+        bound *= factor
     return bound, ""
 
 

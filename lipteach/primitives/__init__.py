@@ -11,6 +11,11 @@ from lipteach.primitives.activations import (
 )
 from lipteach.primitives.bjorck_apply import bjorck_apply
 from lipteach.primitives.cautions import ConvergenceWarning, RankWarning
+from lipteach.primitives.jacobian import (
+    jacobian_power_iteration,
+    jacobian_singular_values,
+    jacobian_spectral_norm,
+)
 from lipteach.primitives.norms import (
     is_orthonormal,
     mixed_norm,
@@ -26,21 +31,34 @@ from lipteach.primitives.projections import (
     project_linf_norm,
     project_simplex,
 )
+from lipteach.primitives.spectral_jacobian import spectral_jacobian_penalty
+from lipteach.primitives.wasserstein import (
+    exact_wasserstein,
+    transport_plan,
+    wasserstein_dual,
+)
+from lipteach.primitives.selection import ChunkedSequential, Selection
 
 __all__ = [
     "Abs",
+    "ChunkedSequential",
     "ConvergenceWarning",
     "FullSort",
     "GroupSort",
     "MaxMin",
     "RankWarning",
+    "Selection",
     "bjorck",
     "bjorck_apply",
     "bjorck_trajectory",
+    "exact_wasserstein",
     "full_sort",
     "group_sort",
     "in_l1_ball",
     "is_orthonormal",
+    "jacobian_power_iteration",
+    "jacobian_singular_values",
+    "jacobian_spectral_norm",
     "maxmin",
     "mixed_norm",
     "norm_upper_bounds",
@@ -51,4 +69,7 @@ __all__ = [
     "project_l1_ball",
     "project_linf_norm",
     "project_simplex",
+    "spectral_jacobian_penalty",
+    "transport_plan",
+    "wasserstein_dual",
 ]

@@ -54,7 +54,7 @@ def power_iteration(
     A = W.detach()
     m = W.shape[-2]
     if u is None:
-        u = _start(m, generator).to(W)
+        u = start_vector(m, generator).to(W)
     else:
         check_tensor(u, "u")
         if u.shape not in {(m,), W.shape[:-1]}:
@@ -69,7 +69,8 @@ def power_iteration(
     return sigma, u, v.squeeze(-1)
 
 
-def _start(m: int, generator: Any) -> Tensor:
+def start_vector(m: int, generator: Any) -> Tensor:
+    """Draw m numbers from the generator, or without it the fixed vector cos k²."""
     if generator is None:  # no random numbers, which vmap and torch.compile would refuse
         return torch.arange(1, m + 1, dtype=torch.float64).square().cos()
     if not isinstance(generator, torch.Generator):

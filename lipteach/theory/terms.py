@@ -14,7 +14,7 @@ from typing import Any, TypeGuard, TypeVar
 import torch
 from torch import Tensor, nn
 
-from lipteach.primitives import Abs, FullSort, GroupSort, MaxMin
+from lipteach.primitives import Abs, ChunkedSequential, FullSort, GroupSort, MaxMin, Selection
 from lipteach.theory.expressions import (
     And,
     Formula,
@@ -139,7 +139,7 @@ def apply(network: nn.Module, x: Sequence[Any], reader: Reader = read_number) ->
     """The outputs of a network, as terms, at a list of terms or numbers.
 
     It knows ``nn.Sequential``, ``Linear``, ``Identity``, ``ReLU``, ``LeakyReLU`` and this package's
-    MaxMin, GroupSort, FullSort and Abs along the last dimension. The weights are read as
+    Selection, MaxMin, GroupSort, FullSort and Abs along the last dimension. The weights are read as
     :func:`read_number` says.
 
     Raises:
@@ -171,7 +171,7 @@ def layers(network: nn.Module) -> Iterator[nn.Module]:
             f"network must be made of plain layers; this {type(network).__name__} has a forward of "
             "its own."
         )
-    if _runs(network, nn.Sequential):
+    if _runs(network, nn.Sequential) or _runs(network, ChunkedSequential):
         for child in network:
             yield from layers(child)
     else:
@@ -192,6 +192,9 @@ def _runs(layer: nn.Module, kind: type[M]) -> TypeGuard[M]:
 def _layer(layer: nn.Module, h: list[Term], reader: Reader) -> list[Term]:
     if _runs(layer, nn.Linear):
         return _linear(layer, h, reader)
+    if _runs(layer, Selection):
+        _check_width(layer, h)
+        return [h[i] for i in layer.index.tolist()]
     if _runs(layer, MaxMin):
         return _sorted(h, 2, layer.dim)
     if _runs(layer, GroupSort):
@@ -220,8 +223,7 @@ def _sorted(h: list[Term], size: int, dim: int) -> list[Term]:
 
 
 def _linear(layer: nn.Linear, h: list[Term], reader: Reader) -> list[Term]:
-    if layer.in_features != len(h):
-        raise ValueError(f"A Linear layer with {layer.in_features} inputs was given {len(h)}.")
+    _check_width(layer, h)
     weight, bias = layer.weight, layer.bias
     rows = [_read(row, reader) for row in _stored(weight)]
     shift = None if bias is None else _read(_stored(bias), reader)
@@ -230,6 +232,12 @@ def _linear(layer: nn.Linear, h: list[Term], reader: Reader) -> list[Term]:
             "The weight of a Linear layer changes each time it is read; call eval() before a proof."
         )
     return linear(rows, h, shift)
+
+
+def _check_width(layer: nn.Linear, h: list[Term]) -> None:
+    if layer.in_features != len(h):
+        kind = type(layer).__name__
+        raise ValueError(f"A {kind} layer with {layer.in_features} inputs was given {len(h)}.")
 
 
 def _stored(weight: Tensor) -> Tensor:

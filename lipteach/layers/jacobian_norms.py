@@ -1,0 +1,34 @@
+"""The norms of a model's Jacobians at samples, a few samples at a time."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+MOST_ENTRIES = 2**22  # of the Jacobians that are in memory together: 32 MiB in float64
+
+
+def jacobians(model: nn.Module, x: Tensor) -> Tensor:
+    """The Jacobian at each sample of x, (batch, …): shape (batch, outputs, inputs)."""
+
+    def one(sample: Tensor) -> Tensor:
+        return model(sample[None]).flatten()  # type: ignore[no-any-return]
+
+    J: Tensor = torch.func.vmap(torch.func.jacrev(one))(x)
+    return J.flatten(2)
+
+
+def jacobian_norms(model: nn.Module, x: Tensor, p: float) -> Tensor:
+    """The induced p → p norm of the Jacobian at each sample of x, for p = 1, 2 or ∞.
+
+    It is 0 where the Jacobian is not finite: of what overflows nothing is known.
+    """
+    entries = model(x[:1]).numel() * x[0].numel()
+    parts = torch.split(x, max(1, min(128, MOST_ENTRIES // entries)))
+    return torch.cat([_norms(jacobians(model, part), p) for part in parts])
+
+
+def _norms(J: Tensor, p: float) -> Tensor:
+    finite = J.isfinite().all(dim=(1, 2))
+    norms: Tensor = torch.linalg.matrix_norm(torch.where(finite[:, None, None], J, 0.0), p)
+    return norms

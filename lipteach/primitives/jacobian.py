@@ -1,0 +1,225 @@
+"""The singular values of a network's Jacobian: the largest from below, or all of them (appendix F).
+
+A function f maps a batch (batch, …) to a batch (batch, …), one sample as any other. J is the
+Jacobian of one sample, with all its outputs as m rows and all its inputs as n columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.func import jacrev, vjp, vmap
+
+from lipteach.primitives._validate import FLOATS, check_integer, check_tensor, transforming
+from lipteach.primitives.power_iteration import start_vector
+
+Function = Callable[[Tensor], Tensor]
+
+
+def jacobian_power_iteration(
+    f: Function,
+    x: Tensor,
+    steps: int = 10,
+    u: Tensor | None = None,
+    generator: torch.Generator | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    r"""Estimate the spectral norm of the Jacobian at each sample, and its singular vectors.
+
+    Each step is $v \leftarrow J^\top u / \|J^\top u\|$, $u \leftarrow J v / \|J v\|$, and in the
+    end $\sigma = u^\top J v = \|J v\|$ (appendix F). J is never formed: $J^\top u$ is reverse-mode
+    differentiation, and since it is linear in u, its own reverse mode gives $J v$. What holds for
+    `power_iteration` holds here: σ is a **lower bound** that never falls from step to step. A
+    Jacobian that is zero has σ = 0, and u stays where it was.
+
+    Args:
+        f: a network; it maps a batch to a batch, and is deterministic (no dropout while training).
+        x: a batch of inputs, of shape (batch, …), floating point, finite.
+        steps: the number of steps, at least 1.
+        u: where to start, of shape (m,) or (batch, m), such as the u of an earlier call at these
+            samples; any length.
+        generator: the source of a random start for each sample where u is not given; without it
+            the start is the fixed vector cos k², k = 1, …, m.
+
+    Returns:
+        ``(sigma, u, v)`` of shapes (batch,), (batch, m) and (batch, n). u and v have length 1 (v
+        is 0 where the Jacobian is) and carry no gradient; sigma is differentiable in x and in the
+        parameters of f, with the gradient of uᵀ J v for constant u and v.
+
+    Raises:
+        TypeError: if f is no function or returns no floating-point tensor, or another argument is
+            of another type.
+        ValueError: if x has fewer than two dimensions, is empty or not finite, steps < 1, u has
+            another shape, is zero or is not finite, or the Jacobian is not finite.
+
+    Example:
+        >>> f = lambda x: x * torch.tensor([3.0, 1.0])
+        >>> sigma, u, v = lt.jacobian_power_iteration(f, torch.zeros(1, 2), 1, u=torch.ones(2))
+        >>> sigma, v  # below 3
+        (tensor([2.8636]), tensor([[0.9487, 0.3162]]))
+
+    Source: Anil, Lucas and Grosse (2019), appendix F, Algorithm 2 with one u for each sample.
+    """
+    check_integer(steps, "steps")
+    one, m = of_one(f, x)
+    u = start(u, len(x), m, generator).to(x)
+    with torch.no_grad():
+        for _ in range(steps - 1):
+            u, _, _ = step(one, x, u)
+    u, v, h = step(one, x, u)
+    return check_finite((u * h).sum(1)), u, v
+
+
+def jacobian_spectral_norm(
+    f: Function,
+    x: Tensor,
+    steps: int = 10,
+    u: Tensor | None = None,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    r"""Estimate the spectral norm of the Jacobian at each sample, from below (appendix F).
+
+    $$\sigma(J) = \max_{\|v\| = 1} \|J v\|$$
+
+    is the largest singular value of the Jacobian; a differentiable f on a convex set has the
+    largest one as its Lipschitz constant in the 2-norm. This is the first result of
+    `jacobian_power_iteration`, which also returns the u to go on from.
+
+    Args:
+        f: a network; it maps a batch to a batch, and is deterministic (no dropout while training).
+        x: a batch of inputs, of shape (batch, …), floating point, finite.
+        steps: the number of steps, at least 1.
+        u: where to start, of shape (m,) or (batch, m); any length.
+        generator: the source of a random start where u is not given.
+
+    Returns:
+        Lower bounds, of shape (batch,), which never fall as steps grows; differentiable.
+
+    Raises:
+        TypeError: as `jacobian_power_iteration`.
+        ValueError: as `jacobian_power_iteration`.
+
+    Example:
+        >>> f = lambda x: x.square().sum(1, keepdim=True)  # its gradient is 2 x
+        >>> lt.jacobian_spectral_norm(f, torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
+        tensor([10.,  0.])
+
+    Source: Anil, Lucas and Grosse (2019), appendix F.
+    """
+    return jacobian_power_iteration(f, x, steps, u, generator)[0]
+
+
+def jacobian_singular_values(f: Function, x: Tensor, chunk_size: int = 64) -> Tensor:
+    r"""All singular values of the Jacobian at each sample, in descending order (appendix G.3).
+
+    The Jacobians $J_{ij} = \partial f_i / \partial x_j$ are formed, by m reverse passes, and
+    decomposed: exact, up to rounding. float16 and bfloat16 are decomposed in float32. Under
+    ``torch.no_grad()`` the Jacobians of a chunk are forgotten as soon as it is done.
+
+    Args:
+        f: a network; it maps a batch to a batch, and is deterministic (no dropout while training).
+        x: a batch of inputs, of shape (batch, …), floating point, finite.
+        chunk_size: the number of samples taken at a time; their Jacobians are in memory together.
+
+    Returns:
+        Singular values of shape (batch, k), with k the smaller number of outputs and inputs.
+
+    Raises:
+        TypeError: if f is no function or returns no floating-point tensor, x is no floating-point
+            tensor, or chunk_size no integer.
+        ValueError: if x has fewer than two dimensions, is empty or not finite, chunk_size < 1, or
+            the Jacobian is not finite.
+
+    Example:
+        >>> f = lambda x: x * torch.tensor([3.0, -1.0])
+        >>> lt.jacobian_singular_values(f, torch.zeros(2, 2))
+        tensor([[3., 1.],
+                [3., 1.]])
+
+    Source: Anil, Lucas and Grosse (2019), appendix G.3, Fig. 16.
+    """
+    check_integer(chunk_size, "chunk_size")
+    one, m = of_one(f, x)
+    jacobians = vmap(jacrev(one))
+    found = []
+    for chunk in torch.split(x, chunk_size):
+        J = check_finite(jacobians(chunk)).reshape(len(chunk), m, -1)
+        found.append(torch.linalg.svdvals(J if J.itemsize > 2 else J.float()).to(J.dtype))
+    return torch.cat(found)
+
+
+def of_one(f: Any, x: Any) -> tuple[Function, int]:
+    """What f does to one sample, from its shape to a vector, and the length of that vector."""
+    if not callable(f):
+        raise TypeError(f"f must be a function or an nn.Module; got {type(f).__name__}.")
+    check_tensor(x, "x", min_dim=2)
+
+    def one(sample: Tensor) -> Tensor:
+        y: Any = f(sample.unsqueeze(0))
+        if not isinstance(y, Tensor):
+            raise TypeError(f"f must return a torch.Tensor; got {type(y).__name__}.")
+        if y.dtype not in FLOATS:
+            raise TypeError(f"f must return a floating-point tensor; got {y.dtype}.")
+        flat: Tensor = y.flatten()
+        return flat
+
+    with torch.no_grad():
+        m = one(x[0]).numel()
+    if m == 0:
+        raise ValueError("f must return at least one number for each sample; it returns none.")
+    return one, m
+
+
+def start(u: Tensor | None, batch: int, m: int, generator: Any) -> Tensor:
+    """One start for each sample: u where it is given, random numbers, or the fixed vector."""
+    if u is None:
+        size = m if generator is None else batch * m
+        return start_vector(size, generator).reshape(-1, m).expand(batch, m)
+    check_tensor(u, "u")
+    if u.shape not in {(m,), (batch, m)}:
+        raise ValueError(f"u must have shape {(m,)} or {(batch, m)}; got {tuple(u.shape)}.")
+    refuse_zero_rows(u)
+    return u.detach().expand(batch, m)
+
+
+def refuse_zero_rows(u: Tensor) -> None:
+    """A start of zero has no direction."""
+    if not transforming() and not bool(u.any(-1).all()):
+        raise ValueError("u must not be zero; it has no direction to start from.")
+
+
+def pull_and_push(one: Function, x: Tensor, u: Tensor) -> tuple[Tensor, Function]:
+    """Jᵀu of shape (batch, …), and the function v ↦ J v; u has shape (batch, m).
+
+    The samples are kept apart by vmap, so that one backward pass serves them all.
+    """
+    pull = vjp(vmap(one), x)[1]
+    pulled = vjp(lambda u: pull(u)[0], u)
+    g, push = pulled[0], pulled[1]
+    return g, lambda v: push(v)[0]
+
+
+def step(one: Function, x: Tensor, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """One step from u for each sample: the new u, v, and h = J v, the only one with a gradient."""
+    g, push = pull_and_push(one, x, u)
+    v = normalized(g.detach().flatten(1))
+    h = push(v.view_as(g))
+    return torch.where(h.any(1, keepdim=True), normalized(h.detach()), u), v, h
+
+
+def normalized(rows: Tensor) -> Tensor:
+    """Rows (…, k) divided by their lengths; a row of zeros stays as it is."""
+    # Twice, so that neither the squares of tiny entries vanish nor those of large ones overflow.
+    for order in (torch.inf, 2):
+        length = torch.linalg.vector_norm(rows, order, dim=-1, keepdim=True)
+        rows = rows / torch.where(length > 0, length, 1)
+    return rows
+
+
+def check_finite(found: Tensor) -> Tensor:
+    """What was found, if it is finite; a Jacobian need not be."""
+    if not transforming() and not bool(found.isfinite().all()):
+        raise ValueError("The Jacobian of f must be finite at each sample; it is not.")
+    return found

@@ -1,0 +1,125 @@
+"""Linear maps without arithmetic, and networks that evaluate many points in bounded memory.
+
+A lattice of N points selects and compares N² numbers. As a matrix a selection of k entries among n
+holds k·n numbers, of which k count; here it holds k indices.
+
+Source: the vectors [1, 0] and [0, 1] and the permutation of Anil, Lucas and Grosse (2019), appendix
+E.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lipteach.primitives._validate import check_integer
+
+MOST_ENTRIES = 2**22  # of the widest layer at once: 32 MiB in float64
+
+
+class Selection(nn.Linear):
+    r"""The linear layer whose rows each have a single 1: $y_i = x_{s(i)}$ (appendix E).
+
+    Permutations, the choice of each first entry of a pair, and the repetition of entries are of
+    this kind. Its ∞-norm is 1; its 1-norm is the number of times that an entry is used most, and
+    its 2-norm the root of that.
+
+    The layer stores the indices s alone. `weight` is the matrix, made anew each time it is read, in
+    the dtype that the layer was cast to; writing to it changes nothing.
+
+    Args:
+        index: s, the entry that each output takes, as a list of integers or an int64 tensor.
+        in_features: the number of inputs.
+
+    Raises:
+        TypeError: if index does not hold integers, or in_features is none.
+        ValueError: if index is empty or not a list, or an entry is not in [0, in_features).
+
+    Example:
+        >>> swap = lt.Selection([1, 0], in_features=2)
+        >>> swap(torch.tensor([3.0, 5.0])).tolist(), swap.weight.tolist()
+        ([5.0, 3.0], [[0.0, 1.0], [1.0, 0.0]])
+
+    Source: Anil, Lucas and Grosse (2019), appendix E.
+    """
+
+    index: Tensor
+    _one: Tensor
+
+    def __init__(self, index: Sequence[int] | Tensor, in_features: int) -> None:
+        nn.Module.__init__(self)
+        self.in_features = check_integer(in_features, "in_features")
+        self.register_buffer("index", _indices(index, in_features))
+        self.register_buffer("_one", torch.ones((), dtype=torch.float64), persistent=False)
+        self.register_parameter("bias", None)
+        self.out_features = len(self.index)
+
+    @property
+    def weight(self) -> Tensor:  # type: ignore[override]
+        """The matrix, (out_features, in_features): zeros, and one 1 in each row."""
+        rows = torch.zeros(
+            self.out_features, self.in_features, dtype=self._one.dtype, device=self.index.device
+        )
+        return rows.scatter_(1, self.index[:, None], 1.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the selected entries of x, (…, out_features)."""
+        if x.shape[-1] != self.in_features:
+            raise ValueError(
+                f"x must have {self.in_features} entries along its last dimension; got shape "
+                f"{tuple(x.shape)}."
+            )
+        return x.index_select(-1, self.index)
+
+    def extra_repr(self) -> str:
+        """Return the sizes and the first indices, for print."""
+        first = ", ".join(str(i) for i in self.index[:6].tolist())
+        more = ", …" if len(self.index) > 6 else ""
+        return f"{self.in_features}→{self.out_features}, index=[{first}{more}]"
+
+
+def _indices(index: Any, in_features: int) -> Tensor:
+    try:
+        read = torch.as_tensor(index)
+    except (TypeError, ValueError, RuntimeError):
+        raise TypeError(f"index must be a list of integers; got {index!r:.80}.") from None
+    if read.numel() == 0 or read.ndim != 1:
+        raise ValueError(
+            f"index must be a list of at least 1 entry; got shape {tuple(read.shape)}."
+        )
+    if read.dtype != torch.int64:
+        raise TypeError(f"index must hold integers; got {read.dtype}.")
+    if int(read.min()) < 0 or int(read.max()) >= in_features:
+        wrong = int(read.min()) if int(read.min()) < 0 else int(read.max())
+        raise ValueError(f"index must be in [0, {in_features}); it holds {wrong}.")
+    return read.detach().clone()
+
+
+class ChunkedSequential(nn.Sequential):
+    """An ``nn.Sequential`` that evaluates a large batch in parts, so that memory stays bounded.
+
+    The points are rows of x: every leading dimension is a batch dimension. No part fills the widest
+    layer with more than 2²² numbers.
+
+    >>> f = lt.ChunkedSequential(lt.Selection([0, 0], 1), lt.MaxMin())
+    >>> f(torch.ones(3, 1)).shape
+    torch.Size([3, 2])
+
+    Source: ours.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return what ``nn.Sequential`` does, computed part by part."""
+        widths = (m.out_features for m in self.modules() if isinstance(m, nn.Linear))
+        rows = max(1, MOST_ENTRIES // max(widths, default=1))
+        parts = torch.split(x.reshape(-1, x.shape[-1]), rows)
+        y = torch.cat([self._whole(part) for part in parts])
+        return y.view(*x.shape[:-1], -1)
+
+    def _whole(self, x: Tensor) -> Tensor:
+        for module in self:
+            x = module(x)
+        return x

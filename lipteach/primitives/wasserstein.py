@@ -1,0 +1,223 @@
+r"""Wasserstein distances of samples: the dual estimate of a function, and the exact distance.
+
+With $\|\cdot\|$ the Euclidean norm, over the couplings π of p₁ and p₂ on the left and over the
+1-Lipschitz functions on the right (Kantorovich and Rubinstein),
+
+$$W_1(p_1, p_2) = \min_\pi E_{(x, y) \sim \pi} \|x - y\|
+                = \max_f E_{x \sim p_1} f(x) - E_{y \sim p_2} f(y).$$
+
+Source: Anil, Lucas and Grosse (2019), Equation (1) and appendix H.1.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lipteach.primitives._validate import check_tensor, in_float64, transforming
+from lipteach.primitives.cautions import ConvergenceWarning
+
+MOST_PIVOTS = 10_000_000
+
+
+def wasserstein_dual(f: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> Tensor:
+    r"""The dual estimate of a function: its mean over x less its mean over y (appendix H.1).
+
+    $$\frac{1}{n} \sum_i f(x_i) - \frac{1}{m} \sum_j f(y_j)$$
+
+    If f is 1-Lipschitz this is at most the Wasserstein distance of the two samples. It is a lower
+    bound of the distance of p₁ and p₂ only in expectation over fresh samples.
+
+    Args:
+        f: maps (n, …) to (n,) or (n, 1): one number for each sample.
+        x: samples of p₁, of shape (n, …), where f is to be high.
+        y: samples of p₂, of shape (m, …), where f is to be low.
+
+    Returns:
+        A number, of shape (); differentiable in x, y and what f holds.
+
+    Raises:
+        TypeError: if f is not callable or returns no tensor, or x or y is no floating-point tensor.
+        ValueError: if x or y is empty or not finite, or f returns another number of values.
+
+    Example:
+        >>> x, y = torch.zeros(1, 2), torch.tensor([[1.0, 0.0], [0.0, -1.0]])
+        >>> lt.wasserstein_dual(lambda z: -z.norm(dim=-1), x, y).item()
+        1.0
+
+    Source: Anil, Lucas and Grosse (2019), Equation (1).
+    """
+    if not callable(f):
+        raise TypeError(f"f must be a function or a module; got {type(f).__name__}.")
+    check_tensor(x, "x")
+    check_tensor(y, "y")
+    return _mean(f, x, "x") - _mean(f, y, "y")
+
+
+def _mean(f: Callable[[Tensor], Any], x: Tensor, name: str) -> Tensor:
+    values = f(x)
+    if not isinstance(values, Tensor):
+        raise TypeError(f"f must return a torch.Tensor; got {type(values).__name__}.")
+    if values.shape not in {(len(x),), (len(x), 1)}:
+        raise ValueError(
+            f"f must return one value for each of the {len(x)} samples of {name}; "
+            f"got shape {tuple(values.shape)}."
+        )
+    return values.mean()
+
+
+def exact_wasserstein(
+    x: Tensor, y: Tensor, a: Tensor | None = None, b: Tensor | None = None
+) -> Tensor:
+    r"""The Wasserstein distance of two weighted samples, by the network simplex of POT.
+
+    $$W_1 = \min_{P \ge 0} \sum_{ij} P_{ij} \|x_i - y_j\|
+      \quad \text{with } \sum_j P_{ij} = a_i, \; \sum_i P_{ij} = b_j.$$
+
+    The distances and the sum are computed in float64. Time grows like n³ at worst and memory like
+    n m: 2,000 points against 2,000 take about a second.
+
+    The gradient holds the plan fixed, which is the derivative wherever the best plan is unique. No
+    gradient flows to the weights.
+
+    Args:
+        x: points of shape (…, n, d).
+        y: points of shape (…, m, d); the leading dimensions broadcast.
+        a: weights of shape (…, n), none negative and with sum 1; 1/n each by default.
+        b: weights of shape (…, m), none negative and with sum 1; 1/m each by default.
+
+    Returns:
+        The distances, of shape (…), with x's dtype.
+
+    Raises:
+        TypeError: if x, y, a or b is not a floating-point tensor.
+        ValueError: if one is empty or not finite, x or y has fewer than two dimensions, their d or
+            the numbers of points and weights differ, or weights are negative or have another sum.
+
+    Warns:
+        ConvergenceWarning: if the best plan was not found in 10 million pivots.
+
+    Example:
+        >>> x, y = torch.zeros(1, 1), torch.tensor([[-1.0], [1.0]])
+        >>> lt.exact_wasserstein(x, y).item()
+        1.0
+
+    Source: R. Flamary et al., POT: Python Optimal Transport (2021); N. Bonneel et al. (2011).
+    """
+    plan, distances = _solve(x, y, a, b)
+    return (plan * distances).sum(dim=(-2, -1)).to(x.dtype)
+
+
+def transport_plan(
+    x: Tensor, y: Tensor, a: Tensor | None = None, b: Tensor | None = None
+) -> Tensor:
+    r"""A plan that reaches `exact_wasserstein`: how much mass goes from xᵢ to yⱼ.
+
+    Where several plans are best it is one of them. The arguments, errors and warnings are those of
+    `exact_wasserstein`.
+
+    Returns:
+        The plans P, of shape (…, n, m), with x's dtype: $\sum_j P_{ij} = a_i$ and
+        $\sum_i P_{ij} = b_j$. Constants: no gradient flows through them.
+
+    Example:
+        >>> x, y = torch.tensor([[0.0], [5.0]]), torch.tensor([[6.0], [1.0]])
+        >>> lt.transport_plan(x, y).tolist()
+        [[0.0, 0.5], [0.5, 0.0]]
+
+    Source: as `exact_wasserstein`.
+    """
+    return _solve(x, y, a, b)[0].to(x.dtype)
+
+
+def _solve(x: Tensor, y: Tensor, a: Tensor | None, b: Tensor | None) -> tuple[Tensor, Tensor]:
+    """The plan and the distances, both of shape (…, n, m), in float64."""
+    check_tensor(x, "x", min_dim=2)
+    check_tensor(y, "y", min_dim=2)
+    if x.shape[-1] != y.shape[-1]:
+        raise ValueError(
+            f"x and y must hold points of the same dimension; got {x.shape[-1]} and {y.shape[-1]}."
+        )
+    a, b = _weights(a, "a", x, "x"), _weights(b, "b", y, "y")
+    batch = _common_batch(x.shape[:-2], y.shape[:-2], a.shape[:-1], b.shape[:-1])
+    exact = "donot_use_mm_for_euclid_dist"  # the other way loses half of the digits
+    distances = torch.cdist(in_float64(x), in_float64(y), compute_mode=exact)
+    distances = distances.expand(*batch, *distances.shape[-2:])
+    a, b = a.expand(*batch, a.shape[-1]), b.expand(*batch, b.shape[-1])
+    plan: Tensor = _Plan.apply(distances.detach(), a.detach(), b.detach())  # type: ignore[no-untyped-call]
+    return plan, distances
+
+
+def _common_batch(*shapes: tuple[int, ...]) -> tuple[int, ...]:
+    try:
+        return tuple(torch.broadcast_shapes(*shapes))  # type: ignore[no-untyped-call]
+    except RuntimeError:
+        had = ", ".join(str(tuple(shape)) for shape in shapes)
+        text = f"the leading dimensions of x, y, a and b must broadcast; got {had}."
+        raise ValueError(text) from None
+
+
+def _weights(weights: Tensor | None, name: str, points: Tensor, whose: str) -> Tensor:
+    count = points.shape[-2]
+    if weights is None:
+        return in_float64(points.new_ones(())).expand(count) / count
+    check_tensor(weights, name)
+    if weights.shape[-1] != count:
+        raise ValueError(
+            f"{name} must hold one weight for each of the {count} points of {whose}; "
+            f"got shape {tuple(weights.shape)}."
+        )
+    total = in_float64(weights).sum(dim=-1, keepdim=True)
+    if not transforming():
+        if bool((weights < 0).any()):
+            raise ValueError(f"{name} must not be negative; got {float(weights.min()):g}.")
+        off = (total - 1).abs().flatten()
+        if bool((off > torch.finfo(weights.dtype).eps ** 0.5).any()):
+            raise ValueError(
+                f"{name} must have sum 1; got {float(total.flatten()[off.argmax()]):g}."
+            )
+    return in_float64(weights) / total
+
+
+class _Plan(torch.autograd.Function):
+    """One linear program for each pair of samples, as an operation that torch.func can batch."""
+
+    @staticmethod
+    def forward(distances: Tensor, a: Tensor, b: Tensor) -> Tensor:
+        n, m = distances.shape[-2:]
+        M = distances.double().cpu().reshape(-1, n, m)
+        weights = zip(a.double().cpu().reshape(-1, n), b.double().cpu().reshape(-1, m), strict=True)
+        plans = [_network_simplex(*ab, one) for ab, one in zip(weights, M, strict=True)]
+        return torch.stack(plans).reshape(distances.shape).to(distances)
+
+    @staticmethod
+    def setup_context(ctx: Any, _inputs: Any, output: Tensor) -> None:
+        ctx.mark_non_differentiable(output)
+
+    @staticmethod
+    def backward(_ctx: Any, *_gradient: Any) -> tuple[None, None, None]:
+        return None, None, None
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, *inputs: Tensor) -> tuple[Tensor, int]:
+        batched = [
+            t.expand(info.batch_size, *t.shape) if dim is None else t.movedim(dim, 0)
+            for t, dim in zip(inputs, in_dims, strict=True)
+        ]
+        return _Plan.apply(*batched), 0  # type: ignore[no-untyped-call]
+
+
+def _network_simplex(a: Tensor, b: Tensor, M: Tensor) -> Tensor:
+    import ot  # here, since it takes longer to import than all of lipteach
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        plan, log = ot.emd(a.numpy(), b.numpy(), M.numpy(), numItermax=MOST_PIVOTS, log=True)
+    if log["warning"] is not None:
+        text = f"no best plan in {MOST_PIVOTS} pivots; the plan reached costs {log['cost']:.6g}."
+        warnings.warn(text, ConvergenceWarning, stacklevel=2)
+    return torch.from_numpy(plan)

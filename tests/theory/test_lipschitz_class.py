@@ -1,0 +1,52 @@
+"""The membership test of Theorem 3's class, against dual norms by hand."""
+
+import math
+
+import pytest
+import torch
+from lattice_support import largest_gradient, random_network
+from support import uniform
+from torch import nn
+
+import lipteach as lt
+
+
+@pytest.mark.parametrize("p", [1, 2, math.inf])
+def test_members_are_lipschitz(p: float) -> None:
+    f = random_network([3, 6, 4, 1], p)
+    assert lt.in_lipschitz_class(f, p)
+    assert largest_gradient(f, uniform(500, 3, low=-2, high=2), p) <= 1 + 1e-12
+
+
+@pytest.mark.parametrize("layer", [0, 2, 4])
+def test_one_layer_too_large(layer: int) -> None:
+    f = random_network([3, 6, 4, 1], 2)
+    f[layer].weight.data *= 1 + 1e-9
+    assert not lt.in_lipschitz_class(f, 2)
+    assert lt.in_lipschitz_class(f, 2, tol=1e-8)
+
+
+def test_the_first_layer_is_measured_in_the_mixed_norm() -> None:
+    f = nn.Sequential(lt.linear([[0.6, 0.8], [0.8, 0.6]]))
+    assert [lt.in_lipschitz_class(f, p) for p in (1, 2, 3, math.inf)] == [True, True, False, False]
+    later = nn.Sequential(lt.linear(torch.eye(2)), *f)
+    assert not lt.in_lipschitz_class(later, 2)  # there the row sums count
+
+
+def test_what_is_no_member() -> None:
+    eye = lt.linear(torch.eye(2))
+    assert lt.in_lipschitz_class(nn.Sequential(eye, lt.GroupSort(2), eye), 2)
+    for other in (nn.ReLU(), lt.GroupSort(1), lt.MaxMin(dim=0), lt.FullSort(), nn.Conv2d(1, 1, 1)):
+        assert not lt.in_lipschitz_class(nn.Sequential(eye, other, eye), 2)
+    assert not lt.in_lipschitz_class(nn.Sequential(), 2)
+    assert not lt.in_lipschitz_class(nn.Sequential(lt.MaxMin(), eye), 2)
+    spoilt = lt.linear(torch.eye(2))
+    spoilt.weight.data[0, 0] = math.nan
+    assert not lt.in_lipschitz_class(nn.Sequential(spoilt), 2)
+
+
+def test_sizes_are_counted_by_hand() -> None:
+    f = nn.Sequential(lt.linear([[1.0, 0.0], [2.0, 3.0]], [0.0, 1.0]), lt.MaxMin())
+    assert lt.network_size(f) == (2, 1, 4)
+    nested = nn.Sequential(f, nn.Sequential(lt.Selection([1, 1, 0, 0], 2), lt.MaxMin()))
+    assert lt.network_size(nested) == (2, 2, 8)
