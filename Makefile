@@ -12,10 +12,10 @@ ROOT_OK := $(shell [ "$$(id -u 2>/dev/null)" = 0 ] && echo --allow-root)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help lab test lint types floors unit lessons browser notebooks check bench clean
+.PHONY: help lab test lint types floors unit lessons browser notebooks check bench experiments clean
 
 help:  ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 # A stamp per set of extras: a second call installs nothing.
 $(VENV)/.ready-%: pyproject.toml tools/bootstrap.py
@@ -54,8 +54,14 @@ check:  ## is this machine ready for the lessons? (installs nothing)
 	$(firstword $(wildcard $(RUN) $(RUN).exe) $(PYTHON)) lipteach/check_environment.py
 
 bench: $(VENV)/.ready-test  ## speed as ratios (RECORD=1 keeps them, ONLY=name runs one)
-	for name in $(or $(ONLY),activations bjorck_apply orthonormal); do $(RUN) benchmarks/bench_$$name.py \
+	for name in $(or $(ONLY),activations bjorck_apply lattice orthonormal); do $(RUN) benchmarks/bench_$$name.py \
 	$(if $(RECORD),--record notebooks/results/bench_$$name.json) || exit 1; done
+
+# What stands on make's command line; the environment has a NAME of its own on some systems.
+given = $(if $(filter command,$(origin $1)),$2 $($1))
+experiments: $(VENV)/.ready-lab  ## run the paper's (NAME=… PROFILE=quick SEEDS=3 DEVICE=auto WORKERS=1)
+	$(RUN) -m lipteach.experiments run $(call given,NAME) $(call given,PROFILE,--profile) \
+	$(call given,SEEDS,--seeds) $(call given,DEVICE,--device) $(call given,WORKERS,--workers)
 
 clean:  ## remove the environment and every cache
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

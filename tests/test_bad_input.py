@@ -7,7 +7,16 @@ import re
 
 import pytest
 import torch
-from bad_rows import bjorck_apply, layers, orthonormal, projections
+from bad_rows import (
+    bjorck_apply,
+    jacobian,
+    lattice,
+    layers,
+    orthonormal,
+    projections,
+    robustness,
+    wasserstein,
+)
 from bad_rows.common import integer_rows, number_rows, tensor_rows
 from torch import nn
 
@@ -248,6 +257,13 @@ def rows():
     yield from training_rows()
     yield mnist_sample, ["valid"], ValueError, 'split must be "train" or "test"; got "valid"'
     yield mnist_sample, [1], TypeError, 'split must be "train" or "test"; got int'
+    load = training.load_mnist
+    yield load, [3], TypeError, "root must be a path; got int"
+    yield load, [".", "valid"], ValueError, 'split must be "train" or "test"; got "valid"'
+    yield load, [".", True], TypeError, 'split must be "train" or "test"; got bool'
+    yield load, [".", "test", "cifar"], ValueError, 'kind must be "mnist" or "fashion"; got "cifar"'
+    yield load, [".", "test", None], TypeError, 'kind must be "mnist" or "fashion"; got NoneType'
+    yield load, [".", "test", "mnist", 1], TypeError, "download must be True or False; got 1"
     yield appendix.find, ["Fig. 99"], ValueError, "'Fig. 99'"
     yield appendix.find, [10], TypeError, "int"
     yield classroom.check, ["00.first-chek", None], ValueError, "00.first-check"
@@ -258,7 +274,7 @@ def rows():
     yield slider, [(2, 1, 1)], ValueError, "got (2, 1, 1)"
 
 
-ROOMS = (orthonormal, bjorck_apply, projections, layers)
+ROOMS = (orthonormal, bjorck_apply, projections, layers, wasserstein, jacobian, lattice, robustness)
 ROWS = [*rows(), *(row for room in ROOMS for row in room.rows())]
 
 

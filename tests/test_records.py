@@ -3,6 +3,7 @@
 import importlib.util
 import itertools
 import json
+import math
 import re
 import sys
 from pathlib import Path
@@ -10,11 +11,14 @@ from types import ModuleType
 
 import pytest
 
+from lipteach import experiments
+
 ROOT = Path(__file__).resolve().parent.parent
-NAMES = ("bench_activations", "bench_bjorck_apply", "bench_orthonormal")
+NAMES = ("bench_activations", "bench_bjorck_apply", "bench_lattice", "bench_orthonormal")
 PARTS = {
     "bench_activations": {"results", "import"},
     "bench_bjorck_apply": {"results"},
+    "bench_lattice": {"results"},
     "bench_orthonormal": {"polar", "training"},
 }
 
@@ -48,9 +52,12 @@ def measured(found: object) -> list[dict]:
     return []
 
 
-def test_every_record_is_of_a_benchmark() -> None:
-    made = {path.stem for path in (ROOT / "notebooks/results").glob("*.json")}
+def test_every_record_is_of_a_benchmark_or_an_experiment() -> None:
+    made = {path.stem for path in (ROOT / "notebooks/results").glob("bench_*.json")}
     assert made == set(NAMES) == {path.stem for path in (ROOT / "benchmarks").glob("bench_*.py")}
+    others = {path.stem for path in (ROOT / "notebooks/results").glob("*.json")} - made
+    profiles = itertools.product(experiments.NAMES, experiments.PROFILES)
+    assert others <= {f"{name}_{profile}" for name, profile in profiles}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -150,3 +157,22 @@ def test_what_orthonormal_weights_cost_in_the_recorded_run() -> None:
         assert ways["plain"]["ratio"] < ways["retract_ by qr"]["ratio"]
         assert ways["retract_ by polar"]["ratio"] < ways["Björck × 15, unrolled"]["ratio"] / 5
         assert all(ways[name]["distance"] <= 1e-3 for name in ways if name.startswith("retract_"))
+
+
+# --- E: the lattice
+
+
+def test_the_record_of_the_lattice_is_of_the_benchmark_as_it_stands(benchmark) -> None:
+    bench, found = benchmark("bench_lattice"), record("bench_lattice")
+    assert found["settings"]["evaluated"] == bench.EVALUATED
+    made = [(case["method"], case["points"]) for case in found["results"]]
+    assert made == [(m, side**2) for m, side in itertools.product(bench.METHODS, bench.SIDES)]
+
+
+def test_how_the_lattice_grows_in_the_recorded_run() -> None:
+    """E: pieces and memory like N² for the lattice, like N for the cones."""
+    for case in record("bench_lattice")["results"]:
+        N, lattice = case["points"], case["method"] == "lattice"
+        assert 4 * N / 2 < case["pieces"] <= (N * (N - 1) // 2 if lattice else 4 * N)
+        assert 0.5 < case["memory"]["ratio"] / (N / 16) ** (2 if lattice else 1) < 2
+        assert case["layers"] <= 2 * math.ceil(math.log2(N))

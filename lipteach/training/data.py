@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -40,12 +41,17 @@ def mnist_sample(split: str = "train") -> tuple[Tensor, Tensor]:
 
     Source: Y. LeCun, C. Cortes and C. J. C. Burges, the MNIST database of handwritten digits.
     """
+    check_split(split)
+    images, labels = _read(SAMPLE, split)
+    return torch.from_numpy(images).float() / 255, torch.from_numpy(labels).long()
+
+
+def check_split(split: Any) -> None:
+    """Require "train" or "test"."""
     if not isinstance(split, str):
         raise TypeError(f'split must be "train" or "test"; got {type(split).__name__}.')
     if split not in ("train", "test"):
         raise ValueError(f'split must be "train" or "test"; got "{split}".')
-    images, labels = _read(SAMPLE, split)
-    return torch.from_numpy(images).float() / 255, torch.from_numpy(labels).long()
 
 
 def _read(path: Path, split: str) -> tuple[np.ndarray, np.ndarray]:

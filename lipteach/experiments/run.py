@@ -1,0 +1,128 @@
+"""What a training loop sees of the machine: its steps, its curves, its device."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from lipteach.experiments.saving import check_identity, load_state, save_state
+
+Curve = list[tuple[int, float]]
+
+
+class Run:
+    """One training of one cell, which a kill interrupts and does not undo.
+
+    ``Run()`` keeps nothing and shows nothing: enough for a test or a lesson.
+
+    Attributes:
+        device: where tensors go.
+        curves: what `log` has kept: for each name a list of (step, value).
+
+    Example:
+        >>> from lipteach.experiments import Run
+        >>> run, total = Run(), 0
+        >>> for step in run.steps(4):
+        ...     total += step
+        ...     run.log("total", total)
+        >>> run.curves["total"]
+        [(1, 1.0), (2, 3.0), (3, 6.0), (4, 10.0)]
+    """
+
+    def __init__(
+        self,
+        device: torch.device | str = "cpu",
+        path: Path | None = None,
+        identity: dict[str, Any] | None = None,
+        every: float = 10.0,
+        progress: str = "",
+    ) -> None:
+        self.device = torch.device(device)
+        self.curves: dict[str, Curve] = {}
+        self._path, self._identity, self._every = path, identity or {}, every
+        self._progress = progress
+        self._step = 0
+        self._loops = 0  # how many loops the training has begun
+        self._saved: list[dict[str, Any]] = []  # what was last saved in each loop
+        self._began = time.monotonic()
+        found = load_state(path) if path else None
+        if path and found:
+            check_identity(path, found["identity"], self._identity)
+            self._saved = found["loops"]
+            self._began -= found["seconds"]
+
+    @property
+    def seconds(self) -> float:
+        """How long the training has taken, without the time between a kill and the next start."""
+        return time.monotonic() - self._began
+
+    def steps(self, total: int, **state: Any) -> Iterator[int]:
+        """Yield 1, 2, …, total, beginning after the last step that was saved.
+
+        Between two steps, when `every` seconds have passed, and after the last step, all of
+        `state` is saved. Whatever changes from step to step must be in it: then a run that was
+        killed ends with the numbers of one that was not. There may be several such loops, one
+        after another.
+
+        Args:
+            total: the number of steps.
+            state: by name, each a module, an optimizer or what else has `state_dict` and
+                `load_state_dict`; a ``torch.Generator``; or a dict of tensors and numbers whose
+                entries the loop replaces.
+        """
+        loop, self._loops = self._loops, self._loops + 1
+        done = self._restore(loop, state) if loop < len(self._saved) else 0
+        last = time.monotonic()
+        name = self._progress
+        bar = tqdm(total=total, initial=done, desc=name, unit="step", leave=False, disable=not name)
+        with bar:
+            for self._step in range(done + 1, total + 1):
+                yield self._step
+                bar.update()
+                if self._step == total or time.monotonic() - last >= self._every:
+                    self._save(loop, total, state)
+                    last = time.monotonic()
+
+    def log(self, name: str, value: float) -> None:
+        """Keep a point of a curve, at the present step."""
+        self.curves.setdefault(name, []).append((self._step, float(value)))
+
+    def _save(self, loop: int, total: int, state: dict[str, Any]) -> None:
+        if self._path is None:
+            return
+        now = {name: _state_of(value) for name, value in state.items()}
+        saved = {"step": self._step, "total": total, "state": now, "curves": self.curves}
+        self._saved[loop:] = [copy.deepcopy(saved)]
+        found = {"identity": self._identity, "loops": self._saved, "seconds": self.seconds}
+        save_state(self._path, found)
+
+    def _restore(self, loop: int, state: dict[str, Any]) -> int:
+        saved = self._saved[loop]
+        for name, value in state.items():
+            _load(value, saved["state"][name])
+        self.curves, self._step = saved["curves"], saved["step"]
+        return self._step
+
+
+def _state_of(value: Any) -> Any:
+    if isinstance(value, torch.Generator):
+        return value.get_state()
+    return value if isinstance(value, dict) else value.state_dict()
+
+
+def _load(value: Any, saved: Any) -> None:
+    if isinstance(value, torch.Generator):
+        value.set_state(saved)
+    elif isinstance(value, dict):
+        for key, entry in saved.items():
+            before = value.get(key)
+            value[key] = entry.to(before.device) if isinstance(before, Tensor) else entry
+    else:
+        value.load_state_dict(saved)

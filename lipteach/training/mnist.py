@@ -1,0 +1,131 @@
+"""All of MNIST and of Fashion-MNIST, from a folder or by a download, recognized by checksum."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lipteach.training.data import check_split
+from lipteach.training.idx_files import contents, decode
+
+FOLDERS = {"mnist": "MNIST", "fashion": "FashionMNIST"}  # torchvision's
+TITLES = {"mnist": "MNIST", "fashion": "Fashion-MNIST"}
+URLS = {
+    "mnist": "https://ossci-datasets.s3.amazonaws.com/mnist/",
+    "fashion": "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
+}
+# The SHA-256 of the unpacked files.
+MNIST = {
+    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+}
+FASHION = {
+    "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+    "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+    "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+    "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+}
+SHA256 = {"mnist": MNIST, "fashion": FASHION}
+
+
+def load_mnist(
+    root: str | os.PathLike[str], split: str = "train", kind: str = "mnist", download: bool = False
+) -> tuple[Tensor, Tensor]:
+    """All images of MNIST or of Fashion-MNIST in [0, 1], and their labels.
+
+    The two idx files are looked for as torchvision lays them, in ``root/MNIST/raw`` or
+    ``root/FashionMNIST/raw``, and then in ``root`` itself; plain, or packed as ``.gz``. Each must
+    have the SHA-256 of the original, so that a file that was damaged, cut off, or exchanged with
+    another of the eight, is refused. A download shows its progress. What comes is checked beside
+    the files that are there, and only then gets its name; a file that is there is never replaced.
+
+    Args:
+        root: the folder.
+        split: "train", 60,000 images, or "test", 10,000.
+        kind: "mnist" or "fashion".
+        download: whether to fetch a file that is missing.
+
+    Returns:
+        Images of shape (N, 28, 28), float32 in [0, 1], and labels of shape (N,), int64; as
+        `mnist_sample` returns them.
+
+    Raises:
+        TypeError: if root is no path, split or kind no string, or download no bool.
+        ValueError: if split or kind is another word, or a file is not the original.
+        FileNotFoundError: if a file is missing; the message says where it belongs.
+        OSError: if a file cannot be read, or fetched.
+
+    Example:
+        >>> from lipteach.training import load_mnist
+        >>> images, labels = load_mnist("data", "test", download=True)  # doctest: +SKIP
+        >>> images.shape, labels.shape  # doctest: +SKIP
+        (torch.Size([10000, 28, 28]), torch.Size([10000]))
+
+    Source: Y. LeCun, C. Cortes and C. J. C. Burges, the MNIST database of handwritten digits;
+    H. Xiao, K. Rasul and R. Vollgraf (2017), Fashion-MNIST.
+    """
+    check_split(split)
+    if not isinstance(root, str | os.PathLike):
+        raise TypeError(f"root must be a path; got {type(root).__name__}.")
+    if not isinstance(kind, str):
+        raise TypeError(f'kind must be "mnist" or "fashion"; got {type(kind).__name__}.')
+    if kind not in FOLDERS:
+        raise ValueError(f'kind must be "mnist" or "fashion"; got "{kind}".')
+    if not isinstance(download, bool):
+        raise TypeError(f"download must be True or False; got {download!r}.")
+    prefix = "train" if split == "train" else "t10k"
+    names = [f"{prefix}-images-idx3-ubyte", f"{prefix}-labels-idx1-ubyte"]
+    images, labels = (torch.tensor(_array(Path(root), kind, name, download)) for name in names)
+    return images.float().div_(255), labels.long()
+
+
+def _array(root: Path, kind: str, name: str, download: bool) -> np.ndarray[Any, Any]:
+    """What the file of that name holds, found in the folder or fetched into it."""
+    folder = root / FOLDERS[kind] / "raw"
+    for path in (folder / name, folder / f"{name}.gz", root / name, root / f"{name}.gz"):
+        if path.exists():
+            return decode(contents(path, str(path)), *_wanted(kind, name, str(path)))
+    if not download:
+        where = f"put it, or {name}.gz, into {folder}"
+        raise FileNotFoundError(
+            f"{name} of {TITLES[kind]} is missing: {where}, or load with download=True to fetch it."
+        )
+    return _fetch(folder, kind, name)
+
+
+def _wanted(kind: str, name: str, source: str) -> tuple[str, str, dict[str, str]]:
+    """The last three arguments of `decode`."""
+    names = {
+        sha256: f"{file} of {TITLES[which]}"
+        for which, files in SHA256.items()
+        for file, sha256 in files.items()
+    }
+    return f"{name} of {TITLES[kind]}", source, names
+
+
+def _fetch(folder: Path, kind: str, name: str) -> np.ndarray[Any, Any]:
+    """Download a file beside its place, check it, and move it there, unpacked."""
+    url = f"{URLS[kind]}{name}.gz"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".download-", dir=folder) as beside:
+            packed, plain = Path(beside, f"{name}.gz"), Path(beside, name)
+            torch.hub.download_url_to_file(url, str(packed))
+            data = contents(packed, f"What {url} sent")
+            array = decode(data, *_wanted(kind, name, f"What {url} sent"))
+            plain.write_bytes(data)
+            os.replace(plain, folder / name)
+    except (OSError, HTTPException) as error:
+        raise OSError(
+            f"{name} could not be fetched from {url} into {folder} ({error}); nothing was changed."
+        ) from error
+    return array

@@ -1,0 +1,59 @@
+"""Every experiment keeps the machine's contract."""
+
+import dataclasses
+import json
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+
+import lipteach.experiments
+from lipteach.appendix import rows
+from lipteach.experiments import NAMES, PROFILES, Experiment, Run, experiment
+from lipteach.experiments.runner import as_json
+
+
+def test_the_list_names_every_file_with_an_experiment() -> None:
+    folder = Path(lipteach.experiments.__file__).parent
+    made = {p.stem for p in folder.glob("*.py") if "\nEXPERIMENT = " in p.read_text("utf-8")}
+    assert set(NAMES) == made
+    assert list(NAMES) == sorted(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_experiment_is_a_grid_of_frozen_settings(name: str) -> None:
+    one = experiment(name)
+    assert isinstance(one, Experiment)
+    assert one.name == name
+    assert one.item in {row.item for row in rows()}
+    assert pickle.loads(pickle.dumps(one)) == one  # it can be sent to a process
+    for profile in PROFILES:
+        grid = one.grid(profile)
+        assert len(set(grid)) == len(grid) > 0
+        for settings in grid:
+            assert isinstance(settings, one.settings)
+            restored = one.settings(**{k: as_tuple(v) for k, v in as_json(settings).items()})
+            assert restored == settings  # JSON keeps it
+            assert not {"experiment", "seed", "device"} & set(as_json(settings))
+            with pytest.raises(dataclasses.FrozenInstanceError):
+                setattr(settings, dataclasses.fields(settings)[0].name, None)
+
+
+def as_tuple(value):
+    return tuple(map(as_tuple, value)) if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_training_repeats_itself_and_leaves_the_global_generator_alone(name: str) -> None:
+    one = experiment(name)
+    settings = one.grid("quick")[0]
+    before = torch.get_rng_state()
+    first, second = Run(), Run()
+    metrics = one.train(settings, 1, first)
+    assert metrics == one.train(settings, 1, second)
+    assert first.curves == second.curves
+    assert torch.equal(torch.get_rng_state(), before)
+    assert json.loads(json.dumps(metrics)) == metrics
+    other = Run()
+    assert one.train(settings, 2, other) != metrics

@@ -1,0 +1,116 @@
+"""list, show, run, compare; and what is said when something is in the way."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import tiny_experiment
+from tiny_experiment import TINY, train
+
+from lipteach.experiments import __main__ as command_line
+from lipteach.experiments import load_record
+
+
+@pytest.fixture
+def tiny(monkeypatch, tmp_path: Path):
+    """The command line of a package that holds the tiny experiment alone."""
+
+    def call(*arguments: str, experiment=TINY, workers: int = 1) -> int:
+        monkeypatch.setattr(command_line, "NAMES", ("tiny",))
+        monkeypatch.setattr(command_line, "experiment", lambda _name: experiment)
+        folders = ["--results", str(tmp_path / "results")]
+        if arguments[0] == "run":
+            folders += ["--runs", str(tmp_path / "runs"), "--device", "cpu"]
+        return command_line.main([*arguments, *folders])
+
+    return call
+
+
+def test_run_then_compare(tiny, capsys, tmp_path: Path) -> None:
+    assert tiny("run", "tiny", "--seeds", "2") == 0
+    said = capsys.readouterr()
+    assert said.out.startswith("tiny, quick: 0 of 4 cells finished.\n")
+    record = load_record("tiny", "quick", tmp_path / "results")
+    assert record.seeds == [0, 1]
+    assert tiny_experiment.compare(record) in said.out
+    assert "cell 4 of 4" in said.err  # the bar
+    assert tiny("compare", "tiny") == 0
+    assert tiny_experiment.compare(record) in capsys.readouterr().out
+
+
+def test_all_experiments_run_where_none_is_named(tiny, tmp_path: Path) -> None:
+    assert tiny("run", "--seeds", "1") == 0
+    assert load_record("tiny", "quick", tmp_path / "results").seeds == [0]
+
+
+def test_a_grid_runs_in_processes(tiny, capsys, tmp_path: Path) -> None:
+    assert tiny("run", "tiny", "--seeds", "1", "--workers", "2") == 0
+    assert load_record("tiny", "quick", tmp_path / "results").about["device"][0]["threads"] >= 1
+    assert "0 of 2 cells finished" in capsys.readouterr().out
+
+
+def test_an_interrupt_says_what_is_kept_and_how_to_go_on(tiny, capsys, tmp_path: Path) -> None:
+    def interrupted(settings, seed, run):
+        run._every = 0.0
+        steps = run.steps
+
+        def few(total, **state):
+            for step in steps(total, **state):
+                if seed == 1 and step == 11:
+                    raise KeyboardInterrupt
+                yield step
+
+        run.steps = few
+        return train(settings, seed, run)
+
+    stopped = replace(TINY, train=interrupted)
+    assert tiny("run", "tiny", "--seeds", "2", experiment=stopped) == 130
+    error = capsys.readouterr().err
+    assert "Stopped. Kept in " in error
+    assert "1 of 4 cells finished, cell000_seed1 up to step 10 of 60." in error
+    assert "The same command goes on from there." in error
+    assert tiny("run", "tiny", "--seeds", "2") == 0
+    assert "1 of 4 cells finished, cell000_seed1 up to step 10 of 60." in capsys.readouterr().out
+    broken = load_record("tiny", "quick", tmp_path / "results").cells
+    assert tiny("run", "tiny", "--seeds", "2") == 0  # once more, unbroken
+    assert load_record("tiny", "quick", tmp_path / "results").cells == broken
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["compare", "tiny", "--profile", "full"], "There is no record tiny_full.json; this makes"),
+        (["compare", "tiny"], "python -m lipteach.experiments run tiny --profile full --seeds 3"),
+        (["run", "tiny", "--seeds", "0"], "seeds must be at least 1; got 0."),
+    ],
+)
+def test_an_error_is_one_line_and_a_status(tiny, capsys, arguments, said: str) -> None:
+    assert tiny(*arguments) == 1
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+
+
+def test_a_damaged_checkpoint_is_one_line(tiny, capsys, tmp_path: Path) -> None:
+    path = tmp_path / "runs" / "tiny" / "quick" / "cell000_seed0.pt"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"")
+    assert tiny("run", "tiny") == 1
+    error = capsys.readouterr().err
+    assert error == f"{path} is damaged and cannot be read: delete it to begin that cell anew.\n"
+
+
+def test_an_unknown_name_lists_those_there_are(capsys) -> None:
+    assert command_line.main(["show", "fig15"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("There is no experiment 'fig15'; there are fig14_spectral, ")
+
+
+def test_show_prints_the_grid_and_list_the_records(capsys) -> None:
+    assert command_line.main(["show", "fig14_spectral"]) == 0
+    out = capsys.readouterr().out
+    for text in ("quick, 8 cells:", "full, 8 cells:", "  n=512, method=spectral, width=512, "):
+        assert text in out
+    assert command_line.main(["list"]) == 0
+    out = capsys.readouterr().out
+    assert "fig14_spectral   Fig. 14: Björck against spectral normalization on cones; " in out
