@@ -20,6 +20,7 @@ from lipteach.layers.known import product
 from lipteach.layers.layer_norms import Sizes, convolution_matrix, input_sizes
 from lipteach.layers.norm_bounds import convolution_norm_bounds
 from lipteach.layers.parametrizations import LInf
+from lipteach.primitives import Selection
 from lipteach.primitives._validate import check_tensor
 
 
@@ -113,6 +114,12 @@ def audit(model: nn.Module, x: Tensor | None = None) -> Audit:
 
 
 def _layer(name: str, module: Any, sizes: Sizes, inf_norm: float) -> LayerAudit:
+    if isinstance(module, Selection):  # its matrix may be too large to be made
+        kind = f"Selection {module.in_features}→{module.out_features}"
+        times = module.index.bincount(minlength=module.in_features).double().sqrt()
+        sigma = times.sort(descending=True).values[: module.out_features]
+        small, large = float(sigma[-1]), float(sigma[0])
+        return LayerAudit(name, kind, small, large, large, large, "counted", inf_norm)
     check_tensor(module.weight, f"The weight of {name}")
     rows, columns = module.weight.shape[:2]
     kind = f"{type(module).__name__} {columns}→{rows}"

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from lipteach.layers.constrain import kernel_class
-from lipteach.primitives import RankWarning, parseval_step, polar
+from lipteach.primitives import RankWarning, Selection, parseval_step, polar
 from lipteach.primitives._symmetric import symmetric_product
 from lipteach.primitives._validate import check_integer, check_real, check_tensor
 from lipteach.primitives.orthonormal import refuse_zero
@@ -88,7 +88,7 @@ def _plain_layers(model: nn.Module) -> Iterator[tuple[str, Any]]:
     """The layers with a plain weight, and their names, each weight once."""
     seen = set()
     for name, module in model.named_modules():
-        if not isinstance(module, nn.Linear | nn.Conv2d):
+        if not isinstance(module, nn.Linear | nn.Conv2d) or isinstance(module, Selection):
             continue
         plain = not parametrize.is_parametrized(module, "weight")
         if plain and id(module.weight) not in seen and module.weight.numel():

@@ -147,3 +147,14 @@ def test_nothing_says_one_lipschitz_without_a_method_and_the_model_is_left_alone
     assert model.training
     assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
     assert not any(m._forward_pre_hooks for m in model.modules())
+
+
+@pytest.mark.parametrize(
+    ("index", "n"), [([0, 1], 2), ([1, 1, 0], 2), ([0, 0, 0], 2), ([2], 4), ([3, 0, 3, 1], 5)]
+)
+def test_a_selection_is_counted_as_its_matrix_would_be(index: list[int], n: int) -> None:
+    selection = lt.Selection(index, n)
+    report = lt.audit(nn.Sequential(selection))
+    sigma = torch.linalg.svdvals(selection.weight)
+    layer = report.layers[0]
+    assert [layer.smallest, layer.largest] == pytest.approx([float(sigma[-1]), float(sigma[0])])

@@ -200,6 +200,27 @@ def test_torch_func() -> None:
         assert J.isfinite().all()
 
 
+def test_radius_0_and_norm_10() -> None:
+    """Eigenvalues say nothing about the size of a step: (10 x₂, 0)."""
+    N = torch.tensor([[0.0, 10.0], [0.0, 0.0]]).double()
+    values = lt.jacobian_singular_values(lambda x: x @ N.T, random(3, 2))
+    assert values.tolist() == [[10, 0]] * 3
+    assert torch.linalg.eigvals(N).abs().tolist() == [0, 0]
+
+
+def test_rescaling_by_the_estimate_is_no_guarantee() -> None:
+    """A step between the samples: exact at each of them, and 21 times too small at 0.5."""
+    f = lambda x: x / 2 + 10 * (x - 0.4).relu() - 10 * (x - 0.6).relu()  # noqa: E731
+    seen = torch.tensor([[0.1], [0.3], [0.7], [0.9]]).double()
+    estimate = lt.jacobian_spectral_norm(f, seen).max()
+    rescaled = lambda x: f(x) / estimate  # noqa: E731
+    torch.testing.assert_close(
+        lt.jacobian_singular_values(rescaled, seen), torch.ones(4, 1).double()
+    )
+    ends = torch.tensor([[0.4], [0.6]]).double()
+    assert float(rescaled(ends).diff(dim=0) / 0.2) == pytest.approx(21)
+
+
 # --- The penalty of Algorithm 2.
 
 
