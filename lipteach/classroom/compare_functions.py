@@ -12,6 +12,7 @@ from lipteach.classroom import guard
 from lipteach.classroom.checks import Hint
 from lipteach.classroom.compare import Mistakes, a_kind, call, close, fault, is_float, show_values
 from lipteach.classroom.trials import Trial, attempt, judge_form, judge_value, matcher
+from lipteach.primitives import Selection
 
 Inputs = Iterable[Any]
 
@@ -171,6 +172,8 @@ def _layers(network: nn.Module) -> dict[str, nn.Module]:
 def _weights(network: nn.Module) -> Iterator[tuple[str, Tensor]]:
     """Every matrix the network multiplies by, in float64, as its layers use it."""
     for layer, module in _layers(network).items():
+        if isinstance(module, Selection):  # its matrix is no parameter
+            yield f"{layer}.weight".lstrip("."), module.weight.detach().to(torch.float64)
         own = [name for name, _ in module.named_parameters(recurse=False)]
         for name in (*own, *getattr(module, "parametrizations", ())):
             weight = getattr(module, name).detach().to(torch.float64)

@@ -31,13 +31,13 @@ from lipteach.primitives.projections import (
     project_linf_norm,
     project_simplex,
 )
+from lipteach.primitives.selection import ChunkedSequential, Selection
 from lipteach.primitives.spectral_jacobian import spectral_jacobian_penalty
 from lipteach.primitives.wasserstein import (
     exact_wasserstein,
     transport_plan,
     wasserstein_dual,
 )
-from lipteach.primitives.selection import ChunkedSequential, Selection
 
 __all__ = [
     "Abs",

@@ -48,8 +48,9 @@ def approximate(
       the 2-norm are round: no finite number of pieces makes such a cone.
 
     Both are exact at the points, and 1-Lipschitz in the p-norm. If each point of a domain has one
-    of the N points within r, then |G − g| ≤ 2r on it, and G ≤ g for "mcshane". With `midpoint` the
-    mean of the cones from below and from above is taken, twice as many pieces:
+    of the N points within r, then |G − g| ≤ 2r on it (2r(1 − 1/N) occurs), and G ≤ g for
+    "mcshane". With `midpoint` the mean of the cones from below and from above is taken, twice as
+    many pieces:
 
     $$\tfrac12 \max_i \bigl(g(x_i) - \|z - x_i\|_p\bigr) + \tfrac12 \min_i \bigl(g(x_i) +
       \|z - x_i\|_p\bigr), \qquad \text{error} \le r .$$

@@ -95,8 +95,8 @@ def unit_affine_through(x: Tensor, y: Tensor, a: float, b: float, p: float = 2) 
     if norm < 1 - 1e-12:
         if len(d) == 1:
             raise ValueError(
-                f"In one dimension only the slope {norm:.6g} meets the two values, not 1; a pair "
-                "of units that cancels can carry the norm."
+                f"In one dimension only the slope {norm:.6g} meets the two values, not 1; an "
+                "unused pair of units can carry the norm."
             )
         w = _lengthen(w, d / d.abs().amax(), dual(p))
         offset = float(a) - float(w @ x.double())

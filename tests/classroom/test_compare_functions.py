@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+import lipteach as lt
 from lipteach.classroom.checks import Hint
 from lipteach.classroom.compare import When, seeded
 from lipteach.classroom.compare_functions import compare_function, compare_network
@@ -225,3 +226,17 @@ def test_no_block_touches_the_global_generator():
     before = torch.get_rng_state()
     compare_function(double, double, [seeded(3)], gradient=True, ties=[seeded(2)])
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_norm_of_a_selection_counts():
+    twice = nn.Sequential(lt.Selection([0, 0], 1))
+    checked = {"inputs": [seeded(5, 1)], "allowed": (nn.Linear,)}
+
+    def double(x):
+        return x.repeat_interleave(2, dim=-1)
+
+    compare_network(twice, double, p=math.inf, **checked)
+    assert kind_of(compare_network, twice, double, p=2, **checked) == (
+        "constraint",
+        "The 2-norm of '0.weight' is 1.414, above 1.",
+    )
