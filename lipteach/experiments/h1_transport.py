@@ -203,10 +203,10 @@ def compare(record: Record) -> str:
         row = tables.setdefault(table, {}).setdefault(own["activation"], {})
         row[own["constraint"]] = f"{cell.mean('estimate'):.3f} ({cell.spread('estimate'):.3f})"
     for table, rows in tables.items():
-        lines += ["", table, f"{'':14}" + "".join(f"{name:16}" for name in CONSTRAINTS).rstrip()]
+        lines += ["", table, f"{'':15}" + "".join(f"{name:16}" for name in CONSTRAINTS).rstrip()]
         for activation, row in rows.items():
             numbers = "".join(f"{row.get(name, '-'):16}" for name in CONSTRAINTS)
-            lines.append(f"  {activation:12}{numbers}".rstrip())
+            lines.append(f"  {activation:13}{numbers}".rstrip())
     lines += [
         "",
         "The paper says that each distance is 1 and gives no table; its authors' settings bring",

@@ -102,6 +102,30 @@ def test_the_same_seed_gives_the_same_numbers_and_another_does_not(trained) -> N
     assert fig16_jacobian.train(replace(TALL, steps=1), 1, Run()) != metrics
 
 
+class Stop(Exception):
+    """Ends a training from within."""
+
+
+class StoppingRun(Run):
+    """Stops in the body of its fifth step."""
+
+    def steps(self, total, **state):
+        for step in super().steps(total, **state):
+            if step == 5:
+                raise Stop
+            yield step
+
+
+def test_a_training_that_was_stopped_ends_with_the_same_numbers(trained, tmp_path) -> None:
+    settings = replace(TALL, slower=(3, 6))  # the rate is part of what is saved
+    path = tmp_path / "cell.pt"
+    with pytest.raises(Stop):
+        fig16_jacobian.train(settings, 0, StoppingRun(path=path, every=0.0))
+    unbroken = fig16_jacobian.train(settings, 0, Run())
+    assert fig16_jacobian.train(settings, 0, Run(path=path, every=0.0)) == unbroken
+    assert unbroken != trained["tall"][0]
+
+
 def test_digits_are_pooled_to_means_of_four() -> None:
     small, labels = fig16_jacobian.digits(TALL, "test", torch.device("cpu"))
     large, _ = fig16_jacobian.digits(replace(TALL, side=28), "test", torch.device("cpu"))
