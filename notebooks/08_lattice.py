@@ -129,8 +129,8 @@ for p, dual in ((1, math.inf), (2, 2), (math.inf, 1)):
     print(f"p = {p}: w = ({w[0]:.3f}, {w[1]:.3f})")
 
 # %% [markdown]
-# In the picture $x$ is the dot in the middle, $y$ is the square at distance 1, and the map rises by
-# 0.7 from one to the other. The grey lines are its level lines.
+# In the picture $x$ is the dot in the middle, $y$ is the square at 2-norm distance 1, and the map rises
+# by 0.7 from one to the other. The grey lines are its level lines.
 #
 # **Predict:** we carry $y$ around $x$. In which of the three panels do the level lines turn with it? What
 # do they do in the others, and at which angles?
@@ -144,7 +144,8 @@ slider_figure(figures.draw_separation, angle=(0, 90, 5, 20))
 # %% [markdown]
 # For $p = 2$ they turn. For $p = 1$ they are parallel to a side of the blue square and jump at 0° and
 # 90°, where a sign of $d$ is 0; for $p = \infty$ they are parallel to an axis, and jump at 45°. Where
-# it jumps both maps would do: for these norms the map of least norm is not unique.
+# it jumps both maps would do, and all means of the two as well: for these norms the map of least norm is
+# not unique. (At 0° and 90° the picture for $p = 1$ shows such a mean, as the sign of 0 counts as 0.)
 #
 # ### Exercise 1 ●○○ · 8 min · slope
 # Write the slope for $p = \infty$: the $w$ with $w \cdot d = c$ and the least $\|w\|_1$. (`d` has
@@ -432,8 +433,8 @@ assert int(pieces(X[bottom]).amin(dim=0).argmax()) == bottom
 print(f"The widest U belongs to x = {X[widest]:.2f}; the top is at π/12 = {math.pi / 12:.2f}.")
 
 # %% [markdown]
-# $G$ is a function on the whole interval, and we asked about 201 points only. Between two of them, less
-# than 0.005 from the nearest, $G - g$ changes by at most twice that distance. So $\varepsilon + 0.01$ holds
+# $G$ is a function on the whole interval, and we asked about 201 points only. Between two of them, at most
+# 0.005 from the nearest, $G - g$ changes by at most twice that distance. So $\varepsilon + 0.01$ holds
 # on all of $[-1, 1]$. We look at 5001 points.
 
 # %%
@@ -496,7 +497,7 @@ check("08.max-min", my_G)
 
 # %% [markdown]
 # `lt.approximate` builds this $G$ as a network, in any dimension and for any of the three norms. We
-# watch it in one.
+# watch it in one. (A single point has no $j \ne i$: there $G$ is the constant $g(x_1)$.)
 
 # %%
 for N in range(1, 21):
@@ -519,7 +520,18 @@ slider_figure(figures.draw_points, points=(2, 16, 1, 4), target=list(figures.TAR
 
 # %% [markdown]
 # Over the tip of the valley $G$ goes straight, and the error is $r$. The zigzag is worse: at 16 points we
-# see $1.5\, r$. How far can a target drive it?
+# see $1.5\, r$.
+
+# %%
+for name, N, expected in (("valley", 4, 1.0), ("valley", 16, 1.0), ("zigzag", 16, 1.5)):
+    g = figures.TARGETS[name]
+    G = lt.approximate(lambda t, g=g: g(t[:, 0]), figures.centres(N)[:, None])
+    error = (G(fine[:, None])[:, 0] - g(fine)).abs().max()
+    assert abs(error * N - expected) < 0.01
+    print(f"{name}, {N} points: {error * N:.1f} r")
+
+# %% [markdown]
+# How far can a target drive it?
 #
 # ### Exercise 4 ●●● · 15 min · worst-target
 # The 8 points are the middles of 8 equal parts, so $r = 1/8$. Find a 1-Lipschitz function on $[-1, 1]$ for
@@ -537,7 +549,7 @@ check("08.worst-target", my_target)
 # %% [markdown]
 # <details><summary>Hint</summary>The error is 2r only if, between two neighbours, g rises with slope 1
 # while G falls with slope −1. G falls behind xᵢ if some piece through xᵢ does. Where must its second
-# point lie, and which value has it?
+# point lie, and how high?
 # </details>
 # <details><summary>Solution</summary>
 #
@@ -553,7 +565,7 @@ check("08.worst-target", my_target)
 
 # %% [markdown]
 # With a roof in the middle of $N$ points, $N$ even, the error is $2r(1 - 1/N)$. So the bound $2r$ cannot be
-# improved for this $G$, and it is not quite reached. The valley was kinder: a maximum of minima treats tops
+# improved for this $G$, though no roof quite reaches it. The valley was kinder: a maximum of minima treats tops
 # and bottoms differently.
 
 # %%
@@ -617,8 +629,8 @@ print("max:", lt.prove(high, lambda x: terms.Max(abs(x[0]), abs(abs(x[0]) - 1)))
 print("min:", lt.prove(low, lambda x: terms.Min(abs(x[0]), abs(abs(x[0]) - 1))))
 
 # %% [markdown]
-# This is the place where the 2-norm is left behind: a unit row above itself has the ∞-norm 1, but the
-# 2-norm $\sqrt 2$.
+# This is the place where the 2-norm is left behind. A row of 2-norm 1 above itself still has
+# $\|\cdot\|_{2,\infty} = 1$, but the 2-norm $\sqrt 2$.
 
 # %%
 twice = torch.tensor([[0.6, 0.8], [0.6, 0.8]])
@@ -687,7 +699,7 @@ print("with twins:", repaired)
 #
 # Our $f$ is shallower than $g$. The paper adds layers that do nothing: what MaxMin has sorted, the identity
 # and another MaxMin leave alone. That is true *behind a sorted hidden layer*, and `lt.pad_depth` puts them
-# there.
+# there. It writes the identity as a `Selection`, a linear layer whose rows each have a single 1.
 
 # %%
 deeper = lt.pad_depth(f, depth=4)
@@ -811,6 +823,15 @@ show(joined.draw_joined(valley, roof))
 
 # %%
 slider_figure(partial(joined.draw_joined, valley, roof), lift=(-1.0, 1.0, 0.1, 0.0))
+
+# %% [markdown]
+# The valley alone is left once the roof is lowered by a little more than 0.4: so far it rises above the
+# valley, and no farther.
+
+# %%
+gap = (roof(X[:, None]) - valley(X[:, None])).max()
+assert 0.35 < gap < 0.45
+print(f"The roof rises above the valley by {gap:.1f}.")
 
 # %% [markdown]
 # ## How large it becomes (Lemma 1)

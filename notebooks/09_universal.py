@@ -18,8 +18,8 @@
 # Give us a function that nowhere rises faster than distance allows, and an error you can live with. We
 # hand you a network of MaxMin and bounded weights that stays within it. In this lesson we build such
 # networks on the line and in the plane, count their units, and change the metric. Then we ask what
-# becomes of it all under the 2-norm, where the construction fails, and find a function that no MaxMin
-# network of 2-norm 1 comes near.
+# becomes of it all under the 2-norm, where the construction fails, and find a function of the whole line
+# to which no MaxMin network of 2-norm 1 comes closer than 2.
 #
 # We follow appendix E of "Sorting Out Lipschitz Function Approximation" (Anil, Lucas and Grosse, 2019),
 # which we call the paper: Theorem 3, the remarks behind it, and the Observation.
@@ -63,7 +63,7 @@ torch.set_default_dtype(torch.float64)
 # $$\|W_1\|_{p,\infty} \le 1, \qquad \|W_i\|_\infty \le 1 \ \text{ for all later layers.}$$
 #
 # The first layer fits the metric: $\|W\|_{p,\infty}$ is the largest dual norm of a row, the 1-norm for
-# $p = \infty$, the 2-norm for $p = 2$, the largest entry for $p = 1$. So each of its outputs is
+# $p = \infty$, the 2-norm for $p = 2$, the largest entry in size for $p = 1$. So each of its outputs is
 # 1-Lipschitz, and what follows keeps that. Theorem 3: **on a closed and bounded set each 1-Lipschitz
 # function is a limit of such networks**, with any error $\varepsilon > 0$.
 #
@@ -73,7 +73,9 @@ torch.set_default_dtype(torch.float64)
 # $$G(z) = \max_i \min_{j \ne i} f_{ij}(z)$$
 #
 # meets $g$ at all points. `lt.approximate` returns it as a network; `lt.in_lipschitz_class` reads off its
-# weights whether it belongs to the class. We begin with three points of $|x|$.
+# weights whether it belongs to the class. We begin with three points of $|x|$. (In what is printed, a
+# `Selection` is a linear layer whose rows each have a single 1: it brings the units to where they are
+# compared. `ChunkedSequential` is `nn.Sequential`, but it takes many inputs in parts, to save memory.)
 
 # %%
 points = torch.tensor([[-1.0], [0.0], [1.0]])
@@ -139,7 +141,7 @@ for g in figures.LINE_TARGETS.values():
         network = lt.approximate(g, centres(N))
         assert error(network, g, grid(801)) <= 2 / N + 1e-12 and lt.in_lipschitz_class(network)
         assert error(network, g, centres(N)) < 1e-12
-g, between = figures.LINE_TARGETS["sine"], grid(801)[67:734]
+g, between = figures.LINE_TARGETS["sine"], grid(801)[67:734]  # from the first of 6 to the last
 assert error(lt.approximate(g, centres(6)), g, between) < error(
     lt.approximate(g, centres(6)), g, grid(801)
 )
@@ -271,7 +273,7 @@ assert below and middle
 print(below, middle, sep="\n")
 
 # %% [markdown]
-# **Predict:** with four points, which of the three curves goes through the points? Which has the largest error?
+# **Predict:** with four points, which of the three curves go through the points? Which has the largest error?
 # What does the midpoint do between two points whose values differ by less than their distance?
 
 # %%
@@ -281,8 +283,10 @@ show(figures.draw_cones(4))
 slider_figure(figures.draw_cones, points=(2, 16, 1, 4), target=list(figures.LINE_TARGETS))
 
 # %% [markdown]
-# The midpoint rests between two points: as far as the cones from both sides leave room alike. We check the
-# claims, and how the raised network stays in the class.
+# The cones from below and the midpoint go through the points; the raised cones do not. From below the error is
+# the largest. Between two points whose values differ by less than their distance, the midpoint is level for a
+# while at both ends, where one cone falls as fast as the other rises. We check the bounds, and that all three
+# networks stay in the class.
 
 # %%
 for g in figures.LINE_TARGETS.values():
@@ -395,7 +399,8 @@ else:
 # network as a surface.
 #
 # **Predict:** in the L∞ metric each piece $f_{ij}$ slopes along one axis only. What do the level lines of the
-# network look like? And in L1, where its slope has two equal sizes?
+# network look like? And in L1, where its slope has two entries of equal size, or one if the points $x_i$ and
+# $x_j$ stand in one row or column?
 
 # %%
 show(figures.draw_plane(3, "saddle"))
@@ -406,9 +411,9 @@ slider_figure(
 )
 
 # %% [markdown]
-# Level lines along the axes for L∞, along the diagonals for L1, in all directions for L2. The covering radius
-# depends on the metric as well: from the middle of a cube of side $2/n$ its corner is at a distance of $1/n$ in
-# L∞, $\sqrt2/n$ in L2 and $2/n$ in L1.
+# Level lines along the axes for L∞, along axes and diagonals for L1, in all directions for L2. (The saddle at 3 × 3
+# points shows no diagonals: take the wave.) The covering radius depends on the metric as well: from the middle of a
+# cube of side $2/n$ its corner is at a distance of $1/n$ in L∞, $\sqrt2/n$ in L2 and $2/n$ in L1.
 
 # %%
 for g in figures.PLANE_TARGETS.values():
@@ -416,6 +421,10 @@ for g in figures.PLANE_TARGETS.values():
         network = lt.approximate(g, centres(4, 2), p)
         assert error(network, g, grid(41, 2)) <= 2 * r and lt.in_lipschitz_class(network, p)
         assert error(network, g, centres(4, 2)) < 1e-12
+        sizes_of_slope = network[0].weight.abs()  # (pieces, 2)
+        smaller, larger = sizes_of_slope.amin(dim=1), sizes_of_slope.amax(dim=1)
+        assert p != 1 or ((smaller == larger) | (smaller == 0)).all()
+        assert p != math.inf or (smaller == 0).all()
 print("Within 2r for three functions and three metrics, and exact at 16 points.")
 
 # %% [markdown]
@@ -424,7 +433,7 @@ print("Within 2r for three functions and three metrics, and exact at 16 points."
 # The metric is part of the question. We hold three values at three points, and extend them to the square in
 # each metric: by pieces, or by cones from below (drawn from the formula, since the round ones have no network).
 #
-# **Predict:** which shape have the level lines of a cone in each of the three metrics?
+# **Predict:** which shape do the level lines of a cone have in each of the three metrics?
 
 # %%
 show(figures.draw_metrics(0.0, 0.5))
@@ -588,13 +597,15 @@ print("Affine beyond 100; a constant misses by at least 1.", misses)
 #
 # The class has the ∞-norm in all layers but the first. Lessons 03 to 06 kept every layer at 2-norm 1. Does the
 # construction carry over? The paper says no, and rightly. To compare $f$ and $h$ we stack their first layers,
-# $[W^f; W^h]$. If both begin with the same unit row $w$, that is $[w; w]$.
+# $[W^f; W^h]$. If both begin with the same unit row $w$, that is $[w; w]$. (With the norms of Theorem 3, the
+# paper adds, maxout would do as well as MaxMin: $\min(a, b) = -\max(-a, -b)$, and a sign costs no norm.)
 
 # %%
 w = torch.tensor([[0.6, 0.8]])
 stack = torch.cat([w, w])
 assert torch.isclose(lt.operator_norm(stack, 2), torch.tensor(2.0).sqrt())
 assert torch.isclose(lt.mixed_norm(stack, 2), torch.tensor(1.0))
+assert lt.prove(lambda a, b: -terms.Max(-a, -b), lambda a, b: terms.Min(a, b))
 print("[w; w]: 2-norm √2, norm of Theorem 3: 1")
 
 # %% [markdown]
@@ -615,8 +626,8 @@ show(two_norm.draw_two_functionals(60))
 slider_figure(two_norm.draw_two_functionals, degrees=(0, 180, 5, 60))
 
 # %% [markdown]
-# At 90°; and it is worst at 0° and 180°. Other rows and the same function: the solver confirms two cases, one exactly,
-# and one up to the rounding of its weights.
+# At 90°; and it is worst at 0° and 180°. Rows along $e_+$ and $e_-$ make the same function with 2-norm 1 at every angle.
+# The solver confirms two cases, one exactly, and one up to the rounding of its weights.
 
 # %%
 exact = lt.maximum_of_functionals(torch.tensor([0.6, 0.8]), torch.tensor([-0.6, 0.8]))
@@ -637,7 +648,7 @@ print(always, nearly, sep="\n")
 #
 # Prach and Lampert, "1-Lipschitz Neural Networks are more expressive with N-Activations" (2023, arXiv
 # 2311.06103), show that MaxMin with the 2-norm restricts the functions that a network can represent, even in one
-# dimension. They propose another activation, with two corners instead of one:
+# dimension. They propose another activation, with two corners instead of one. With its corners at $-1$ and 1 it is
 #
 # $$N(x) = x + 2 \ (x < -1), \qquad -x \ (-1 \le x \le 1), \qquad x - 2 \ (x > 1) .$$
 
@@ -697,11 +708,13 @@ left_of_it = lt.prove(half_line, letter_n)
 assert there and isinstance(left_of_it, lt.Counterexample)
 weights = [m.weight for m in half_line if isinstance(m, nn.Linear)]
 assert all(lt.operator_norm(W, 2) <= 1 + 1e-12 for W in weights)
+ten = torch.tensor([[-10.0]])
+assert torch.isclose(half_line(ten) - two_norm.letter_n(ten), torch.tensor(14.0)).all()
 print(there, left_of_it, sep="\n")
 
 # %% [markdown]
-# **Predict:** we widen the interval. When does $||x + 1| - 2| - 1$ lose $N$? And the plain $f(x) = x$, how far is it
-# from $N$ at most?
+# **Predict:** we widen the interval. How far is $||x + 1| - 2| - 1$ from $N$ at $-10$? And the plain $f(x) = x$, how far
+# is it from $N$ at most?
 
 # %%
 show(two_norm.draw_letter_n(3.0))
@@ -710,7 +723,8 @@ show(two_norm.draw_letter_n(3.0))
 slider_figure(two_norm.draw_letter_n, end=(1.0, 10.0, 0.5, 3.0))
 
 # %% [markdown]
-# The line $x$ never gets farther away than 2. On all of $\mathbb{R}$, that is the best: *a MaxMin network with all 2-norms at
+# Left of $-3$ the one falls where the other climbs: the distance grows by 2 with each unit, to 14 at $-10$. The line
+# $x$ never gets farther away than 2. On all of $\mathbb{R}$, that is the best: *a MaxMin network with all 2-norms at
 # most 1 is affine, or infinitely far from $N$.* We prove it in four steps (the proof is ours).
 #
 # **Step 1: MaxMin is a rotation, absolute values, and a rotation.** With $s = (x + y)/\sqrt2$ and $d = (x - y)/\sqrt2$, MaxMin
@@ -761,9 +775,7 @@ for _ in range(200):
     near, far = (y[0] - y[1] for y in f(ends)[:, 0].split(2))
     rates.append((((far - near) / 1000).item(), 2 * w_id.norm().item()))
 assert all(rate <= bound + 1e-9 for rate, bound in rates) and max(bound for _, bound in rates) < 2
-print(
-    "The climb of all 200 networks is slower than 2 to each step of t, and within step 3's bound."
-)
+print("All 200 climb by less than 2 for each unit of t, and by no more than step 3 allows.")
 
 # %% [markdown]
 # ### What training finds
@@ -791,8 +803,8 @@ def run(x, weights, biases):
 
 
 # %% [markdown]
-# One network for each row of `targets`. The loss is the mean fourth power of the error, which looks at large errors
-# more than a mean square does.
+# One network for each row of `targets`. The loss is the fourth root of the mean fourth power of the error, which looks
+# at large errors more than a mean square does.
 
 
 # %%
@@ -918,17 +930,19 @@ print("The best trained network is in the class of Theorem 3.")
 #
 # - A maximum of minima of $f_{ij}$ meets $g$ at $N$ points, is 1-Lipschitz, and stays within $2r$ of $g$. That is
 #   Theorem 3, with norms "at most 1".
-# - The lattice takes up to $N(N-1)/2$ different pieces, about $\varepsilon^{-2d}$; cones take $2dN$ (L∞), about
-#   $\varepsilon^{-d}$; raised by $r$ or halved, their error is at most $r$.
+# - The lattice takes up to $N(N-1)/2$ different pieces, which grows like $\varepsilon^{-2d}$; cones take $2dN$ (L∞),
+#   which grows like $\varepsilon^{-d}$. Raised by $r$, or halfway between both sides, their error is at most $r$.
 # - The first layer knows the metric. What is in the class for L∞ is in that for L2, and for L1.
 # - It is the class that is dense; its closure is everything. On compact sets: on $\mathbb{R}$ no network follows the sine.
 # - $m$ outputs are $m$ networks side by side; the paper's way needs a permutation before MaxMin.
 # - Under the 2-norm the construction fails, $\|[w; w]\|_2 = \sqrt2$, though the maximum of two functionals is exact.
 #   On $\mathbb{R}$ all MaxMin networks with 2-norms at most 1 are affine or infinitely far from $N$. On compact sets we
 #   left the question open.
-# - Training finds smaller networks than the construction, sometimes, and promises nothing about the error.
+# - Training finds better networks than the construction at the same size, sometimes, and promises nothing about the
+#   error.
 #
 # ## Where next
 #
 # Lesson [08](08_lattice.ipynb) has the steps of the proof one by one, and [03](03_why_relu_is_linear.ipynb) the
-# reason why ReLU cannot do this. The map of the whole appendix is in [00_start_here](00_start_here.ipynb).
+# reason why ReLU cannot do this. [Lesson 10](10_spectral_jacobian.ipynb) turns from the slope that weights allow to
+# the slope that a network has: its Jacobian. The map of the whole appendix is in [00_start_here](00_start_here.ipynb).

@@ -7,6 +7,8 @@ import torch
 from support import uniform
 from torch import Tensor, nn
 
+import lipteach as lt
+
 
 def cones(points: Tensor, heights: Tensor, p: float):
     """The maximum of cones of slope 1 in the p-norm: 1-Lipschitz, whatever the heights."""
@@ -30,8 +32,6 @@ def cell_centres(k: int, n: int) -> Tensor:
 
 def random_network(sizes: list[int], p: float, seed: int = 0) -> nn.Sequential:
     """A member of the class of Theorem 3 with random weights and biases."""
-    import lipteach as lt
-
     q = {1: math.inf, 2: 2.0, math.inf: 1.0}[p]
     modules: list[nn.Module] = []
     for k, (n, m) in enumerate(itertools.pairwise(sizes)):

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from lipteach.layers.constrain import kernel_class
-from lipteach.layers.export import export
+from lipteach.layers.export import to_measure
 from lipteach.layers.jacobian_norms import jacobian_norms
 from lipteach.layers.known import product
 from lipteach.layers.layer_norms import Sizes, convolution_matrix, input_sizes
@@ -97,7 +97,7 @@ def audit(model: nn.Module, x: Tensor | None = None) -> Audit:
     if x is not None:
         check_tensor(x)
         x = x.detach().double()
-    plain = export(model).eval().double().requires_grad_(False)
+    plain = to_measure(model)
     sizes: Sizes = {} if x is None else input_sizes(plain, x)
     originals = dict(model.named_modules())
     layers, norms = [], {}

@@ -63,6 +63,15 @@ def export(model: Model, x: Tensor | None = None) -> Model:
     return plain
 
 
+def to_measure(model: nn.Module) -> nn.Module:
+    """A plain copy in evaluation mode and float64, of which no module overwrites its input."""
+    plain = export(model).eval().double().requires_grad_(False)
+    for module in plain.modules():
+        if getattr(module, "inplace", False):
+            module.inplace = False  # type: ignore[assignment]
+    return plain
+
+
 def _make_plain(module: Any) -> None:
     """Replace the parametrized tensors of a module by parameters with their values.
 

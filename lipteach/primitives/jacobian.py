@@ -35,7 +35,8 @@ def jacobian_power_iteration(
     Jacobian that is zero has σ = 0, and u stays where it was.
 
     Args:
-        f: a network; it maps a batch to a batch, and is deterministic (no dropout while training).
+        f: a network; it maps a batch to a batch, each sample for itself and without randomness (so
+            dropout and batch normalization must be in eval mode).
         x: a batch of inputs, of shape (batch, …), floating point, finite.
         steps: the number of steps, at least 1.
         u: where to start, of shape (m,) or (batch, m), such as the u of an earlier call at these
@@ -44,9 +45,9 @@ def jacobian_power_iteration(
             the start is the fixed vector cos k², k = 1, …, m.
 
     Returns:
-        ``(sigma, u, v)`` of shapes (batch,), (batch, m) and (batch, n). u and v have length 1 (v
-        is 0 where the Jacobian is) and carry no gradient; sigma is differentiable in x and in the
-        parameters of f, with the gradient of uᵀ J v for constant u and v.
+        ``(sigma, u, v)`` of shapes (batch,), (batch, m) and (batch, n). u and v have length 1 (but
+        where the Jacobian is 0: v is 0, and u as it came) and carry no gradient; sigma is
+        differentiable in x and in the parameters of f, with the gradient of uᵀ J v for constant u and v.
 
     Raises:
         TypeError: if f is no function or returns no floating-point tensor, or another argument is
@@ -88,7 +89,8 @@ def jacobian_spectral_norm(
     `jacobian_power_iteration`, which also returns the u to go on from.
 
     Args:
-        f: a network; it maps a batch to a batch, and is deterministic (no dropout while training).
+        f: a network; it maps a batch to a batch, each sample for itself and without randomness (so
+            dropout and batch normalization must be in eval mode).
         x: a batch of inputs, of shape (batch, …), floating point, finite.
         steps: the number of steps, at least 1.
         u: where to start, of shape (m,) or (batch, m); any length.
@@ -119,7 +121,8 @@ def jacobian_singular_values(f: Function, x: Tensor, chunk_size: int = 64) -> Te
     ``torch.no_grad()`` the Jacobians of a chunk are forgotten as soon as it is done.
 
     Args:
-        f: a network; it maps a batch to a batch, and is deterministic (no dropout while training).
+        f: a network; it maps a batch to a batch, each sample for itself and without randomness (so
+            dropout and batch normalization must be in eval mode).
         x: a batch of inputs, of shape (batch, …), floating point, finite.
         chunk_size: the number of samples taken at a time; their Jacobians are in memory together.
 

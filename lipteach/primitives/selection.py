@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from lipteach.primitives._validate import check_integer
 
-MOST_ENTRIES = 2**22  # of the widest layer at once: 32 MiB in float64
+MOST_ENTRIES = 2**20  # of the widest layer at once: 8 MiB in float64, which caches hold
 
 
 class Selection(nn.Linear):
@@ -67,7 +67,7 @@ class Selection(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the selected entries of x, (…, out_features)."""
-        if x.shape[-1] != self.in_features:
+        if x.shape[-1:] != (self.in_features,):
             raise ValueError(
                 f"x must have {self.in_features} entries along its last dimension; got shape "
                 f"{tuple(x.shape)}."
@@ -91,7 +91,7 @@ def _indices(index: Any, in_features: int) -> Tensor:
             f"index must be a list of at least 1 entry; got shape {tuple(read.shape)}."
         )
     if read.dtype != torch.int64:
-        raise TypeError(f"index must hold integers; got {read.dtype}.")
+        raise TypeError(f"index must hold int64 integers; got {read.dtype}.")
     if int(read.min()) < 0 or int(read.max()) >= in_features:
         wrong = int(read.min()) if int(read.min()) < 0 else int(read.max())
         raise ValueError(f"index must be in [0, {in_features}); it holds {wrong}.")
@@ -102,7 +102,7 @@ class ChunkedSequential(nn.Sequential):
     """An ``nn.Sequential`` that evaluates a large batch in parts, so that memory stays bounded.
 
     The points are rows of x: every leading dimension is a batch dimension. No part fills the widest
-    layer with more than 2²² numbers.
+    layer with more than 2²⁰ numbers.
 
     >>> f = lt.ChunkedSequential(lt.Selection([0, 0], 1), lt.MaxMin())
     >>> f(torch.ones(3, 1)).shape
@@ -117,7 +117,7 @@ class ChunkedSequential(nn.Sequential):
         rows = max(1, MOST_ENTRIES // max(widths, default=1))
         parts = torch.split(x.reshape(-1, x.shape[-1]), rows)
         y = torch.cat([self._whole(part) for part in parts])
-        return y.view(*x.shape[:-1], -1)
+        return y.view(*x.shape[:-1], y.shape[-1])
 
     def _whole(self, x: Tensor) -> Tensor:
         for module in self:

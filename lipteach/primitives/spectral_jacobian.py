@@ -47,10 +47,12 @@ def spectral_jacobian_penalty(
       the largest σ(J_i). In doing so u forgets all other samples; start anew for another batch.
 
     Each is a lower bound of what it climbs to. With "sample" and "whole" a u with another number of
-    rows is cut, or repeated from its beginning, to the batch; where J v is zero, u stays.
+    rows is cut, or repeated from its beginning, to the batch; where J v is zero, u stays. A u of
+    "whole" of which only zeros are left gives way to the fixed vector.
 
     Args:
-        f: a network; it maps a batch to a batch, and is deterministic (no dropout while training).
+        f: a network; it maps a batch to a batch, each sample for itself and without randomness (so
+            dropout and batch normalization must be in eval mode).
         x: a batch of inputs, of shape (batch, …), floating point, finite.
         u: the u of the step before, or a start, of shape (m,) or with the last two readings
             (rows, m); not zero.
@@ -110,4 +112,7 @@ def _fitted(u: Any, batch: int, m: int, reading: str, generator: Any) -> Tensor:
         raise ValueError(f'u must have shape {need} for batch="{reading}"; got {tuple(u.shape)}.')
     refuse_zero_rows(u.flatten() if reading == "whole" else u)
     made: Tensor = u.detach().reshape(-1, m)
-    return made[torch.arange(rows, device=made.device) % len(made)]
+    made = made[torch.arange(rows, device=made.device) % len(made)]
+    if reading == "whole":  # u may have pointed all to samples that are cut off
+        made = torch.where(made.any(), made, start(None, rows, m, None).to(made))
+    return made

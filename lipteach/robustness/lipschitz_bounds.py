@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from lipteach.layers.export import export
+from lipteach.layers.export import to_measure
 from lipteach.layers.known import is_layer, one_lipschitz, steps, unknown
 from lipteach.layers.layer_norms import input_sizes, upper_norm, upper_norm_to_max
 from lipteach.primitives._validate import NORMS, check_norm, check_tensor
@@ -83,7 +83,8 @@ def lipschitz_bounds(model: nn.Module, x: Tensor, p: float = 2) -> LipschitzBoun
     check_tensor(x, min_dim=2)
     check_norm(p)
     with torch.inference_mode(False):
-        plain = _plain(model)
+        plain = to_measure(model)
+        _check_parameters(plain)
         points = x.detach().double().clone()
         _run_once(plain, points)
         upper, missing = _certified(plain, points, p)
@@ -94,13 +95,10 @@ def lipschitz_bounds(model: nn.Module, x: Tensor, p: float = 2) -> LipschitzBoun
     return LipschitzBounds(min(lower, upper), upper)  # against rounding
 
 
-def _plain(model: nn.Module) -> nn.Module:
-    """A copy without parametrizations, in float64, in evaluation mode."""
-    plain = export(model).eval().double().requires_grad_(False)
-    for name, parameter in plain.named_parameters():
+def _check_parameters(model: nn.Module) -> None:
+    for name, parameter in model.named_parameters():
         if not bool(torch.isfinite(parameter).all()):
             raise ValueError(f"{name} of model must be finite; it holds NaN or infinity.")
-    return plain
 
 
 def _run_once(model: nn.Module, x: Tensor) -> None:

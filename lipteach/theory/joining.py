@@ -175,21 +175,21 @@ def compose(second: nn.Linear, first: nn.Linear) -> nn.Linear:
             return Selection(first.index[second.index], first.in_features)
         bias = None if first.bias is None else first.bias[second.index]
         return linear(first.weight[second.index], bias)
-    W = second.weight.double()
-    offset = torch.zeros(first.out_features) if first.bias is None else first.bias
-    b = W @ offset.double() + (0.0 if second.bias is None else second.bias.double())
-    return linear(W @ first.weight.double(), b)
+    W = second.weight
+    b = W.new_zeros(second.out_features) if second.bias is None else second.bias
+    return linear(W @ first.weight, b if first.bias is None else W @ first.bias + b)
 
 
 def _layers(network: Any, name: str) -> list[nn.Linear]:
-    """The linear layers, MaxMin being between each two; adjacent ones are merged."""
+    """Copies of the linear layers, MaxMin being between each two; adjacent ones are merged."""
     if not isinstance(network, nn.Sequential):
         raise TypeError(f"{name} must be an nn.Sequential; got {type(network).__name__}.")
     layers: list[nn.Linear] = []
     sorted_last = True
     for module in flat(network):
         if isinstance(module, nn.Linear):
-            layers.append(module if sorted_last else compose(module, layers.pop()))
+            layer = _copied(module)
+            layers.append(layer if sorted_last else compose(layer, layers.pop()))
             sorted_last = False
         elif type(module) is MaxMin and module.dim == -1 and not sorted_last:
             sorted_last = True
@@ -206,6 +206,13 @@ def _layers(network: Any, name: str) -> list[nn.Linear]:
     return layers
 
 
+def _copied(layer: nn.Linear) -> nn.Linear:
+    """The layer, frozen, in float64 on the CPU."""
+    if isinstance(layer, Selection):
+        return Selection(layer.index.cpu(), layer.in_features)
+    return linear(layer.weight, layer.bias)
+
+
 def _padded(layers: list[nn.Linear], depth: int) -> list[nn.Linear]:
     if len(layers) == depth:
         return layers
@@ -214,13 +221,13 @@ def _padded(layers: list[nn.Linear], depth: int) -> list[nn.Linear]:
         twice = Selection(torch.arange(m).repeat_interleave(2), m)
         layers = [compose(twice, layers[0]), Selection(torch.arange(0, 2 * m, 2), 2 * m)]
     width = layers[-1].in_features
-    identity = Selection(torch.arange(width), width)
-    return [*layers[:-1], *[identity] * (depth - len(layers)), layers[-1]]
+    identities = [Selection(torch.arange(width), width) for _ in range(depth - len(layers))]
+    return [*layers[:-1], *identities, layers[-1]]
 
 
 def _above(a: nn.Linear, b: nn.Linear) -> nn.Linear:
     """The rows of a above those of b."""
-    return linear(torch.cat([a.weight.double(), b.weight.double()]), _biases(a, b))
+    return linear(torch.cat([a.weight, b.weight]), _biases(a, b))
 
 
 def _blocks(a: nn.Linear, b: nn.Linear) -> nn.Linear:
@@ -236,18 +243,17 @@ def _blocks(a: nn.Linear, b: nn.Linear) -> nn.Linear:
 
 def _biases(a: nn.Linear, b: nn.Linear) -> Tensor | None:
     """The biases one above the other: zeros where one layer has none, None if both have none."""
-    biases = [getattr(layer, "bias", None) for layer in (a, b)]
+    biases: list[Any] = [a.bias, b.bias]
     if biases == [None, None]:
         return None
     zeros = [torch.zeros(layer.out_features, dtype=torch.float64) for layer in (a, b)]
-    return torch.cat([z if v is None else v.double() for v, z in zip(biases, zeros, strict=True)])
+    return torch.cat([z if v is None else v for v, z in zip(biases, zeros, strict=True)])
 
 
 def _network(layers: list[nn.Linear], *like: nn.Sequential) -> nn.Sequential:
     """The layers with MaxMin between; chunked if one of the networks it is made of is."""
     modules: list[nn.Module] = []
     for layer in layers:
-        frozen = layer if isinstance(layer, Selection) else linear(layer.weight, layer.bias)
-        modules += [frozen, MaxMin()]
+        modules += [layer, MaxMin()]
     chunked = any(isinstance(network, ChunkedSequential) for network in like)
     return (ChunkedSequential if chunked else nn.Sequential)(*modules[:-1])

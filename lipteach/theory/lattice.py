@@ -60,8 +60,8 @@ def approximate(
     ("mcshane"), time to build like N² log N. Many points are evaluated in parts of bounded memory.
 
     Args:
-        g: takes points (N, n) in float64 to values (N,), or (N, m) for m functions at once. It must
-            be 1-Lipschitz on the points in the p-norm, each of the m by itself.
+        g: takes points (N, n), in float64 on the CPU, to values (N,), or (N, m) for m functions at
+            once. It must be 1-Lipschitz on the points in the p-norm, each of the m by itself.
         points: of shape (N, n); points that occur again are left out.
         p: 1, 2 or ``math.inf``, the norm of the inputs.
         method: "lattice" or "mcshane".
@@ -185,10 +185,14 @@ def _merge(W: Tensor, b: Tensor, groups: Tensor) -> tuple[Tensor, Tensor, Tensor
     groups = torch.where(kept, groups.gather(1, order), groups[:, :1])
     groups = torch.unique(groups[:, : int(first.sum(dim=1).max())], dim=0)
     used, groups = torch.unique(groups, return_inverse=True)
-    one_of = torch.empty(len(distinct), dtype=torch.int64)
-    one_of[piece] = torch.arange(len(piece))
-    chosen = one_of[used]
+    chosen = _first_places(piece)[used]
     return W[chosen], b[chosen], groups
+
+
+def _first_places(inverse: Tensor) -> Tensor:
+    """Where each entry stands first, of those that ``torch.unique`` found."""
+    places = torch.full((int(inverse.max()) + 1,), len(inverse))
+    return places.scatter_reduce(0, inverse, torch.arange(len(inverse)), "amin")
 
 
 def _read(g: Any, points: Any, p: float) -> tuple[Tensor, Tensor]:
@@ -209,10 +213,7 @@ def _read(g: Any, points: Any, p: float) -> tuple[Tensor, Tensor]:
     values = values.detach().double().cpu().view(len(x), -1)
     _check_lipschitz(x, values, p, 16 * eps)
     _, inverse = torch.unique(x, dim=0, return_inverse=True)
-    first = torch.full((int(inverse.max()) + 1,), len(x)).scatter_reduce(
-        0, inverse, torch.arange(len(x)), "amin"
-    )
-    first = first.sort().values
+    first = _first_places(inverse).sort().values
     return x[first], values[first]
 
 
@@ -232,6 +233,6 @@ def _check_lipschitz(x: Tensor, values: Tensor, p: float, eps: float) -> None:
     if pair is not None:
         i, j, rise_ij, apart_ij = pair
         raise ValueError(
-            f"g must be 1-Lipschitz in the {p}-norm; between points {min(i, j)} and {max(i, j)} it "
-            f"changes by {rise_ij:.6g} over a distance of {apart_ij:.6g}."
+            f"g must be 1-Lipschitz in the {p:g}-norm; between points {min(i, j)} and {max(i, j)} "
+            f"it changes by {rise_ij:.6g} over a distance of {apart_ij:.6g}, {worst:.1e} too much."
         )

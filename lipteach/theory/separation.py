@@ -52,7 +52,7 @@ def affine_through(x: Tensor, y: Tensor, a: float, b: float, p: float = 2) -> nn
 
     Source: Anil, Lucas and Grosse (2019), appendix E.
     """
-    w, offset = _two_values(x, y, a, b, p)
+    w, offset, _ = _two_values(x, y, a, b, p)
     return nn.Sequential(linear(w[None], [offset]))
 
 
@@ -89,8 +89,7 @@ def unit_affine_through(x: Tensor, y: Tensor, a: float, b: float, p: float = 2) 
 
     Source: ours; the question is that of Anil, Lucas and Grosse (2019), appendix E.
     """
-    w, offset = _two_values(x, y, a, b, p)
-    d = (y - x).double()
+    w, offset, d = _two_values(x, y, a, b, p)
     norm = float(torch.linalg.vector_norm(w, ord=dual(p)))
     if norm < 1 - 1e-12:
         if len(d) == 1:
@@ -99,7 +98,7 @@ def unit_affine_through(x: Tensor, y: Tensor, a: float, b: float, p: float = 2) 
                 "unused pair of units can carry the norm."
             )
         w = _lengthen(w, d / d.abs().amax(), dual(p))
-        offset = float(a) - float(w @ x.double())
+        offset = float(a) - float(w @ x.detach().double())
     return nn.Sequential(linear(w[None], [offset]))
 
 
@@ -122,8 +121,8 @@ def dual_vector(d: Tensor, p: float) -> Tensor:
     return vector
 
 
-def _two_values(x: Any, y: Any, a: Any, b: Any, p: Any) -> tuple[Tensor, float]:
-    """The slope w and the offset a − w·x."""
+def _two_values(x: Any, y: Any, a: Any, b: Any, p: Any) -> tuple[Tensor, float, Tensor]:
+    """The slope w, the offset a − w·x and the difference y − x."""
     check_tensor(x, "x")
     check_tensor(y, "y")
     check_exponent(p)
@@ -131,17 +130,22 @@ def _two_values(x: Any, y: Any, a: Any, b: Any, p: Any) -> tuple[Tensor, float]:
     if x.ndim != 1 or x.shape != y.shape:
         shapes = f"{tuple(x.shape)} and {tuple(y.shape)}"
         raise ValueError(f"x and y must be points of the same shape (n,); got {shapes}.")
-    start, d = x.detach().double(), (y - x).detach().double()
+    start = x.detach().double()
+    d = y.detach().double() - start  # float16 would overflow or round
     distance = float(distances(d, p))
     if distance == 0:
         raise ValueError("x and y must be two points; they are equal.")
+    if not distance < float("inf"):  # NaN too
+        raise ValueError("x and y must be closer; their distance is too large for float64.")
     scale = max(1.0, abs(a), abs(b), float(start.abs().max()), distance)
-    if abs(rise) > distance + 1e-12 * scale:
+    excess = abs(rise) - distance
+    if excess > 1e-12 * scale:
         raise ValueError(
-            f"|a - b| must be at most the distance of x and y, {distance:.6g}; got {abs(rise):.6g}."
+            f"|a - b| must be at most the distance of x and y, {distance:.6g}; got "
+            f"{abs(rise):.6g}, which is {excess:.1e} more."
         )
     w = max(-1.0, min(1.0, rise / distance)) * dual_vector(d, p)
-    return w, float(a) - float(w @ start)
+    return w, float(a) - float(w @ start), d
 
 
 def _lengthen(w: Tensor, d: Tensor, q: float) -> Tensor:

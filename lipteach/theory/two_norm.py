@@ -51,12 +51,23 @@ def maximum_of_functionals(w1: Tensor, w2: Tensor) -> nn.Sequential:
         raise ValueError(f"w1 and w2 must be vectors of the same shape (n,); got {shapes}.")
     a, b = _unit(w1, "w1"), _unit(w2, "w2")
     plus, minus = (a + b) / 2, (a - b) / 2
+    if float(a @ b) > 0:  # rounding spoils the right angle where one of them nearly vanishes
+        minus = _part_across(minus, plus)
+    else:
+        plus = _part_across(plus, minus)
     c, s = torch.linalg.vector_norm(plus), torch.linalg.vector_norm(minus)
     up = plus / c if c > 0 else torch.zeros_like(plus)
     across = minus / s if s > 0 else torch.zeros_like(minus)
     half = 0.5**0.5
     first = half * torch.stack([up, up, across, -across])  # (4, n)
     return nn.Sequential(linear(first), MaxMin(), linear(half * torch.stack([c, c, s, -s])[None]))
+
+
+def _part_across(v: Tensor, w: Tensor) -> Tensor:
+    """The part of v that is orthogonal to w; what one pass leaves by rounding, another removes."""
+    for _ in range(2):
+        v = v - (v @ w) / (w @ w) * w
+    return v
 
 
 def _unit(w: Tensor, name: str) -> Tensor:

@@ -35,7 +35,9 @@ def rows():
     yield lt.in_lipschitz_class, [F, 2, "0"], TypeError, "tol must be a real number; got '0'"
 
     yield lt.Selection, ["ab", 2], TypeError, "index must be a list of integers; got 'ab'"
-    yield lt.Selection, [[0.5], 2], TypeError, "index must hold integers; got torch.float32"
+    yield lt.Selection, [[0.5], 2], TypeError, "index must hold int64 integers; got torch.float32"
+    narrow = torch.zeros(1, dtype=torch.int32)
+    yield lt.Selection, [narrow, 2], TypeError, "index must hold int64 integers; got torch.int32"
     yield (
         lt.Selection,
         [[], 2],
@@ -51,7 +53,13 @@ def rows():
     for bad in (-1, 2):
         yield lt.Selection, [[0, bad], 2], ValueError, f"must be in [0, 2); it holds {bad}"
     yield lt.Selection, [[0], 1.0], TypeError, "in_features must be an integer; got 1.0"
-    yield lt.Selection([0], 2), [LINE], ValueError, "x must have 2 entries along its last dimension"
+    for x in (LINE, LINE[0, 0]):
+        yield (
+            lt.Selection([0], 2),
+            [x],
+            ValueError,
+            "x must have 2 entries along its last dimension",
+        )
 
 
 def exponent_rows(call):
@@ -72,6 +80,8 @@ def separation_rows():
         yield through, [X, Y, "0", 0.0], TypeError, "a must be a real number; got '0'"
         yield through, [X, Y, 0.0, math.nan], ValueError, "b must be finite; got nan"
         yield through, [X, Y, 0.0, 2.0], ValueError, "at most the distance of x and y, 1.41421"
+        yield through, [X, Y, 0.0, 1.5], ValueError, "got 1.5, which is 8.6e-02 more"
+        yield through, [X - 1e308, Y + 1e308, 0.0, 1.0], ValueError, "x and y must be closer"
         yield from exponent_rows(lambda p, f=through: f(X, Y, 0.0, 0.5, p))
     one = torch.ones(1)
     yield lt.unit_affine_through, [0 * one, one, 0.0, 0.5], ValueError, "only the slope 0.5 meets"
@@ -86,6 +96,13 @@ def joining_rows():
         yield join, [ODD, F], ValueError, "Hidden widths must be even"
         relu = nn.Sequential(nn.Linear(1, 1), nn.ReLU(), nn.Linear(1, 1))
         yield join, [F, relu], ValueError, "g must be linear layers with MaxMin between; it has a"
+        other = nn.Sequential(nn.Linear(1, 2), lt.MaxMin(dim=0), nn.Linear(2, 1))
+        yield (
+            join,
+            [other, F],
+            ValueError,
+            "must be linear layers with MaxMin between; it has a Max",
+        )
         yield join, [nn.Sequential(), F], ValueError, "f must end with a linear layer"
         yield join, [F, nn.Sequential(*F, lt.MaxMin())], ValueError, "Hidden widths must be even"
     two = nn.Sequential(nn.Linear(1, 2))
@@ -113,6 +130,9 @@ def approximate_rows():
     yield build, [lambda x: [0.0] * 5, LINE], TypeError, "g(points) must be a torch.Tensor"
     yield build, [lambda x: x[:, 0] / 0, LINE], ValueError, "g(points) must be finite"
     yield build, [lambda x: 2 * x[:, 0], LINE], ValueError, "g must be 1-Lipschitz in the 2-norm"
+    nearly = [lambda x: (1 + 1e-9) * x[:, 0], LINE, 1.0]
+    yield build, nearly, ValueError, "in the 1-norm; between points 0 and 4 it changes by 2 over"
+    yield build, nearly, ValueError, "over a distance of 2, 2.0e-09 too much"
     for bad in ("2", None, True):
         yield build, [absolute, LINE, bad], TypeError, "p must be 1, 2 or math.inf; got"
     yield build, [absolute, LINE, 3], ValueError, "p must be 1, 2 or math.inf; got 3"

@@ -1,6 +1,7 @@
 """H.1: the networks are 1-Lipschitz, and what is measured of them is a distance."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -100,6 +101,29 @@ def test_maxmin_learns_the_distance_and_relu_does_not() -> None:
     assert maxmin > 0.97
     assert 0.4 < relu < 0.7
     assert len(run.curves["estimate"]) >= 30
+
+
+class Stop(Exception):
+    """What ends a training in the middle."""
+
+
+@pytest.mark.parametrize("constraint", CONSTRAINTS)
+def test_a_broken_training_ends_as_an_unbroken_one(constraint: str, tmp_path: Path) -> None:
+    settings = replace(SMALL, pair="three cones", constraint=constraint, stratified=True)
+    unbroken = Run()
+    wanted = train(settings, 0, unbroken)
+
+    class Broken(Run):
+        def log(self, name: str, value: float) -> None:
+            super().log(name, value)
+            if len(self.curves[name]) == 7:
+                raise Stop
+
+    with pytest.raises(Stop):
+        train(settings, 0, Broken(path=tmp_path / "cell.pt", identity={}, every=0))
+    run = Run(path=tmp_path / "cell.pt", identity={}, every=0)
+    assert train(settings, 0, run) == wanted
+    assert run.curves == unbroken.curves
 
 
 def abs_network(slope: float) -> nn.Sequential:

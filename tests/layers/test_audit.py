@@ -27,6 +27,16 @@ def net() -> nn.Sequential:
     return layers
 
 
+def test_a_module_that_overwrites_its_input_leaves_the_samples_alone() -> None:
+    model = nn.Sequential(nn.ReLU(inplace=True), lt.linear([[3.0, 4.0]]))
+    x = torch.tensor([[-1.0, -1.0], [1.0, 1.0], [2.0, -1.0]]).double()
+    before = x.clone()
+    assert lt.audit(model, x).lower == pytest.approx(5)
+    assert lt.lipschitz_bounds(model, x) == (pytest.approx(5), pytest.approx(5))
+    assert torch.equal(x, before)
+    assert model[0].inplace
+
+
 def test_the_numbers_are_those_of_singular_values(capsys) -> None:
     model, x = net(), uniform(6, 1, 8, 8).float()
     found = lt.audit(model, x)
@@ -69,6 +79,10 @@ def test_without_samples_the_convolutions_have_two_bounds(capsys) -> None:
         (nn.Tanh(), True),
         (nn.LeakyReLU(0.3), True),
         (nn.LeakyReLU(1.5), False),
+        (nn.LeakyReLU(-1.5), False),
+        (nn.PReLU(init=-1.5), False),
+        (nn.ELU(), True),
+        (nn.ELU(-1.5), False),
         (lt.GroupSort(2), True),
         (lt.FullSort(), True),
         (lt.Abs(), True),

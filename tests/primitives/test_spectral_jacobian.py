@@ -138,6 +138,15 @@ def test_it_trains(batch: str) -> None:
         assert statistic(after) < 0.6 * statistic(before)
 
 
+def test_a_u_over_the_whole_batch_outlives_a_smaller_batch() -> None:
+    """It points all to the last sample; the next batch lacks it, and u starts anew."""
+    f, x, u = diagonal(3, 1), random(3, 2), torch.tensor([[0.0, 0], [0, 0], [1, 0]]).double()
+    penalty, u = lt.spectral_jacobian_penalty(f, x[:2], u, batch="whole")
+    assert 1 < penalty < 3
+    assert u.shape == (2, 2)
+    assert u.norm().item() == pytest.approx(1)
+
+
 @pytest.mark.parametrize("batch", READINGS)
 def test_a_zero_jacobian_does_no_harm(batch: str) -> None:
     f = nn.Sequential(nn.Linear(3, 2), nn.ReLU()).double()

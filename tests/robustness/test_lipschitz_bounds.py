@@ -179,6 +179,28 @@ def test_the_norms_of_a_convolution_are_those_of_its_matrix(conv: nn.Conv2d) -> 
         assert upper == pytest.approx(exact, rel=1e-12)
 
 
+def test_a_convolution_of_groups_is_bounded_without_its_matrix() -> None:
+    """Each channel goes to two: the norms are 2, √2 and 1."""
+    conv = nn.Conv2d(2, 4, 1, groups=2, bias=False)
+    conv.weight.data.fill_(1.0)
+    x = uniform(1, 2, 40, 40)
+    chain = nn.Sequential(conv, nn.AvgPool2d(40), nn.Flatten())
+    for p in NORMS:
+        exact = 2 ** (1 / p) * 1600 ** (1 / p - 1)
+        lower, upper = lt.lipschitz_bounds(chain, x, p)
+        assert lower == pytest.approx(exact)
+        assert upper == pytest.approx(2 ** (1 / p))
+
+
+@pytest.mark.parametrize("p", NORMS)
+def test_a_selection_counts_the_uses_of_an_entry(p: float) -> None:
+    four = lt.Selection([0, 0, 1, 0, 0], 2)
+    bounds = lt.lipschitz_bounds(nn.Sequential(four), uniform(3, 2), p)
+    assert bounds == (pytest.approx(4 ** (1 / p)), pytest.approx(4 ** (1 / p)))
+    largest = nn.Sequential(four, lt.FullSort(), lt.Selection([0], 5))
+    assert lt.lipschitz_bounds(largest, uniform(3, 2), p) == (pytest.approx(1), pytest.approx(1))
+
+
 @pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
 def test_a_convolution_whose_padding_repeats_pixels_is_bounded(mode: str) -> None:
     conv = filled(nn.Conv2d(2, 3, 5, padding=2, padding_mode=mode), 1)
@@ -239,6 +261,8 @@ def test_jacobians_that_are_not_finite_say_nothing() -> None:
         with pytest.warns(lt.UnknownBoundWarning):
             lower, _ = lt.lipschitz_bounds(Root(), x, p)
         assert 0 < lower <= 0.5
+        with pytest.warns(lt.UnknownBoundWarning):
+            assert lt.lipschitz_bounds(Root(), x[:1] * torch.tensor([1.0, -4.0]), p).lower < 1
 
 
 def test_the_model_is_left_as_it_is_and_only_its_evaluation_counts() -> None:

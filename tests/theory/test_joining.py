@@ -72,6 +72,17 @@ def test_padding_changes_nothing(hidden: list[int], more: int) -> None:
         assert lt.in_lipschitz_class(padded, math.inf)
 
 
+@pytest.mark.parametrize("bias", [True, False])
+def test_neighbouring_linear_layers_are_merged(bias: bool) -> None:
+    layers = [nn.Linear(2, 3), nn.Linear(3, 4, bias=bias), lt.MaxMin(), lt.Selection([2, 0], 4)]
+    f = nn.Sequential(*layers, nn.Linear(2, 1, bias=bias)).double()
+    for parameter in f.parameters():
+        parameter.data = uniform(*parameter.shape, seed=parameter.numel())
+    merged, x = lt.pad_depth(f, 2), uniform(20, 2)
+    assert [type(module) for module in merged] == [nn.Linear, lt.MaxMin, nn.Linear]
+    assert torch.allclose(merged(x), f(x), atol=1e-14)
+
+
 def test_padding_behind_the_output_would_fail() -> None:
     """The trap: a scalar has no partner, and two unsorted outputs are exchanged."""
     f = random_network([1, 4, 1], math.inf)
@@ -123,6 +134,11 @@ def test_the_networks_joined_are_not_changed() -> None:
     h = lt.maximum(f, f)
     h[0].weight.data.zero_()
     assert torch.equal(f[0].weight, before)
+    padded = lt.pad_depth(f, 5)
+    deeper = lt.pad_depth(padded, 7).float()
+    assert not set(padded.modules()) & set(deeper.modules())
+    assert padded[-1].weight.dtype == padded[2].weight.dtype == torch.float64
+    assert len(list(deeper.modules())) == 1 + len(deeper), "no layer stands twice"
 
 
 def test_trained_weights_in_float32_are_taken() -> None:

@@ -1,5 +1,7 @@
 """Networks built by hand: interpolation, error, Lipschitz constant and size."""
 
+import copy
+import io
 import math
 
 import pytest
@@ -221,11 +223,29 @@ def test_values_that_are_not_lipschitz_are_refused_naming_the_pair() -> None:
 
 
 def test_a_rise_within_rounding_does_not_exceed_the_class() -> None:
-    points = torch.tensor([[0.0], [1e-3]]).double()
-    values = torch.tensor([0.0, 1e-3 + 3e-15]).double()  # a slope of 1 + 3e-12
+    points = torch.tensor([[0.0], [1e-3]], dtype=torch.float64)
+    values = torch.tensor([0.0, 1e-3 + 3e-15], dtype=torch.float64)  # a slope of 1 + 3e-12
     assert lt.in_lipschitz_class(lt.approximate(lambda x: values, points), tol=1e-15)
     f = lt.affine_through(*points, *values.tolist())
     assert lt.in_lipschitz_class(f, tol=1e-15)
+
+
+def test_a_rise_is_judged_in_the_precision_of_the_values() -> None:
+    line = torch.linspace(-1, 1, 7).double()[:, None]
+    for rounded in (lambda x: x[:, 0].float(), lambda x: x[:, 0] + 1e6):
+        f = lt.approximate(rounded, line)
+        assert torch.allclose(f(line)[:, 0], rounded(line).double(), rtol=1e-15, atol=1e-7)
+    with pytest.raises(ValueError, match=r"1\.0e-13 too much"):
+        lt.approximate(lambda x: (1 + 1e-13) * x[:, 0], torch.tensor([[0.0], [1.0]]))
+
+
+def test_slopes_that_nearly_agree_are_told_apart() -> None:
+    points = torch.tensor([[0.0], [1.0], [2.0]]).double()
+    values = torch.tensor([0.0, 0.5, 1.0], dtype=torch.float64)
+    for k in range(1, 40):
+        values[2] = 1.0 - k * 1e-12
+        f = lt.approximate(lambda x: values, points)
+        assert torch.allclose(f(points)[:, 0], values, rtol=0, atol=4e-13)
 
 
 def test_vector_valued() -> None:
@@ -268,6 +288,8 @@ def test_float32_points_and_values() -> None:
     f = lt.approximate(lambda x: hills(x).float(), points)
     assert (f(points.double())[:, 0] - hills(points.double())).abs().max() < 1e-6
     assert f.float()(points).dtype == torch.float32
+    exact = lt.approximate(hills, points)
+    assert (exact(points.double())[:, 0] - hills(points.double())).abs().max() < 1e-14
 
 
 def test_the_network_is_plain_enough_for_a_proof() -> None:
@@ -281,6 +303,13 @@ def test_state_and_copies() -> None:
     other = lt.approximate(lambda x: -wave(x), cell_centres(6, 1))
     other.load_state_dict(f.state_dict())
     assert torch.equal(other(x), f(x))
-    assert isinstance(f, nn.Sequential)
+    assert isinstance(f, lt.ChunkedSequential)
+    assert isinstance(lt.maximum(f, nn.Sequential(lt.linear([[1.0]]))), lt.ChunkedSequential)
+    file = io.BytesIO()
+    torch.save(f, file)
+    file.seek(0)
+    for again in (copy.deepcopy(f), torch.load(file, weights_only=False)):
+        assert torch.equal(again(x), f(x))
+        assert lt.network_size(again) == lt.network_size(f)
     jacobian = torch.func.vmap(torch.func.jacrev(f))(x)
     assert jacobian.abs().max() <= 1 + 1e-12

@@ -104,7 +104,21 @@ def test_extreme_distances(scale: float, p: float) -> None:
     assert f(y).item() == pytest.approx(rise, rel=1e-12)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
+def test_points_are_subtracted_in_float64(dtype: torch.dtype) -> None:
+    """In float16 the difference of ±60,000 overflows, and that of 1 and 0.0003 is rounded."""
+    for x, y in ((60_000.0, -60_000.0), (1.0, 0.0003)):
+        x, y = torch.tensor([x, 1.0], dtype=dtype), torch.tensor([y, 0.0], dtype=dtype)
+        for through in (lt.affine_through, lt.unit_affine_through):
+            f = through(x.requires_grad_(), y, 0.25, 0.5)
+            assert f(y.double()).item() == pytest.approx(0.5, abs=1e-10)
+            assert not f[0].weight.requires_grad
+
+
 def test_values_too_far_apart_are_refused() -> None:
     with pytest.raises(ValueError, match=r"at most the distance of x and y, 1\.41421; got 1\.5"):
         lt.affine_through(torch.zeros(2), torch.ones(2), 0.0, 1.5, 2)
     lt.affine_through(torch.zeros(2), torch.ones(2), 0.0, 1.5, 1)  # in the 1-norm they are 2 apart
+    tenth = torch.tensor([0.1]).double()
+    f = lt.affine_through(0 * tenth, tenth, 1e9, 1e9 + 0.1)  # 1e9 + 0.1 is rounded up by 2e-8
+    assert f[0].weight.item() == 1

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from lipteach.classroom.checks import Exercise
-from lipteach.classroom.compare import When, compare_tensor
+from lipteach.classroom.compare import When, close, compare_tensor
 from lipteach.classroom.compare_functions import compare_function
 
 
@@ -21,7 +21,7 @@ def slope(d: Tensor, c: float) -> Tensor:
 
 
 def _rows_of_d() -> list[tuple[Tensor, float]]:
-    given = ([0.5, -2.0, 1.0], [3.0, 1.0], [0.25, 0.5, -0.5, 1.0], [-1.5])
+    given = ([0.5, -2.0, 1.0], [3.0, 1.0], [0.25, 0.5, -0.75, 1.0], [-1.5])
     return [
         (torch.tensor(d).double(), c) for d, c in zip(given, (1.5, -2.0, 0.25, 1.0), strict=True)
     ]
@@ -57,6 +57,14 @@ def _judge_slope(answer: Any) -> None:
                 lambda d, c: c / d / len(d),
                 "w·d = c holds, with the work shared by all entries: does that make ‖w‖₁ least?",
             ),
+            (
+                When(lambda got, _, d, c: close(got @ d, torch.tensor(c).double())),
+                "w·d = c holds, but ‖w‖₁ can be less: which entry brings most for each unit?",
+            ),
+            (
+                When(lambda got, want, *_: got.shape == want.shape),
+                "w·d is not c: what does each entry of w bring to this product?",
+            ),
         ],
     )
 
@@ -72,6 +80,7 @@ def _judge_pieces(answer: Any) -> None:
             ([1560.0, 12.0], "Each piece is counted twice: f_ij and f_ji are the same line."),
             ([190.0, 10.0], "This reaches 0.1: how many points make 2r = 0.05?"),
             ([190.0, 12.0], "The layers fit, the pieces are those of 20 points: is 2/20 = 0.05?"),
+            ([12.0, 780.0], "Both numbers are right: which of them is asked for first?"),
             ([780.0, 6.0], "The pieces are right; a tree for the minima takes 6 layers: and then?"),
             (
                 [780.0, 77.0],
@@ -79,12 +88,24 @@ def _judge_pieces(answer: Any) -> None:
             ),
             ([780.0, 78.0], "The pieces are right; that is a chain: how deep is a balanced tree?"),
             (
-                When(lambda got: got[0] == 780),
+                When(lambda got: len(got) == 2 and got[0] == 780),
                 "The pieces are right: how often must 39, and then 40, be halved until 1 is left?",
             ),
             (
-                When(lambda got: got[1] == 12),
+                When(lambda got: len(got) == 2 and got[1] == 12),
                 "The layers are right: how many pairs are there among the points you need?",
+            ),
+            (
+                When(lambda got: len(got) == 2 and got[0] == 1560),
+                "Each piece is counted twice, and of the layers: 39 and 40 members need how many?",
+            ),
+            (
+                When(lambda got: len(got) == 2 and got[0] in (190, 380)),
+                "These are the pieces of 20 points: is 2/20 at most 0.05?",
+            ),
+            (
+                When(lambda got: len(got) == 2 and got[0] in (39, 40)),
+                "This counts points, or the pieces through one of them: how many are there in all?",
             ),
         ],
     )
@@ -114,13 +135,18 @@ EXERCISES = (
             ),
             "not divided": (
                 lambda d, c: c * slope(d, 1.0).sign(),
-                "w·d is not c",
+                "by what must c be divided",
             ),
             "largest, signed": (
                 lambda d, c: torch.where(d == d.max(), c / d, 0.0),
                 "largest in size",
             ),
             "shared": (lambda d, c: c / d / len(d), "shared by all"),
+            "smallest entry": (
+                lambda d, c: torch.where(d.abs() == d.abs().min(), c / d, 0.0),
+                "brings most for each unit",
+            ),
+            "multiplied": (lambda d, c: slope(d, c) * d * d, "bring to this product"),
             "one entry": (lambda d, c: c / d[d.abs().argmax()], "result has shape ()"),
         },
     ),
@@ -141,6 +167,11 @@ EXERCISES = (
             "a longer chain": ([780, 78], "that is a chain"),
             "other layers": ([780, 11], "halved until"),
             "other pieces": ([800, 12], "how many pairs"),
+            "the other way round": ([12, 780], "asked for first"),
+            "ordered pairs, one tree": ([1560, 6], "and of the layers"),
+            "ordered pairs for 0.1": ([380, 10], "pieces of 20 points"),
+            "points": ([40, 6], "This counts points"),
+            "three numbers": ([780, 12, 0], "The shape is (3,)"),
             "one number": (780, "shape"),
         },
     ),

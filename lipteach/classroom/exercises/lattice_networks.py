@@ -13,16 +13,17 @@ from lipteach.classroom.compare import a_kind, seeded
 from lipteach.classroom.compare_functions import compare_network
 from lipteach.primitives import GroupSort, MaxMin
 from lipteach.theory import linear
+from lipteach.theory.lipschitz_class import flat
 
 ALLOWED = (nn.Linear, MaxMin, GroupSort)
 
 
 def _need_pairs(answer: Any) -> list[nn.Linear]:
-    """The linear layers; a MaxMin that meets an odd width is told first."""
+    """The linear layers, nested ones too; a MaxMin that meets an odd width is told first."""
     if isinstance(answer, type) or not isinstance(answer, nn.Sequential):
         raise Hint("type", f"An nn.Sequential is needed, and this is {a_kind(answer)}.")
     layers: list[nn.Linear] = []
-    for module in answer:
+    for module in flat(answer):
         if isinstance(module, nn.Linear):
             layers.append(module)
         elif isinstance(module, MaxMin | GroupSort) and layers and layers[-1].out_features % 2:
@@ -42,7 +43,10 @@ def _judge_half(answer: Any) -> None:
     compare_network(
         answer,
         half,
-        [torch.tensor([[-3.0], [-0.5], [0.0], [0.25], [2.0]]).double()],
+        [
+            torch.tensor([[-3.0], [-0.5], [0.0], [0.25], [2.0]]).double(),
+            torch.tensor([[-1e6], [-1e4], [-100.0], [100.0], [1e4], [1e6]]).double(),
+        ],
         p=math.inf,
         allowed=ALLOWED,
         mistakes=[
@@ -81,7 +85,7 @@ def affine_network() -> nn.Sequential:
 
 def _judge_affine(answer: Any) -> None:
     _need_pairs(answer)
-    kinds = ["Linear" if isinstance(module, nn.Linear) else "MaxMin" for module in answer]
+    kinds = ["Linear" if isinstance(module, nn.Linear) else "MaxMin" for module in flat(answer)]
     compare_network(
         answer,
         affine,
@@ -128,12 +132,17 @@ EXERCISES = (
                 linear([[1.0], [0.0], [0.5], [0.5]]), MaxMin(), linear([[0.0, 0.0, 0.5, 0.5]])
             ),
             "float32": half_network().float(),
+            "nested": nn.Sequential(half_network()[:2], half_network()[2]),
             "GroupSort": nn.Sequential(
                 linear([[0.5], [0.5], [-1.0], [0.0]]), GroupSort(2), linear([[0.0, 1.0, 0.0, 0.0]])
             ),
         },
         wrong={
-            "affine": (nn.Sequential(linear([[0.5]])), "linear layer 1 has ∞-norm 0.5"),
+            "affine, nested": (_affine(_affine(linear([[0.5]]))), "linear layer 1 has ∞-norm 0.5"),
+            "bent far away": (
+                _affine(linear([[0.5], [1.0]], [0.0, 100.0]), MaxMin(), linear([[0.0, 1.0]])),
+                "[-1000000], [-10000]",
+            ),
             "last layer": (
                 nn.Sequential(linear([[1.0], [1.0]]), MaxMin(), linear([[0.5, 0.0]])),
                 "linear layer 2 has ∞-norm 0.5",
@@ -180,6 +189,7 @@ EXERCISES = (
                 linear(_TWICE, _B), MaxMin(), linear(torch.eye(2)), MaxMin(), linear([[0.5, 0.5]])
             ),
             "float32": affine_network().float(),
+            "nested": _affine(affine_network()[:2], affine_network()[2:]),
             "padded by a constant": _affine(
                 linear(_TWICE, _B),
                 MaxMin(),

@@ -32,6 +32,24 @@ def _with_diagonal(z: Tensor, x: Tensor, a: Tensor) -> Tensor:
     return (a[:, None] + slopes * (z[:, None, None] - i)).amin(dim=2).amax(dim=1)
 
 
+def _with_zero(z: Tensor, x: Tensor, a: Tensor) -> Tensor:
+    """With 0 as f_ii."""
+    i = x[:, None]
+    lines = a[:, None] + (a[None, :] - a[:, None]) / (x[None, :] - i) * (z[:, None, None] - i)
+    return lines.nan_to_num(0.0).amin(dim=2).amax(dim=1)
+
+
+def _half_of_the_pairs(z: Tensor, x: Tensor, a: Tensor) -> Tensor:
+    """Only j > i in the minimum of i."""
+    return torch.stack([_first(z, x[i:], a[i:]) for i in range(len(x) - 1)]).amax(dim=0)
+
+
+def _first(z: Tensor, x: Tensor, a: Tensor) -> Tensor:
+    """The minimum over the lines through the first point."""
+    slopes = (a[1:] - a[0]) / (x[1:] - x[0])
+    return (a[0] + slopes * (z[:, None] - x[0])).amin(dim=1)
+
+
 def _cones(z: Tensor, x: Tensor, a: Tensor) -> Tensor:
     return (a - (z[:, None] - x).abs()).amax(dim=1)
 
@@ -59,7 +77,15 @@ def _judge_max_min(answer: Any) -> None:
                 "This is the minimum of the maxima: which comes first for the lattice here?",
             ),
             (_with_diagonal, "A constant a_i takes part as the piece j = i: is it to be there?"),
-            (_cones, "These are cones of slope ±1 on each point: which slope has the piece f_ij?"),
+            (_with_zero, "A 0 takes part as the piece j = i: which number is never the minimum?"),
+            (
+                _half_of_the_pairs,
+                "Only j > i takes part: each line is there once, but does each i meet all its j?",
+            ),
+            (
+                _cones,
+                "These are cones of slope ±1 on each point: which slope does the piece f_ij have?",
+            ),
             (_chords, "This goes straight from point to point: what do the other pieces do there?"),
             (When(_has_nan), "Some values are NaN: what is the slope of f_ii, and who needs it?"),
             (
@@ -136,6 +162,8 @@ EXERCISES = (
         wrong={
             "minimum of maxima": (_min_max, "which comes first"),
             "diagonal": (_with_diagonal, "piece j = i"),
+            "zero": (_with_zero, "A 0 takes part"),
+            "half of the pairs": (_half_of_the_pairs, "Only j > i"),
             "cones": (_cones, "cones of slope"),
             "chords": (_chords, "straight from point to point"),
             "nan": (lambda z, x, a: max_min(z, x, a) * torch.nan, "NaN"),

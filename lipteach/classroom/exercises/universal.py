@@ -50,7 +50,7 @@ def _judge_pieces(answer: Any) -> None:
     compare_function(
         answer,
         pieces,
-        inputs=[(1, 0.1), (2, 0.25), (2, 0.5), (1, 0.3), (3, 1.0), (2, 0.3)],
+        inputs=[(1, 0.1), (2, 0.25), (2, 0.5), (1, 0.3), (3, 1.0), (2, 0.3), (1, 0.45)],
         mistakes=[
             (lambda d, eps: 2 * pieces(d, eps), "Each piece twice: is f_ij another map than f_ji?"),
             (
@@ -67,7 +67,7 @@ def _judge_pieces(answer: Any) -> None:
             ),
             (
                 _with_points(lambda d, eps: math.ceil(1 / eps) ** d),
-                "With these points r = ε: which bound has the lattice?",
+                "With these points r = ε: which bound does the lattice have?",
             ),
             (
                 _with_points(lambda _, eps: math.ceil(2 / eps)),
@@ -80,6 +80,22 @@ def _judge_pieces(answer: Any) -> None:
             (
                 _with_points(lambda d, eps: math.floor(2 / eps) ** d),
                 "Nearly: with ε = 0.3, do 6 points on [−1, 1] have 2r ≤ 0.3?",
+            ),
+            (
+                _with_points(lambda d, eps: round(2 / eps) ** d),
+                "Rounded to the nearest: with ε = 0.45, do 4 points on [−1, 1] have 2r ≤ 0.45?",
+            ),
+            (
+                _with_points(lambda d, eps: (2 // eps) ** d),
+                "`//` rounds down, and 2 // 0.1 is 19: which way must the points be rounded?",
+            ),
+            (
+                _with_points(lambda d, eps: (math.ceil(2 / eps) + 1) ** d),
+                "These points stand on both ends as well: must they?",
+            ),
+            (
+                lambda d, eps: pieces(d, eps) + math.ceil(2 / eps) ** d,
+                "This is N(N + 1)/2: does a point make a pair with itself?",
             ),
             (
                 _with_points(lambda d, eps: (2 / eps) ** d),
@@ -190,6 +206,16 @@ EXERCISES = (
             "rounded late": (
                 _with_points(lambda d, eps: math.ceil((2 / eps) ** d)),
                 "Where does the rounding",
+            ),
+            "nearest": (_with_points(lambda d, eps: round(2 / eps) ** d), "to the nearest"),
+            "floor division": (_with_points(lambda d, eps: (2 // eps) ** d), "2 // 0.1 is 19"),
+            "both ends": (
+                _with_points(lambda d, eps: (math.ceil(2 / eps) + 1) ** d),
+                "on both ends as well",
+            ),
+            "with itself": (
+                lambda d, eps: pieces(d, eps) + math.ceil(2 / eps) ** d,
+                "This is N(N + 1)/2",
             ),
             "a number": (190, "A function is needed"),
         },

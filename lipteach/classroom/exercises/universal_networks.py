@@ -32,6 +32,10 @@ def _nearest(z: Tensor, x: Tensor, values: Tensor) -> Tensor:
     return _each(z, x, values)[torch.arange(len(z)), near]
 
 
+def _midway(z: Tensor, x: Tensor, values: Tensor) -> Tensor:
+    return (cones(z, x, values) + _each(z, x, values, 1.0).amin(dim=1)) / 2
+
+
 def _of_the_highest(z: Tensor, x: Tensor, values: Tensor) -> Tensor:
     top = int(values.argmax())
     return values[top] - (z - x[top]).abs()
@@ -48,7 +52,6 @@ def _judge_cones(answer: Any) -> None:
         cones,
         inputs=[two, (seeded(9), seeded(4, seed=1), 0.5 * seeded(4, seed=2))],
         layouts=[(seeded(3), seeded(3, seed=1), 0.3 * seeded(3, seed=2))],
-        gradient=True,
         mistakes=[
             (
                 lambda z, x, v: _each(z, x, v, 1.0).amin(dim=1),
@@ -65,6 +68,14 @@ def _judge_cones(answer: Any) -> None:
             (
                 lambda z, x, v: (v - (z[:, None] - x)).amax(dim=1),
                 "Lines instead of cones: what is the distance of z and x?",
+            ),
+            (
+                lambda z, x, v: (v + (z[:, None] - x)).amax(dim=1),
+                "Lines that rise, instead of cones: what is the distance of z and x?",
+            ),
+            (
+                _midway,
+                "This is the midpoint of both sides: which of the two sides is asked for?",
             ),
             (
                 lambda z, x, v: _each(z, x, v).amax(dim=0),
@@ -108,7 +119,7 @@ def _one_layer_each() -> nn.Sequential:
 
 def _off_by_a_constant(got: Tensor, want: Tensor, *_x: Tensor) -> bool:
     off = got - want
-    return bool((off - off.mean()).abs().max() < 1e-5)
+    return got.shape == want.shape and bool((off - off.mean()).abs().max() < 1e-5)
 
 
 def _judge_letter_n(answer: Any) -> None:
@@ -124,14 +135,14 @@ def _judge_letter_n(answer: Any) -> None:
             (w_network(2), "This is the W around 0: where is its middle corner, and where N's?"),
             (
                 _folds(before=-1.0),
-                "Shifted the other way: which x shall the fold |x + …| send to 0?",
+                "This is −N on [−3, 3]: is a sign, or the shift, the other way round?",
             ),
             (_folds(0.0, 2.0, -1.0), "Lowered, not shifted: where is the upper corner of N?"),
             (_folds(1.0, 1.0, -1.0), "The second corner comes too early: how far apart are N's?"),
             (
                 _lattice_n(),
-                "Exact, by max and min as in the proof of Theorem 3. But which 2-norm has its "
-                "first layer? Can you fold instead?",
+                "Exact, by max and min as in the proof of Theorem 3. But what is the 2-norm of "
+                "its first layer? Can you fold instead?",
             ),
             (nn.Sequential(linear([[1.0]])), "This is x: where does N fall?"),
             (
@@ -154,12 +165,15 @@ EXERCISES = (
             "max": lambda z, x, v: (v[None] - (x[None] - z[:, None]).abs()).max(dim=1).values,
             "a loop": lambda z, x, v: torch.stack([(v - (t - x).abs()).max() for t in z]),
             "float32": lambda z, x, v: cones(z.float(), x.float(), v.float()),
+            "numpy": lambda z, x, v: cones(z, x, v).numpy(),
         },
         wrong={
             "from above": (lambda z, x, v: _each(z, x, v, 1.0).amin(dim=1), "from above"),
             "upside down": (lambda z, x, v: _each(z, x, v, 1.0).amax(dim=1), "tip on top"),
             "lowest": (lambda z, x, v: _each(z, x, v).amin(dim=1), "take the lowest"),
             "lines": (lambda z, x, v: (v - (z[:, None] - x)).amax(dim=1), "Lines instead"),
+            "rising lines": (lambda z, x, v: (v + (z[:, None] - x)).amax(dim=1), "that rise"),
+            "midpoint": (_midway, "midpoint of both sides"),
             "over z": (lambda z, x, v: _each(z, x, v).amax(dim=0), "over z"),
             "mean": (lambda z, x, v: _each(z, x, v).mean(dim=1), "The mean of"),
             "nearest": (_nearest, "the nearest point"),
@@ -180,7 +194,11 @@ EXERCISES = (
             "too high": (_folds(after=0.0), "is the height right"),
             "off": (_folds(after=-2.0), "by which constant"),
             "W": (w_network(2), "the W around 0"),
-            "other way": (_folds(before=-1.0), "the other way"),
+            "other way": (_folds(before=-1.0), "This is −N"),
+            "two outputs": (
+                nn.Sequential(_folds(), linear([[1.0], [1.0]])),
+                "the result has shape (5, 2)",
+            ),
             "only lowered": (_folds(0.0, 2.0, -1.0), "Lowered, not"),
             "narrow": (_folds(1.0, 1.0, -1.0), "too early"),
             "by max and min": (_lattice_n(), "fold instead"),
