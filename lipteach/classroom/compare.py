@@ -144,8 +144,12 @@ def read(result: Any, boolean: bool) -> Tensor:
         except (TypeError, ValueError):
             raise Hint("type", "The array holds something that is not a number.") from None
     if not isinstance(result, Tensor):
-        more = ": torch.stack makes one tensor of it" if type(result) in (list, tuple) else ""
-        raise Hint("type", f"A tensor is needed; this is {a_kind(result)}{more}.")
+        more = "."
+        if type(result) in (list, tuple):
+            more = ": torch.stack makes one tensor of it."
+        if type(result) in (list, tuple) and len(result) == 1:
+            more = ": is its only entry meant?"
+        raise Hint("type", f"A tensor is needed; this is {a_kind(result)}{more}")
     if result.device.type != "cpu":
         raise Hint("type", f"A tensor on the CPU is needed; this is on {result.device.type!r}.")
     if result.is_complex() or (result.dtype == torch.bool and not boolean):

@@ -47,7 +47,8 @@ def jacobian_power_iteration(
     Returns:
         ``(sigma, u, v)`` of shapes (batch,), (batch, m) and (batch, n). u and v have length 1 (but
         where the Jacobian is 0: v is 0, and u as it came) and carry no gradient; sigma is
-        differentiable in x and in the parameters of f, with the gradient of uᵀ J v for constant u and v.
+        differentiable in x and in the parameters of f, with the gradient of uᵀ J v for constant u
+        and v.
 
     Raises:
         TypeError: if f is no function or returns no floating-point tensor, or another argument is

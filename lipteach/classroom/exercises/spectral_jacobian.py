@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lipteach.classroom.checks import Exercise, Hint
-from lipteach.classroom.compare import compare_number, need_tensor
+from lipteach.classroom.compare import When, compare_number, need_number, need_tensor
 
 
 def _judge_radius(answer: Any) -> None:
@@ -40,6 +40,7 @@ def _judge_shared(answer: Any) -> None:
         mistakes=[
             (3.5, "This is the mean of the two norms: can one u give 3 and 4 at once?"),
             (4, 'This is the largest of the two: which reading was it, "shared" or "whole"?'),
+            (7, "This is the sum of both norms: can one u give both, and is it a mean?"),
             (5, "This is the largest sum of ‖J₁ᵀu‖ and ‖J₂ᵀu‖: how many samples are there?"),
             (2, "This is what u = e₂ gives: does it pay to turn it a little towards e₁?"),
             (1.5, "This is what u = e₁ gives, and e₂ alone gives more: and between them?"),
@@ -69,9 +70,8 @@ def _judge_unseen(answer: Any) -> None:
             "value", "Here the network was seen, and there its slope is 1: where was it not?"
         )
     if ratio > 1 + 1e-9:
-        raise Hint(
-            "value", f"They are stretched by {ratio:.4g}: how much of the way has slope 1 still?"
-        )
+        text = f"A stretch by {ratio:.4g}, and not more"
+        raise Hint("value", f"{text}: how much of the way has slope 1 still?")
     raise Hint(
         "value", "The slope is 1 from here to there: from where on is 3 x − 4 larger than x?"
     )
@@ -82,20 +82,26 @@ TALL = 10 * math.sqrt(784 / 1024)
 
 
 def _judge_tall(answer: Any) -> None:
+    near = "Near it: is this rounded, or of one draw? On average the share is a plain fraction."
     compare_number(
         answer,
         TALL,
-        tol=5e-3,
+        tol=5e-3,  # for the mistakes, which come rounded too
         mistakes=[
+            (When(lambda got: abs(got - TALL) < 0.1), near),
             (10, "So it is if every layer is square: what does the first layer do going back?"),
             (10 * 784 / 1024, "This share is kept of the squared length: and of the length?"),
             (10 * math.sqrt(1024 / 784), "Above L = 10: can an orthonormal layer make longer?"),
             (TALL / 10, "And the factor L at the output?"),
+            (784 / 1024, "This share is of the squared length, and of f/10: and for L = 10?"),
+            (10 / math.sqrt(8), "ReLU keeps an eighth of the squares: what does sorting keep?"),
             (10 * math.sqrt(784 / 1024 / 8), "This is for ReLU: does sorting switch units off?"),
             (10 * math.sqrt(10 / 1024), "The last layer is wide, and going back loses nothing."),
             (10 * math.sqrt(784 / 1024) ** 3, "How many of the layers are tall?"),
         ],
     )
+    if abs(need_number(answer) - TALL) > 0.0055:
+        raise Hint("value", near)
 
 
 EXERCISES = (
@@ -130,7 +136,8 @@ EXERCISES = (
         wrong={
             "the mean of norms": (3.5, "3 and 4 at once"),
             "the largest": (4, "whole"),
-            "the sum": (5.0, "how many samples"),
+            "the sum": (5.0, "largest sum"),
+            "the sum of norms": (7, "sum of both"),
             "along the second": (2.0, "towards e₁"),
             "along the first": (1.5, "and between them"),
             "diagonal": (2.4749, "treats both alike"),
@@ -153,7 +160,8 @@ EXERCISES = (
         wrong={
             "seen": ([0.0, 1.0], "was seen"),
             "on the left": ([1.2, 1.9], "larger than x"),
-            "half of the way": ([0.0, 4.0], "stretched by 2"),
+            "half of the way": ([0.0, 4.0], "stretch by 2,"),
+            "not more": ([0.0, 8.0], "stretch by 2.5"),
             "one point": ([3.0, 3.0], "these are one"),
             "not finite": ([3.0, math.inf], "not finite"),
             "three points": ([1.0, 2.0, 3.0], "(2,) is needed"),
@@ -168,6 +176,9 @@ EXERCISES = (
         solution=TALL,
         right={"two decimals": 8.75, "by 28 and 32": 10 * 28 / 32, "a tensor": torch.tensor(8.75)},
         wrong={
+            "one decimal": (8.8, "rounded"),
+            "the share": (0.7656, "of f/10"),
+            "ReLU, square": (3.5355, "what does sorting keep"),
             "all square": (10, "every layer is square"),
             "squared": (7.65625, "squared length"),
             "upside down": (11.4286, "make longer"),

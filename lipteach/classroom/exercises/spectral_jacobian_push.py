@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.func import jacrev, vmap
 
 from lipteach.classroom.checks import Exercise
 from lipteach.classroom.compare import seeded
@@ -27,10 +28,11 @@ class _Network:
         return "f"
 
 
-_W = seeded(4, 3, seed=3)
-_SQUARE = _Network(lambda x: torch.tanh(x @ seeded(3, 3, seed=1).to(x)) ** 2)
+# Drawn here, not when f is called: an answer may call f under vmap, which refuses randomness.
+_V, _W = seeded(3, 3, seed=1), seeded(4, 3, seed=3)
+_SQUARE = _Network(lambda x: torch.tanh(x @ _V.to(x)) ** 2)
 _WIDER = _Network(lambda x: torch.tanh(x @ _W.T.to(x)))
-_CURVED = _Network(lambda x: (x**2).sum(1, keepdim=True) * x)
+_CURVED = _Network(lambda x: (x**2).sum(-1, keepdim=True) * x)
 PUSHES = [
     (f, seeded(size, 3, seed=k), seeded(size, 3, seed=10 + k))
     for k, (f, size) in enumerate([(_SQUARE, 4), (_WIDER, 5), (_CURVED, 1)])
@@ -57,6 +59,10 @@ def _quotient(f: Callable[[Tensor], Tensor], x: Tensor, v: Tensor, h: float = 1e
     return (f(x + h * v) - f(x)) / h
 
 
+def _difference(f: Callable[[Tensor], Tensor], x: Tensor, v: Tensor) -> Tensor:
+    return _quotient(f, x, v, h=1)
+
+
 def _ones(f: Callable[[Tensor], Tensor], x: Tensor, v: Tensor) -> Tensor:
     return push(f, x, torch.ones_like(v))
 
@@ -74,6 +80,19 @@ def _explicit(f: Callable[[Tensor], Tensor], x: Tensor, v: Tensor) -> Tensor:
     jacobian: Any = torch.autograd.functional.jacobian
     rows = [jacobian(f, row[None])[0, :, 0] @ w for row, w in zip(x, v, strict=True)]
     return torch.stack(rows)
+
+
+def _vmapped(f: Callable[[Tensor], Tensor], x: Tensor, v: Tensor) -> Tensor:
+    J = vmap(jacrev(f))(x)
+    return torch.einsum("bmn,bn->bm", J, v)
+
+
+def _x_without(f: Callable[[Tensor], Tensor], x: Tensor, v: Tensor) -> Tensor:
+    y = f(x)
+    u = torch.zeros_like(y).requires_grad_()
+    g = torch.autograd.grad(y, x, u, create_graph=True)[0]
+    pushed: Tensor = torch.autograd.grad(g, u, v)[0]
+    return pushed
 
 
 def _no_graph(f: Callable[[Tensor], Tensor], x: Tensor, v: Tensor) -> Tensor:
@@ -104,8 +123,9 @@ def _judge_push(answer: Any) -> None:
             (_ones, "Where does v enter? This is J times a vector of ones."),
             (_unit, "Is v to be made a unit vector here? J v of a longer v is longer."),
             (_quotient, far),
+            (_difference, far),
             (_pull, "On a square Jacobian this gives Jᵀv: through which pass does v go?"),
-            (_no_graph, "The second pass goes through the first: what keeps the graph of g?"),
+            (_no_graph, "A pass finds no graph: does x require one, what keeps the graph of g?"),
             (_constant_u, "g is differentiated by u: does PyTorch know that u will be asked?"),
         ],
     )
@@ -123,6 +143,7 @@ EXERCISES = (
             "float32": lambda f, x, v: push(f, x.float(), v.float()),
             "torch's own": _own,
             "explicit": _explicit,
+            "explicit, by vmap": _vmapped,
             "a fine quotient": lambda f, x, v: (f(x + 1e-6 * v) - f(x - 1e-6 * v)) / 2e-6,
         },
         wrong={
@@ -133,6 +154,7 @@ EXERCISES = (
             "no graph": (_no_graph, "the graph of g"),
             "u is a constant": (_constant_u, "differentiated by u"),
             "of one sample": (lambda f, x, v: push(f, x, v)[0], "the result has shape"),
+            "a tuple of one": (lambda f, x, v: (push(f, x, v),), "only entry"),
             "a number": (1.0, "A function"),
         },
     ),

@@ -67,7 +67,7 @@ def draw_field(f: Function, steps: int) -> Figure:
     figure, panels = new_figure(6.8, 2.9, columns=2)
     shown = (
         (exact, "largest singular value of J(x)", "cividis", None, None),
-        (part, f"share found after {steps} step{'s' * (steps > 1)}", "viridis", 0.4, 1),
+        (part, f"share found after {steps} step{'s' * (steps > 1)}", "viridis", 0, 1),
     )
     for axes, (values, title, colours, low, high) in zip(panels, shown, strict=True):
         picture = axes.imshow(
