@@ -118,7 +118,7 @@ def compare(record: Record) -> str:
     lines = [
         "Estimated distance (exact: 1): mean over the seeds (largest - smallest).",
         "",
-        "   n   orthonormal      spectral         its own value    norms   caught up after",
+        "   n   orthonormal      spectral         undivided        norms   caught up after",
     ]
     for n in DIMENSIONS:
         ours, theirs = (record.cell(n=n, method=method) for method in METHODS)

@@ -53,7 +53,7 @@ class Settings:
 
 
 def cells(profile: str) -> tuple[Settings, ...]:
-    """Adam, its rate, the batch and 200 epochs are the paper's; the shorter runs are ours."""
+    """Adam is the paper's; its rate, batch and 200 epochs its authors'; the short runs ours."""
     if profile == "full":  # the rate is divided by 10 after 60, 100 and 150 epochs
         size: dict[str, Any] = {"data": "mnist", "slower": (28_125, 46_875, 70_312)}
         paper = [Settings(activation, **size) for activation in ACTIVATIONS]
@@ -168,7 +168,7 @@ def compare(record: Record) -> str:
         [
             *lines,
             "",
-            "The paper: ReLU spreads over 4 to 8, and GroupSort stays in 9 to 10.",
+            "The paper: ReLU spreads over 4 to 8, and GroupSort concentrates in 9 to 10.",
             "Orthonormal square layers and sorting: all of them 10, whatever has been learnt.",
         ]
     )

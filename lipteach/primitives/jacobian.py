@@ -10,8 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import jacrev, vjp, vmap
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.dropout import _DropoutNd
 
 from lipteach.primitives._validate import FLOATS, check_integer, check_tensor, transforming
 from lipteach.primitives.power_iteration import start_vector
@@ -159,6 +161,7 @@ def of_one(f: Any, x: Any) -> tuple[Function, int]:
     if not callable(f):
         raise TypeError(f"f must be a function or an nn.Module; got {type(f).__name__}.")
     check_tensor(x, "x", min_dim=2)
+    _check_mode(f)
 
     def one(sample: Tensor) -> Tensor:
         y: Any = f(sample.unsqueeze(0))
@@ -174,6 +177,17 @@ def of_one(f: Any, x: Any) -> tuple[Function, int]:
     if m == 0:
         raise ValueError("f must return at least one number for each sample; it returns none.")
     return one, m
+
+
+def _check_mode(f: Any) -> None:
+    """Require that f treats a sample alone as it does in its batch, and always alike."""
+    for name, module in f.named_modules() if isinstance(f, nn.Module) else ():
+        if module.training and isinstance(module, _BatchNorm | _DropoutNd):
+            kind = type(module).__name__
+            raise ValueError(
+                f"f must be in evaluation mode, f.eval(), for one Jacobian a sample; its {name} "
+                f"({kind}) is in training mode."
+            )
 
 
 def start(u: Tensor | None, batch: int, m: int, generator: Any) -> Tensor:

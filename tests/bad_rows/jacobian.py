@@ -24,6 +24,14 @@ def rows():
         lt.spectral_jacobian_penalty,
     )
     for call in calls:
+        for mode in (torch.nn.Dropout(), torch.nn.BatchNorm1d(2)):
+            model = torch.nn.Sequential(torch.nn.Linear(2, 2), mode)
+            yield (
+                call,
+                [model, X],
+                ValueError,
+                "f must be in evaluation mode, f.eval(), for",
+            )
         yield from tensor_rows(lambda x, c=call: c(double, x), "x")
         yield call, [double, X[0]], ValueError, "x must have at least 2 dimensions; got shape (2,)"
         yield call, [X, X], TypeError, "f must be a function or an nn.Module; got Tensor"

@@ -114,7 +114,14 @@ def test_pools_that_are_known_do_not_stretch(pool: nn.Module, capsys) -> None:
 def test_pools_that_overlap_are_not_known(capsys) -> None:
     J = torch.func.jacrev(nn.MaxPool2d(3, 1))(torch.eye(5)[None].double()).reshape(-1, 25)
     assert torch.linalg.matrix_norm(J, 2) > 1.5
-    for pool in (nn.MaxPool2d(3, 1), nn.AvgPool2d(2, ceil_mode=True)):
+    for pool in (
+        nn.MaxPool2d(3, 1),
+        nn.MaxPool2d(2, (2, 1)),
+        nn.MaxPool2d(2, dilation=2),
+        nn.AvgPool2d(2, ceil_mode=True),
+        nn.AvgPool2d(2, divisor_override=1),
+        nn.AvgPool2d(2, padding=1, count_include_pad=False),
+    ):
         assert lt.audit(nn.Sequential(pool)).upper == math.inf
 
 
