@@ -30,5 +30,14 @@ def jacobian_norms(model: nn.Module, x: Tensor, p: float) -> Tensor:
 
 def _norms(J: Tensor, p: float) -> Tensor:
     finite = J.isfinite().all(dim=(1, 2))
-    norms: Tensor = torch.linalg.matrix_norm(torch.where(finite[:, None, None], J, 0.0), p)
+    J = torch.where(finite[:, None, None], J, 0.0)
+    norms: Tensor
+    if p != 2:
+        norms = torch.linalg.matrix_norm(J, p)
+        return norms
+    # The largest eigenvalue of the smaller Gram matrix: several times cheaper than an SVD.
+    largest = J.abs().amax(dim=(1, 2))
+    A = J / torch.where(largest > 0, largest, 1.0)[:, None, None]  # no square overflows
+    gram = A @ A.mT if A.shape[1] <= A.shape[2] else A.mT @ A
+    norms = largest * torch.linalg.eigvalsh(gram)[:, -1].clamp(min=0).sqrt()
     return norms

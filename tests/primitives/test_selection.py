@@ -78,3 +78,6 @@ def test_no_part_is_wider_than_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(selection, "MOST_ENTRIES", 20)
     lt.ChunkedSequential(first)(uniform(10, 1))
     assert seen == [3, 3, 3, 1]
+    monkeypatch.setattr(selection, "MOST_ENTRIES", 5)
+    lt.ChunkedSequential(first)(uniform(2, 1))
+    assert seen[4:] == [1, 1], "a point is not divided"

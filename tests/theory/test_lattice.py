@@ -231,7 +231,7 @@ def test_a_rise_within_rounding_does_not_exceed_the_class() -> None:
 
 
 def test_a_rise_is_judged_in_the_precision_of_the_values() -> None:
-    line = torch.linspace(-1, 1, 7).double()[:, None]
+    line = torch.linspace(-1, 1, 7, dtype=torch.float64)[:, None]
     for rounded in (lambda x: x[:, 0].float(), lambda x: x[:, 0] + 1e6):
         f = lt.approximate(rounded, line)
         assert torch.allclose(f(line)[:, 0], rounded(line).double(), rtol=1e-15, atol=1e-7)
