@@ -91,7 +91,7 @@ class Spectral(_Constraint):
         """The weight."""
         with _plain_precision(X):
             if X.ndim == 2:
-                norm = torch.linalg.matrix_norm(_wide(X), 2)
+                norm = _largest_singular_value(_wide(X))
             else:
                 norm = convolution_norm_bounds(X, self.stride)[1]
             if not transforming() and not bool(norm.detach() > 0):
@@ -103,6 +103,15 @@ class Spectral(_Constraint):
         """The parameter for a wanted weight: the weight itself, rescaled."""
         self.check(W)
         return self.forward(W)
+
+
+def _largest_singular_value(X: Tensor) -> Tensor:
+    norm: Tensor
+    try:
+        norm = torch.linalg.matrix_norm(X, 2)
+    except torch.linalg.LinAlgError:  # the SVD of float32 fails on a rare matrix
+        norm = torch.linalg.matrix_norm(X.double(), 2).to(X.dtype)
+    return norm
 
 
 class LInf(_Constraint):

@@ -176,4 +176,4 @@ def test_compare_shows_every_cell() -> None:
     for k in range(len(made)):
         assert f"{k / 1000 + 0.001:.3f} (0.002)" in text
     assert experiment("h1_transport").compare is compare
-    assert "three cones, 128-128-128-128-128, 1000 steps" in text
+    assert "three cones, 128-128-128-128-128, 2000 steps" in text

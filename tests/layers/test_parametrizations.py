@@ -197,3 +197,19 @@ def test_square_root_sizes_are_not_special() -> None:
             layer = linear(constrain, *shape)
             norm = math.inf if constrain is lt.linf else 2
             assert torch.linalg.matrix_norm(layer.weight.detach(), norm) <= 1 + 1e-5
+
+
+def test_a_float32_svd_that_fails_is_done_in_float64(monkeypatch: pytest.MonkeyPatch) -> None:
+    """LAPACK's float32 iteration gives up on a rare matrix in training."""
+    layer = lt.spectral(nn.Linear(5, 4))
+    exact, matrix_norm = layer.weight.detach(), torch.linalg.matrix_norm
+
+    def fails(X, *args):
+        if X.dtype == torch.float32:
+            raise torch.linalg.LinAlgError("the algorithm failed to converge")
+        return matrix_norm(X, *args)
+
+    monkeypatch.setattr(torch.linalg, "matrix_norm", fails)
+    assert torch.allclose(layer.weight, exact)
+    layer.weight.sum().backward()
+    assert layer.parametrizations.weight.original.grad is not None

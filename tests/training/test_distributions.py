@@ -33,6 +33,25 @@ def test_the_dual_reaches_it_and_is_1_lipschitz(pair: Cones) -> None:
     assert (rise <= (a - b).norm(dim=1) * (1 + 1e-6)).all()
 
 
+@pytest.mark.parametrize("pair", [absolute_value(), three_cones()], ids=["abs", "three"])
+def test_the_best_function_is_high_at_the_centres(pair: Cones) -> None:
+    """With the opposite sign the value is −1: |x| is low where p1 is."""
+    x, y = pair.stratified(60)
+    assert lt.wasserstein_dual(lambda z: -pair.dual(z), x, y).item() == pytest.approx(-1, abs=1e-12)
+    if len(pair.centres) == 1:
+        assert torch.equal(pair.dual(y), -y[:, 0].abs())
+
+
+@pytest.mark.parametrize("n", [1, 4, 50])
+def test_the_filled_ball_is_nearer_than_the_sphere(n: int) -> None:
+    """A point of the ball is a point of the sphere times the n-th root of a uniform number."""
+    x, y = cone(n).sample(4000, seeded())
+    radius = torch.rand(4000, 1, generator=seeded(1), dtype=torch.float64) ** (1 / n)
+    assert lt.exact_wasserstein(x[:1], y).item() == pytest.approx(1, abs=1e-12)
+    ball = lt.exact_wasserstein(x[:1], radius * y).item()
+    assert ball == pytest.approx(n / (n + 1), abs=0.02)
+
+
 @given(gaps=st.lists(st.floats(2, 5), min_size=1, max_size=3), seed=st.integers(0, 10**6))
 @settings(max_examples=20, deadline=None)
 def test_any_centres_far_enough_apart_give_1(gaps: list[float], seed: int) -> None:
