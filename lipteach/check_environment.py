@@ -13,7 +13,13 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 
-IMPORTED_AS = {"ipython": "IPython", "pillow": "PIL", "z3-solver": "z3"}
+IMPORTED_AS = {
+    "ipython": "IPython",
+    "pillow": "PIL",
+    "POT": "ot",
+    "pytorch-optimizer": "pytorch_optimizer",
+    "z3-solver": "z3",
+}
 MEND = 'pip install -e ".[lab]", or `make lab`'
 
 
