@@ -436,13 +436,13 @@ print("Within 2r for three functions and three metrics, and exact at 16 points."
 # **Predict:** which shape do the level lines of a cone have in each of the three metrics?
 
 # %%
-show(figures.draw_metrics(0.0, 0.5))
+show(figures.draw_metrics(0.0, 0.4))
 
 # %%
 slider_figure(
     figures.draw_metrics,
     x1=(-0.8, 0.8, 0.1, 0.0),
-    value=(-0.5, 0.5, 0.1, 0.5),
+    value=(-0.5, 0.5, 0.1, 0.4),
     method=["cones", "lattice"],
 )
 

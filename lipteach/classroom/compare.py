@@ -229,7 +229,9 @@ def compare_number(
         return bool(np.isclose(got, float(mark), rtol=tol, atol=tol))
 
     if not near(value):
-        raise fault("value", f"{show_values(got)} is not the number we look for.", mistakes, near)
+        alike = show_values(got) == show_values(value)  # at four digits
+        said = f"{got:.8g} is near, but" if alike else f"{show_values(got)} is"
+        raise fault("value", f"{said} not the number we look for.", mistakes, near)
 
 
 def compare_tensor(

@@ -12,6 +12,8 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import nullcontext
 from pathlib import Path
 
+import torch
+
 from lipteach.experiments.experiment import NAMES, PROFILES, experiment
 from lipteach.experiments.record import RESULTS, load_record
 from lipteach.experiments.runner import RUNS, in_words, jobs_of, kept_in_words, run_experiment
@@ -35,8 +37,8 @@ def parser() -> argparse.ArgumentParser:
         one.add_argument("--results", type=Path, default=RESULTS, help="the folder of records")
     run.add_argument("--seeds", type=int, default=3, help="how many (3)")
     run.add_argument("--device", default="auto", help="auto, cpu, cuda, …")
-    run.add_argument("--workers", type=int, default=1, help="cells side by side, in processes (1)")
-    run.add_argument("--threads", type=int, help="of PyTorch in each cell")
+    run.add_argument("--workers", type=_count, default=1, help="cells side by side (1)")
+    run.add_argument("--threads", type=_count, help="of PyTorch in each cell")
     run.add_argument("--runs", type=Path, default=RUNS, help="the folder of unfinished work")
     return top
 
@@ -74,18 +76,20 @@ def _show(options: argparse.Namespace) -> None:
 def _compare(options: argparse.Namespace) -> None:
     one = experiment(options.name)
     made = [p for p in PROFILES[::-1] if (options.results / f"{one.name}_{p}.json").exists()]
-    profile = options.profile or (made or ["full"])[0]
+    profile = options.profile or (made or ["quick"])[0]
     record = load_record(one.name, profile, options.results)
     print(f"{one.title} ({one.item}), profile {profile}, {len(record.seeds)} seeds\n")
     print(one.compare(record))
 
 
 def _run(options: argparse.Namespace) -> None:
+    _check_device(options.device)
     threads = _threads(options.threads, options.workers)
     for name in options.name or NAMES:
         one = experiment(name)
         jobs = jobs_of(one, options.profile, options.seeds, options.device, options.runs)
         print(f"{name}, {options.profile}: {kept_in_words(jobs)}.", flush=True)
+        path = None
         try:
             with _executor(options.workers) as executor:
                 path = run_experiment(
@@ -93,6 +97,9 @@ def _run(options: argparse.Namespace) -> None:
                     runs=options.runs, results=options.results, threads=threads, progress=True,
                 )  # fmt: skip
         except (KeyboardInterrupt, BrokenProcessPool) as error:
+            if path:  # all is done: only the workers had not ended yet
+                print(f"\nStopped. The record is finished: {path}.", file=sys.stderr)
+                raise KeyboardInterrupt from None
             ended = "Stopped" if isinstance(error, KeyboardInterrupt) else "A worker was killed"
             folder = jobs[0].stem.parent
             print(f"\n{ended}. Kept in {folder}: {kept_in_words(jobs)}.", file=sys.stderr)
@@ -106,6 +113,21 @@ def _executor(workers: int) -> Executor | nullcontext[None]:
         return nullcontext()
     # "spawn" on every system: a forked child would inherit PyTorch's threads in an unknown state.
     return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number, at least 1; got {text}.")
+    return int(text)
+
+
+def _check_device(name: str) -> None:
+    try:
+        torch.empty(0, device="cpu" if name == "auto" else name)
+    except (RuntimeError, AssertionError):  # no such name; no such device, or PyTorch without it
+        raise ValueError(
+            f"device must be auto, cpu or another that PyTorch can use here; got {name!r}."
+        ) from None
 
 
 def _threads(asked: int | None, workers: int) -> int | None:

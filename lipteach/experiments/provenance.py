@@ -45,6 +45,8 @@ def versions() -> dict[str, str]:
 def commit_in_words() -> str:
     """The commit of the repository, and whether the package differs from it."""
     try:
+        if Path(_git("rev-parse", "--show-toplevel")).resolve() != REPOSITORY:
+            return "unknown"  # installed under somebody's other repository
         head = _git("rev-parse", "--short=12", "HEAD")
         changed = _git("status", "--porcelain", "--", "lipteach")
     except (OSError, subprocess.CalledProcessError):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lipteach.experiments.saving import load_json, write_whole
+from lipteach.experiments.saving import RunError, load_json, write_whole
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ROOT = REPOSITORY if (REPOSITORY / "notebooks").is_dir() else Path.cwd()
@@ -114,9 +114,12 @@ def load_record(name: str, profile: str, folder: Path = RESULTS) -> Record:
     if found is None:
         text = f"There is no record {path.name}; this makes it: {command(name, profile)}"
         raise FileNotFoundError(text)
-    cells = tuple(_read_cell(cell) for cell in found.pop("cells"))
-    seeds = found.pop("seeds")
-    return Record(found.pop("experiment"), found.pop("profile"), seeds, cells, about=found)
+    try:
+        cells = tuple(_read_cell(cell) for cell in found.pop("cells"))
+        name, profile, seeds = (found.pop(key) for key in ("experiment", "profile", "seeds"))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RunError(f"{path} is no record: it lacks {error}.") from error
+    return Record(name, profile, seeds, cells, about=found)
 
 
 def _read_cell(cell: dict[str, Any]) -> CellRecord:

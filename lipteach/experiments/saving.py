@@ -86,4 +86,4 @@ def check_identity(path: Path, saved: dict[str, Any], wanted: dict[str, Any]) ->
 
 
 def _unreadable(path: Path) -> RunError:
-    return RunError(f"{path} is damaged and cannot be read: delete it to begin that cell anew.")
+    return RunError(f"{path} is damaged and cannot be read: delete it, and a run makes it anew.")

@@ -59,7 +59,7 @@ class Cones:
         """The Wasserstein distance of p₁ and p₂, which is 1.
 
         Raises:
-            ValueError: if two centres are nearer than 2: the distance is then less than 1, and
+            ValueError: if two centres are nearer than 2: the distance may then be less than 1, and
                 `exact_wasserstein` of stratified samples approaches it.
         """
         nearest = min(torch.pdist(self.centres.double()).tolist(), default=math.inf)
@@ -70,7 +70,7 @@ class Cones:
         return 1.0
 
     def dual(self, z: Tensor) -> Tensor:
-        """The best 1-Lipschitz function, 0 at the centres: (…, n) to (…)."""
+        """The function f above, 0 at the centres and best if `distance` is 1: (…, n) to (…)."""
         distances: Tensor = torch.linalg.vector_norm(z[..., None, :] - self.centres, dim=-1)
         return -distances.amin(dim=-1)
 

@@ -1,5 +1,6 @@
 """list, show, run, compare; and what is said when something is in the way."""
 
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +21,8 @@ def tiny(monkeypatch, tmp_path: Path):
         monkeypatch.setattr(command_line, "experiment", lambda _name: experiment)
         folders = ["--results", str(tmp_path / "results")]
         if arguments[0] == "run":
-            folders += ["--runs", str(tmp_path / "runs"), "--device", "cpu"]
+            folders += ["--runs", str(tmp_path / "runs")]
+            folders += [] if "--device" in arguments else ["--device", "cpu"]
         return command_line.main([*arguments, *folders])
 
     return call
@@ -80,8 +82,10 @@ def test_an_interrupt_says_what_is_kept_and_how_to_go_on(tiny, capsys, tmp_path:
     ("arguments", "said"),
     [
         (["compare", "tiny", "--profile", "full"], "There is no record tiny_full.json; this makes"),
-        (["compare", "tiny"], "python -m lipteach.experiments run tiny --profile full --seeds 3"),
+        (["compare", "tiny"], "python -m lipteach.experiments run tiny --profile quick --seeds 3"),
         (["run", "tiny", "--seeds", "0"], "seeds must be at least 1; got 0."),
+        (["run", "tiny", "--device", "gpu"], "device must be auto, cpu or another that PyTorch"),
+        (["run", "tiny", "--device", "cuda:99"], "can use here; got 'cuda:99'."),
     ],
 )
 def test_an_error_is_one_line_and_a_status(tiny, capsys, arguments, said: str) -> None:
@@ -91,13 +95,36 @@ def test_an_error_is_one_line_and_a_status(tiny, capsys, arguments, said: str) -
     assert error.count("\n") == 1
 
 
+@pytest.mark.parametrize("option", ["--workers", "--threads"])
+@pytest.mark.parametrize("value", ["0", "-1", "two"])
+def test_a_count_is_positive(tiny, capsys, option: str, value: str) -> None:
+    with pytest.raises(SystemExit):
+        tiny("run", "tiny", f"{option}={value}")
+    assert f"must be a whole number, at least 1; got {value}." in capsys.readouterr().err
+
+
+def test_an_interrupt_after_the_last_cell_names_the_record(
+    tiny, capsys, monkeypatch, tmp_path: Path
+) -> None:
+    @contextmanager
+    def interrupted_at_the_end(_workers: int):
+        yield None
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command_line, "_executor", interrupted_at_the_end)
+    assert tiny("run", "tiny", "--seeds", "1") == 130
+    path = tmp_path / "results" / "tiny_quick.json"
+    assert path.exists()
+    assert capsys.readouterr().err.endswith(f"Stopped. The record is finished: {path}.\n")
+
+
 def test_a_damaged_checkpoint_is_one_line(tiny, capsys, tmp_path: Path) -> None:
     path = tmp_path / "runs" / "tiny" / "quick" / "cell000_seed0.pt"
     path.parent.mkdir(parents=True)
     path.write_bytes(b"")
     assert tiny("run", "tiny") == 1
     error = capsys.readouterr().err
-    assert error == f"{path} is damaged and cannot be read: delete it to begin that cell anew.\n"
+    assert error == f"{path} is damaged and cannot be read: delete it, and a run makes it anew.\n"
 
 
 def test_an_unknown_name_lists_those_there_are(capsys) -> None:

@@ -73,3 +73,10 @@ def test_a_damaged_record_is_said(tmp_path: Path) -> None:
     (tmp_path / "tiny_full.json").write_text("{")
     with pytest.raises(RunError, match=r"tiny_full.json is damaged"):
         load_record("tiny", "full", tmp_path)
+
+
+@pytest.mark.parametrize("text", ["{}", '{"cells": [{}]}', '{"cells": [], "seeds": [0]}'])
+def test_another_file_is_no_record(text: str, tmp_path: Path) -> None:
+    (tmp_path / "tiny_full.json").write_text(text)
+    with pytest.raises(RunError, match=r"tiny_full.json is no record: it lacks '"):
+        load_record("tiny", "full", tmp_path)

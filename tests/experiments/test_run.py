@@ -100,9 +100,7 @@ def test_a_damaged_checkpoint_is_refused_in_one_sentence(damage, tmp_path: Path)
     path = tmp_path / "cell.pt"
     list(Run(path=path).steps(1, numbers={"x": torch.ones(1000)}))
     path.write_bytes(path.read_bytes()[:500] if damage is None else damage)
-    with pytest.raises(
-        RunError, match=r"cell.pt is damaged and cannot be read: delete it to begin"
-    ):
+    with pytest.raises(RunError, match=r"cell.pt is damaged and cannot be read: delete it, and"):
         Run(path=path)
 
 

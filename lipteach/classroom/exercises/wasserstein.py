@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from lipteach.classroom.checks import Exercise, Hint
-from lipteach.classroom.compare import compare_number, need_tensor
+from lipteach.classroom.compare import When, compare_number, need_tensor
 from lipteach.primitives import exact_wasserstein
 from lipteach.training import three_cones
 
+TOL = 2e-4  # of the masses of a plan: four digits of each entry are enough
 COST = 0.5 * 1 + 0.25 * 3 + 0.25 * 1
 """Heaps of ¾ at 0 and ¼ at 4, holes of ½ at 1 and at 3: half goes 0 → 1, a quarter 0 → 3."""
 
@@ -21,7 +22,7 @@ def _judge_cost(answer: Any) -> None:
         answer,
         COST,
         mistakes=[
-            (1, "Here everything goes to the nearest hole: how much does the hole at 1 hold?"),
+            (1, "All to the nearest hole costs 1, and −z gives 1: what can the hole at 1 hold?"),
             (2, "This is the plan that shares each heap evenly: which of its routes cross?"),
             (2.5, "This sends ½ from 0 to 3: could the earth at 4 go there instead?"),
             (6, "This adds up the lengths of three routes: how much earth takes each?"),
@@ -46,18 +47,20 @@ def _judge_plan(answer: Any) -> None:
             f"The shape is {tuple(plan.shape)}; one row a centre and one column a point: (3, 12)."
         )
         raise Hint("shape", text)
+    if not bool(torch.isfinite(plan).all()):
+        raise Hint("value", "Some entries are not finite.")
     if bool((plan < -1e-9).any()):
         raise Hint("constraint", "An entry is negative: can mass be sent back?")
     sent, received = plan.sum(1), plan.sum(0)
     if torch.allclose(plan.sum(), torch.tensor(12.0).double(), atol=1e-4):
         raise Hint("constraint", "All entries add up to 12: how much mass is there in all?")
-    if not torch.allclose(sent, torch.full_like(sent, 1 / 3), atol=1e-5):
+    if not torch.allclose(sent, torch.full_like(sent, 1 / 3), atol=TOL):
         raise Hint("constraint", "A row must add up to what its centre has: how much is that?")
-    if not torch.allclose(received, torch.full_like(received, 1 / 12), atol=1e-5):
+    if not torch.allclose(received, torch.full_like(received, 1 / 12), atol=TOL):
         raise Hint("constraint", "The rows are right, but a point gets too much or too little.")
     cost = float((plan * torch.cdist(three_cones().centres, POINTS)).sum())
     best = float(exact_wasserstein(three_cones().centres, POINTS))
-    if cost > best + 1e-6:
+    if cost > best + TOL:
         text = f"This is a plan, and it costs {cost:.3f}: does each centre serve its own circle?"
         raise Hint("value", text)
 
@@ -88,6 +91,7 @@ def _judge_ball(answer: Any) -> None:
             (1 / 5, "This is what is missing to 1: which side is asked for?"),
             (3 / 4, "This is n = 3: what is n here?"),
             (2**-0.25, "This is the median of ‖y‖: which mean is it that W₁ takes?"),
+            (When(lambda got: abs(got - BALL) < 0.005), "As near as a sample: which fraction?"),
         ],
     )
 
@@ -118,9 +122,15 @@ EXERCISES = (
         minutes=8,
         judge=_judge_plan,
         solution=PLAN,
-        right={"a list": _looped(), "float32": PLAN.float(), "an array": PLAN.numpy()},
+        right={
+            "a list": _looped(),
+            "float32": PLAN.float(),
+            "an array": PLAN.numpy(),
+            "four digits": PLAN.mul(1e4).round() / 1e4,
+        },
         wrong={
             "transposed": (PLAN.T, "which side has three"),
+            "no number": (PLAN / 0, "not finite"),
             "square": (torch.eye(3) / 3, "one row a centre"),
             "ones": (12 * PLAN, "in all"),
             "mass of a circle": (4 * PLAN, "what its centre has"),
@@ -144,6 +154,7 @@ EXERCISES = (
             "the rest": (0.2, "missing to 1"),
             "n = 3": (0.75, "what is n"),
             "median": (0.8409, "median"),
+            "a sample's mean": (0.8008, "As near as a sample"),
             "formula": ("n/(n+1)", "A number is needed"),
         },
     ),

@@ -137,7 +137,7 @@ def _cones(x: Tensor, values: Tensor, t: Tensor, p: float) -> Tensor:
     return (values - apart).amax(dim=1)
 
 
-def draw_metrics(x1: float = 0.0, value: float = 0.5, method: str = "cones") -> Figure:
+def draw_metrics(x1: float = 0.0, value: float = 0.4, method: str = "cones") -> Figure:
     """The same three values, extended to the square in the L1, L2 and L∞ metric."""
     figure, panels = new_figure(7.2, 2.7, columns=3)
     steps = 61

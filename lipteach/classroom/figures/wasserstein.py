@@ -180,7 +180,7 @@ def draw_batches(n: int = 30) -> Figure:
             color=line["color"], linestyle=line["linestyle"], label=name,
         )  # fmt: skip
     axes.axvline(1, color=BLACK, linewidth=1)
-    axes.set(xlabel="exact distance of a batch", ylabel="batches of 60", title=f"n = {n}")
+    axes.set(xlabel="exact distance of a batch", ylabel="how many of 60 batches", title=f"n = {n}")
     axes.legend(fontsize=9)
     figure.set_label(
         f"60 batches of {n}: the mean distance is {circles.mean():.3f} with the centres exact and "
