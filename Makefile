@@ -39,7 +39,7 @@ floors: $(VENV)/.ready-test  ## imports go down, never up
 	$(BIN)/lint-imports --no-cache
 
 unit: $(VENV)/.ready-test  ## unit tests, doctests, properties, pairs, exercises
-	$(RUN) -m pytest -q -m "not browser"
+	$(RUN) -m pytest -q -m "not browser" -n auto --dist worksteal
 
 lessons: $(VENV)/.ready-test  ## run every notebook, compare every output, hold its time
 	$(RUN) -m pytest -q -c notebooks/pytest.ini notebooks
