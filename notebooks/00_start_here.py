@@ -73,7 +73,7 @@ print(answer)
 
 # %%
 from lipteach.classroom import check, show, slider_figure
-from lipteach.classroom.figures.start_here import draw_lipschitz
+from lipteach.classroom.lessons.l00_start_here.figures import draw_lipschitz
 
 show(draw_lipschitz())
 

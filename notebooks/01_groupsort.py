@@ -46,7 +46,12 @@ from torch import nn
 import lipteach as lt
 from lipteach import linear
 from lipteach.classroom import check, show, slider_figure
-from lipteach.classroom.figures.groupsort import draw_abs, draw_leaky, draw_sorting, draw_w
+from lipteach.classroom.lessons.l01_groupsort.figures import (
+    draw_abs,
+    draw_leaky,
+    draw_sorting,
+    draw_w,
+)
 
 # %% [markdown]
 # ## Values only move

@@ -44,13 +44,13 @@ from torch import nn
 import lipteach as lt
 from lipteach import linear, terms
 from lipteach.classroom import check, show, slider_figure
-from lipteach.classroom.figures.same_power import (
+from lipteach.classroom.lessons.l02_same_power.figures import (
     draw_chunks,
     draw_fold,
     draw_last_shift,
     draw_sorting_network,
 )
-from lipteach.classroom.figures.sorting_cost import (
+from lipteach.classroom.lessons.l02_same_power.sorting_cost import (
     benchmark_cases,
     comparisons_per_entry,
     draw_benchmark,

@@ -45,8 +45,7 @@ from torch import nn
 import lipteach as lt
 from lipteach import linear, terms
 from lipteach.classroom import check, show, slider_figure
-from lipteach.classroom.figures import linearity as figures
-from lipteach.classroom.figures import theorem2
+from lipteach.classroom.lessons.l03_why_relu_is_linear import figures
 from lipteach.training import (
     clip_singular_values_,
     fit,
@@ -771,10 +770,10 @@ print("At 1000 points the gradient norm is 1. At (0, 1) f is 0, and its replacem
 # about the points where each is 0?
 
 # %%
-show(theorem2.draw_replaced(45.0))
+show(figures.draw_replaced(45.0))
 
 # %%
-slider_figure(theorem2.draw_replaced, angle=(0, 85, 5, 45))
+slider_figure(figures.draw_replaced, angle=(0, 85, 5, 45))
 
 # %% [markdown]
 # No angle will do: $f$ is 0 on a line, and the turned networks at one point. Let the solver say it for
@@ -855,10 +854,10 @@ print("At the given weights f does not change, to first order, with the smaller 
 # output changes? And at $(0.3, 1)$, and at $(0, 1)$?
 
 # %%
-show(theorem2.draw_path(1.0))
+show(figures.draw_path(1.0))
 
 # %%
-slider_figure(theorem2.draw_path, t=(0.0, 1.0, 0.05, 0.9))
+slider_figure(figures.draw_path, t=(0.0, 1.0, 0.05, 0.9))
 
 # %% [markdown]
 # On the way the network is $\max(|x_1|, (1 - t)|x_2|)$. At every point with $x_1 \ne 0$ it stays
@@ -868,7 +867,7 @@ slider_figure(theorem2.draw_path, t=(0.0, 1.0, 0.05, 0.9))
 # %%
 old, new = f[0].weight.detach(), replaced[0].weight.detach()
 for t in (0.9, 0.5, 0.2):
-    on_the_way = theorem2.with_first_weight(t * old + (1 - t) * new)
+    on_the_way = figures.with_first_weight(t * old + (1 - t) * new)
     want = torch.maximum(somewhere[:, 0].abs(), (1 - t) * somewhere[:, 1].abs())
     assert torch.allclose(on_the_way(somewhere)[:, 0], want)
 print("On the way it is max(|x1|, (1 − t)|x2|), at three t and 1000 points.")

@@ -43,8 +43,7 @@ import torch
 
 import lipteach as lt
 from lipteach.classroom import check, show, slider_figure
-from lipteach.classroom.figures import bjorck as figures
-from lipteach.classroom.figures import bjorck_scaling as scaling_figures
+from lipteach.classroom.lessons.l04_bjorck import figures
 
 torch.set_num_threads(1)  # the matrices are small: a second thread would only wait
 
@@ -418,10 +417,10 @@ print(positive)
 # faster than ½ goes up?
 
 # %%
-show(scaling_figures.draw_small_beta(0.0003))
+show(figures.draw_small_beta(0.0003))
 
 # %%
-slider_figure(scaling_figures.draw_small_beta, beta=(0.0003, 0.0099, 0.0003, 0.0003))
+slider_figure(figures.draw_small_beta, beta=(0.0003, 0.0099, 0.0003, 0.0003))
 
 # %% [markdown]
 # The numbers of the figure, with the map written out in this lesson. After 10,000 steps 0.1 has not
@@ -473,10 +472,10 @@ for start in (0.01, 0.1, 0.5, 0.9, 2.0):
 # within one percent of 1 in fifty steps?
 
 # %%
-show(scaling_figures.draw_betas(50))
+show(figures.draw_betas(50))
 
 # %%
-slider_figure(scaling_figures.draw_betas, steps=(5, 200, 5, 50))
+slider_figure(figures.draw_betas, steps=(5, 200, 5, 50))
 
 # %% [markdown]
 # From 0.1 on it takes $\beta = 0.1$; 0.05 is not enough. Here are the values, this time by `lt.bjorck` on a
@@ -761,7 +760,7 @@ check("04.lost-direction", my_matrix)
 # %%
 low_rank = gaussian(20, 3) @ gaussian(3, 10, seed=1)
 low_rank = low_rank / lt.operator_norm(low_rank)
-show(scaling_figures.draw_noise(low_rank))
+show(figures.draw_noise(low_rank))
 
 # %% [markdown]
 # The noise fills the lost directions. It takes $\log(10^8)/\log(\frac32) \approx 45$ steps to lift $10^{-8}$
@@ -857,7 +856,7 @@ kinds = {
     "positive, 100 × 100": gaussian(100, 100).abs(),
     "orthonormal, 100 × 100": polar_factor(gaussian(100, 100)),
 }
-show(scaling_figures.draw_bounds(kinds))
+show(figures.draw_bounds(kinds))
 
 # %% [markdown]
 # (9) to (11) are worst for the orthonormal matrix, the one that we want: every time it is scaled
@@ -917,10 +916,10 @@ W = gaussian(100, 50)
 S, bounds = torch.linalg.svdvals(W), lt.norm_upper_bounds(W)
 scales = {"(11)": bounds["inf"], "geometric": bounds["geometric"], "gram": bounds["gram"]}
 scales = {name: value.item() for name, value in scales.items()} | {"the norm": S[0].item()}
-show(scaling_figures.draw_scaling(S, scales, 6))
+show(figures.draw_scaling(S, scales, 6))
 
 # %%
-slider_figure(lambda steps=6: scaling_figures.draw_scaling(S, scales, steps), steps=(0, 20, 1, 6))
+slider_figure(lambda steps=6: figures.draw_scaling(S, scales, steps), steps=(0, 20, 1, 6))
 
 # %% [markdown]
 # We count, for the smallest singular value, the steps to within 0.001 of 1.

@@ -47,8 +47,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import lipteach as lt
 from lipteach.classroom import check, show, slider_figure
-from lipteach.classroom.figures import fast_orthonormalization as figures
-from lipteach.classroom.figures import orthonormal_costs
+from lipteach.classroom.lessons.l05_fast_orthonormalization import figures
 from lipteach.training import orthonormal_network
 
 torch.set_num_threads(1)  # the matrices are small: a second thread would only wait
@@ -879,7 +878,7 @@ print("After one step a singular value is off by more than 0.03; after lt.retrac
 path = Path("results/bench_orthonormal.json")
 costs = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 if costs:
-    show(orthonormal_costs.draw_costs(costs))
+    show(figures.draw_costs(costs))
 else:
     print("No record here yet. In the folder of the project, this writes one:")
     print("make bench RECORD=1 ONLY=orthonormal")
@@ -894,7 +893,7 @@ else:
 
 # %%
 if costs:
-    for rows in orthonormal_costs.weights(costs).values():
+    for rows in figures.weights(costs).values():
         auto, unrolled_steps = rows["polar, auto"], rows["Björck × 15, unrolled"]
         assert 5 * auto["ratio"] < unrolled_steps["ratio"]
         assert auto["defect"] < 1e-5 and unrolled_steps["defect"] > 0.5
@@ -902,7 +901,7 @@ if costs:
             rows[f"torch orthogonal, {m}"]["ratio"] for m in ("matrix_exp", "cayley")
         )
         assert by_exp > 0.9 * unrolled_steps["ratio"] and by_cayley < 1.6 * auto["ratio"]
-    steps = orthonormal_costs.ways(costs)
+    steps = figures.ways(costs)
     for way in ("retract_ by qr", "retract_ by polar"):
         assert steps[way]["ratio"] < 10 * steps["plain"]["ratio"]
         assert steps[way]["distance"] < 1e-3

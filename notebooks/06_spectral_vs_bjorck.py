@@ -48,9 +48,8 @@ from torch.nn.utils import parametrizations
 import lipteach as lt
 from lipteach import linear
 from lipteach.classroom import check, show, slider_figure
-from lipteach.classroom.figures import spectral_vs_bjorck as figures
-from lipteach.classroom.figures import spectral_vs_bjorck_training as training
-from lipteach.classroom.figures.spectral_vs_bjorck_record import draw_fig_14
+from lipteach.classroom.lessons.l06_spectral_vs_bjorck import figures, training
+from lipteach.classroom.lessons.l06_spectral_vs_bjorck.figures import draw_fig_14
 from lipteach.experiments import experiment, load_record
 from lipteach.training import orthonormal_network
 

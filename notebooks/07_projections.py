@@ -43,7 +43,7 @@ from torch import nn
 import lipteach as lt
 from lipteach import terms
 from lipteach.classroom import check, show, slider_figure
-from lipteach.classroom.figures import projections as figures
+from lipteach.classroom.lessons.l07_projections import figures
 from lipteach.training import (
     clip_singular_values_,
     minibatches,

@@ -46,8 +46,7 @@ from torch import nn
 import lipteach as lt
 from lipteach import linear, terms
 from lipteach.classroom import check, show, slider_figure
-from lipteach.classroom.figures import lattice as figures
-from lipteach.classroom.figures import lattice_networks as joined
+from lipteach.classroom.lessons.l08_lattice import figures
 from lipteach.training import orthonormal_network
 
 torch.set_num_threads(1)  # the matrices are small: a second thread would only wait
@@ -809,7 +808,7 @@ print("max:", lt.prove(top, greater), "· min:", lt.prove(bottom, lesser))
 # roof? Which block was not trained? What do the last two matrices do?
 
 # %%
-show(joined.draw_blocks(valley, roof))
+show(figures.draw_blocks(valley, roof))
 
 # %% [markdown]
 # The roof has one hidden layer fewer. Its block in the second matrix is the identity: the padding. The last
@@ -819,10 +818,10 @@ show(joined.draw_blocks(valley, roof))
 # down. When is the maximum the valley alone?
 
 # %%
-show(joined.draw_joined(valley, roof))
+show(figures.draw_joined(valley, roof))
 
 # %%
-slider_figure(partial(joined.draw_joined, valley, roof), lift=(-1.0, 1.0, 0.1, 0.0))
+slider_figure(partial(figures.draw_joined, valley, roof), lift=(-1.0, 1.0, 0.1, 0.0))
 
 # %% [markdown]
 # The valley alone is left once the roof is lowered by a little more than 0.4: so far it rises above the

@@ -45,10 +45,8 @@ from torch import nn
 import lipteach as lt
 from lipteach import linear, terms
 from lipteach.classroom import check, show, slider_figure
-from lipteach.classroom.figures import universal as figures
-from lipteach.classroom.figures import universal_sizes as sizes
-from lipteach.classroom.figures import universal_two_norm as two_norm
-from lipteach.classroom.figures.universal import centres, error, grid, shifted
+from lipteach.classroom.lessons.l09_universal import figures, two_norm
+from lipteach.classroom.lessons.l09_universal.figures import centres, error, grid, shifted
 from lipteach.training import orthonormal_network
 
 torch.set_num_threads(1)  # the matrices are small: a second thread would only wait
@@ -370,12 +368,12 @@ table = {
 # **Predict:** which two of the four lines are parallel?
 
 # %%
-show(sizes.draw_sizes(table))
+show(figures.draw_sizes(table))
 for name, rows in table.items():
     d, pieces_per_point = int(name[-1]), 2 if "lattice" in name else 1
     pieces, errors, bounds = zip(*rows, strict=True)
     assert all(e <= b + 1e-12 for e, b in zip(errors, bounds, strict=True))
-    assert abs(sizes.slope(pieces, bounds) + 1 / (d * pieces_per_point)) < 0.03
+    assert abs(figures.slope(pieces, bounds) + 1 / (d * pieces_per_point)) < 0.03
 
 # %% [markdown]
 # The lattice on the line and the cones in the plane, both of slope $-\frac12$. Both methods suffer from the
@@ -387,7 +385,7 @@ for name, rows in table.items():
 record = Path("results/bench_lattice.json")
 bench = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else None
 if bench:
-    show(sizes.draw_growth(bench["results"]))
+    show(figures.draw_growth(bench["results"]))
 else:
     print("No record here yet. In the folder of the project, this writes one:")
     print("make bench RECORD=1 ONLY=lattice")

@@ -49,8 +49,7 @@ from torch.nn import functional
 import lipteach as lt
 from lipteach import linear, terms
 from lipteach.classroom import check, show, slider_figure
-from lipteach.classroom.figures import spectral_jacobian as figures
-from lipteach.classroom.figures import spectral_jacobian_record as recorded
+from lipteach.classroom.lessons.l10_spectral_jacobian import figures
 from lipteach.experiments import Run, load_record
 from lipteach.experiments import fig16_jacobian as fig16
 from lipteach.training import minibatches, mnist_sample, orthonormal_network
@@ -713,10 +712,10 @@ small = [
     record.cell(activation="MaxMin", side=14, width=256),
     record.cell(width=196),
 ]
-show(recorded.draw_during(small, moment=0))
+show(figures.draw_during(small, moment=0))
 
 # %%
-slider_figure(partial(recorded.draw_during, small), moment=(0, 25, 1, 0))
+slider_figure(partial(figures.draw_during, small), moment=(0, 25, 1, 0))
 
 # %% [markdown]
 # Those of ReLU rise, by more than 2 in the median: training wins back a part of what random weights lose. (How
@@ -753,7 +752,7 @@ print(fig16.compare(record))
 
 # %%
 paper = [record.cell(activation=name, side=28) for name in ("ReLU", "MaxMin")]
-show(recorded.draw_histograms([*small, *paper]))
+show(figures.draw_histograms([*small, *paper]))
 
 # %% [markdown]
 # Beside the paper's statement: "4 to 8" holds for three quarters of the values of our small ReLU network, which

@@ -43,8 +43,8 @@ from torch.nn.utils import parametrize
 import lipteach as lt
 from lipteach import terms
 from lipteach.classroom import check, show, slider_figure
-from lipteach.classroom.figures import transport_learning as learning
-from lipteach.classroom.figures import wasserstein as figures
+from lipteach.classroom.lessons.l11_wasserstein import figures
+from lipteach.classroom.lessons.l11_wasserstein import transport_learning as learning
 from lipteach.experiments import experiment, load_record
 from lipteach.training import absolute_value, cone, orthonormal_network, three_cones
 

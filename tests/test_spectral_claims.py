@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
 import lipteach as lt
-from lipteach.classroom.figures.spectral_vs_bjorck import convolution_matrix
+from lipteach.classroom.lessons.l06_spectral_vs_bjorck.figures import convolution_matrix
 from lipteach.training import orthonormal_network
 
 

@@ -7,13 +7,13 @@ import dis
 import importlib
 import pkgutil
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from types import FunctionType, MappingProxyType
 from typing import Any
 
-from lipteach.classroom import guard
+from lipteach.classroom import guard, lessons
 
 KINDS = (
     "type",
@@ -44,32 +44,50 @@ class NotTried(Exception):
 
 
 @dataclass(frozen=True, eq=False)
-class Exercise:
-    """An exercise with its judge and the bank of answers which the judge is tested on.
+class Mistake:
+    """A plausible wrong answer and the hint that it deserves, said once.
 
-    ``judge(answer)`` raises `Hint` on the first fault and returns when the answer is right.
-    ``right`` holds other right answers by label (another dtype, a looped or vectorized form);
-    ``wrong`` holds, by label, an answer and a fragment of the hint which it deserves.
+    The judge recognises the mistake in an answer that is equal to ``answer`` (for functions and
+    networks: that does the same), or for which ``when`` is true: ``when(got)`` for values,
+    ``when(got, want, *arguments)`` for each wrong call of a function. ``got`` and ``want`` are
+    float64 tensors (a float in `compare_number`); a ``when`` that raises does not match.
+    """
+
+    label: str
+    answer: Any
+    hint: str
+    when: Callable[..., Any] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Exercise:
+    """An exercise with its judge and the answers which the judge is tested on.
+
+    ``judge(answer)``, or ``judge(answer, mistakes)`` where there are mistakes, raises `Hint` on the
+    first fault and returns when the answer is right. ``right`` holds other right answers by label
+    (another dtype, a looped or vectorized form). Wrong answers that are recognised by what they are
+    stand in ``mistakes``; the others (a shape, an exception, a gradient) in ``wrong``: by label, an
+    answer and a fragment of its hint.
     """
 
     name: str
-    question: str
-    difficulty: int
-    minutes: int
-    judge: Callable[[Any], None]
+    judge: Callable[..., None]
     solution: Any
     right: Mapping[str, Any]
-    wrong: Mapping[str, tuple[Any, str]]
+    mistakes: Sequence[Mistake] = ()
+    wrong: Mapping[str, tuple[Any, str]] = field(default_factory=dict)
+    question: str = ""
+    difficulty: int = 1
+    minutes: int = 1
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"\d\d\.[a-z0-9]+(-[a-z0-9]+)*", self.name):
             raise ValueError(f"an exercise is named like '01.maxmin'; got {self.name!r}")
-        if self.difficulty not in (1, 2, 3):
-            raise ValueError(f"{self.name}: difficulty is 1, 2 or 3; got {self.difficulty!r}")
-        if len(self.right) < 1 or len(self.wrong) < 3:
+        wrong = len(self.mistakes) + len(self.wrong)
+        if len(self.right) < 1 or wrong < 3:
             raise ValueError(
                 f"{self.name}: at least 1 other right and 3 wrong answers are needed; "
-                f"got {len(self.right)} and {len(self.wrong)}"
+                f"got {len(self.right)} and {wrong}"
             )
 
 
@@ -96,17 +114,26 @@ class Report:
 
 
 @cache
-def exercises() -> Mapping[str, Exercise]:
-    """All exercises by name, from the ``EXERCISES`` of each module in ``classroom.exercises``."""
-    package = importlib.import_module("lipteach.classroom.exercises")
+def lesson_exercises(number: str) -> Mapping[str, Exercise]:
+    """The exercises of one lesson ("04") by name; none if there is no such lesson."""
     found: dict[str, Exercise] = {}
-    for info in pkgutil.iter_modules(package.__path__):
-        module = importlib.import_module(f"{package.__name__}.{info.name}")
-        for exercise in module.EXERCISES:
-            if exercise.name in found:
-                raise ValueError(f"two exercises are named {exercise.name!r}")
+    for info in pkgutil.iter_modules(lessons.__path__):
+        if info.name[1:3] != number:
+            continue
+        bank = importlib.import_module(f"{lessons.__name__}.{info.name}.exercises")
+        for exercise in bank.EXERCISES:
+            if exercise.name in found or not exercise.name.startswith(f"{number}."):
+                raise ValueError(f"{exercise.name!r} stands twice, or not in its own lesson")
             found[exercise.name] = exercise
-    return MappingProxyType(dict(sorted(found.items())))
+    return MappingProxyType(found)
+
+
+@cache
+def exercises() -> Mapping[str, Exercise]:
+    """All exercises by name, from the folder of each lesson."""
+    numbers = sorted(info.name[1:3] for info in pkgutil.iter_modules(lessons.__path__))
+    banks = [lesson_exercises(number) for number in numbers]
+    return MappingProxyType(dict(sorted((name, e) for bank in banks for name, e in bank.items())))
 
 
 def examine(exercise: Exercise, answer: Any) -> Report:
@@ -133,7 +160,7 @@ def examine(exercise: Exercise, answer: Any) -> Report:
 
 def _judge(exercise: Exercise, answer: Any) -> None:
     try:
-        exercise.judge(answer)
+        exercise.judge(answer, *([exercise.mistakes] if exercise.mistakes else []))
     except (Hint, NotTried, guard.TimeUp):
         raise
     except BaseException as error:  # described here, in the guard: an error's text is code too
@@ -169,12 +196,12 @@ def check(name: str, answer: Any) -> Report:
     >>> report = check("00.first-check", ...)
     00.first-check: not tried yet
     """
-    known = exercises()
     if not isinstance(name, str):
         raise TypeError(f"the name of an exercise is a string; got {type(name).__name__}")
-    if name not in known:
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
+    exercise = lesson_exercises(name[:2]).get(name)
+    if exercise is None:
+        near = difflib.get_close_matches(name, exercises(), n=1, cutoff=0.0)
         raise ValueError(f"no exercise is named {name!r}; the nearest name is {near[0]!r}")
-    report = examine(known[name], answer)
+    report = examine(exercise, answer)
     print(report)
     return report

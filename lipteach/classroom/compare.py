@@ -1,8 +1,6 @@
 """Building blocks of judges: each raises `Hint` on the first fault it finds.
 
-A list of ``mistakes`` turns a general hint into the one the answer deserves. Each is a pair
-``(mark, hint)``: the mark is what the mistaken answer would be (a function for functions and
-networks, a value for values), or ``When(predicate)``.
+The `Mistake` in which an answer is recognised turns a general hint into the one it deserves.
 """
 
 from __future__ import annotations
@@ -17,20 +15,24 @@ import torch
 from torch import Tensor, nn
 
 from lipteach.classroom import guard
-from lipteach.classroom.checks import Hint, NotTried, is_stub
+from lipteach.classroom.checks import Hint, Mistake, NotTried, is_stub
 
-Mistakes = Sequence[tuple[Any, str]]
+Mistakes = Sequence[Any]  # OLD
 
 
 @dataclass(frozen=True)
-class When:
-    """A mark that asks: ``predicate(got)`` for values, ``(got, want, *arguments)`` for functions.
-
-    ``got`` and ``want`` are float64 tensors (a float in `compare_number`); a predicate that
-    raises does not match.
-    """
+class When:  # OLD
+    """OLD."""
 
     predicate: Callable[..., Any]
+
+
+def as_mistake(m: Any) -> Mistake:  # OLD
+    """OLD."""
+    if isinstance(m, Mistake):
+        return m
+    mark, hint = m
+    return Mistake("", mark, hint, mark.predicate if isinstance(mark, When) else None)
 
 
 def seeded(*shape: int, seed: int = 0) -> Tensor:
@@ -204,15 +206,20 @@ def close(got: Tensor, want: Tensor, tol: float | None = None) -> bool:
     return got.shape == want.shape and bool(close_entries(got, want, tol).all())
 
 
-def fault(kind: str, general: str, mistakes: Mistakes, matches: Callable[[Any], bool]) -> Hint:
-    """The hint of the first mistake whose mark matches, else the general one."""
-    for mark, hint in mistakes:
+def recogniser(same: Callable[[Any], bool], *seen: Any) -> Callable[[Mistake], bool]:
+    """Whether a mistake explains what was handed in, seen as ``seen``: by predicate or equality."""
+    return lambda mistake: bool(mistake.when(*seen)) if mistake.when else same(mistake.answer)
+
+
+def fault(kind: str, general: str, mistakes: Mistakes, matches: Callable[[Mistake], bool]) -> Hint:
+    """The hint of the first mistake that matches, else the general one."""
+    for mistake in map(as_mistake, mistakes):
         try:
-            if matches(mark):
-                return Hint(kind, hint)
+            if matches(mistake):
+                return Hint(kind, mistake.hint)
         except guard.TimeUp:
             raise
-        except Exception:  # a mark that cannot be compared with this answer does not match
+        except Exception:  # a mistake that cannot be compared with this answer does not match
             continue
     return Hint(kind, general)
 
@@ -223,15 +230,13 @@ def compare_number(
     """The answer is the number ``value``, up to ``tol`` absolutely and relatively."""
     got = need_number(answer)
 
-    def near(mark: Any) -> bool:
-        if isinstance(mark, When):
-            return bool(mark.predicate(got))
-        return bool(np.isclose(got, float(mark), rtol=tol, atol=tol))
+    def near(number: Any) -> bool:
+        return bool(np.isclose(got, float(number), rtol=tol, atol=tol))
 
     if not near(value):
         alike = show_values(got) == show_values(value)  # at four digits
         said = f"{got:.8g} is near, but" if alike else f"{show_values(got)} is"
-        raise fault("value", f"{said} not the number we look for.", mistakes, near)
+        raise fault("value", f"{said} not the number we look for.", mistakes, recogniser(near, got))
 
 
 def compare_tensor(
@@ -241,20 +246,21 @@ def compare_tensor(
     want, got = need_tensor(value), need_tensor(answer)
     own = answer.dtype if isinstance(answer, Tensor) else torch.float64
 
-    def same(mark: Any) -> bool:
-        if isinstance(mark, When):
-            return bool(mark.predicate(got))
-        return close(got.to(own), need_tensor(mark), tol)
+    def same(values: Any) -> bool:
+        return close(got.to(own), need_tensor(values), tol)
 
+    matches = recogniser(same, got)
     if got.shape != want.shape:
         text = f"The shape is {shape_of(got)}; {shape_of(want)} is needed."
-        raise fault("shape", text, mistakes, same)
+        raise fault("shape", text, mistakes, matches)
     if not same(want):
         where = int((got - want).abs().nan_to_num(torch.inf).argmax()) if got.numel() else 0
         place = tuple(int(i) for i in np.unravel_index(where, tuple(got.shape)))
         at = f"entry {where + 1} of {len(got)}" if got.ndim == 1 else f"the entry at index {place}"
         text = f"{at if place else 'the value'} is {show_values(got.flatten()[where].item())}"
-        raise fault("value", f"The shape is right, but {text}: is it?", mistakes, same)
+        raise fault(
+            "value", f"The shape is right, but {text}: is it?", mistakes, recogniser(same, got)
+        )
 
 
 def compare_choice(
@@ -271,4 +277,5 @@ def compare_choice(
         listed = ", ".join(repr(option) for option in options)
         raise Hint("type", f"The answer is one of {listed}.")
     if plain(answer) != plain(value):
-        raise fault("value", "Not this one.", mistakes, lambda mark: plain(mark) == plain(answer))
+        matches = recogniser(lambda choice: bool(plain(choice) == plain(answer)), answer)
+        raise fault("value", "Not this one.", mistakes, matches)

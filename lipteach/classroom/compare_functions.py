@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lipteach.classroom import guard
-from lipteach.classroom.checks import Hint
+from lipteach.classroom.checks import Hint, Mistake
 from lipteach.classroom.compare import Mistakes, a_kind, call, close, fault, is_float, show_values
 from lipteach.classroom.trials import Trial, attempt, judge_form, judge_value, matcher
 from lipteach.primitives import Selection
@@ -25,7 +25,7 @@ def _stage(
     mistakes: Mistakes,
     tol: float | None,
 ) -> None:
-    """Judge trials whose every fault is of one kind; a mark must explain the earlier ones too."""
+    """Judge trials whose every fault is of one kind; a mistake explains the earlier ones too."""
     try:
         judge_form(trials, (), tol)
         judge_value(trials, (), tol)
@@ -138,10 +138,10 @@ def _judge_gradient(
 
     values = matcher(trials, tol)
 
-    def matches(mark: Any) -> bool:
-        if not values(mark):  # no gradient flows through a wrong mark either
+    def matches(mistake: Mistake) -> bool:
+        if not values(mistake):  # no gradient flows through a wrong value either
             return False
-        mine = [_pull_back(mark, t.arguments) for t in trials]
+        mine = [_pull_back(mistake.answer, t.arguments) for t in trials]
         return all(alike(g, m) for g, m in zip(got, mine, strict=True))
 
     raise fault("gradient", text, mistakes, matches)

@@ -9,10 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lipteach.classroom.checks import Hint
+from lipteach.classroom.checks import Hint, Mistake
 from lipteach.classroom.compare import (
     Mistakes,
-    When,
     call,
     close,
     close_entries,
@@ -67,18 +66,19 @@ def attempt(answer: Any, reference: Callable[..., Any], inputs: Any) -> Trial:
     return Trial(arguments, got, want, mutated)
 
 
-def matcher(trials: Sequence[Trial], tol: float | None) -> Callable[[Any], bool]:
-    """Whether a mark explains what the answer did in these trials."""
+def matcher(trials: Sequence[Trial], tol: float | None) -> Callable[[Mistake], bool]:
+    """Whether a mistake explains what the answer did in these trials."""
 
-    def matches(mark: Any) -> bool:
-        if isinstance(mark, When):
+    def matches(mistake: Mistake) -> bool:
+        if mistake.when:
             wrong = [t for t in trials if not t.matches(t.want, tol)]
             return bool(wrong) and all(
                 isinstance(t.got, Tensor)
-                and mark.predicate(t.got.to(torch.float64), t.want, *t.arguments)
+                and mistake.when(t.got.to(torch.float64), t.want, *t.arguments)
                 for t in wrong
             )
-        return all(t.matches(attempt(mark, t.wanted, t.arguments).got, tol) for t in trials)
+        made = (attempt(mistake.answer, t.wanted, t.arguments).got for t in trials)
+        return all(t.matches(got, tol) for t, got in zip(trials, made, strict=True))
 
     return matches
 

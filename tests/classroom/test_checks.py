@@ -2,6 +2,8 @@
 
 import dataclasses
 import math
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -11,6 +13,7 @@ from torch import nn
 
 from lipteach.classroom import Exercise, Hint, check, checks, exercises, guard
 from lipteach.classroom.checks import examine
+from lipteach.classroom.lessons.l00_start_here import exercises as l00_exercises
 
 NAME = "00.first-check"
 
@@ -206,8 +209,7 @@ def test_registry_is_read_only():
     [
         ({"name": "first"}, "is named like"),
         ({"name": "01.Max Min"}, "is named like"),
-        ({"difficulty": 4}, "difficulty is 1, 2 or 3; got 4"),
-        ({"wrong": {}}, "3 wrong answers are needed"),
+        ({"wrong": {}, "mistakes": ()}, "3 wrong answers are needed"),
         ({"right": {}}, "1 other right"),
     ],
 )
@@ -217,10 +219,28 @@ def test_exercises_are_complete(change, message):
 
 
 def test_two_exercises_of_one_name(monkeypatch):
-    module = checks.importlib.import_module("lipteach.classroom.exercises.start_here")
-    monkeypatch.setattr(module, "EXERCISES", module.EXERCISES * 2)
-    with pytest.raises(ValueError, match="two exercises are named"):
-        checks.exercises.__wrapped__()
+    monkeypatch.setattr(l00_exercises, "EXERCISES", l00_exercises.EXERCISES * 2)
+    with pytest.raises(ValueError, match="stands twice"):
+        checks.lesson_exercises.__wrapped__("00")
+
+
+def test_an_exercise_stands_in_its_own_lesson(monkeypatch):
+    moved = dataclasses.replace(exercises()[NAME], name="07.first-check")
+    monkeypatch.setattr(l00_exercises, "EXERCISES", (moved,))
+    with pytest.raises(ValueError, match="not in its own lesson"):
+        checks.lesson_exercises.__wrapped__("00")
+
+
+def test_a_first_check_loads_its_own_lesson_only():
+    code = (
+        "import sys; from lipteach import classroom; classroom.check('04.steps', 10);"
+        "print(sorted(m for m in sys.modules if m.endswith('.exercises')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [
+        "04.steps: passed",
+        "['lipteach.classroom.lessons.l04_bjorck.exercises']",
+    ]
 
 
 def test_kind_of_hint_is_known():
@@ -229,7 +249,7 @@ def test_kind_of_hint_is_known():
 
 
 def test_broken_judge_is_said_not_raised():
-    def judge(answer):
+    def judge(answer, mistakes=()):
         raise ZeroDivisionError
 
     broken = dataclasses.replace(exercises()[NAME], judge=judge)

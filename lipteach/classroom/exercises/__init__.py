@@ -1,1 +1,0 @@
-"""The exercises of each lesson: every module here holds a tuple ``EXERCISES``."""

@@ -1,1 +1,0 @@
-"""The figures of the lessons, one module each: pure functions from parameters to a Figure."""

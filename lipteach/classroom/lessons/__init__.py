@@ -1,0 +1,1 @@
+"""One folder a lesson: ``exercises.py``, with its tuple ``EXERCISES``, and ``figures.py``."""

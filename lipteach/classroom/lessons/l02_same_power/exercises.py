@@ -1,0 +1,368 @@
+"""The exercises of lesson 02."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lipteach import linear
+from lipteach.classroom.checks import Exercise, Hint
+from lipteach.classroom.compare import When, call, compare_number, need_tensor, seeded
+from lipteach.classroom.compare_functions import compare_network
+from lipteach.primitives import Abs, MaxMin, full_sort, maxmin
+from lipteach.theory import full_sort_from_maxmin
+
+# --- 02.break-the-gap: an input at which the pairs mix.
+
+
+def _judge_break(answer: Any) -> None:
+    x = need_tensor(answer, (4,))
+    if not bool(x.isfinite().all()):
+        raise Hint("value", "An entry is NaN or infinite: which four finite numbers do you mean?")
+    if not bool((x.abs() <= 1).all()):
+        raise Hint("constraint", "An entry lies outside [-1, 1]: what is the farthest you may go?")
+    b = torch.tensor([1.6, 1.6, 0.0, 0.0], dtype=torch.float64)
+    error = float((full_sort(x + b) - b - maxmin(x)).abs().max())
+    if error >= 0.3 - 1e-6:
+        return
+    if error > 1e-9:
+        text = f"The pairs mix, but the error is only {error:.4g}: can the overlap grow?"
+    elif x[:2].min() > x[2:].max():
+        text = "This moves the pairs further apart: which pair is the upper one after adding b?"
+    else:
+        text = "No entry crosses to the other pair here: what must be greater than what to mix?"
+    raise Hint("value", text)
+
+
+# --- 02.chunk-biases: biases for any box.
+
+
+def chunk_biases(n: int, low: float, high: float) -> Tensor:
+    """Biases b with FullSort(x + b) − b = MaxMin(x) on [low, high]ⁿ."""
+    pair = torch.arange(n // 2 - 1, -1, -1, dtype=torch.float64)
+    return (high - low) * pair.repeat_interleave(2)
+
+
+def _judge_biases(answer: Any) -> None:
+    if not callable(answer):
+        raise Hint("type", "A function of n, low and high is needed: hand it in without calling.")
+    boxes = [(-2.0, 5.0), (-1.0, 1.0), (0.0, 1.0), (-5.0, 1.0), (-40.0, -10.0)]
+    for (low, high), n in itertools.product(boxes, (4, 6)):
+        b = need_tensor(call(answer, n, low, high), (n,))
+        x = torch.tensor(list(itertools.product((low, high), repeat=n)), dtype=torch.float64)
+        if (full_sort(x + b) - b - maxmin(x)).abs().max() > 1e-6:
+            raise Hint("value", _bias_fault(b, f"On [{low:g}, {high:g}]^{n}", low, high))
+
+
+def _bias_fault(b: Tensor, where: str, low: float, high: float) -> str:
+    if not torch.allclose(b[0::2], b[1::2]):
+        return f"{where}: the entries of a pair are to be compared fairly. Is their bias the same?"
+    if torch.equal(b, b.sort().values) and bool((b[2:] > b[:-2]).any()):
+        return f"{where}: these ascend, as an ascending sort would need. Which way do we sort?"
+    gap = float((b[0:-2:2] - b[2::2]).min())
+    if math.isclose(gap, max(abs(low), abs(high)), rel_tol=1e-5):
+        return (
+            f"{where}: the gap is the largest |x|, which would be right if no entry were negative. "
+            "How far apart can two entries of the box be?"
+        )
+    if math.isclose(gap, 2 * high, rel_tol=1e-5):
+        return f"{where}: the gap is 2·high, right if low = -high. What if low lies further down?"
+    return (
+        f"{where}: the gap {gap:.4g} lets two pairs overlap. How long is the interval of a pair, "
+        "from low to high?"
+    )
+
+
+def _doubled(n: int, low: float, high: float) -> Tensor:
+    return chunk_biases(n, low, high) * 2 + 7
+
+
+def _looped(n: int, low: float, high: float) -> list[float]:
+    return [-(high - low) * (i // 2) for i in range(n)]
+
+
+# --- 02.count-rounds and 02.bound-b: numbers.
+
+
+def _judge_rounds(answer: Any) -> None:
+    compare_number(
+        answer,
+        55,
+        mistakes=[
+            (10, "This is log2 of 1024: each of these ten merges has rounds of its own. How many?"),
+            (45, "The last merge is missing: do the rounds 1 + 2 + ... stop before m or at m?"),
+            (100, "This is m². Does every merge need as many rounds as the last?"),
+            (110, "This is m(m + 1), twice too many: what is 1 + 2 + ... + m?"),
+            (1024, "So many does odd-even transposition take. How many does the bitonic one?"),
+            (66, "This counts a merge too many: 1024 is 2 to which power?"),
+            (
+                5120,
+                "This is (n/2) log2 n: comparisons of one merge. How many rounds, in all merges?",
+            ),
+            (10240, "This is n log2 n. How many rounds, not comparisons?"),
+            (28160, "These are the single comparisons, 512 a round. How many rounds are they?"),
+        ],
+    )
+
+
+def _judge_bound(answer: Any) -> None:
+    compare_number(
+        answer,
+        1.0,
+        mistakes=[
+            (
+                0.5,
+                "This is 2 - B, of one entry. The fold acts on x + y + 2B: how negative is that?",
+            ),
+            (2, "At (-2, -2) the network gives (-1, -1). What does MaxMin give there?"),
+            (0, "Is x + y + 2B at least 0 in the corner (-2, -2)?"),
+            (1.5, "This is B itself: what does the network give at (-2, -2)?"),
+            (-2, "This is the right output there. By how much is the network off?"),
+            (-1, "The size of an error is asked, which has no sign. Which entry is it of?"),
+            (
+                When(lambda v: abs(v - math.sqrt(0.5)) < 0.01),
+                "This is in the turned coordinates: what does the second M make of it?",
+            ),
+        ],
+    )
+
+
+# --- 02.second-largest: a network of MaxMin.
+
+
+def _second_largest() -> nn.Sequential:
+    swap = torch.eye(4)[[0, 2, 1, 3]]
+    select = torch.eye(4)[[1, 2]]
+    return nn.Sequential(
+        MaxMin(), linear(swap), MaxMin(), linear(select), MaxMin(), linear([[1.0, 0.0]])
+    )
+
+
+def _kth(k: int) -> nn.Sequential:
+    return nn.Sequential(full_sort_from_maxmin(4), linear(torch.eye(4)[[k]]))
+
+
+def _two_rounds(k: int) -> nn.Sequential:
+    return nn.Sequential(*list(_second_largest())[:3], linear(torch.eye(4)[[k]]))
+
+
+def _judge_second(answer: Any) -> None:
+    one = torch.tensor([0.5, -2.0, 3.0, 1.0]).double()  # a small row, for hints that show values
+    orders = torch.tensor(list(itertools.permutations([-2.0, 0.5, 1.0, 3.0]))).double()
+    bits = torch.tensor(list(itertools.product([0.0, 1.0], repeat=4))).double()
+    compare_network(
+        answer,
+        lambda x: x.sort(dim=-1, descending=True).values[..., 1:2],
+        inputs=[one, orders, bits, seeded(50, 4)],
+        allowed=(nn.Linear, MaxMin),
+        mistakes=[
+            (_kth(0), "This is the largest: which entry do you select in the end?"),
+            (_kth(2), "This is the third: which entry do you select in the end?"),
+            (_two_rounds(1), "This is the smaller of the two winners. Can a loser be second?"),
+            (_two_rounds(2), "This is the larger of the two losers. Can a winner be second?"),
+            (
+                nn.Sequential(MaxMin(), linear(torch.eye(4)[[1]])),
+                "This looks at the first pair only: what if the second pair has the two largest?",
+            ),
+        ],
+    )
+
+
+# --- 02.four-by-abs: two pairs at once, from absolute values.
+
+
+def _four_by_abs(
+    bound: float = 3.0,
+    before: tuple[float, float] = (math.sqrt(2), 0.0),
+    after: tuple[float, float] = (1.0, 1.0),
+    halves: bool = False,
+    scale: float = math.sqrt(0.5),
+) -> nn.Sequential:
+    M = scale * torch.tensor([[1.0, 1.0], [1.0, -1.0]], dtype=torch.float64)
+    eye = torch.eye(2, dtype=torch.float64)
+    W = torch.kron(M, eye) if halves else torch.kron(eye, M)
+    first = bound * torch.tensor(before, dtype=torch.float64)
+    second = -bound * torch.tensor(after, dtype=torch.float64)
+    order = [0, 0, 1, 1] if halves else [0, 1, 0, 1]
+    return nn.Sequential(linear(W, first[order]), Abs(), linear(W, second[order]))
+
+
+def _only_where_sums_are_small(got: Tensor, want: Tensor, x: Tensor) -> bool:
+    sums = x.reshape(-1, 2, 2).sum(-1)  # (…, 2)
+    wrong = (got - want).abs().reshape(-1, 2, 2).amax(-1) > 1e-5
+    return bool(sums[wrong].max() < min(0.0, float(sums[~wrong].min())))
+
+
+def _judge_four(answer: Any) -> None:
+    one = torch.tensor([0.5, -2.0, 3.0, 1.0]).double()
+    corners = torch.tensor(list(itertools.product([-3.0, 3.0], repeat=4))).double()
+    inside = 6 * torch.rand(200, 4, generator=torch.Generator().manual_seed(0)).double() - 3
+    compare_network(
+        answer,
+        maxmin,
+        inputs=[one, torch.cat([corners, inside])],
+        allowed=(nn.Linear, Abs),
+        mistakes=[
+            (
+                _four_by_abs(after=(1.0, 0.0)),
+                "Each minimum is too large by B, as in the printed formula. What is subtracted?",
+            ),
+            (
+                _four_by_abs(halves=True),
+                "Each half is compared with the other. Which entries form a pair?",
+            ),
+            (
+                _four_by_abs(before=(1.0, 0.0)),
+                "All is too small by one constant: what does M make of the shift (B, 0)?",
+            ),
+            (
+                _four_by_abs(before=(0.0, math.sqrt(2))),
+                "Your shift is on d. Which of s and d must not change its sign?",
+            ),
+            (_four_by_abs()[:2], "These are still s and |d|: what turns them back?"),
+            (_four_by_abs(after=(0.0, 0.0)), "All is too large by B. What takes the shift back?"),
+            (_four_by_abs(after=(-1.0, -1.0)), "All is too large by 2B: add B or take it away?"),
+            (_four_by_abs(bound=-3.0), "The shift has the wrong sign: where shall s be positive?"),
+            (
+                When(_only_where_sums_are_small),
+                "Right for large sums, wrong where x + y is most negative: is B large enough?",
+            ),
+        ],
+    )
+
+
+EXERCISES = (
+    Exercise(
+        name="02.break-the-gap",
+        question="Give x in [-1, 1]^4 at which one sort with b = (1.6, 1.6, 0, 0) errs by 0.3.",
+        difficulty=1,
+        minutes=4,
+        judge=_judge_break,
+        solution=[-1.0, -1.0, 1.0, 1.0],
+        right={
+            "mixed pairs": torch.tensor([-1.0, 1.0, -1.0, 1.0]),
+            "less": [-0.95, 0.3, 0.95, 0.0],
+        },
+        wrong={
+            "pairs apart": ([1.0, 1.0, -1.0, -1.0], "further apart"),
+            "no crossing": ([1.0] * 4, "No entry crosses"),
+            "too little": ([-0.9, -0.9, 0.9, 0.9], "only 0.2"),
+            "nan": ([math.nan, -1.0, 1.0, 1.0], "NaN"),
+            "outside": ([-2.0, -1.0, 1.0, 1.0], "outside"),
+            "one pair": ([-1.0, 1.0], "shape"),
+        },
+    ),
+    Exercise(
+        name="02.chunk-biases",
+        question="Write the biases with which one sort computes MaxMin on [low, high]^n.",
+        difficulty=2,
+        minutes=8,
+        judge=_judge_biases,
+        solution=chunk_biases,
+        right={"wider and raised": _doubled, "looped": _looped},
+        wrong={
+            "ascending": (lambda n, a, b: chunk_biases(n, a, b).flip(0), "ascend"),
+            "x_max": (
+                lambda n, a, b: chunk_biases(n, 0.0, max(abs(a), abs(b))),
+                "no entry were negative",
+            ),
+            "half the gap": (lambda n, a, b: chunk_biases(n, a, b) / 2 - 1e-3, "gap 3.5 lets"),
+            "a gap for each entry": (
+                lambda n, a, b: (b - a) * torch.arange(n - 1, -1, -1.0),
+                "Is their bias the same",
+            ),
+            "twice high": (lambda n, _a, b: 2 * b * chunk_biases(n, 0.0, 1.0), "2·high"),
+            "high + 2": (lambda n, _a, b: chunk_biases(n, -2.0, b), "gap 3 lets"),
+            "ten": (lambda n, _a, _b: chunk_biases(n, 0.0, 10.0), "gap 10 lets"),
+            "one for each pair": (
+                lambda n, a, b: (b - a) * torch.arange(n // 2 - 1, -1, -1.0),
+                "shape",
+            ),
+            "called": (chunk_biases(4, -1.0, 1.0), "without calling"),
+        },
+    ),
+    Exercise(
+        name="02.count-rounds",
+        question="How many layers of MaxMin does the bitonic sorter of 1024 entries have?",
+        difficulty=1,
+        minutes=3,
+        judge=_judge_rounds,
+        solution=55,
+        right={"float": 55.0, "sum": sum(range(11))},
+        wrong={
+            "log": (10, "ten merges"),
+            "one merge short": (45, "last merge"),
+            "square": (100, "as many rounds as the last"),
+            "one merge long": (66, "merge too many"),
+            "comparisons of a merge": (5120, "(n/2) log2 n"),
+            "operations": (10240, "This is n log2 n"),
+            "transposition": (1024, "odd-even"),
+            "text": ("55 rounds", "number is needed"),
+        },
+    ),
+    Exercise(
+        name="02.second-largest",
+        question="Build a network of MaxMin and norm-1 weights for the second largest of four.",
+        difficulty=3,
+        minutes=15,
+        judge=_judge_second,
+        solution=_second_largest(),
+        right={"sorted": _kth(1), "float32": _second_largest().float()},
+        wrong={
+            "largest": (_kth(0), "the largest"),
+            "third": (_kth(2), "the third"),
+            "smaller winner": (_two_rounds(1), "two winners"),
+            "larger loser": (_two_rounds(2), "two losers"),
+            "first pair": (nn.Sequential(MaxMin(), linear([[0.0, 1.0, 0.0, 0.0]])), "first pair"),
+            "vector": (full_sort_from_maxmin(4), "shape"),
+            "norm": (
+                nn.Sequential(full_sort_from_maxmin(4), linear([[0.0, 2.0, 0.0, 0.0]])),
+                "above 1",
+            ),
+            "torch sort": (lambda x: x.sort().values[..., 2:3], "nn.Module"),
+        },
+    ),
+    Exercise(
+        name="02.bound-b",
+        question="What is the largest error of an entry on [-2, 2]^2 when B = 1.5?",
+        difficulty=1,
+        minutes=4,
+        judge=_judge_bound,
+        solution=1.0,
+        right={"integer": 1, "tensor": torch.tensor([1.0])},
+        wrong={
+            "once": (0.5, "of one entry"),
+            "no error": (0, "corner"),
+            "value": (2, "gives (-1, -1)"),
+            "turned": (0.7071, "turned coordinates"),
+            "B": (1.5, "B itself"),
+            "output": (-2, "right output"),
+            "point": (torch.tensor([-2.0, -2.0]), "One number"),
+        },
+    ),
+    Exercise(
+        name="02.four-by-abs",
+        question="Build MaxMin of four entries in [-3, 3] from Abs and weights of 2-norm 1.",
+        difficulty=2,
+        minutes=12,
+        judge=_judge_four,
+        solution=_four_by_abs(),
+        right={"larger B": _four_by_abs(bound=5.0), "float32": _four_by_abs().float()},
+        wrong={
+            "printed formula": (_four_by_abs(after=(1.0, 0.0)), "printed formula"),
+            "halves": (_four_by_abs(halves=True), "form a pair"),
+            "B small": (_four_by_abs(bound=2.0), "large enough"),
+            "shift B": (_four_by_abs(before=(1.0, 0.0)), "shift (B, 0)"),
+            "shift on d": (_four_by_abs(before=(0.0, math.sqrt(2))), "Which of s and d"),
+            "not turned back": (_four_by_abs()[:2], "still s and |d|"),
+            "added": (_four_by_abs(after=(-1.0, -1.0)), "by 2B"),
+            "not taken back": (_four_by_abs(after=(0.0, 0.0)), "takes the shift back"),
+            "no root": (_four_by_abs(scale=1.0), "2-norm"),
+            "one pair": (nn.Sequential(linear(torch.eye(2)), Abs()), "raised"),
+        },
+    ),
+)

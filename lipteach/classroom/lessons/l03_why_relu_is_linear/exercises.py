@@ -1,0 +1,479 @@
+"""The exercises of lesson 03."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lipteach.classroom.checks import Exercise, Hint
+from lipteach.classroom.compare import When, a_kind, call, compare_number, need_tensor, seeded
+from lipteach.classroom.compare_functions import compare_function
+from lipteach.primitives import MaxMin
+from lipteach.theory.frozen import Matrix, linear
+from lipteach.theory.theorem2 import theorem2_counterexample
+
+MEAN_NORM = (1 + math.sqrt(2)) / 4
+"""Over four equal quarters of [−1, 1]² the gradient norm is 1, √½, √½ and 0."""
+
+
+def _judge_mean_norm(answer: Any) -> None:
+    compare_number(
+        answer,
+        MEAN_NORM,
+        tol=2e-3,
+        mistakes=[
+            (1, "This holds on [0, 1]²: what happens to a unit whose input is negative?"),
+            (0.5, "Half of the units are active, but is the norm of (1, 0)/√2 one half?"),
+            (0.25, "Only one quarter counts here: is the gradient 0 where one unit is active?"),
+            (math.sqrt(0.5), "This is the root of the mean square: which mean is asked for?"),
+            ((1 + math.sqrt(2)) / 3, "One quarter is left out: where are both units off?"),
+            (
+                (2 + math.sqrt(2)) / 4,
+                "Is the factor 1/√2 in every gradient, and are all four quarters in the mean?",
+            ),
+            (1 + math.sqrt(2), "This is the integral: what is the area of the square?"),
+            (When(lambda got: abs(got - MEAN_NORM) < 5e-3), "Nearly: what are its three digits?"),
+        ],
+    )
+
+
+def lost(w: Tensor, d: Tensor) -> Tensor:
+    """‖w‖² − ‖w D‖² for D = diag(d): w of shape (n,), d of shape (…, n)."""
+    return ((1 - d.square()) * w.square()).sum(-1)
+
+
+_ONE_NUMBER = "All points are in one number: along which dimension do the units lie?"
+
+
+def _judge_lost(answer: Any) -> None:
+    w = torch.tensor([0.6, -0.8]).double()
+    slopes = torch.tensor([1.0, 0.5]).double()
+    many = seeded(5, 4, seed=1).clamp(-1, 1)
+    compare_function(
+        answer,
+        lost,
+        inputs=[(w, slopes), (seeded(4), seeded(4, seed=2).clamp(-1, 1))],
+        layouts=[(seeded(4), many)],
+        mistakes=[
+            (
+                lambda w, d: ((1 - d) * w).sum(-1),
+                "No squares yet: ‖w‖² is a sum of squares, and so is ‖w D‖².",
+            ),
+            (
+                lambda w, d: ((1 - d) * w.square()).sum(-1),
+                "The slope enters ‖w D‖² squared as well: (dᵢ wᵢ)² = ?",
+            ),
+            (
+                lambda w, d: w.norm() - (w * d).norm(dim=-1),
+                "This is the difference of the norms; Equation (12) has that of their squares.",
+            ),
+            (
+                lambda w, d: ((1 - d.square()) * w.square()).mean(-1),
+                "A mean over the units instead of their sum: which one is a norm made of?",
+            ),
+            (lambda w, d: ((1 - d.square()) * w.square()).sum(), _ONE_NUMBER),
+            (lambda w, d: w.square().sum() - (w * d).square().sum(), _ONE_NUMBER),
+            (
+                lambda w, d: ((1 - d.square()) * w.square()).sum(0),
+                "For w of shape (4,) and d of shape (5, 4) you return one number for each unit: "
+                "which of the two dimensions is summed?",
+            ),
+            (
+                lambda w, d: (1 - d.square()) * w.square(),
+                "For w and d of shape (2,) you return both terms of (12): what is left to do?",
+            ),
+            (lambda w, d: (w * d).square().sum(-1), "This is what is left: what was lost?"),
+        ],
+    )
+
+
+OFFSET = 0.28 * (-1) + 0.96 * (+1)
+
+
+def _judge_offset(answer: Any) -> None:
+    compare_number(
+        answer,
+        OFFSET,
+        mistakes=[
+            (0, "This is the paper's collapse, which leaves out c: what is φ(5) − 5?"),
+            (-1.24, "The second unit sits below −1: is its offset −1, too?"),
+            (1.24, "The first unit sits above 1: is φ(z) − z positive there?"),
+            (-OFFSET, "Both signs are turned: φ(z) = z − 1 for z > 1, so c = ?"),
+            (-2.72, "This is f itself at z = (5, −5): by how much is it above 0.28 z₁ + 0.96 z₂?"),
+            (-0.28, "This comes from the first unit: what does the second one add?"),
+            (0.96, "This comes from the second unit: what does the first one add?"),
+        ],
+    )
+
+
+_STEPS = torch.linspace(-1, 1, 2001, dtype=torch.float64)
+
+
+def _rounded(number: Tensor) -> float:
+    return round(float(number), 2) + 0.0  # no minus before a zero
+
+
+def _near(step: int) -> str:
+    return f"Near x = {_rounded(_STEPS[step]):.2f}"
+
+
+def _judge_not_monotone(answer: Any) -> None:
+    """Slope ±1 almost everywhere on [−1, 1], 1-Lipschitz, entry by entry, and not affine."""
+    if not callable(answer):
+        raise Hint("type", "A function of a tensor is needed, such as torch.relu.")
+    got = need_tensor(call(answer, _STEPS.clone()))
+    if got.shape != _STEPS.shape:
+        raise Hint("shape", "An activation works entry by entry: one output for every input.")
+    if not bool(torch.isfinite(got).all()):
+        raise Hint("value", "Some of the outputs on [−1, 1] are not finite.")
+    turned = need_tensor(call(answer, _STEPS.flip(0))).flip(0)
+    if not torch.allclose(turned, got, atol=1e-5):
+        raise Hint("layout", "An activation works entry by entry; yours depends on the others.")
+    slope = got.diff() / _STEPS.diff()
+    steep = int(slope.abs().argmax())
+    if (rise := float(slope[steep].abs())) > 1.01:
+        how = "it jumps" if rise > 100 else f"the slope is ±{rise:.3g}"
+        raise Hint("constraint", f"{_near(steep)} {how}: is it 1-Lipschitz?")
+    flat = slope.abs() < 0.99
+    if bool((flat[1:] & flat[:-1]).any()):  # a kink spoils one step, a flat piece two in a row
+        flattest = int(slope.abs().argmin())
+        text = f"{_near(flattest)} the slope is {_rounded(slope[flattest]):.2f}"
+        raise Hint(
+            "value", f"{text}: the gradient norm is lost there. Which other slope has norm 1?"
+        )
+    if torch.allclose(got, got[0] + slope[1000] * (_STEPS + 1), atol=1e-3):
+        raise Hint("value", "This one is affine, as Theorem 1 says: can the slope change its sign?")
+
+
+R = math.sqrt(0.5)
+
+
+def relus(*weights: Matrix) -> nn.Sequential:
+    """A ReLU network of these weight matrices, without biases."""
+    return _network(nn.ReLU, weights)
+
+
+def _network(activation: type[nn.Module], weights: Sequence[Matrix]) -> nn.Sequential:
+    modules = [module for W in weights for module in (linear(W), activation())]
+    return nn.Sequential(*modules[:-1])
+
+
+def _leaves(network: nn.Sequential) -> Iterator[nn.Module]:
+    """The modules inside, in order; one that is used twice comes twice."""
+    for module in network:
+        if type(module) is nn.Sequential:
+            yield from _leaves(module)
+        else:
+            yield module
+
+
+def _need_layers(answer: Any, activation: type[nn.Module], count: int) -> list[nn.Linear]:
+    """The Linear layers of a network of `count` of them, with the activation between them."""
+    if isinstance(answer, type):
+        raise Hint("type", f"This is the class {answer.__name__}: hand in an instance of it.")
+    if type(answer) is not nn.Sequential:
+        raise Hint("type", f"An nn.Sequential is needed, and this is {a_kind(answer)}.")
+    leaves = list(_leaves(answer))
+    for module in leaves:
+        if not isinstance(module, nn.Linear | activation):
+            text = f"Only Linear and {activation.__name__} are allowed here"
+            raise Hint("type", f"{text}; this network uses {type(module).__name__}.")
+    wanted = [isinstance(module, nn.Linear) for module in leaves]
+    if wanted != [k % 2 == 0 for k in range(2 * count - 1)]:
+        text = f"{count} Linear layers with a {activation.__name__} between each two are needed"
+        names = ", ".join(type(module).__name__ for module in leaves)
+        raise Hint("shape", f"{text}; this network is {names or 'empty'}.")
+    layers = [module for module in leaves if isinstance(module, nn.Linear)]
+    for k, layer in enumerate(layers):
+        if not all(bool(torch.isfinite(p).all()) for p in layer.parameters()):
+            raise Hint("constraint", f"Layer {k + 1} holds a number that is not finite.")
+    return layers
+
+
+def _weight(layer: nn.Linear) -> Tensor:
+    return layer.weight.detach().double()
+
+
+def _need_scalar_network(answer: Any, count: int) -> list[float]:
+    """The norms, at most 1, of the layers of a ReLU network from 1 to 1."""
+    norms, inputs = [], 1
+    for k, layer in enumerate(_need_layers(answer, nn.ReLU, count)):
+        W = _weight(layer)
+        if W.shape[1] != inputs:
+            text = f"W{k + 1} has the shape {tuple(W.shape)} and gets an input of size {inputs}"
+            raise Hint("shape", f"{text}: does it have one row for each of its outputs?")
+        norms.append(float(torch.linalg.matrix_norm(W, ord=2)))
+        if norms[-1] > 1 + 1e-5:
+            raise Hint("constraint", f"Layer {k + 1} has ‖W‖₂ = {norms[-1]:.4g}, and 1 is allowed.")
+        inputs = len(W)
+    return norms
+
+
+def _gap(answer: nn.Module) -> float:
+    points = torch.tensor([[-1.0], [0.0], [1.0]], dtype=torch.float64)
+    f = need_tensor(call(answer, points), (3, 1)).flatten()
+    return round(float((f[0] + f[2]) / 2 - f[1]), 6) + 0.0
+
+
+def _judge_half(answer: Any) -> None:
+    norms = _need_scalar_network(answer, 2)
+    gap = _gap(answer)
+    if gap < 0.5 - 1e-5:
+        ask = "does each weight use the whole of its norm?"
+        if min(norms) > 0.99:
+            ask = "does the kink sit at 0, and do all output weights point upwards?"
+        raise Hint("value", f"The gap is {gap:.4g}, below ½: {ask}")
+
+
+def _judge_beyond_half(answer: Any) -> None:
+    _need_scalar_network(answer, 3)
+    gap = _gap(answer)
+    if gap < 0:
+        raise Hint("value", f"The gap is {gap:.4g}: which sign do the output weights have?")
+    if gap < 0.5 + 1e-5:
+        ask = "which turn of W2 helps x > 0 more than it costs x < 0?"
+        raise Hint("value", f"One hidden layer can do the gap {gap:.4g}, too: {ask}")
+    if gap < 0.55:
+        ask = "does a smaller or a larger turn of W2 give more?"
+        raise Hint("value", f"The gap is {gap:.4g}, beyond ½ but below 0.55: {ask}")
+
+
+def _judge_repair(answer: Any) -> None:
+    layers = _need_layers(answer, MaxMin, 4)
+    shapes = [tuple(layer.weight.shape) for layer in layers]
+    if shapes != [(2, 2), (4, 2), (2, 4), (1, 2)]:
+        raise Hint("shape", f"The shapes (2, 2), (4, 2), (2, 4), (1, 2) are needed; got {shapes}.")
+    for k, layer in enumerate(layers):
+        sigma = torch.linalg.svdvals(_weight(layer))
+        if float((sigma - 1).abs().max()) > 1e-5:
+            shown = ", ".join(f"{round(s, 3):g}" for s in sigma.tolist())
+            raise Hint("constraint", f"W{k + 1} has the singular values {shown}: all must be 1.")
+        if layer.bias is not None and bool(layer.bias.any()):
+            text = "A bias helps on a bounded domain only: does it still count at 10⁹·x?"
+            raise Hint("constraint", text)
+    x = seeded(50, 2) * 3
+    got = need_tensor(call(answer, x), (50, 1))[:, 0]
+    if torch.allclose(got, x.abs().amax(dim=1), atol=1e-4):
+        text = "This is max(|x1|, |x2|): which row of W3 brings |x2| in, and what may stand there?"
+        raise Hint("value", text)
+    wrong = int((got - x[:, 0].abs()).abs().argmax())
+    if abs(float(got[wrong] - x[wrong, 0].abs())) > 1e-4:
+        at = f"({x[wrong, 0]:.3g}, {x[wrong, 1]:.3g})"
+        raise Hint("value", f"At {at} it gives {got[wrong]:.4g} and not |x1|.")
+
+
+def rotation(degrees: float) -> list[list[float]]:
+    """The matrix [[c, −s], [s, c]]."""
+    c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    return [[c, -s], [s, c]]
+
+
+_c, _s = math.sqrt(2 / 3), math.sqrt(1 / 3)
+BEST = relus([[_c], [-_s]], [[_c, -_s], [_s, _c]], [[_s, _c]])
+"""Gap 1/√3 = 0.577: we know of no two hidden layers with a larger one."""
+
+
+def with_third(W: Matrix, b: Sequence[float] | None = None) -> nn.Sequential:
+    """The replaced network of the counterexample, with another third layer."""
+    _, replaced = theorem2_counterexample()
+    replaced[4] = linear(W, b)
+    return replaced
+
+
+def one_activation(network: nn.Sequential) -> nn.Sequential:
+    """The same network, with its first activation standing in all the places."""
+    return nn.Sequential(*[network[1] if k % 2 else m for k, m in enumerate(network)])
+
+
+class _OwnForward(nn.Sequential):
+    """A network that does something else than its layers."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.abs() / 2
+
+
+_MIXED = [[R, R, 0.0, 0.0], [R, -R, 0.0, 0.0]]
+_KEPT = [[R, R, 0.0, 0.0], [0.0, 0.0, R, -R]]
+_HALF = relus([[R], [-R]], [[R, R]])
+_NAN = relus([[1.0]], [[1.0]])
+_NAN.get_parameter("2.weight").fill_(math.nan)
+
+
+EXERCISES = (
+    Exercise(
+        name="03.half",
+        question="A ReLU network with one hidden layer and gap ½.",
+        difficulty=2,
+        minutes=8,
+        judge=_judge_half,
+        solution=_HALF,
+        right={
+            "ReLU itself": relus([[1.0]], [[1.0]]),
+            "float32": relus([[R], [-R]], [[R, R]]).float(),
+            "uneven": relus([[0.6], [-0.8]], [[0.6, 0.8]]),
+            "nested": nn.Sequential(nn.Sequential(_HALF[0], _HALF[1]), _HALF[2]),
+            "wide": relus([[0.5], [-0.5], [0.5], [-0.5]], [[0.5] * 4]),
+        },
+        wrong={
+            "|x| by ReLU": (relus([[1.0], [-1.0]], [[1.0, 1.0]]), "‖W‖₂ = 1.414"),
+            "halved": (relus([[0.5], [-0.5]], [[0.5, 0.5]]), "gap is 0.25"),
+            "downwards": (relus([[R], [-R]], [[-R, -R]]), "gap is -0.5, below"),
+            "one downwards": (relus([[R], [-R]], [[R, -R]]), "gap is 0, below"),
+            "kink beside 0": (
+                nn.Sequential(linear([[1.0]], [0.5]), nn.ReLU(), linear([[1.0]])),
+                "kink sit at 0",
+            ),
+            "a row": (relus([[R, -R]], [[R], [R]]), "W1 has the shape (1, 2)"),
+            "not finite": (_NAN, "not finite"),
+            "ReLU at the end": (nn.Sequential(*_HALF, nn.ReLU()), "Linear, ReLU, Linear, ReLU."),
+            "own forward": (_OwnForward(*_HALF), "a _OwnForward"),
+            "a class": (nn.Sequential, "the class Sequential"),
+            "MaxMin": (nn.Sequential(linear([[R], [-R]]), MaxMin(), linear([[R, -R]])), "MaxMin"),
+            "deeper": (BEST, "ReLU, Linear, ReLU, Linear."),
+            "a function": (torch.relu, "a builtin"),
+        },
+    ),
+    Exercise(
+        name="03.beyond-half",
+        question="A ReLU network with two hidden layers and a gap of at least 0.55.",
+        difficulty=3,
+        minutes=20,
+        judge=_judge_beyond_half,
+        solution=relus([[R], [-R]], rotation(30), [[R, R]]),
+        right={
+            "1/√3": BEST,
+            "float32": relus([[R], [-R]], rotation(25), [[R, R]]).float(),
+            "one ReLU twice": one_activation(BEST),
+            "turned the other way": relus([[-R], [R]], rotation(28), [[R, R]]),
+        },
+        wrong={
+            "not mixed": (relus([[R], [-R]], rotation(0), [[R, R]]), "the gap 0.5, too"),
+            "turned a little": (relus([[R], [-R]], rotation(8), [[R, R]]), "below 0.55"),
+            "turned too far": (relus([[R], [-R]], rotation(45), [[R, R]]), "gap is 0.5303"),
+            "downwards": (relus([[R], [-R]], rotation(30), [[-R, -R]]), "which sign"),
+            "too large": (relus([[1.0], [-1.0]], rotation(30), [[R, R]]), "Layer 1 has"),
+            "one hidden layer": (relus([[R], [-R]], [[R, R]]), "is Linear, ReLU, Linear."),
+            "not a network": (0.55, "a float"),
+        },
+    ),
+    Exercise(
+        name="03.lost-norm",
+        question="The left side of Equation (12), from w and the slopes.",
+        difficulty=1,
+        minutes=5,
+        judge=_judge_lost,
+        solution=lost,
+        right={
+            "two norms": lambda w, d: w.norm() ** 2 - (w * d).norm(dim=-1) ** 2,
+            "a product": lambda w, d: (1 - d**2) @ w**2,
+            "float32": lambda w, d: lost(w.float(), d.float()),
+        },
+        wrong={
+            "no squares": (lambda w, d: ((1 - d) * w).sum(-1), "No squares yet"),
+            "slope not squared": (lambda w, d: ((1 - d) * w**2).sum(-1), "squared as well"),
+            "norms": (lambda w, d: w.norm() - (w * d).norm(dim=-1), "difference of the norms"),
+            "mean": (lambda w, d: lost(w, d) / len(w), "mean over the units"),
+            "one number": (lambda w, d: ((1 - d**2) * w**2).sum(), "All points"),
+            "over the points": (lambda w, d: ((1 - d**2) * w**2).sum(0), "for each unit"),
+            "the rest": (lambda w, d: (w * d).square().sum(-1), "This is what is left"),
+            "terms": (lambda w, d: (1 - d**2) * w**2, "both terms"),
+        },
+    ),
+    Exercise(
+        name="03.offset",
+        question="The bias of a collapsed softshrink network.",
+        difficulty=2,
+        minutes=6,
+        judge=_judge_offset,
+        solution=OFFSET,
+        right={"a tensor": torch.tensor(0.68), "a row": torch.tensor([0.68]), "sum": -0.28 + 0.96},
+        wrong={
+            "the paper": (0, "leaves out c"),
+            "same side": (-1.24, "too?"),
+            "both turned": (1.24, "above 1"),
+            "sign": (-0.68, "Both signs"),
+            "f itself": (-2.72, "f itself"),
+            "first unit": (-0.28, "from the first"),
+            "second unit": (0.96, "from the second"),
+            "weights": ([0.28, 0.96], "A number is needed"),
+        },
+    ),
+    Exercise(
+        name="03.mean-norm",
+        question="The mean gradient norm of (relu x1 + relu x2)/√2 over [−1, 1]².",
+        difficulty=1,
+        minutes=5,
+        judge=_judge_mean_norm,
+        solution=MEAN_NORM,
+        right={"three digits": 0.604, "a tensor": torch.tensor(MEAN_NORM), "four digits": 0.6036},
+        wrong={
+            "the positive quadrant": (1.0, "This holds on"),
+            "half": (0.5, "Half of the units"),
+            "a quarter": (0.25, "Only one quarter"),
+            "root mean square": (math.sqrt(0.5), "root of the mean square"),
+            "three quarters": (0.8047, "left out"),
+            "no factor": (0.8536, "factor 1/√2"),
+            "not divided": (2.414, "the integral"),
+            "one digit": (0.6, "three digits"),
+            "a function": (lost, "A number is needed"),
+        },
+    ),
+    Exercise(
+        name="03.not-monotone",
+        question="A 1-Lipschitz activation of slope ±1 on [−1, 1] that is not affine.",
+        difficulty=2,
+        minutes=6,
+        judge=_judge_not_monotone,
+        solution=torch.abs,
+        right={
+            "downwards": lambda x: -x.abs(),
+            "shifted": lambda x: (x - 0.3).abs(),
+            "the letter W": lambda x: (x.abs() - 0.5).abs(),
+            "float32": lambda x: x.float().abs(),
+            "where": lambda x: torch.where(x > 0.25, x, 0.5 - x),
+        },
+        wrong={
+            "relu": (torch.relu, "slope is 0.00"),
+            "clamped": (lambda x: x.clamp(max=0.9), "Near x = 0.90 the slope"),
+            "a narrow shrink": (torch.nn.Softshrink(0.02), "Near x = -0.02 the slope"),
+            "tanh": (torch.tanh, "slope is 0.42"),
+            "identity": (lambda x: x, "affine, as Theorem 1"),
+            "too steep": (lambda x: 2 * x.abs(), "slope is ±2"),
+            "a jump": (torch.sign, "it jumps"),
+            "a number": (lambda x: x.abs().sum(), "entry by entry"),
+            "sorted": (lambda x: (x.sort().values - 0.3).abs(), "the others"),
+            "not a function": (1.0, "A function of a tensor"),
+        },
+    ),
+    Exercise(
+        name="03.repair",
+        question="|x1| by a network of the counterexample's shape, all singular values 1.",
+        difficulty=3,
+        minutes=12,
+        judge=_judge_repair,
+        solution=with_third(_MIXED),
+        right={
+            "sign": with_third([_MIXED[0], [-R, R, 0.0, 0.0]]),
+            "order": with_third(_MIXED[::-1]),
+            "one MaxMin thrice": one_activation(with_third(_MIXED)),
+            "biases of 0": with_third(_MIXED, [0.0, 0.0]),
+            "float32": with_third(_MIXED).float(),
+        },
+        wrong={
+            "the original": (theorem2_counterexample()[0], "W1 has the singular values 1, 0"),
+            "the replaced": (theorem2_counterexample()[1], "max(|x1|, |x2|)"),
+            "a large bias": (with_third(_KEPT, [0.0, -1e6]), "bounded domain only"),
+            "a row twice": (with_third([_MIXED[0], _MIXED[0]]), "W3 has the singular values 1.414"),
+            "a zero row": (with_third([_MIXED[0], [0.0] * 4]), "W3 has the singular values 1, 0"),
+            "other side": (with_third([[0.0, 0.0, R, R], [0.0, 0.0, R, -R]]), "and not |x1|"),
+            "short": (
+                nn.Sequential(linear([[R, 0.0], [-R, 0.0]]), MaxMin(), linear([[R, -R]])),
+                "this network is Linear, MaxMin, Linear.",
+            ),
+        },
+    ),
+)

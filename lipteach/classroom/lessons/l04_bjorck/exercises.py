@@ -1,0 +1,485 @@
+"""The exercises of lesson 04."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lipteach.classroom.checks import Exercise, Hint
+from lipteach.classroom.compare import When, call, compare_number, need_number, need_tensor, seeded
+from lipteach.classroom.compare_functions import compare_function
+from lipteach.primitives import bjorck
+
+STEPS = 10
+"""From σ = 0.1 on, the first step of order 1 after which |σ − 1| ≤ 1e-6."""
+
+
+def _judge_steps(answer: Any) -> None:
+    compare_number(
+        answer,
+        STEPS,
+        mistakes=[
+            (STEPS - 1, "After this step |σ − 1| is still above 1e-6: do you count from 0?"),
+            (STEPS + 1, "One step fewer is enough: is σ = 0.1 itself step 0 or step 1?"),
+            (6, "This is order 2: which map has order 1?"),
+            (7, "After 7 steps σ has passed 0.96: how far is it from 1?"),
+            (14153, "This is β = 0.0003, and only to within 0.01: which β is Björck's?"),
+            (When(lambda got: got != int(got)), "Steps are counted: which whole number is it?"),
+            (When(lambda got: got > 15), "Did your loop stop at |σ − 1| ≤ 1e-6, and is β = ½?"),
+        ],
+    )
+
+
+def parseval(W: Tensor, beta: float) -> Tensor:
+    """Equation (8): (1 + β) W − β W Wᵀ W."""
+    return (1 + beta) * W - beta * W @ W.mT @ W
+
+
+def _broadcast(W: Tensor, beta: float) -> Tensor:
+    return W @ (torch.eye(W.shape[-1], dtype=W.dtype) + beta) - beta * W @ W.mT @ W
+
+
+def _half(W: Tensor, beta: float) -> Tensor:
+    return W - 2 * beta * (W @ W.mT @ W - W)
+
+
+def _by_svd(W: Tensor, beta: float) -> Tensor:
+    U, sigma, Vh = torch.linalg.svd(W, full_matrices=False)
+    product: Tensor = U * ((1 + beta) * sigma - beta * sigma**3) @ Vh
+    return product
+
+
+def _judge_parseval(answer: Any) -> None:
+    small = torch.tensor([[0.5, 0.2], [0.1, 0.4]], dtype=torch.float64)
+    compare_function(
+        answer,
+        parseval,
+        inputs=[(small, 0.5), (small, 0.1)],
+        layouts=[(seeded(2, 4) / 2, 0.3), (seeded(4, 2) / 2, 0.3)],
+        mistakes=[
+            (
+                _broadcast,
+                "W(I + β) taken at its word adds β to every entry of I: which number stands on "
+                "the diagonal, and which beside it?",
+            ),
+            (_half, "This step is twice as long: it descends β/2 · ‖WᵀW − I‖², and (8) does not."),
+            (
+                lambda W, beta: (1 + beta) * W - beta * W.mT @ W @ W,
+                "This is WᵀW W: on which side of W does WᵀW stand in (8)?",
+            ),
+            (
+                lambda W, beta: (1 + beta) * W - beta * W**3,
+                "W**3 cubes the entries: it would be right for a diagonal matrix. Which products "
+                "cube the singular values?",
+            ),
+            (
+                lambda W, beta: W - beta * W @ W.mT @ W,
+                "The singular values only shrink here: what does (8) add to W first?",
+            ),
+            (
+                lambda W, beta: (1 + beta) * W - W @ W.mT @ W,
+                "Where is the second β? A step leaves σ = 1 where it is.",
+            ),
+            (
+                lambda W, beta: (1 + beta) * W + beta * W @ W.mT @ W,
+                "Every singular value grows here: which of the two terms does (8) subtract?",
+            ),
+            (
+                lambda W, _beta: parseval(W, 0.5),
+                "Right for β = ½: where does the other β enter?",
+            ),
+            (
+                lambda W, beta: (1 + beta) * W - beta * W @ W @ W,
+                "Right for a symmetric W: which of the three factors is transposed?",
+            ),
+        ],
+    )
+
+
+def _judge_regularizer(answer: Any) -> None:
+    compare_number(
+        answer,
+        0.075,
+        mistakes=[
+            (0.15, "This is the paper's β/2: what is the gradient of ‖WᵀW − I‖² in W?"),
+            (0.3, "This is β itself: which factor does the gradient of ‖WᵀW − I‖² bring?"),
+            (0.6, "Twice β: does the factor of the gradient multiply c, or divide it?"),
+            (1.2, "You multiplied β by 4: does the gradient bring its factor to β, or to c?"),
+            (0.25, "This is c/β: what is c for β = 0.3?"),
+            (0.0375, "Half of it: is there a factor 8 anywhere?"),
+            (-0.075, "(8) subtracts the gradient: with which sign does W(WᵀW − I) enter?"),
+        ],
+    )
+
+
+def _judge_minus_one(answer: Any) -> None:
+    """σ > √3 such that the iteration of order 1 goes to −1."""
+    sigma = start = need_number(answer)
+    if not math.isfinite(start):
+        raise Hint("type", "A finite number is needed.")
+    if start <= 0:
+        text = "A singular value is not negative: which σ > √3 does one step send below 0?"
+        raise Hint("constraint", text)
+    if start < math.sqrt(3):
+        raise Hint("constraint", "Between 0 and √3 every start goes to 1: look to the right of √3.")
+    if abs(start - math.sqrt(3)) < 1e-12 or abs(start - math.sqrt(5)) < 1e-9:
+        text = "At √3 one step gives 0, and at √5 it gives −√5: neither of them goes to −1."
+        raise Hint("value", text)
+    if start > math.sqrt(5):
+        raise Hint("value", f"From {start:.4g} it runs away: where do the starts that stay end?")
+    for _ in range(2000):
+        sigma = sigma * (3 - sigma**2) / 2
+    if abs(sigma + 1) > 1e-6:
+        first = start * (3 - start**2) / 2
+        raise Hint(
+            "value",
+            f"One step leads to {first:.3f}, and in the end it goes to 1: into which interval must "
+            "g(σ) fall, so that it goes to −1?",
+        )
+
+
+def _off(gram: Tensor) -> float:
+    """How far a Gram matrix is from I, in the 2-norm."""
+    return float(torch.linalg.matrix_norm(gram - torch.eye(len(gram), dtype=gram.dtype), 2))
+
+
+def meets_condition(W: Tensor) -> bool:
+    """‖G − I‖₂ < 1 for the smaller Gram matrix G of W: full rank, and σ in (0, √2)."""
+    return _off(W @ W.T if W.shape[0] < W.shape[1] else W.T @ W) < 1
+
+
+def _with_values(m: int, n: int, *sigma: float) -> Tensor:
+    """A matrix of shape (m, n) with these singular values."""
+    Q, P = torch.linalg.qr(seeded(m, len(sigma))).Q, torch.linalg.qr(seeded(n, len(sigma))).Q
+    product: Tensor = Q * torch.tensor(sigma, dtype=torch.float64) @ P.T
+    return product
+
+
+def _as_the_paper_says(W: Tensor) -> bool:
+    return _off(W.T @ W) < 1
+
+
+def _always_rows(W: Tensor) -> bool:
+    return _off(W @ W.T) < 1
+
+
+def _larger_gram(W: Tensor) -> bool:
+    return _off(W.T @ W if W.shape[0] < W.shape[1] else W @ W.T) < 1
+
+
+def _frobenius(W: Tensor) -> bool:
+    squares = torch.linalg.svdvals(W) ** 2
+    return float((squares - 1).norm()) < 1
+
+
+def _norm_only(W: Tensor) -> bool:
+    return float(torch.linalg.matrix_norm(W, 2)) < 2**0.5
+
+
+def _converges(W: Tensor) -> bool:
+    sigma = torch.linalg.svdvals(W)
+    return float(sigma[-1]) > 1e-9 and float(sigma[0]) < 3**0.5
+
+
+def _at_most_1(W: Tensor) -> bool:
+    return float(torch.linalg.matrix_norm(W, 2)) <= 1
+
+
+def _judge_condition(answer: Any) -> None:
+    # Where an eigenvalue 0 makes ‖G − I‖ = 1, the matrices are diagonal: no rounding decides.
+    wide, flat = torch.zeros(2, 3).double(), torch.diag(torch.tensor([0.5, 0.75, 0.0]).double())
+    wide[0, 1], wide[1, 0] = 1.25, 0.25
+    compare_function(
+        answer,
+        meets_condition,
+        inputs=[
+            *(_with_values(3, 3, 1.2, 0.6, 0.3), wide, _with_values(3, 3, 1.5, 1.0, 0.5)),
+            *(_with_values(2, 2, 0.5, 0.5), flat, 0.5 * wide.T),
+        ],
+        layouts=[wide.T, _with_values(5, 2, 1.6, 1.0), _with_values(2, 4, 1.6, 0.4)],
+        mistakes=[
+            (
+                _as_the_paper_says,
+                "WᵀW of a wide W has eigenvalues 0, and ‖WᵀW − I‖ ≥ 1: which Gram matrix can "
+                "become I there?",
+            ),
+            (
+                _always_rows,
+                "Right for wide matrices. WWᵀ of a tall W has eigenvalues 0: which one can become "
+                "I there?",
+            ),
+            (
+                _larger_gram,
+                "The larger Gram matrix always has eigenvalues 0: which one is smaller?",
+            ),
+            (_frobenius, "Which norm is this? Many small errors add up in it."),
+            (
+                _norm_only,
+                "The largest singular value is below √2, but what of a singular value 0?",
+            ),
+            (
+                _at_most_1,
+                "This asks σ ≤ 1, the scaling. Which larger σ does the condition admit? And σ = 0?",
+            ),
+            (
+                _converges,
+                "This asks for convergence, and the condition is stricter: what is 1.5² − 1?",
+            ),
+            (
+                lambda _W: True,
+                "True for each of our matrices. Some have σ = 1.5 or σ = 0: what is σ² − 1 there?",
+            ),
+            (
+                When(lambda got, *_: float(got) not in (0, 1)),
+                "True or False is asked: which number is the norm compared with?",
+            ),
+            (lambda W: not meets_condition(W), "Just the other way round: is the norm below 1?"),
+        ],
+    )
+
+
+LOST = [[0.5, 0.5], [0.5, 0.5]]
+
+
+def _judge_lost(answer: Any) -> None:
+    """A 2 × 2 matrix without zero entries, of norm at most 1 and rank 1."""
+    W = need_tensor(answer, (2, 2))
+    if not bool(torch.isfinite(W).all()):
+        raise Hint("value", "Every entry must be a finite number.")
+    if bool((W == 0).any()):
+        text = "diag(1, 0) would do, but one of your entries is 0: can the rank be lost without?"
+        raise Hint("constraint", text)
+    largest, smallest = torch.linalg.svdvals(W).tolist()
+    if largest > 1 + 1e-6:
+        text = f"The largest singular value is {largest:.4g}: scale the matrix down."
+        raise Hint("constraint", text)
+    if smallest > 1e-6 * largest:
+        raise Hint(
+            "value",
+            f"The smallest singular value is {smallest:.4g}: it grows by 3/2 a step and gets to 1. "
+            "Which one never grows?",
+        )
+
+
+def scaled(W: Tensor) -> Tensor:
+    """W divided by √(‖W‖₁ ‖W‖_∞), at least its largest singular value."""
+    size = W.abs()
+    return W / (size.sum(0).max() * size.sum(1).max()).sqrt()
+
+
+def _judge_scale(answer: Any) -> None:
+    """A positive multiple of W whose norm is at most 1, and not needlessly small."""
+    if not callable(answer):
+        raise Hint("type", "A function of a matrix is needed.")
+    cases = [torch.ones(1, 4).double(), torch.ones(4, 1).double(), seeded(4, 3), 10 * seeded(3, 6)]
+    negative = torch.tensor([[-3.0, 0.5], [0.5, -2.0]]).double()
+    norms = []
+    for W in [*cases, negative, 0.01 * seeded(30, 30).abs()]:
+        got = need_tensor(call(answer, W.clone()), tuple(W.shape))
+        if not bool(torch.isfinite(got).all()):
+            raise Hint("value", "An entry is not finite: what was divided by what?")
+        ratio = float((got * W).sum() / (W * W).sum())
+        if not torch.allclose(got, ratio * W, atol=1e-4 * float(got.abs().max())):
+            raise Hint("value", "Your result is no multiple of W: a scaling divides by one number.")
+        if ratio <= 0:
+            raise Hint("value", "Scaling by a negative number or 0 changes the limit: see sign(α).")
+        norms.append((tuple(W.shape), float(torch.linalg.matrix_norm(got, 2))))
+    for shape, norm in norms:
+        if norm > 1 + 1e-4:
+            text = (
+                "are √m and √n in their places? Do negative entries count? Is the divisor of 2 W "
+                "twice that of W?"
+            )
+            raise Hint("constraint", f"On shape {shape} the norm is {norm:.4g} afterwards: {text}")
+    for (m, n), norm in norms:
+        if norm < 0.9 / (m * n) ** 0.5:
+            text = "smaller than even bound (9) makes it, so that Björck would need more steps."
+            raise Hint("value", f"On shape {m, n} the norm is {norm:.2g} afterwards, {text}")
+
+
+EXERCISES = (
+    Exercise(
+        name="04.steps",
+        question="How many steps of order 1 lead from 0.1 to within 1e-6 of 1?",
+        difficulty=1,
+        minutes=5,
+        judge=_judge_steps,
+        solution=STEPS,
+        right={"a tensor": torch.tensor(10), "a float": 10.0},
+        wrong={
+            "one early": (9, "still above 1e-6"),
+            "one late": (11, "One step fewer"),
+            "order 2": (6, "This is order 2"),
+            "a rough look": (7, "passed 0.96"),
+            "small beta": (14153, "This is β = 0.0003"),
+            "a fraction": (9.5, "Steps are counted"),
+            "many": (100, "Did your loop stop"),
+            "a list": ([10, 11], "this is a list"),
+        },
+    ),
+    Exercise(
+        name="04.minus-one",
+        question="A singular value above √3 from which Björck's iteration goes to −1.",
+        difficulty=2,
+        minutes=5,
+        judge=_judge_minus_one,
+        solution=2.0,
+        right={"near the left end": 1.74, "a tensor": torch.tensor(2.1), "far right": 2.23},
+        wrong={
+            "below": (1.7, "look to the right"),
+            "negative": (-2.0, "A singular value is not negative"),
+            "root 3": (math.sqrt(3), "neither of them"),
+            "too far": (2.3, "it runs away"),
+            "two turns": (2.2, "into which interval"),
+            "words": ("2", "A number is needed"),
+        },
+    ),
+    Exercise(
+        name="04.parseval-step",
+        question="Parseval's update (8) as a function of W and β.",
+        difficulty=2,
+        minutes=8,
+        judge=_judge_parseval,
+        solution=parseval,
+        right={
+            "the gradient": lambda W, beta: W - beta * W @ (W.mT @ W - torch.eye(W.shape[1])),
+            "from the left": lambda W, beta: (1 + beta) * W - beta * (W @ W.T) @ W,
+            "float32": lambda W, beta: parseval(W.float(), beta),
+            "by the svd": lambda W, beta: _by_svd(W, beta),
+        },
+        wrong={
+            "broadcast": (_broadcast, "at its word"),
+            "twice": (_half, "twice as long"),
+            "wrong side": (
+                lambda W, beta: (1 + beta) * W - beta * W.mT @ W @ W,
+                "on which side",
+            ),
+            "entries": (lambda W, beta: (1 + beta) * W - beta * W**3, "cubes the entries"),
+            "no growth": (lambda W, beta: W - beta * W @ W.mT @ W, "only shrink"),
+            "one beta": (lambda W, beta: (1 + beta) * W - W @ W.mT @ W, "the second β"),
+            "plus": (
+                lambda W, beta: (1 + beta) * W + beta * W @ W.mT @ W,
+                "does (8) subtract",
+            ),
+            "no beta": (lambda W, _beta: parseval(W, 0.5), "Right for β = ½"),
+            "no transpose": (
+                lambda W, beta: (1 + beta) * W - beta * W @ W @ W,
+                "Right for a symmetric W",
+            ),
+            "not a function": (torch.eye(2), "A function is needed"),
+            "one number": (lambda W, beta: parseval(W, beta).norm(), "the result has shape"),
+        },
+    ),
+    Exercise(
+        name="04.regularizer",
+        question="The coefficient of the regularizer behind (8), for β = 0.3.",
+        difficulty=2,
+        minutes=6,
+        judge=_judge_regularizer,
+        solution=0.075,
+        right={"a fraction": 0.3 / 4, "a tensor": torch.tensor(0.075)},
+        wrong={
+            "the paper": (0.15, "the paper's β/2"),
+            "beta": (0.3, "β itself"),
+            "twice": (0.6, "Twice β"),
+            "times four": (1.2, "You multiplied β by 4"),
+            "a quarter": (0.25, "This is c/β"),
+            "an eighth": (0.0375, "Half of it"),
+            "sign": (-0.075, "with which sign"),
+            "a function": (parseval, "A number is needed"),
+        },
+    ),
+    Exercise(
+        name="04.condition",
+        question="Whether a matrix of any shape meets the sufficient condition.",
+        difficulty=2,
+        minutes=8,
+        judge=_judge_condition,
+        solution=meets_condition,
+        right={
+            "by singular values": lambda W: bool(
+                (torch.linalg.svdvals(W) ** 2 - 1).abs().max() < 1
+            ),
+            "float32": lambda W: meets_condition(W.float()),
+            "a tensor": lambda W: torch.tensor(meets_condition(W)),
+        },
+        wrong={
+            "the paper": (_as_the_paper_says, "WᵀW of a wide W"),
+            "always rows": (_always_rows, "Right for wide"),
+            "the larger": (_larger_gram, "always has eigenvalues 0"),
+            "frobenius": (_frobenius, "Many small errors"),
+            "norm only": (_norm_only, "what of a singular value 0"),
+            "it converges": (
+                lambda W: bool(
+                    (bjorck(W, steps=60) - bjorck(W, steps=61)).norm() < 1e-6
+                    and torch.linalg.matrix_rank(W) == min(W.shape)
+                ),
+                "the condition is stricter",
+            ),
+            "always": (lambda _W: True, "True for each of our matrices"),
+            "scaling": (_at_most_1, "This asks σ ≤ 1"),
+            "turned": (lambda W: not meets_condition(W), "the other way round"),
+            "a norm": (lambda W: torch.linalg.matrix_norm(W, 2), "True or False is asked"),
+            "not a function": (True, "A function is needed"),
+        },
+    ),
+    Exercise(
+        name="04.lost-direction",
+        question="A matrix of norm 1 or less without zero entries that never becomes orthonormal.",
+        difficulty=2,
+        minutes=6,
+        judge=_judge_lost,
+        solution=LOST,
+        right={
+            "another line": [[0.1, 0.2], [0.2, 0.4]],
+            "signs": torch.tensor([[0.5, -0.5], [-0.5, 0.5]]),
+            "float32": torch.tensor([[0.3, 0.6], [0.1, 0.2]]),
+        },
+        wrong={
+            "diagonal": ([[1.0, 0.0], [0.0, 0.0]], "can the rank be lost without"),
+            "too large": ([[1.0, 1.0], [1.0, 1.0]], "scale the matrix down"),
+            "nearly": ([[0.5, 0.5], [0.5, 0.4]], "Which one never grows"),
+            "a row": ([0.5, 0.5], "(2, 2) is needed"),
+            "not finite": ([[float("nan"), 1], [1, 1]], "a finite number"),
+        },
+    ),
+    Exercise(
+        name="04.scale",
+        question="Scale a matrix so that no singular value exceeds 1, by sums of entries only.",
+        difficulty=2,
+        minutes=8,
+        judge=_judge_scale,
+        solution=scaled,
+        right={
+            "bound (9)": lambda W: W / (W.numel() ** 0.5 * W.abs().max()),
+            "bound (10)": lambda W: W / (W.shape[1] ** 0.5 * W.abs().sum(0).max()),
+            "bound (11)": lambda W: W / (W.shape[0] ** 0.5 * W.abs().sum(1).max()),
+            "root of the sum of squares": lambda W: W / W.norm(),
+            "float32": lambda W: scaled(W.float()),
+        },
+        wrong={
+            "rows": (lambda W: W / W.norm(dim=1, keepdim=True), "no multiple of W"),
+            "swapped": (
+                lambda W: W / (W.shape[0] ** 0.5 * W.abs().sum(0).max()),
+                "On shape (1, 4) the norm is 2",
+            ),
+            "swapped (11)": (
+                lambda W: W / (W.shape[1] ** 0.5 * W.abs().sum(1).max()),
+                "On shape (4, 1) the norm is 2",
+            ),
+            "largest, with its sign": (
+                lambda W: W / (W.numel() ** 0.5 * W.max()),
+                "Do negative entries count",
+            ),
+            "no root": (lambda W: W / (W**2).sum(), "twice that of W"),
+            "largest entry": (lambda W: W / W.abs().max() / 3, "On shape (30, 30) the norm"),
+            "too small": (lambda W: W / W.abs().sum() / W.numel(), "Björck would need more steps"),
+            "negative": (lambda W: -scaled(W), "see sign(α)"),
+            "a bound": (lambda W: W.abs().max() * W.numel() ** 0.5, "is needed"),
+            "not a function": (2.0, "A function of a matrix"),
+        },
+    ),
+)

@@ -1,0 +1,354 @@
+"""The exercises of lesson 11."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lipteach.classroom.checks import Exercise, Hint
+from lipteach.classroom.compare import When, call, compare_number, need_tensor, seeded
+from lipteach.classroom.lessons.l11_wasserstein.figures import lifted
+from lipteach.primitives import exact_wasserstein, operator_norm, wasserstein_dual
+from lipteach.training import three_cones
+
+MASS_TOL = 2e-4  # of the masses of a plan: four digits of each entry are enough
+COST = 0.5 * 1 + 0.25 * 3 + 0.25 * 1
+"""Heaps of ¾ at 0 and ¼ at 4, holes of ½ at 1 and at 3: half goes 0 → 1, a quarter 0 → 3."""
+
+
+def _judge_cost(answer: Any) -> None:
+    compare_number(
+        answer,
+        COST,
+        mistakes=[
+            (1, "All to the nearest hole costs 1, and −z gives 1: what can the hole at 1 hold?"),
+            (2, "This is the plan that shares each heap evenly: which of its routes cross?"),
+            (2.5, "This sends ½ from 0 to 3: could the earth at 4 go there instead?"),
+            (6, "This adds up the lengths of three routes: how much earth takes each?"),
+            (0.5, "This is the first route alone, 0 to 1: what of the other half?"),
+            (1.25, "One of three routes is missing: where does the last quarter go?"),
+        ],
+    )
+
+
+POINTS = three_cones().stratified(12)[1]
+"""Four points on each of the three circles, in the order of the centres."""
+
+PLAN = torch.kron(torch.eye(3), torch.ones(1, 4)).double() / 12
+
+
+def _judge_plan(answer: Any) -> None:
+    plan = need_tensor(answer)
+    if plan.shape == (12, 3):
+        raise Hint("shape", "The rows are the senders: which side has three points?")
+    if plan.shape != (3, 12):
+        text = (
+            f"The shape is {tuple(plan.shape)}; one row a centre and one column a point: (3, 12)."
+        )
+        raise Hint("shape", text)
+    if not bool(torch.isfinite(plan).all()):
+        raise Hint("value", "Some entries are not finite.")
+    if bool((plan < -1e-9).any()):
+        raise Hint("constraint", "An entry is negative: can mass be sent back?")
+    sent, received = plan.sum(1), plan.sum(0)
+    if torch.allclose(plan.sum(), torch.tensor(12.0).double(), atol=1e-4):
+        raise Hint("constraint", "All entries add up to 12: how much mass is there in all?")
+    if not torch.allclose(sent, torch.full_like(sent, 1 / 3), atol=MASS_TOL):
+        raise Hint("constraint", "A row must add up to what its centre has: how much is that?")
+    if not torch.allclose(received, torch.full_like(received, 1 / 12), atol=MASS_TOL):
+        raise Hint("constraint", "The rows are right, but a point gets too much or too little.")
+    cost = float((plan * torch.cdist(three_cones().centres, POINTS)).sum())
+    best = float(exact_wasserstein(three_cones().centres, POINTS))
+    if cost > best + MASS_TOL:
+        text = f"This is a plan, and it costs {cost:.3f}: does each centre serve its own circle?"
+        raise Hint("value", text)
+
+
+def _looped_plan() -> list[list[float]]:
+    return [[1 / 12 if j // 4 == k else 0.0 for j in range(12)] for k in range(3)]
+
+
+def _one_each() -> Tensor:
+    plan = torch.zeros(3, 12)
+    plan[torch.arange(3), 4 * torch.arange(3)] = 1 / 3
+    return plan
+
+
+BALL = 4 / 5
+"""E‖y‖ of the filled unit ball in four dimensions."""
+
+
+def _judge_ball(answer: Any) -> None:
+    compare_number(
+        answer,
+        BALL,
+        tol=1e-4,
+        mistakes=[
+            (1, "This is the sphere: how far from the origin are the points inside?"),
+            (0.5, "Is the radius spread evenly over [0, 1]? A thin shell at r holds how much?"),
+            (4 / 6, "This is the mean of ‖y‖², n/(n + 2): which power of ‖y‖ does W₁ take?"),
+            (1 / 5, "This is what is missing to 1: which side is asked for?"),
+            (3 / 4, "This is n = 3: what is n here?"),
+            (2**-0.25, "This is the median of ‖y‖: which mean is it that W₁ takes?"),
+            (When(lambda got: abs(got - BALL) < 0.005), "As near as a sample: which fraction?"),
+        ],
+    )
+
+
+TOL = 1e-4  # of answers in float32
+
+
+def dual(z: Tensor) -> Tensor:
+    """Minus the distance from the nearest of the three centres: (n, 2) to (n,)."""
+    centres = torch.tensor([[-2.0, 0.0], [0.0, 0.0], [2.0, 0.0]]).to(z)
+    return -torch.cdist(z, centres).amin(dim=1)
+
+
+def _looped(z: Tensor) -> Tensor:
+    return torch.stack([-min((p - torch.tensor([c, 0.0])).norm() for c in (-2, 0, 2)) for p in z])
+
+
+def _folded(z: Tensor) -> Tensor:
+    return 5 - ((z[:, :1].abs() - 1).abs() - 1).square().add(z[:, 1:].square()).sqrt()[:, 0]
+
+
+def _values(answer: Any, points: Tensor) -> Tensor:
+    got = need_tensor(call(answer, points.clone()))
+    if got.shape not in {(len(points),), (len(points), 1)}:
+        text = f"For {len(points)} points the shape is {tuple(got.shape)}: one number a point?"
+        raise Hint("shape", text)
+    return got.flatten()
+
+
+def _judge_dual(answer: Any) -> None:
+    """1-Lipschitz on many pairs, and as high above the circles at the centres as can be."""
+    if not callable(answer):
+        raise Hint("type", "A function of points is needed, such as lambda z: -z.norm(dim=1).")
+    x, y = three_cones().stratified(240)
+    z = torch.cat([x[::80], y, 2.5 * seeded(100, 2)])
+    f = _values(answer, z)
+    if not bool(torch.isfinite(f).all()):
+        raise Hint("value", "Some values are not finite.")
+    value = float(f[:3].mean() - f[3:243].mean())
+    apart = torch.cdist(z, z) + torch.eye(len(z)).double()
+    steepest = float(((f[:, None] - f).abs() / apart).max())
+    if abs(value + 1) < TOL and steepest <= 1 + TOL:
+        raise Hint("value", "The value is −1: on which side should f be high?")
+    if steepest > 1 + 50 * TOL or value > 1 + TOL:
+        raise Hint("constraint", f"Between two points the slope is {steepest:.3f}: 1-Lipschitz?")
+    if value < 1 - TOL:
+        at = f[:3] - f[3:243].reshape(3, 80).mean(1)
+        if float(at.max() - at.min()) > 0.02:
+            worst = int(at.argmin())
+            text = f"From {three_cones().centres[worst, 0]:g} to its circle f falls by"
+            mean = f"{float(at[worst]):.2f} on average"
+            raise Hint("value", f"{text} {mean}: is that whole circle on a cone of its own?")
+        raise Hint("value", f"1-Lipschitz, but the value is {value:.3f}: how steep may a cone be?")
+
+
+def heights_value(heights: Tensor) -> float:
+    """The dual value of three lifted cones whose centres are 2.5 apart."""
+    return float(wasserstein_dual(lifted(2.5, heights.tolist()), *three_cones(2.5).stratified(360)))
+
+
+def _judge_heights(answer: Any) -> None:
+    heights = need_tensor(answer)
+    if heights.shape != (3,):
+        raise Hint("shape", f"Three heights are needed; the shape is {tuple(heights.shape)}.")
+    if not bool(torch.isfinite(heights).all()):
+        raise Hint("value", "A height is not finite.")
+    if float(heights.max() - heights.min()) < 1e-3:
+        raise Hint("constraint", "These heights are equal: which gap is there to use?")
+    steps = heights.diff().abs()
+    if float(steps.max()) > 0.5 + TOL / 2:  # the gap; a smaller excess is rounding
+        value = heights_value(heights)
+        said = f"{value:.4f}" if value < 0.99995 else "a little below 1"
+        where = "first two" if steps[0] >= steps[1] else "last two"
+        text = f"The value is {said}: the {where} differ by {float(steps.max()):g}, and the gap"
+        raise Hint("value", f"{text} between their circles is how wide?")
+
+
+def ceiling_gap(W1: Tensor, b1: Tensor, W2: Tensor) -> float:
+    """The value f(0) − (f(−1) + f(1))/2 of f(x) = W2 relu(W1 x + b1)."""
+    x = torch.tensor([[-1.0], [0.0], [1.0]], dtype=torch.float64)
+    f = (x @ W1.T + b1).relu() @ W2.T
+    return float(f[1, 0] - (f[0, 0] + f[2, 0]) / 2)
+
+
+HALF = (
+    torch.tensor([[1.0], [-1.0]]) / math.sqrt(2),
+    torch.zeros(2),
+    torch.tensor([[-1.0, -1.0]]) / math.sqrt(2),
+)
+
+
+def _judge_ceiling(answer: Any) -> None:
+    if not isinstance(answer, (tuple, list)) or len(answer) != 3:
+        raise Hint("type", "Three tensors are needed: (W1, b1, W2).")
+    W1, b1, W2 = (need_tensor(part) for part in answer)
+    width = len(W1) if W1.ndim == 2 else 0
+    if W1.shape != (width, 1) or b1.shape != (width,) or W2.shape != (1, width) or width == 0:
+        shapes = f"{tuple(W1.shape)}, {tuple(b1.shape)} and {tuple(W2.shape)}"
+        raise Hint("shape", f"The shapes are {shapes}; for m units: (m, 1), (m,) and (1, m).")
+    if not all(bool(torch.isfinite(part).all()) for part in (W1, b1, W2)):
+        raise Hint("value", "Some numbers are not finite.")
+    for name, W in (("W1", W1), ("W2", W2)):
+        if (norm := float(operator_norm(W))) > 1 + TOL:
+            raise Hint("constraint", f"‖{name}‖₂ is {norm:.3f}: what may it be at most?")
+    gap = ceiling_gap(W1, b1, W2)
+    if abs(gap + 0.5) < TOL:
+        raise Hint("value", "The value is −½: which sign turns the corner upwards?")
+    if abs(gap - 0.25) < TOL:
+        raise Hint("value", "The value is ¼, half of what is asked: how long is (½, −½)?")
+    if gap < 0.5 - 10 * TOL:  # three digits of √½ are enough
+        text = "which of the three bounds of the proof is not reached"
+        raise Hint("value", f"The value is {round(gap, 3) + 0.0:.3f}: {text}?")
+
+
+def _three_units() -> tuple[list[list[float]], list[float], list[list[float]]]:
+    """A third unit that never wakes, and biases that cancel nothing."""
+    a = math.sqrt(0.5)
+    return [[a], [-a], [0.0]], [0.0, 0.0, -1.0], [[-a, -a, 0.0]]
+
+
+_RIGHT: dict[str, Callable[[Tensor], Tensor]] = {
+    "looped": _looped,
+    "folded": _folded,
+    "a column": lambda z: dual(z)[:, None],
+    "float32": lambda z: dual(z.float()),
+    "steeper nowhere": lambda z: dual(z).clamp(min=-1),
+}
+
+
+EXERCISES = (
+    Exercise(
+        name="11.cost",
+        question="The least cost between heaps ¾ at 0, ¼ at 4 and holes ½ at 1, ½ at 3.",
+        difficulty=1,
+        minutes=6,
+        judge=_judge_cost,
+        solution=COST,
+        right={"a fraction": 6 / 4, "a tensor": torch.tensor(1.5), "an integer sum": 0.75 + 0.75},
+        wrong={
+            "nearest hole": (1, "hold?"),
+            "shared": (2, "shares each heap"),
+            "crossed": (2.5, "could the earth at 4"),
+            "lengths": (5 + 1, "lengths"),
+            "first route": (0.5, "first route alone"),
+            "one missing": (1.25, "last quarter"),
+            "a plan": ([[0.5, 0.25], [0.0, 0.25]], "A number is needed"),
+        },
+    ),
+    Exercise(
+        name="11.plan",
+        question="The best plan from the three centres to four points on each circle.",
+        difficulty=2,
+        minutes=8,
+        judge=_judge_plan,
+        solution=PLAN,
+        right={
+            "a list": _looped_plan(),
+            "float32": PLAN.float(),
+            "an array": PLAN.numpy(),
+            "four digits": PLAN.mul(1e4).round() / 1e4,
+        },
+        wrong={
+            "transposed": (PLAN.T, "which side has three"),
+            "no number": (PLAN / 0, "not finite"),
+            "square": (torch.eye(3) / 3, "one row a centre"),
+            "ones": (12 * PLAN, "in all"),
+            "mass of a circle": (4 * PLAN, "what its centre has"),
+            "one point each": (_one_each(), "too much or too little"),
+            "even": (torch.ones(3, 12) / 36, "its own circle"),
+            "negative": (2 * PLAN - torch.ones(3, 12) / 36, "sent back"),
+        },
+    ),
+    Exercise(
+        name="11.dual",
+        question="A 1-Lipschitz function of the plane which reaches the three cones' distance.",
+        difficulty=2,
+        minutes=8,
+        judge=_judge_dual,
+        solution=dual,
+        right=_RIGHT,
+        wrong={
+            "upside down": (lambda z: -dual(z), "on which side"),
+            "one cone": (lambda z: -z.norm(dim=1), "a cone of its own"),
+            "a little too steep": (lambda z: 1.002 * dual(z), "the slope is 1.002"),
+            "half as steep": (lambda z: dual(z) / 2, "how steep may"),
+            "too steep": (lambda z: 2 * dual(z), "the slope is 2"),
+            "squared": (lambda z: -dual(z).square(), "1-Lipschitz?"),
+            "all points": (lambda z: dual(z).mean(), "one number a point"),
+            "a number": (1.0, "A function of points"),
+        },
+    ),
+    Exercise(
+        name="11.heights",
+        question="Three heights, not all equal, whose cones at spacing 2.5 reach the distance.",
+        difficulty=2,
+        minutes=6,
+        judge=_judge_heights,
+        solution=[0.0, 0.5, 0.0],
+        right={
+            "a stair": [0.0, 0.5, 1.0],
+            "one side": torch.tensor([0.25, 0.0, 0.0]),
+            "below": [-3.0, -3.2, -3.1],
+        },
+        wrong={
+            "equal": ([1.0, 1.0, 1.0], "equal"),
+            "too far": ([0.0, 0.8, 0.0], "first two differ by 0.8"),
+            "a little too far": ([0.0, 0.5002, 0.0], "a little below 1"),
+            "too far at the end": ([0.0, 0.0, 2.0], "last two differ by 2"),
+            "two heights": ([0.0, 0.5], "Three heights"),
+            "one number": (0.5, "the shape is ()"),
+        },
+    ),
+    Exercise(
+        name="11.ball",
+        question="The distance of the origin from the filled unit ball in four dimensions.",
+        difficulty=2,
+        minutes=6,
+        judge=_judge_ball,
+        solution=BALL,
+        right={"four digits": 0.8, "a tensor": torch.tensor(0.8), "sampled well": 0.80005},
+        wrong={
+            "sphere": (1, "This is the sphere"),
+            "even radius": (0.5, "spread evenly"),
+            "mean square": (2 / 3, "which power"),
+            "the rest": (0.2, "missing to 1"),
+            "n = 3": (0.75, "what is n"),
+            "median": (0.8409, "median"),
+            "a sample's mean": (0.8008, "As near as a sample"),
+            "formula": ("n/(n+1)", "A number is needed"),
+        },
+    ),
+    Exercise(
+        name="11.ceiling",
+        question="W1, b1, W2 of a ReLU network with norms 1 that reaches the value ½.",
+        difficulty=3,
+        minutes=10,
+        judge=_judge_ceiling,
+        solution=HALF,
+        right={
+            "float64": tuple(part.double() for part in HALF),
+            "a third unit": _three_units(),
+            "turned": (-HALF[0], HALF[1], HALF[2]),
+            "one unit": ([[1.0]], [0.0], [[-1.0]]),
+            "three digits": ([[0.707], [-0.707]], [0.0, 0.0], [[-0.707, -0.707]]),
+        },
+        wrong={
+            "not scaled": (([[1.0], [-1.0]], [0.0, 0.0], [[-1.0, -1.0]]), "‖W1‖₂ is 1.414"),
+            "output not scaled": ((HALF[0], HALF[1], [[-1.0, -1.0]]), "‖W2‖₂ is 1.414"),
+            "halves": (([[0.5], [-0.5]], [0.0, 0.0], [[-0.5, -0.5]]), "how long is"),
+            "turned up": ((HALF[0], HALF[1], -HALF[2]), "which sign"),
+            "MaxMin's": ((HALF[0], HALF[1], -HALF[0].T), "The value is 0.000"),
+            "no number": ((HALF[0], [0.0, math.nan], HALF[2]), "not finite"),
+            "a row": (([1.0, -1.0], [0.0, 0.0], [[-1.0, -1.0]]), "The shapes are"),
+            "two parts": ((HALF[0], HALF[2]), "Three tensors"),
+        },
+    ),
+)
