@@ -71,8 +71,7 @@ def _kept_process() -> Iterator[None]:
     """Put back everything global that a student's code is likely to touch, and silence it."""
     streams, recursion = (sys.stdout, sys.stderr), sys.getrecursionlimit()
     seeds = torch.get_rng_state(), random.getstate(), np.random.get_state()  # noqa: NPY002
-    strict = torch.are_deterministic_algorithms_enabled()
-    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    strict = _deterministic()
     threads, folder = torch.get_num_threads(), os.getcwd()
     printing, anomaly = copy.copy(torch._tensor_str.PRINT_OPTS), torch.is_anomaly_enabled()
     with kept_settings(), warnings.catch_warnings():
@@ -87,12 +86,20 @@ def _kept_process() -> Iterator[None]:
             torch.set_rng_state(seeds[0])
             random.setstate(seeds[1])
             np.random.set_state(seeds[2])  # noqa: NPY002
-            torch.use_deterministic_algorithms(strict, warn_only=warn_only)
+            if _deterministic() != strict:  # setting it imports the compiler: over a second
+                torch.use_deterministic_algorithms(strict[0], warn_only=strict[1])
             torch._tensor_str.PRINT_OPTS = printing
             torch.autograd.set_detect_anomaly(anomaly)
             os.chdir(folder)
             if torch.get_num_threads() != threads:
                 torch.set_num_threads(threads)
+
+
+def _deterministic() -> tuple[bool, bool]:
+    return (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+    )
 
 
 class _Worker:
