@@ -69,7 +69,7 @@ def compare(record: Record) -> str:
     return "\n".join(f"{c.settings['optimizer']}: {c.mean('loss'):.3f}" for c in record.cells)
 
 
-TINY = Experiment("tiny", "H.1", "a tiny experiment", Settings, cells, train, compare)
+TINY = Experiment("tiny", "H.1", "a tiny experiment", cells, train, compare)
 
 if __name__ == "__main__":
     torch.set_num_threads(1)

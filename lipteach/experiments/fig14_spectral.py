@@ -21,9 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize
 
-from lipteach.experiments.experiment import Experiment
-from lipteach.experiments.record import CellRecord, Record
-from lipteach.experiments.run import Run
+from lipteach.experiments import CellRecord, Experiment, Record, Run
 from lipteach.layers import orthonormal
 from lipteach.primitives import MaxMin, operator_norm, wasserstein_dual
 from lipteach.training import cone, orthonormal_network
@@ -148,7 +146,6 @@ EXPERIMENT = Experiment(
     name="fig14_spectral",
     item="Fig. 14",
     title="Björck against spectral normalization on cones",
-    settings=Settings,
     cells=cells,
     train=train,
     compare=compare,

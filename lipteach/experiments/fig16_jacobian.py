@@ -24,9 +24,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lipteach.experiments.experiment import Experiment
-from lipteach.experiments.record import ROOT, CellRecord, Record
-from lipteach.experiments.run import Run
+from lipteach.experiments import CellRecord, Experiment, Record, Run
+from lipteach.experiments.machine.records import ROOT
 from lipteach.layers import retract_
 from lipteach.primitives import MaxMin, jacobian_singular_values
 from lipteach.training import load_mnist, mnist_sample, orthonormal_network
@@ -178,7 +177,6 @@ EXPERIMENT = Experiment(
     name="fig16_jacobian",
     item="Fig. 16",
     title="Jacobian singular values of digit classifiers",
-    settings=Settings,
     cells=cells,
     train=train,
     compare=compare,

@@ -24,11 +24,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from lipteach.experiments.experiment import Experiment
+from lipteach.experiments import Experiment, Record, Run, RunError
 from lipteach.experiments.fig14_spectral import linear_layers
 from lipteach.experiments.fig16_jacobian import make_tangent_
-from lipteach.experiments.record import Record
-from lipteach.experiments.run import Run
 from lipteach.layers import export, orthonormal, retract_, spectral
 from lipteach.primitives import (
     FullSort,
@@ -103,12 +101,10 @@ def cells(profile: str) -> tuple[Settings, ...]:
 
 def train(settings: Settings, seed: int, run: Run) -> dict[str, Any]:
     """Let one network look for the distance."""
-    from pytorch_optimizer import AggMo  # here, since it takes seconds to import
-
     generator = torch.Generator().manual_seed(seed)
     pair = make_pair(settings)
     network = make_network(settings, generator).to(run.device)
-    optimizer = AggMo(network.parameters(), lr=settings.rate)
+    optimizer = make_optimizer(network, settings.rate)
     rate = torch.optim.lr_scheduler.LambdaLR(optimizer, partial(share_of_rate, settings))
     draw = pair.stratified if settings.stratified else pair.sample
     state = {"network": network, "optimizer": optimizer, "rate": rate, "generator": generator}
@@ -128,6 +124,18 @@ def train(settings: Settings, seed: int, run: Run) -> dict[str, Any]:
         if step == 1 or step % max(1, settings.steps // 30) == 0:
             run.log("estimate", measure(network, pair)["estimate"])
     return {**measure(network, pair), "batch_distance": batch_distance(pair, settings.batch, seed)}
+
+
+def make_optimizer(network: nn.Sequential, rate: float) -> torch.optim.Optimizer:
+    """Make the paper's optimizer, AggMo, which the extra "experiments" brings."""
+    try:
+        from pytorch_optimizer import AggMo  # here, since it takes seconds to import
+    except ModuleNotFoundError as error:
+        raise RunError(
+            "H.1 is trained by AggMo, which is in pytorch-optimizer, and that is not installed: "
+            'pip install -e ".[experiments]" brings it.'
+        ) from error
+    return AggMo(network.parameters(), lr=rate)
 
 
 def make_pair(settings: Settings) -> Cones:
@@ -213,7 +221,6 @@ EXPERIMENT = Experiment(
     name="h1_transport",
     item="H.1",
     title="known distances, found by networks of norm 1",
-    settings=Settings,
     cells=cells,
     train=train,
     compare=compare,

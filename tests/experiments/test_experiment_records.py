@@ -9,8 +9,8 @@ import pytest
 
 from lipteach.experiments import NAMES, PROFILES, experiment, load_record
 from lipteach.experiments.fig14_spectral import steps_to
-from lipteach.experiments.record import RESULTS, command, over_seeds, write_record
-from lipteach.experiments.runner import as_json
+from lipteach.experiments.machine.grid import settings_dict
+from lipteach.experiments.machine.records import RESULTS, command_text, over_seeds, write_record
 
 RECORDS = [
     (name, profile)
@@ -33,7 +33,7 @@ def test_each_experiment_has_a_record() -> None:
 def test_a_record_is_of_the_settings_that_the_code_has_now(name: str, profile: str) -> None:
     record = load_record(name, profile)
     one = experiment(name)
-    assert [cell.settings for cell in record.cells] == [as_json(s) for s in one.grid(profile)]
+    assert [cell.settings for cell in record.cells] == [settings_dict(s) for s in one.grid(profile)]
     assert record.about["item"] == one.item
     assert one.compare(record)
 
@@ -44,7 +44,7 @@ def test_a_record_says_where_when_and_with_what_it_was_made(name: str, profile: 
     assert set(found) == ABOUT | {"experiment", "profile", "seeds", "cells"}
     assert (found["experiment"], found["profile"]) == (name, profile)
     assert len(found["seeds"]) >= 3
-    assert found["command"] == command(name, profile, len(found["seeds"]))
+    assert found["command"] == command_text(name, profile, len(found["seeds"]))
     for device in found["device"]:
         assert set(device) == {"cpu", "cores", "threads", "gpu"}
         assert device["cpu"]

@@ -5,12 +5,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+from experiments_support import Stop, StoppingRun
 from torch import nn
 from torch.func import jacrev, vmap
 
 from lipteach.experiments import Record, Run, fig16_jacobian, load_record
 from lipteach.experiments.fig16_jacobian import BINS, L, Settings
-from lipteach.experiments.record import CellRecord
+from lipteach.experiments.machine.records import CellRecord
 from lipteach.training import orthonormal_network
 
 TALL = Settings("ReLU", side=14, width=256, steps=8, batch=32, images=20)
@@ -102,25 +103,11 @@ def test_the_same_seed_gives_the_same_numbers_and_another_does_not(trained) -> N
     assert fig16_jacobian.train(replace(TALL, steps=1), 1, Run()) != metrics
 
 
-class Stop(Exception):
-    """Ends a training from within."""
-
-
-class StoppingRun(Run):
-    """Stops in the body of its fifth step."""
-
-    def steps(self, total, **state):
-        for step in super().steps(total, **state):
-            if step == 5:
-                raise Stop
-            yield step
-
-
 def test_a_training_that_was_stopped_ends_with_the_same_numbers(trained, tmp_path) -> None:
     settings = replace(TALL, slower=(3, 6))  # the rate is part of what is saved
     path = tmp_path / "cell.pt"
     with pytest.raises(Stop):
-        fig16_jacobian.train(settings, 0, StoppingRun(path=path, every=0.0))
+        fig16_jacobian.train(settings, 0, StoppingRun(path, left=4))
     unbroken = fig16_jacobian.train(settings, 0, Run())
     assert fig16_jacobian.train(settings, 0, Run(path=path, every=0.0)) == unbroken
     assert unbroken != trained["tall"][0]

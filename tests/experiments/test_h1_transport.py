@@ -1,13 +1,15 @@
 """H.1: the networks are 1-Lipschitz, and what is measured of them is a distance."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from experiments_support import Stop, StoppingRun
 from torch import nn
 
-from lipteach.experiments import CellRecord, Record, Run, experiment
+from lipteach.experiments import CellRecord, Record, Run, RunError, experiment
 from lipteach.experiments.h1_transport import (
     ACTIVATIONS,
     CONSTRAINTS,
@@ -103,8 +105,12 @@ def test_maxmin_learns_the_distance_and_relu_does_not() -> None:
     assert len(run.curves["estimate"]) >= 30
 
 
-class Stop(Exception):
-    """What ends a training in the middle."""
+def test_without_the_extra_one_sentence_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pytorch_optimizer", None)
+    with pytest.raises(
+        RunError, match=r"AggMo.* not installed: pip install -e \"\.\[experiments\]\""
+    ):
+        train(SMALL, 0, Run())
 
 
 @pytest.mark.parametrize("constraint", CONSTRAINTS)
@@ -113,15 +119,9 @@ def test_a_broken_training_ends_as_an_unbroken_one(constraint: str, tmp_path: Pa
     unbroken = Run()
     wanted = train(settings, 0, unbroken)
 
-    class Broken(Run):
-        def log(self, name: str, value: float) -> None:
-            super().log(name, value)
-            if len(self.curves[name]) == 7:
-                raise Stop
-
     with pytest.raises(Stop):
-        train(settings, 0, Broken(path=tmp_path / "cell.pt", identity={}, every=0))
-    run = Run(path=tmp_path / "cell.pt", identity={}, every=0)
+        train(settings, 0, StoppingRun(tmp_path / "cell.pt", left=6))
+    run = Run(path=tmp_path / "cell.pt", every=0)
     assert train(settings, 0, run) == wanted
     assert run.curves == unbroken.curves
 

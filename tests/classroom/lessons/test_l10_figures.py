@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from lipteach.classroom.lessons.l10_spectral_jacobian import figures
 from lipteach.classroom.lessons.l10_spectral_jacobian import figures as recorded
-from lipteach.experiments.record import CellRecord
+from lipteach.experiments import CellRecord
 from lipteach.primitives import jacobian_singular_values, spectral_jacobian_penalty
 
 

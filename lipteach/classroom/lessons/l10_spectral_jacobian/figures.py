@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from lipteach.classroom.style import BLACK, LINES, ORANGE, new_figure
+from lipteach.experiments import CellRecord
 from lipteach.experiments.fig16_jacobian import BINS, name_of
-from lipteach.experiments.record import CellRecord
 from lipteach.primitives import (
     jacobian_singular_values,
     jacobian_spectral_norm,

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lipteach.experiments.saving import RunError, load_json, write_whole
+from lipteach.experiments.machine.files import RunError, load_json, write_whole
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[3]
 ROOT = REPOSITORY if (REPOSITORY / "notebooks").is_dir() else Path.cwd()
 RESULTS = ROOT / "notebooks" / "results"
 POINTS = 200  # the most points of a recorded curve
@@ -33,11 +33,11 @@ class CellRecord:
     curves: dict[str, list[tuple[list[int], list[float]]]]
 
     def mean(self, name: str) -> Any:
-        """The mean over the seeds; entry by entry if the metric is a list."""
+        """Return the mean over the seeds; entry by entry if the metric is a list."""
         return over_seeds(self.metrics[name], statistics.fmean)
 
     def spread(self, name: str) -> Any:
-        """The largest minus the smallest over the seeds; entry by entry if it is a list."""
+        """Return the largest minus the smallest over the seeds; entry by entry if it is a list."""
         return over_seeds(self.metrics[name], lambda values: max(values) - min(values))
 
 
@@ -60,7 +60,7 @@ class Record:
     about: dict[str, Any]
 
     def cell(self, **settings: Any) -> CellRecord:
-        """The one cell with these settings.
+        """Return the one cell with these settings.
 
         Raises:
             LookupError: if there is none, or more than one.
@@ -83,8 +83,8 @@ def over_seeds(values: list[Any], reduce: Callable[[Sequence[float]], float]) ->
     return reduce(values)
 
 
-def command(name: str, profile: str, seeds: int = 3) -> str:
-    """The command that makes a record."""
+def command_text(name: str, profile: str, seeds: int = 3) -> str:
+    """Return the command that makes a record."""
     return f"python -m lipteach.experiments run {name} --profile {profile} --seeds {seeds}"
 
 
@@ -112,7 +112,7 @@ def load_record(name: str, profile: str, folder: Path = RESULTS) -> Record:
     path = Path(folder) / f"{name}_{profile}.json"
     found = load_json(path)
     if found is None:
-        text = f"There is no record {path.name}; this makes it: {command(name, profile)}"
+        text = f"There is no record {path.name}; this makes it: {command_text(name, profile)}"
         raise FileNotFoundError(text)
     try:
         cells = tuple(_read_cell(cell) for cell in found.pop("cells"))
@@ -128,7 +128,7 @@ def _read_cell(cell: dict[str, Any]) -> CellRecord:
     return CellRecord(cell["settings"], metrics, curves)
 
 
-def write_record(record: Record, folder: Path = RESULTS) -> Path:
+def write_record(record: Record, folder: Path) -> Path:
     """Write a record as JSON, with the mean and spread of each metric, and return its path."""
     cells = []
     for cell in record.cells:
@@ -136,7 +136,7 @@ def write_record(record: Record, folder: Path = RESULTS) -> Path:
             name: {"mean": cell.mean(name), "spread": cell.spread(name), "values": values}
             for name, values in cell.metrics.items()
         }
-        curves = {name: [thinned(*pair) for pair in pairs] for name, pairs in cell.curves.items()}
+        curves = {name: [thin(*pair) for pair in pairs] for name, pairs in cell.curves.items()}
         cells.append({"settings": cell.settings, "metrics": metrics, "curves": curves})
     head = {"experiment": record.experiment, "profile": record.profile, "seeds": record.seeds}
     text = json.dumps({**head, **record.about, "cells": cells}, indent=1, allow_nan=False)
@@ -147,8 +147,8 @@ def write_record(record: Record, folder: Path = RESULTS) -> Path:
     return path
 
 
-def thinned(steps: list[int], values: list[float]) -> tuple[list[int], list[float]]:
-    """At most ``POINTS`` points of a curve, the last among them, to six digits."""
+def thin(steps: list[int], values: list[float]) -> tuple[list[int], list[float]]:
+    """Keep at most ``POINTS`` points of a curve, the last among them, to six digits."""
     stride = max(1, -(-len(steps) // POINTS))
     kept = range(len(steps) - 1, -1, -stride)[::-1]
     return [steps[k] for k in kept], [float(f"{values[k]:.6g}") for k in kept]

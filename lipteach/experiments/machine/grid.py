@@ -16,11 +16,24 @@ from typing import Any
 import torch
 from tqdm.auto import tqdm
 
-from lipteach.experiments.experiment import Experiment
-from lipteach.experiments.provenance import commit_in_words, device_in_words, versions
-from lipteach.experiments.record import RESULTS, ROOT, CellRecord, Record, command, write_record
-from lipteach.experiments.run import Run
-from lipteach.experiments.saving import RunError, check_identity, load_json, load_state, save_json
+from lipteach.experiments.machine.catalogue import Experiment
+from lipteach.experiments.machine.checkpoints import Run
+from lipteach.experiments.machine.files import (
+    RunError,
+    check_identity,
+    load_json,
+    load_state,
+    save_json,
+)
+from lipteach.experiments.machine.provenance import describe_commit, describe_device, list_versions
+from lipteach.experiments.machine.records import (
+    RESULTS,
+    ROOT,
+    CellRecord,
+    Record,
+    command_text,
+    write_record,
+)
 
 RUNS = ROOT / "runs"  # unfinished work, which git ignores
 
@@ -39,13 +52,13 @@ class Job:
     progress: str
 
     def identity(self) -> dict[str, Any]:
-        """What a saved file must agree with."""
+        """Return what a saved file must agree with."""
         own = {"experiment": self.experiment.name, "seed": self.seed, "device": self.device}
-        return {**own, **as_json(self.settings)}
+        return {**own, **settings_dict(self.settings)}
 
 
-def as_json(settings: Any) -> dict[str, Any]:
-    """Settings by name, as JSON gives them back: tuples are lists."""
+def settings_dict(settings: Any) -> dict[str, Any]:
+    """Return settings by name, as JSON gives them back: tuples are lists."""
     found: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(settings)))
     return found
 
@@ -61,12 +74,12 @@ def run_cell(job: Job) -> dict[str, Any]:
         metrics = job.experiment.train(job.settings, job.seed, run)
         curves = {name: list(zip(*curve, strict=True)) for name, curve in run.curves.items()}
         for name, values in [*metrics.items(), *((n, values) for n, (_, values) in curves.items())]:
-            check_finite(f"{name} of {in_words(job.settings)}, seed {job.seed},", values)
+            check_finite(f"{name} of {settings_text(job.settings)}, seed {job.seed},", values)
         result = {
             "identity": job.identity(),
             "metrics": metrics,
             "curves": curves,
-            "device": device_in_words(run.device),
+            "device": describe_device(run.device),
             "seconds": round(run.seconds, 1),
         }
         save_json(finished, result)
@@ -82,12 +95,12 @@ def check_finite(name: str, values: Any) -> None:
             raise RunError(f"{name} must be a finite number; got {value!r}.")
 
 
-def in_words(settings: Any) -> str:
-    """Settings in one line."""
+def settings_text(settings: Any) -> str:
+    """Write settings in one line."""
     return ", ".join(f"{key}={value}" for key, value in dataclasses.asdict(settings).items())
 
 
-def jobs_of(
+def list_jobs(
     experiment: Experiment,
     profile: str,
     seeds: int,
@@ -97,7 +110,7 @@ def jobs_of(
     every: float = 10.0,
     progress: bool = False,
 ) -> list[Job]:
-    """The grid times the seeds, as `run_experiment` runs it."""
+    """List the grid times the seeds, as `run_experiment` runs it."""
     if seeds < 1:
         raise ValueError(f"seeds must be at least 1; got {seeds}.")
     if device == "auto":
@@ -149,9 +162,9 @@ def run_experiment(
         ValueError: if there is no such profile, or seeds is less than 1.
         RunError: if a file cannot be written or read, or belongs to other settings.
     """
-    commit = commit_in_words()
-    quiet = executor is not None  # bars of several processes would overwrite one another
-    jobs = jobs_of(experiment, profile, seeds, device, runs, threads, every, progress and not quiet)
+    commit = describe_commit()
+    bars = progress and executor is None  # those of several processes would overwrite one another
+    jobs = list_jobs(experiment, profile, seeds, device, runs, threads, every, bars)
     found: dict[Job, dict[str, Any]] = {}
     bar = tqdm(total=len(jobs), desc=experiment.name, unit="cell", disable=not progress)
     with bar:
@@ -165,9 +178,9 @@ def run_experiment(
     ]
     about = {
         "item": experiment.item,
-        "command": command(experiment.name, profile, seeds),
+        "command": command_text(experiment.name, profile, seeds),
         "device": _distinct([result["device"] for result in results_in_order]),
-        "versions": versions(),
+        "versions": list_versions(),
         "commit": commit,
         "date": datetime.date.today().isoformat(),
         "seconds": round(sum(result["seconds"] for result in results_in_order), 1),
@@ -195,15 +208,15 @@ def _cell_record(settings: Any, results: list[dict[str, Any]]) -> CellRecord:
     def by_name(key: str) -> dict[str, list[Any]]:
         return {name: [result[key][name] for result in results] for name in results[0][key]}
 
-    return CellRecord(as_json(settings), by_name("metrics"), by_name("curves"))
+    return CellRecord(settings_dict(settings), by_name("metrics"), by_name("curves"))
 
 
 def _distinct(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [one for k, one in enumerate(found) if one not in found[:k]]
 
 
-def kept_in_words(jobs: list[Job]) -> str:
-    """What of these jobs is on the disk: the finished cells, and how far the others are."""
+def progress_text(jobs: list[Job]) -> str:
+    """Say what of these jobs is on the disk: the finished cells, and how far the others are."""
     finished = sum(job.stem.with_suffix(".json").exists() for job in jobs)
     said = [f"{finished} of {len(jobs)} cells finished"]
     for job in jobs:

@@ -11,7 +11,7 @@ import torch
 import lipteach.experiments
 from lipteach.appendix import rows
 from lipteach.experiments import NAMES, PROFILES, Experiment, Run, experiment
-from lipteach.experiments.runner import as_json
+from lipteach.experiments.machine.grid import settings_dict
 
 
 def test_the_list_names_every_file_with_an_experiment() -> None:
@@ -32,10 +32,10 @@ def test_an_experiment_is_a_grid_of_frozen_settings(name: str) -> None:
         grid = one.grid(profile)
         assert len(set(grid)) == len(grid) > 0
         for settings in grid:
-            assert isinstance(settings, one.settings)
-            restored = one.settings(**{k: as_tuple(v) for k, v in as_json(settings).items()})
+            kind = type(settings)
+            restored = kind(**{k: as_tuple(v) for k, v in settings_dict(settings).items()})
             assert restored == settings  # JSON keeps it
-            assert not {"experiment", "seed", "device"} & set(as_json(settings))
+            assert not {"experiment", "seed", "device"} & set(settings_dict(settings))
             with pytest.raises(dataclasses.FrozenInstanceError):
                 setattr(settings, dataclasses.fields(settings)[0].name, None)
 

@@ -1,6 +1,5 @@
 """The grid: one by one, in processes, on Dask; what is kept, what is refused."""
 
-import json
 import math
 import multiprocessing
 import re
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from experiments_support import read_cells
 from tiny_experiment import TINY, Settings, train
 
 from lipteach.experiments import RunError, load_record, run_experiment
@@ -27,10 +27,6 @@ ONE = Settings("Adam", steps=4)
 def here(tmp_path: Path) -> dict:
     """Folders of this test."""
     return {"runs": tmp_path / "runs", "results": tmp_path / "results", "device": "cpu"}
-
-
-def measured(path: Path) -> list[dict]:
-    return json.loads(path.read_text(encoding="utf-8"))["cells"]
 
 
 def test_a_record_holds_every_cell_and_how_it_was_made(here: dict) -> None:
@@ -59,9 +55,9 @@ def test_a_record_holds_every_cell_and_how_it_was_made(here: dict) -> None:
 
 
 def test_a_second_run_gives_the_same_numbers(here: dict) -> None:
-    first = measured(run_experiment(TINY, "quick", seeds=1, **here))
+    first = read_cells(run_experiment(TINY, "quick", seeds=1, **here))
     before = torch.get_rng_state()
-    assert measured(run_experiment(TINY, "quick", seeds=1, **here)) == first
+    assert read_cells(run_experiment(TINY, "quick", seeds=1, **here)) == first
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -72,17 +68,17 @@ def dask() -> Executor:
 
 
 def test_processes_give_the_same_numbers(here: dict) -> None:
-    alone = measured(run_experiment(TINY, "quick", seeds=2, **here))
+    alone = read_cells(run_experiment(TINY, "quick", seeds=2, **here))
     with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as executor:
         path = run_experiment(TINY, "quick", 2, executor=executor, threads=1, **here)
-    assert measured(path) == alone
+    assert read_cells(path) == alone
 
 
 def test_dask_gives_the_same_numbers(here: dict) -> None:
-    alone = measured(run_experiment(TINY, "quick", seeds=2, **here))
+    alone = read_cells(run_experiment(TINY, "quick", seeds=2, **here))
     with dask() as client, client.get_executor() as executor:
         path = run_experiment(TINY, "quick", 2, executor=executor, **here)
-    assert measured(path) == alone
+    assert read_cells(path) == alone
 
 
 class Backwards(Executor):
@@ -101,8 +97,8 @@ class Backwards(Executor):
 
 
 def test_any_executor_will_do_in_any_order(here: dict) -> None:
-    alone = measured(run_experiment(TINY, "quick", seeds=2, **here))
-    assert measured(run_experiment(TINY, "quick", 2, executor=Backwards(), **here)) == alone
+    alone = read_cells(run_experiment(TINY, "quick", seeds=2, **here))
+    assert read_cells(run_experiment(TINY, "quick", 2, executor=Backwards(), **here)) == alone
 
 
 def test_finished_cells_are_kept_and_not_trained_again(here: dict) -> None:
@@ -123,7 +119,7 @@ def test_finished_cells_are_kept_and_not_trained_again(here: dict) -> None:
     assert not here["results"].exists()
     path = run_experiment(replace(TINY, train=counting), "quick", seeds=2, **here)
     assert trained == [("Adam", 0), ("Adam", 1), ("AggMo", 0), ("AggMo", 1)]
-    assert len(measured(path)) == 2
+    assert len(read_cells(path)) == 2
 
 
 def test_a_failure_in_a_worker_is_told_and_the_others_are_kept(here: dict) -> None:

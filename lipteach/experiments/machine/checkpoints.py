@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from lipteach.experiments.saving import check_identity, load_state, save_state
+from lipteach.experiments.machine.files import check_identity, load_state, save_state
 
 Curve = list[tuple[int, float]]
 
@@ -60,7 +60,7 @@ class Run:
 
     @property
     def seconds(self) -> float:
-        """How long the training has taken, without the time between a kill and the next start."""
+        """Seconds that the training took, without those between a kill and the next start."""
         return time.monotonic() - self._began
 
     def steps(self, total: int, **state: Any) -> Iterator[int]:

@@ -11,28 +11,28 @@ from typing import Any
 
 import torch
 
-from lipteach.experiments.record import REPOSITORY
+from lipteach.experiments.machine.records import REPOSITORY
 
 LIBRARIES = ("lipteach", "torch", "numpy", "POT", "pytorch-optimizer")
 
 
-def device_in_words(device: torch.device) -> dict[str, Any]:
-    """The processor, its cores, PyTorch's threads, and the GPU if one was used."""
+def describe_device(device: torch.device) -> dict[str, Any]:
+    """Name the processor, its cores, PyTorch's threads, and the GPU if one was used."""
     gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
     threads = torch.get_num_threads()
     return {"cpu": cpu_name(), "cores": os.cpu_count(), "threads": threads, "gpu": gpu}
 
 
 def cpu_name() -> str:
-    """The processor's name where the system tells it."""
+    """Return the processor's name where the system tells it."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def versions() -> dict[str, str]:
-    """The versions of Python and of the libraries that a number may depend on."""
+def list_versions() -> dict[str, str]:
+    """Name the versions of Python and of the libraries that a number may depend on."""
     found = {"python": platform.python_version()}
     for name in LIBRARIES:
         try:
@@ -42,8 +42,8 @@ def versions() -> dict[str, str]:
     return found
 
 
-def commit_in_words() -> str:
-    """The commit of the repository, and whether the package differs from it."""
+def describe_commit() -> str:
+    """Name the commit of the repository, and say whether the package differs from it."""
     try:
         if Path(_git("rev-parse", "--show-toplevel")).resolve() != REPOSITORY:
             return "unknown"  # installed under somebody's other repository

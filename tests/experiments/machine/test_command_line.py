@@ -8,8 +8,8 @@ import pytest
 import tiny_experiment
 from tiny_experiment import TINY, train
 
-from lipteach.experiments import __main__ as command_line
 from lipteach.experiments import load_record
+from lipteach.experiments.machine import command_line
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Records: written, read, thinned, asked."""
+"""Records: written, read, thin, asked."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lipteach.experiments import CellRecord, Record, RunError, load_record
-from lipteach.experiments.record import thinned, write_record
+from lipteach.experiments.machine.records import thin, write_record
 
 
 def cell(**settings) -> CellRecord:
@@ -49,7 +49,7 @@ def test_a_curve_is_thinned_to_its_last_point(tmp_path: Path) -> None:
     assert steps[-1] == 1000
     assert values[-1] == 999.333
     for length in (0, 1, 199, 200, 201, 399, 401):
-        kept, _ = thinned(list(range(length)), [0.0] * length)
+        kept, _ = thin(list(range(length)), [0.0] * length)
         assert min(length, 100) <= len(kept) <= 200
         assert kept[-1:] == [length - 1][:length]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from lipteach.experiments.record import Record
-from lipteach.experiments.run import Run
+from lipteach.experiments.machine.checkpoints import Run
+from lipteach.experiments.machine.records import Record
 
 PROFILES = ("quick", "laptop", "full")
 NAMES = ("fig14_spectral", "fig16_jacobian", "h1_transport")
@@ -24,9 +24,9 @@ class Experiment:
         name: the name of its file, ``"fig14_spectral"``.
         item: the item of the appendix, as the map calls it.
         title: a few words.
-        settings: a frozen dataclass of numbers, strings and tuples of them: one cell without seed.
         cells: the grid of a profile: "quick" (seconds to a minute), "laptop" (the paper's networks
-            with as many steps as two CPU cores allow) or "full" (the paper's).
+            with as many steps as two CPU cores allow) or "full" (the paper's). A cell is a frozen
+            dataclass of numbers, strings and tuples of them: all settings but the seed.
         train: one cell with one seed; returns its final metrics. All randomness comes from
             generators made of the seed, and its loop runs over ``run.steps``.
         compare: a text table of a record beside the paper's numbers.
@@ -35,20 +35,19 @@ class Experiment:
     name: str
     item: str
     title: str
-    settings: type
     cells: Callable[[str], tuple[Any, ...]]
     train: Callable[[Any, int, Run], Metrics]
     compare: Callable[[Record], str]
 
     def grid(self, profile: str) -> tuple[Any, ...]:
-        """The cells of a profile, which must be one of ``PROFILES``."""
+        """Return the cells of a profile, which must be one of ``PROFILES``."""
         if profile not in PROFILES:
             raise ValueError(f"profile must be one of {', '.join(PROFILES)}; got {profile!r}.")
         return self.cells(profile)
 
 
 def experiment(name: str) -> Experiment:
-    """The experiment of that name.
+    """Return the experiment of that name.
 
     Raises:
         ValueError: if there is none; the sentence lists those there are.

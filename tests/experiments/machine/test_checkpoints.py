@@ -7,30 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from experiments_support import Stop, StoppingRun
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_experiment import Settings, train
 
 from lipteach.experiments import Run, RunError
-from lipteach.experiments.saving import load_json, load_state, save_json, save_state
-
-
-class Stop(Exception):
-    """Ends a training from within."""
-
-
-class StoppingRun(Run):
-    """Stops in the body of one step, after `left` steps of all loops."""
-
-    left = -1
-
-    def steps(self, total, **state):
-        for step in super().steps(total, **state):
-            if self.left == 0:
-                raise Stop
-            self.left -= 1
-            yield step
-
+from lipteach.experiments.machine.files import load_json, load_state, save_json, save_state
 
 SHORT = [Settings("Adam", steps=8), Settings("AggMo", steps=8)]
 
@@ -51,10 +34,8 @@ def test_a_training_that_is_stopped_goes_on_to_the_same_numbers(
 ) -> None:
     path = tmp_path_factory.mktemp("stopped") / "cell.pt"
     for left in stops:
-        run = StoppingRun(path=path, every=0.0)
-        run.left = left
         try:
-            train(SHORT[which], 3, run)
+            train(SHORT[which], 3, StoppingRun(path, left))
         except Stop:
             continue
     run = Run(path=path, every=0.0)

@@ -1,6 +1,5 @@
 """A run that is killed, again and again, ends with the numbers of one that is not."""
 
-import json
 import random
 import subprocess
 import sys
@@ -8,16 +7,12 @@ import time
 from pathlib import Path
 
 import tiny_experiment
+from experiments_support import read_cells
 from tiny_experiment import TINY
 
 from lipteach.experiments import run_experiment
 
 KILLS = 6
-
-
-def measured(path: Path) -> list[dict]:
-    """What a record holds but for the circumstances."""
-    return json.loads(path.read_text(encoding="utf-8"))["cells"]
 
 
 def newest(folder: Path) -> int:
@@ -45,5 +40,5 @@ def test_killed_at_random_moments_it_ends_with_the_same_numbers(tmp_path: Path) 
     unbroken = run_experiment(
         TINY, "full", seeds=2, device="cpu", runs=tmp_path / "other", results=tmp_path / "unbroken"
     )
-    assert measured(results / unbroken.name) == measured(unbroken)
+    assert read_cells(results / unbroken.name) == read_cells(unbroken)
     assert not list(runs.rglob("*.*"))  # nothing is left of it, half-written files neither

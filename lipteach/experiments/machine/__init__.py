@@ -1,0 +1,1 @@
+"""What runs experiments: a grid of cells, checkpoints, records, and the command line."""
