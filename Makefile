@@ -59,7 +59,7 @@ bench: $(VENV)/.ready-test  ## speed as ratios (RECORD=1 keeps them, ONLY=name r
 
 # What stands on make's command line; the environment has a NAME of its own on some systems.
 given = $(if $(filter command,$(origin $1)),$2 $($1))
-experiments: $(VENV)/.ready-lab  ## run the paper's (NAME=… PROFILE=quick SEEDS=3 DEVICE=auto WORKERS=1)
+experiments: $(VENV)/.ready-experiments  ## run the paper's (NAME=… PROFILE=quick SEEDS=3 DEVICE=auto WORKERS=1)
 	$(RUN) -m lipteach.experiments run $(call given,NAME) $(call given,PROFILE,--profile) \
 	$(call given,SEEDS,--seeds) $(call given,DEVICE,--device) $(call given,WORKERS,--workers)
 

@@ -17,7 +17,6 @@ IMPORTED_AS = {
     "ipython": "IPython",
     "pillow": "PIL",
     "POT": "ot",
-    "pytorch-optimizer": "pytorch_optimizer",
     "z3-solver": "z3",
 }
 MEND = 'pip install -e ".[lab]", or `make lab`'
@@ -105,7 +104,7 @@ def requirements() -> dict[str, str]:
         return {}
     for line in lines:
         spec, _, extra = line.partition(";")
-        match = re.match(r"([\w.-]+)>=([\d.]+)", spec.strip())
+        match = re.match(r"([\w.-]+).*>=([\d.]+)", spec)  # "torch<2.14,>=2.9"
         if match and (not extra or "'lab'" in extra.replace('"', "'")):
             wanted[match[1]] = match[2]
     return wanted

@@ -47,6 +47,17 @@ def test_the_requirements_are_those_of_the_lab() -> None:
     assert "pytest" not in names
 
 
+def test_a_requirement_with_a_cap_is_read_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = [
+        "torch<2.14,>=2.9",
+        "numpy>=1.26",
+        "tqdm>=4.66; extra == 'lab'",
+        "a>=1; extra == 'b'",
+    ]
+    monkeypatch.setattr(importlib.metadata, "requires", lambda _name: written)
+    assert ce.requirements() == {"torch": "2.9", "numpy": "1.26", "tqdm": "4.66"}
+
+
 def test_run_as_a_file_it_needs_the_standard_library_only() -> None:
     """A Python without any package (-S hides them) hears what is missing, not a traceback."""
     done = subprocess.run(

@@ -1,5 +1,6 @@
 """environment.yml, pyproject.toml, CITATION.cff and the changelog say the same (offline)."""
 
+import importlib.util
 import tomllib
 from pathlib import Path
 
@@ -11,7 +12,6 @@ import lipteach as lt
 
 ROOT = Path(__file__).resolve().parent.parent
 CONDA_NAME = {"torch": "pytorch-cpu", "matplotlib": "matplotlib-base", "POT": "pot"}
-NOT_ON_CONDA_FORGE = {"pytorch-optimizer"}  # it comes with `pip: -e .`
 
 
 def project() -> dict:
@@ -27,9 +27,20 @@ def test_environment_yml_asks_for_what_the_lab_extra_asks() -> None:
     own = [e for e in listed if isinstance(e, str) and not e.startswith(("python=", "pip"))]
     conda = {r.name: r.specifier for r in map(Requirement, own)}
     wanted = project()["dependencies"] + project()["optional-dependencies"]["lab"]
-    asked = [r for r in map(Requirement, wanted) if r.name not in NOT_ON_CONDA_FORGE]
-    pypi = {CONDA_NAME.get(r.name, r.name): r.specifier for r in asked}
+    pypi = {CONDA_NAME.get(r.name, r.name): r.specifier for r in map(Requirement, wanted)}
     assert conda == pypi
+
+
+def test_make_installs_the_torch_of_pyproject(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = ROOT / "tools" / "bootstrap.py"
+    spec = importlib.util.spec_from_file_location("bootstrap", path)
+    bootstrap = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(bootstrap)
+    monkeypatch.delenv("LIPTEACH_TORCH", raising=False)
+    assert bootstrap.read_torch() in project()["dependencies"]
+    monkeypatch.setenv("LIPTEACH_TORCH", "torch==2.9.1")
+    assert bootstrap.read_torch() == "torch==2.9.1"
+    assert not [line for line in path.read_text(encoding="utf-8").splitlines() if "<2" in line]
 
 
 def test_environment_python_is_one_we_support() -> None:
@@ -62,3 +73,12 @@ def test_workflow_runs_make_test_on_three_systems(workflow: str) -> None:
     assert job["strategy"]["matrix"]["python"] == ["3.11", "3.13"]
     assert len(job["strategy"]["matrix"]["os"]) == 3
     assert any(step.get("run") == "make test" for step in job["steps"])
+
+
+def test_workflow_tries_the_oldest_versions_that_we_admit() -> None:
+    text = (ROOT / ".github/workflows/test.yml").read_text(encoding="utf-8")
+    (step,) = (s for s in yaml.safe_load(text)["jobs"]["oldest"]["steps"] if "printf" in str(s))
+    oldest = {r.name: r.specifier for r in map(Requirement, project()["dependencies"])}
+    for name in ("torch", "numpy"):
+        (least,) = (s.version for s in oldest[name] if s.operator == ">=")
+        assert f"'{name}=={least}.*'" in step["run"]

@@ -4,9 +4,10 @@
     python3 tools/bootstrap.py .venv lab,test
 
 Plain pip takes a CUDA build of several GB on Linux. So torch comes first, by itself, from PyTorch's
-index of CPU wheels; the rest then finds it installed. Two variables change that:
+index of CPU wheels; the rest then finds it installed. Which versions, pyproject.toml says. Two
+variables change that:
 
-    LIPTEACH_TORCH=torch==2.12.0      another version
+    LIPTEACH_TORCH=torch==2.12.0      one version of these
     LIPTEACH_TORCH_INDEX=             (empty) pip's own default, which on Linux is the CUDA build;
     LIPTEACH_TORCH_INDEX=https://…    or another index of PyTorch wheels
 """
@@ -19,10 +20,18 @@ import sys
 import venv
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parent.parent
 CPU_WHEELS = "https://download.pytorch.org/whl/cpu"
-# Capped here and not in pyproject.toml: a newer torch is welcome, but has not been tried.
-TORCH = os.environ.get("LIPTEACH_TORCH", "torch>=2.9,<2.14")
 INDEX = os.environ.get("LIPTEACH_TORCH_INDEX", CPU_WHEELS)
+
+
+def read_torch() -> str:
+    """Return which torch to install: the variable's, or as pyproject.toml has it."""
+    import tomllib  # not at the top: an older Python lacks it, and is to hear what it needs
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    (needed,) = (need for need in project["dependencies"] if need.startswith("torch>"))
+    return os.environ.get("LIPTEACH_TORCH", needed)
 
 
 def works(python: Path, code: str) -> bool:
@@ -43,7 +52,6 @@ def main() -> int:
         print("Name another one:  make lab PYTHON=python3.12")
         return 1
     target, extras = Path(sys.argv[1]), sys.argv[2]
-    root = Path(__file__).resolve().parent.parent
     python = target / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     if not works(python, "import pip"):  # none yet, or one that an interrupt left half made
         print(f"Making {target} (once; about three minutes in all) …", flush=True)
@@ -58,13 +66,14 @@ def main() -> int:
         return subprocess.call([str(python), "-m", "pip", "install", *quiet, *arguments])
 
     if not works(python, "import torch"):
-        print(f"Installing {TORCH} …", flush=True)
+        torch = read_torch()
+        print(f"Installing {torch} …", flush=True)
         one_try = ["--no-deps", "--retries", "0", "--timeout", "15"]
-        from_index = INDEX and pip(*one_try, "--index-url", INDEX, TORCH) == 0
-        if not from_index and pip(TORCH):
+        from_index = INDEX and pip(*one_try, "--index-url", INDEX, torch) == 0
+        if not from_index and pip(torch):
             return 1
     print(f"Installing lipteach[{extras}] …", flush=True)
-    if pip("-e", f"{root}[{extras}]"):
+    if pip("-e", f"{ROOT}[{extras}]"):
         return 1
     report = "import torch; print('torch', torch.__version__, '· CUDA', torch.version.cuda or 'no')"
     return subprocess.call([str(python), "-c", report])
