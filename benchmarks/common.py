@@ -14,6 +14,8 @@ from pathlib import Path
 
 import torch
 
+from lipteach.experiments.machine.provenance import cpu_name
+
 
 def quartiles(values: Sequence[float], digits: int = 2) -> tuple[float, list[float]]:
     """Return the median, and the lower and upper quartile."""
@@ -25,14 +27,6 @@ def hand_back_free_memory() -> None:
     """Let every loop start alike: memory that an earlier one freed would spare it page faults."""
     with contextlib.suppress(OSError, AttributeError):  # glibc's habit, and glibc's mend
         ctypes.CDLL("libc.so.6").malloc_trim(0)
-
-
-def cpu_name() -> str:
-    """Return the processor's name where the system tells it."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def write_record(path: Path, report: dict[str, object]) -> None:

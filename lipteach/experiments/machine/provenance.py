@@ -13,7 +13,7 @@ import torch
 
 from lipteach.experiments.machine.records import REPOSITORY
 
-LIBRARIES = ("lipteach", "torch", "numpy", "POT", "pytorch-optimizer")
+LIBRARIES = ("lipteach", "numpy", "POT", "pytorch-optimizer")
 
 
 def describe_device(device: torch.device) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def cpu_name() -> str:
 
 def list_versions() -> dict[str, str]:
     """Name the versions of Python and of the libraries that a number may depend on."""
-    found = {"python": platform.python_version()}
+    found = {"python": platform.python_version(), "torch": str(torch.__version__)}  # and its build
     for name in LIBRARIES:
         try:
             found[name] = importlib.metadata.version(name)
