@@ -73,7 +73,7 @@ def check_solver() -> str:
 
 def check_digits() -> str:
     """The embedded sample of MNIST is whole."""
-    from lipteach.training.data import mnist_sample
+    from lipteach.training import mnist_sample
 
     return f"{len(mnist_sample('train')[0])} + {len(mnist_sample('test')[0])} images"
 

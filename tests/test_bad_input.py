@@ -86,7 +86,6 @@ def training_rows():
     yield fit, [model, infinite, batch, adam], ValueError, "loss must be finite; got"
     named = lambda **k: fit(model, value, batch, adam, **k)  # noqa: E731
     yield lambda a: named(after_step=a), [3], TypeError, "after_step must be a function or None"
-    yield lambda p: named(progress=p), [3], TypeError, "progress must be a string; got int"
 
 
 def batches_of(x, size, epochs, generator):

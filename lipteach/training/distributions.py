@@ -34,10 +34,6 @@ class Cones:
     Args:
         centres: a tensor of shape (k, n), floating point, finite.
 
-    Raises:
-        TypeError: if centres is not a floating-point tensor.
-        ValueError: if it has not two dimensions, is empty, or not finite.
-
     Example:
         >>> from lipteach.training import Cones
         >>> pair = Cones(torch.tensor([[0.0], [4.0]]))
@@ -56,7 +52,7 @@ class Cones:
 
     @property
     def distance(self) -> float:
-        """The Wasserstein distance of p₁ and p₂, which is 1.
+        """Return the Wasserstein distance of p₁ and p₂, which is 1.
 
         Raises:
             ValueError: if two centres are nearer than 2: the distance may then be less than 1, and
@@ -70,12 +66,12 @@ class Cones:
         return 1.0
 
     def dual(self, z: Tensor) -> Tensor:
-        """The function f above, 0 at the centres and best if `distance` is 1: (…, n) to (…)."""
+        """Compute f above, 0 at the centres and best if `distance` is 1: (…, n) to (…)."""
         distances: Tensor = torch.linalg.vector_norm(z[..., None, :] - self.centres, dim=-1)
         return -distances.amin(dim=-1)
 
     def sample(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Independent samples of p₁ and of p₂, each of shape (count, n).
+        """Draw independent samples of p₁ and of p₂, each of shape (count, n).
 
         Batches of them are further apart than the distributions: see `stratified`.
 
@@ -96,7 +92,7 @@ class Cones:
     def stratified(
         self, count: int, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Samples that meet every centre, and every part of its circle, equally often.
+        """Draw samples that meet every centre, and every part of its circle, equally often.
 
         Where the distance is 1, that of such samples is exactly 1 too. About each centre there are
         count/k points: in ℝ half of them on each side, in the plane one in each of as many equal
@@ -140,7 +136,7 @@ class Cones:
 
 
 def absolute_value() -> Cones:
-    """The point 0 against ½ at −1 and ½ at 1; the dual is −|x| (appendix H.1).
+    """Set the point 0 against ½ at −1 and ½ at 1; the dual is −|x| (appendix H.1).
 
     Example:
         >>> from lipteach.training import absolute_value
@@ -154,15 +150,11 @@ def absolute_value() -> Cones:
 
 
 def three_cones(spacing: float = 2.0) -> Cones:
-    """Three points of the plane against the unit circles about them (appendix H.1).
+    """Set three points of the plane against the unit circles about them (appendix H.1).
 
     Args:
         spacing: from one centre to the next along the first axis, positive; in the paper 2, where
             the circles touch.
-
-    Raises:
-        TypeError: if spacing is not a number.
-        ValueError: if it is not finite or not positive.
 
     Example:
         >>> from lipteach.training import three_cones
@@ -176,14 +168,10 @@ def three_cones(spacing: float = 2.0) -> Cones:
 
 
 def cone(n: int) -> Cones:
-    """The origin of ℝⁿ against the unit sphere; the dual is one cone (appendix H.1).
+    """Set the origin of ℝⁿ against the unit sphere; the dual is one cone (appendix H.1).
 
     Args:
         n: the dimension.
-
-    Raises:
-        TypeError: if n is not an integer.
-        ValueError: if n < 1.
 
     Example:
         >>> from lipteach.training import cone

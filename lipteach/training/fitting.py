@@ -33,9 +33,8 @@ def clip_singular_values_(model: nn.Module) -> nn.Module:
         The model itself.
 
     Raises:
-        TypeError: if model is not an ``nn.Module``, or a weight is parametrized (its value is then
-            computed from elsewhere, and a change in place would be lost).
-        ValueError: if a weight is not finite.
+        TypeError: if a weight is parametrized (its value is then computed from elsewhere, and a
+            change in place would be lost).
 
     Example:
         >>> from lipteach.training import clip_singular_values_
@@ -65,7 +64,7 @@ def clip_singular_values_(model: nn.Module) -> nn.Module:
 def minibatches(
     *tensors: Tensor, size: int, epochs: int, generator: torch.Generator
 ) -> Iterator[tuple[Tensor, ...]]:
-    """Batches of `size` rows, the same rows of each tensor, shuffled anew in every epoch.
+    """Cut batches of `size` rows, the same rows of each tensor, shuffled anew in every epoch.
 
     The last batch of an epoch is smaller where `size` does not divide the number of rows.
 
@@ -77,10 +76,6 @@ def minibatches(
 
     Returns:
         An iterator over tuples with one tensor of shape (size, …) for each of `tensors`.
-
-    Raises:
-        TypeError: if tensors, size, epochs or generator is of another type.
-        ValueError: if size or epochs is less than 1, a tensor has no rows, or their numbers differ.
 
     Example:
         >>> from lipteach.training import minibatches
@@ -116,7 +111,6 @@ def fit(
     optimizer: torch.optim.Optimizer,
     *,
     after_step: Callable[[int], object] | None = None,
-    progress: str = "",
 ) -> list[float]:
     """Minimize a loss over norm-constrained weights: a step, then the projection, and again.
 
@@ -129,13 +123,12 @@ def fit(
         batches: one entry for each step.
         optimizer: over the parameters of `model`.
         after_step: called after each step and its projection with the number of steps done.
-        progress: the name of a progress bar; none is shown by default.
 
     Returns:
         The loss before each step.
 
     Raises:
-        TypeError: if an argument is of another type, or the loss returns no tensor.
+        TypeError: if the loss returns no tensor.
         ValueError: if the loss is not finite, not a scalar or does not depend on the model, or the
             optimizer holds none of the model's parameters.
 
@@ -153,9 +146,9 @@ def fit(
     """
     losses: list[float] = []
     clip_singular_values_(model)
-    _check_fit(model, loss, batches, optimizer, after_step, progress)
+    _check_fit(model, loss, batches, optimizer, after_step)
     try:
-        for batch in _with_bar(batches, progress):
+        for batch in batches:
             optimizer.zero_grad()
             value = loss(model, *batch)
             losses.append(_finite_scalar(value, len(losses)))
@@ -169,9 +162,7 @@ def fit(
     return losses
 
 
-def _check_fit(
-    model: nn.Module, loss: Any, batches: Any, optimizer: Any, after_step: Any, progress: Any
-) -> None:
+def _check_fit(model: nn.Module, loss: Any, batches: Any, optimizer: Any, after_step: Any) -> None:
     if not callable(loss):
         raise TypeError(f"loss must be a function; got {type(loss).__name__}.")
     if not isinstance(optimizer, torch.optim.Optimizer):
@@ -181,8 +172,6 @@ def _check_fit(
         raise TypeError(f"after_step must be a function or None; got {type(after_step).__name__}.")
     if not isinstance(batches, Iterable):
         raise TypeError(f"batches must be iterable; got {type(batches).__name__}.")
-    if not isinstance(progress, str):
-        raise TypeError(f"progress must be a string; got {type(progress).__name__}.")
     held = {id(p) for group in optimizer.param_groups for p in group["params"]}
     if not held & {id(p) for p in model.parameters()}:
         raise ValueError("optimizer must hold parameters of the model; it holds none of them.")
@@ -198,12 +187,3 @@ def _finite_scalar(value: Any, step: int) -> float:
     if not math.isfinite(float(value.detach())):
         raise ValueError(f"loss must be finite; got {float(value.detach())} at step {step}.")
     return float(value.detach())
-
-
-def _with_bar(batches: Iterable[Sequence[Any]], name: str) -> Iterable[Sequence[Any]]:
-    if not name:
-        return batches
-    from tqdm.auto import tqdm
-
-    bar: Iterable[Sequence[Any]] = tqdm(batches, desc=name, leave=False)
-    return bar

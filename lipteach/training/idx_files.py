@@ -15,8 +15,8 @@ GZIP = b"\x1f\x8b"  # no idx file begins so
 MOST = 100_000_000  # bytes that we unpack; MNIST's largest file has 47,040,016
 
 
-def contents(path: Path, source: str) -> bytes:
-    """The bytes of a file, unpacked if it is compressed by gzip.
+def read_unpacked(path: Path, source: str) -> bytes:
+    """Read a file, unpacked if it is compressed by gzip.
 
     Args:
         path: the file.
@@ -39,7 +39,7 @@ def contents(path: Path, source: str) -> bytes:
 
 
 def decode(data: bytes, name: str, source: str, names: Mapping[str, str]) -> np.ndarray:
-    """The array in an idx file, if it is the file that is wanted.
+    """Decode an idx file, if it is the file that is wanted.
 
     An idx file of bytes holds 0, 0, 8, the number d of dimensions, the d lengths as big-endian
     integers of 32 bits, and the entries.

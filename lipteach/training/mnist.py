@@ -1,7 +1,9 @@
-"""All of MNIST and of Fashion-MNIST, from a folder or by a download, recognized by checksum."""
+"""MNIST: a small sample inside the package; all of it, and Fashion-MNIST, by checksum."""
 
 from __future__ import annotations
 
+import hashlib
+import io
 import os
 import tempfile
 from http.client import HTTPException
@@ -12,9 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lipteach.training.data import check_split
-from lipteach.training.idx_files import contents, decode
+from lipteach.training.idx_files import decode, read_unpacked
 
+SAMPLE = Path(__file__).parent / "mnist_sample.npz"
+SAMPLE_SHA256 = "71538cdf978bccc8702bf5d530e59f68a8a0ae038ea3e3d3249d3caad0b11b36"
 FOLDERS = {"mnist": "MNIST", "fashion": "FashionMNIST"}  # torchvision's
 TITLES = {"mnist": "MNIST", "fashion": "Fashion-MNIST"}
 URLS = {
@@ -37,10 +40,63 @@ FASHION = {
 SHA256 = {"mnist": MNIST, "fashion": FASHION}
 
 
+def mnist_sample(split: str = "train") -> tuple[Tensor, Tensor]:
+    """Load the embedded sample of MNIST: images in [0, 1] and their labels, without a download.
+
+    "train" holds 2,000 images, the first 200 of each digit in MNIST's training file; "test" holds
+    1,000, the first 100 of each digit in its test file. Both keep MNIST's order. Provenance and
+    licence (CC BY-SA 3.0) stand in ``mnist_sample.md`` beside the file.
+
+    Args:
+        split: "train" or "test".
+
+    Returns:
+        Images of shape (N, 28, 28), float32 in [0, 1], and labels of shape (N,), int64.
+
+    Raises:
+        ValueError: if split is another word, or the file is not the one that was shipped.
+        FileNotFoundError: if the file is missing.
+
+    Example:
+        >>> from lipteach.training import mnist_sample
+        >>> images, labels = mnist_sample("test")
+        >>> images.shape, labels.bincount().tolist()
+        (torch.Size([1000, 28, 28]), [100, 100, 100, 100, 100, 100, 100, 100, 100, 100])
+
+    Source: Y. LeCun, C. Cortes and C. J. C. Burges, the MNIST database of handwritten digits.
+    """
+    _check_split(split)
+    images, labels = _read_sample(SAMPLE, split)
+    return torch.from_numpy(images).float() / 255, torch.from_numpy(labels).long()
+
+
+def _check_split(split: Any) -> None:
+    """Require "train" or "test"."""
+    if not isinstance(split, str):
+        raise TypeError(f'split must be "train" or "test"; got {type(split).__name__}.')
+    if split not in ("train", "test"):
+        raise ValueError(f'split must be "train" or "test"; got "{split}".')
+
+
+def _read_sample(path: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
+    """Read one split, after the whole file has shown the expected checksum."""
+    if not path.is_file():
+        raise FileNotFoundError(f"The MNIST sample {path.name} is missing; reinstall lipteach.")
+    data = path.read_bytes()
+    found = hashlib.sha256(data).hexdigest()
+    if found != SAMPLE_SHA256:
+        raise ValueError(
+            f"{path.name} is damaged: its SHA-256 begins with {found[:12]} and must begin with "
+            f"{SAMPLE_SHA256[:12]}; reinstall lipteach."
+        )
+    with np.load(io.BytesIO(data), allow_pickle=False) as file:
+        return file[f"{split}_images"], file[f"{split}_labels"]
+
+
 def load_mnist(
     root: str | os.PathLike[str], split: str = "train", kind: str = "mnist", download: bool = False
 ) -> tuple[Tensor, Tensor]:
-    """All images of MNIST or of Fashion-MNIST in [0, 1], and their labels.
+    """Load all images of MNIST or of Fashion-MNIST in [0, 1], and their labels.
 
     The two idx files are looked for as torchvision lays them, in ``root/MNIST/raw`` or
     ``root/FashionMNIST/raw``, and then in ``root`` itself; plain, or packed as ``.gz``. Each must
@@ -59,7 +115,6 @@ def load_mnist(
         `mnist_sample` returns them.
 
     Raises:
-        TypeError: if root is no path, split or kind no string, or download no bool.
         ValueError: if split or kind is another word, or a file is not the original.
         FileNotFoundError: if a file is missing; the message says where it belongs.
         OSError: if a file cannot be read, or fetched.
@@ -73,7 +128,7 @@ def load_mnist(
     Source: Y. LeCun, C. Cortes and C. J. C. Burges, the MNIST database of handwritten digits;
     H. Xiao, K. Rasul and R. Vollgraf (2017), Fashion-MNIST.
     """
-    check_split(split)
+    _check_split(split)
     if not isinstance(root, str | os.PathLike):
         raise TypeError(f"root must be a path; got {type(root).__name__}.")
     if not isinstance(kind, str):
@@ -84,16 +139,16 @@ def load_mnist(
         raise TypeError(f"download must be True or False; got {download!r}.")
     prefix = "train" if split == "train" else "t10k"
     names = [f"{prefix}-images-idx3-ubyte", f"{prefix}-labels-idx1-ubyte"]
-    images, labels = (torch.tensor(_array(Path(root), kind, name, download)) for name in names)
+    images, labels = (torch.tensor(_find(Path(root), kind, name, download)) for name in names)
     return images.float().div_(255), labels.long()
 
 
-def _array(root: Path, kind: str, name: str, download: bool) -> np.ndarray[Any, Any]:
-    """What the file of that name holds, found in the folder or fetched into it."""
+def _find(root: Path, kind: str, name: str, download: bool) -> np.ndarray[Any, Any]:
+    """Return what the file of that name holds, found in the folder or fetched into it."""
     folder = root / FOLDERS[kind] / "raw"
     for path in (folder / name, folder / f"{name}.gz", root / name, root / f"{name}.gz"):
         if path.exists():
-            return decode(contents(path, str(path)), *_wanted(kind, name, str(path)))
+            return decode(read_unpacked(path, str(path)), *_wanted(kind, name, str(path)))
     if not download:
         where = f"put it, or {name}.gz, into {folder}"
         raise FileNotFoundError(
@@ -120,7 +175,7 @@ def _fetch(folder: Path, kind: str, name: str) -> np.ndarray[Any, Any]:
         with tempfile.TemporaryDirectory(prefix=".download-", dir=folder) as beside:
             packed, plain = Path(beside, f"{name}.gz"), Path(beside, name)
             torch.hub.download_url_to_file(url, str(packed))
-            data = contents(packed, f"What {url} sent")
+            data = read_unpacked(packed, f"What {url} sent")
             array = decode(data, *_wanted(kind, name, f"What {url} sent"))
             plain.write_bytes(data)
             os.replace(plain, folder / name)

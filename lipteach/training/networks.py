@@ -21,7 +21,7 @@ def orthonormal_network(
     generator: torch.Generator,
     dtype: torch.dtype = torch.float64,
 ) -> nn.Sequential:
-    r"""Linear layers with random orthonormal weights, and an activation between each two.
+    r"""Make linear layers with random orthonormal weights, and an activation between each two.
 
     Every weight W has σⱼ(W) = 1 for all j. The biases are drawn uniformly from (−½, ½).
 
@@ -33,10 +33,6 @@ def orthonormal_network(
 
     Returns:
         A network from (…, sizes[0]) to (…, sizes[-1]).
-
-    Raises:
-        TypeError: if sizes, activation, generator or dtype is of another type.
-        ValueError: if there are fewer than two sizes, or one is less than 1.
 
     Example:
         >>> from lipteach.training import orthonormal_network
@@ -68,7 +64,7 @@ def orthonormal_network(
 
 
 def _bare_linear(n: int, m: int, dtype: torch.dtype) -> nn.Linear:
-    """A layer without values yet: the usual constructor would draw from the global generator."""
+    """Make a layer without values: the usual constructor would draw from the global generator."""
     with torch.device("meta"):
         layer = nn.Linear(n, m, dtype=dtype)
     return layer.to_empty(device="cpu")

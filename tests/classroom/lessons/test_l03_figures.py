@@ -10,8 +10,7 @@ from torch import nn
 from lipteach.classroom.lessons.l03_why_relu_is_linear import figures
 from lipteach.primitives import MaxMin
 from lipteach.theory.theorem2 import theorem2_counterexample
-from lipteach.training import orthonormal_network
-from lipteach.training.data import mnist_sample
+from lipteach.training import mnist_sample, orthonormal_network
 
 
 def drawn(figure: Figure) -> str:

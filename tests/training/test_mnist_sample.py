@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lipteach.training import data
-from lipteach.training.data import mnist_sample
+from lipteach.training import mnist, mnist_sample
 
 
 @pytest.mark.parametrize(("split", "count"), [("train", 2000), ("test", 1000)])
@@ -38,28 +37,28 @@ def test_train_and_test_share_no_image() -> None:
 
 
 def test_provenance_names_the_checksum_and_the_licence() -> None:
-    text = data.SAMPLE.with_suffix(".md").read_text(encoding="utf-8")
-    assert data.SHA256 in text
+    text = mnist.SAMPLE.with_suffix(".md").read_text(encoding="utf-8")
+    assert mnist.SAMPLE_SHA256 in text
     assert "CC BY-SA 3.0" in text
-    assert data.SAMPLE.stat().st_size < 512 * 1024
+    assert mnist.SAMPLE.stat().st_size < 512 * 1024
 
 
 @pytest.mark.parametrize("damage", ["truncated", "one bit", "empty", "swapped"])
 def test_a_damaged_file_is_refused(
     damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    good = data.SAMPLE.read_bytes()
+    good = mnist.SAMPLE.read_bytes()
     middle = len(good) // 2
     flipped = good[:middle] + bytes([good[middle] ^ 1]) + good[middle + 1 :]
     bad = {"truncated": good[:-1], "one bit": flipped, "empty": b"", "swapped": b"PK" + good}
     path = tmp_path / "mnist_sample.npz"
     path.write_bytes(bad[damage])
-    monkeypatch.setattr(data, "SAMPLE", path)
+    monkeypatch.setattr(mnist, "SAMPLE", path)
     with pytest.raises(ValueError, match="is damaged: its SHA-256 begins with"):
         mnist_sample()
 
 
 def test_a_missing_file_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(data, "SAMPLE", tmp_path / "gone.npz")
+    monkeypatch.setattr(mnist, "SAMPLE", tmp_path / "gone.npz")
     with pytest.raises(FileNotFoundError, match=r"gone\.npz is missing"):
         mnist_sample()
