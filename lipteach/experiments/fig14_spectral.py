@@ -43,7 +43,7 @@ class Settings:
 
 
 def cells(profile: str) -> tuple[Settings, ...]:
-    """The paper gives the network and the rates; batch and steps are ours."""
+    """List the grid: the network and the rates are the paper's; batch and steps are ours."""
     size = {
         "quick": {"width": 32, "batch": 64, "steps": 60},
         "laptop": {"steps": 300},
@@ -82,7 +82,7 @@ def train(settings: Settings, seed: int, run: Run) -> dict[str, Any]:
 
 
 def linear_layers(network: nn.Sequential) -> list[nn.Linear]:
-    """Those with a weight."""
+    """List those with a weight."""
     return [module for module in network if isinstance(module, nn.Linear)]
 
 
@@ -103,7 +103,7 @@ def constrain(layer: nn.Linear, method: str, generator: torch.Generator) -> None
 
 @torch.no_grad()
 def measure(network: nn.Sequential, x: Tensor, y: Tensor) -> dict[str, float]:
-    """The network's own value, the product of its norms, and the value over the product."""
+    """Return the network's own value, the product of its norms, and the value over the product."""
     network.eval()
     raw = float(wasserstein_dual(network, x, y))
     norms: float = math.prod(float(operator_norm(layer.weight)) for layer in linear_layers(network))
@@ -112,7 +112,7 @@ def measure(network: nn.Sequential, x: Tensor, y: Tensor) -> dict[str, float]:
 
 
 def compare(record: Record) -> str:
-    """The last estimates, and when the orthonormal network had the other's; the paper's words."""
+    """Show the last estimates, and when the orthonormal network had the other's."""
     lines = [
         "Estimated distance (exact: 1): mean over the seeds (largest - smallest).",
         "",
@@ -134,7 +134,7 @@ def compare(record: Record) -> str:
 
 
 def steps_to(cell: CellRecord, estimate: float) -> int:
-    """The first step by which every seed's curve has that estimate; 0 if one never has."""
+    """Find the first step by which every seed's curve has that estimate; 0 if one never has."""
     reached = [
         next((step for step, value in zip(*curve, strict=True) if value >= estimate), 0)
         for curve in cell.curves["estimate"]

@@ -52,7 +52,7 @@ class Settings:
 
 
 def cells(profile: str) -> tuple[Settings, ...]:
-    """Adam is the paper's; its rate, batch and 200 epochs its authors'; the short runs ours."""
+    """List the grid: Adam is the paper's; rate, batch and epochs its authors'; short runs ours."""
     if profile == "full":  # the rate is divided by 10 after 60, 100 and 150 epochs
         size: dict[str, Any] = {"data": "mnist", "slower": (28_125, 46_875, 70_312)}
         paper = [Settings(activation, **size) for activation in ACTIVATIONS]
@@ -74,8 +74,8 @@ def train(settings: Settings, seed: int, run: Run) -> dict[str, Any]:
     network = orthonormal_network(widths, activation, generator, torch.float32).to(run.device)
     optimizer = torch.optim.Adam(network.parameters(), lr=settings.rate)
     slower = torch.optim.lr_scheduler.MultiStepLR(optimizer, list(settings.slower))
-    x, y = digits(settings, "train", run.device)
-    test = digits(settings, "test", run.device)
+    x, y = load_digits(settings, "train", run.device)
+    test = load_digits(settings, "test", run.device)
     few = (test[0][:: len(test[0]) // 100], test[1][:: len(test[1]) // 100])
     state = {"network": network, "optimizer": optimizer, "slower": slower, "generator": generator}
     for step in run.steps(settings.steps, **state):
@@ -94,8 +94,8 @@ def train(settings: Settings, seed: int, run: Run) -> dict[str, Any]:
     return measure(network, test[0], test[1], settings.images)
 
 
-def digits(settings: Settings, split: str, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Images as rows, and labels. MNIST lies in ``$LIPTEACH_DATA``, or in ``data``."""
+def load_digits(settings: Settings, split: str, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Load images as rows, and labels. MNIST lies in ``$LIPTEACH_DATA``, or in ``data``."""
     if settings.data == "mnist":
         images, labels = load_mnist(os.environ.get("LIPTEACH_DATA", ROOT / "data"), split)
     else:
@@ -119,9 +119,9 @@ def make_tangent_(network: nn.Sequential) -> None:
 
 @torch.no_grad()
 def measure(network: nn.Sequential, x: Tensor, y: Tensor, images: int = 100) -> dict[str, Any]:
-    """The test error in percent, and the singular values of the Jacobians at the first images.
+    """Measure the test error in percent, and the Jacobians' singular values at the first images.
 
-    They are told by their smallest, 5%, median, 95% and largest value, by the share between 4 and
+    These are told by their smallest, 5%, median, 95% and largest value, by the share between 4 and
     8 and between 9 and 10, and by the shares of the bins. (10.01 lets float32 pass for 10.)
     """
     sigma = jacobian_singular_values(lambda a: L * network(a), x[:images]).flatten().cpu().double()
@@ -139,18 +139,18 @@ def measure(network: nn.Sequential, x: Tensor, y: Tensor, images: int = 100) -> 
 
 
 def share(sigma: Tensor, low: float, high: float) -> float:
-    """The part of the values in [low, high]."""
+    """Return the part of the values in [low, high]."""
     return float(((low <= sigma) & (sigma <= high)).double().mean())
 
 
 def name_of(cell: CellRecord) -> str:
-    """A cell in words: "ReLU, 196-256³-10"."""
+    """Name a cell: "ReLU, 196-256³-10"."""
     said = cell.settings
     return f"{said['activation']}, {said['side'] ** 2}-{said['width']}³-10"
 
 
 def compare(record: Record) -> str:
-    """Our singular values beside what Fig. 16 is said to show."""
+    """Show our singular values beside what Fig. 16 is said to show."""
     lines = [
         "Singular values of the Jacobian at test images, L = 10; means over the seeds.",
         "",

@@ -69,7 +69,7 @@ class Settings:
 
 
 def cells(profile: str) -> tuple[Settings, ...]:
-    """Full: the paper's, by its text where its authors' settings differ.
+    """List the grid: in full the paper's, by its text where its authors' settings differ.
 
     The laptop profile has the paper's network for the absolute value and, with MaxMin only, for the
     three cones; otherwise 128 units in each layer.
@@ -139,14 +139,14 @@ def make_optimizer(network: nn.Sequential, rate: float) -> torch.optim.Optimizer
 
 
 def make_pair(settings: Settings) -> Cones:
-    """The pair of distributions of a cell."""
+    """Make the pair of distributions of a cell."""
     if settings.pair == "cone":
         return cone(settings.n)
     return {"absolute value": absolute_value, "three cones": three_cones}[settings.pair]()
 
 
 def make_network(settings: Settings, generator: torch.Generator) -> nn.Sequential:
-    """A network with orthonormal weights, and its constraint."""
+    """Make a network with orthonormal weights, and its constraint."""
     inputs = make_pair(settings).centres.shape[1]
     activation = ACTIVATIONS[settings.activation]
     sizes = [inputs, *settings.hidden, 1]
@@ -160,7 +160,7 @@ def make_network(settings: Settings, generator: torch.Generator) -> nn.Sequentia
 
 
 def share_of_rate(settings: Settings, step: int) -> float:
-    """What is left of the learning rate after some steps."""
+    """Return what is left of the learning rate after some steps."""
     if settings.slower:
         return float(0.9 ** sum(step >= milestone for milestone in settings.slower))
     return 1 - step / settings.steps
@@ -168,7 +168,7 @@ def share_of_rate(settings: Settings, step: int) -> float:
 
 @torch.no_grad()
 def measure(network: nn.Sequential, pair: Cones) -> dict[str, float]:
-    """What a network has found, in float64, on points that meet every centre equally often.
+    """Measure what a network has found, in float64, on points that meet every centre equally often.
 
     Returns:
         By name: "norms", the product of the weights' exact norms; "estimate", the difference of the
@@ -188,7 +188,7 @@ def measure(network: nn.Sequential, pair: Cones) -> dict[str, float]:
 
 
 def batch_distance(pair: Cones, batch: int, seed: int) -> float:
-    """The mean of the exact distances of 20 random batches, which is 1 at least."""
+    """Return the mean of the exact distances of 20 random batches, which is 1 at least."""
     generator = torch.Generator().manual_seed(seed)
     batches = [pair.sample(batch, generator) for _ in range(20)]
     distances: Tensor = torch.stack([exact_wasserstein(x, y) for x, y in batches])
@@ -196,7 +196,7 @@ def batch_distance(pair: Cones, batch: int, seed: int) -> float:
 
 
 def compare(record: Record) -> str:
-    """The estimates of every pair, activation and constraint."""
+    """Show the estimates of every pair, activation and constraint."""
     lines = ["Estimated distance (exact: 1): mean over the seeds (largest - smallest)."]
     tables: dict[str, dict[str, dict[str, str]]] = {}
     for cell in record.cells:

@@ -10,7 +10,12 @@ import pytest
 from lipteach.experiments import NAMES, PROFILES, experiment, load_record
 from lipteach.experiments.fig14_spectral import steps_to
 from lipteach.experiments.machine.grid import settings_dict
-from lipteach.experiments.machine.records import RESULTS, command_text, over_seeds, write_record
+from lipteach.experiments.machine.records import (
+    RESULTS,
+    command_text,
+    reduce_over_seeds,
+    write_record,
+)
 
 RECORDS = [
     (name, profile)
@@ -64,7 +69,7 @@ def test_a_record_holds_a_number_for_each_seed(name: str, profile: str) -> None:
         for metric in cell["metrics"].values():
             assert set(metric) == {"mean", "spread", "values"}
             assert len(metric["values"]) == len(found["seeds"])
-            mean = over_seeds(metric["values"], lambda values: sum(values) / len(values))
+            mean = reduce_over_seeds(metric["values"], lambda values: sum(values) / len(values))
             pairs = zip(flat(metric["mean"]), flat(mean), strict=True)
             assert all(math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-12) for a, b in pairs)
             assert all(spread >= 0 for spread in flat(metric["spread"]))

@@ -114,8 +114,8 @@ def test_a_training_that_was_stopped_ends_with_the_same_numbers(trained, tmp_pat
 
 
 def test_digits_are_pooled_to_means_of_four() -> None:
-    small, labels = fig16_jacobian.digits(TALL, "test", torch.device("cpu"))
-    large, _ = fig16_jacobian.digits(replace(TALL, side=28), "test", torch.device("cpu"))
+    small, labels = fig16_jacobian.load_digits(TALL, "test", torch.device("cpu"))
+    large, _ = fig16_jacobian.load_digits(replace(TALL, side=28), "test", torch.device("cpu"))
     assert (small.shape, large.shape, labels.shape) == ((1000, 196), (1000, 784), (1000,))
     corner = large.reshape(-1, 28, 28)[:, 14:16, 14:16].mean(dim=(1, 2))
     torch.testing.assert_close(small.reshape(-1, 14, 14)[:, 7, 7], corner)

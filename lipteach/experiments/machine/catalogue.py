@@ -47,11 +47,7 @@ class Experiment:
 
 
 def experiment(name: str) -> Experiment:
-    """Return the experiment of that name.
-
-    Raises:
-        ValueError: if there is none; the sentence lists those there are.
-    """
+    """Return the experiment of that name."""
     if name not in NAMES:
         raise ValueError(f"There is no experiment {name!r}; there are {', '.join(NAMES)}.")
     found: Experiment = import_module(f"lipteach.experiments.{name}").EXPERIMENT

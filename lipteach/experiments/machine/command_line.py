@@ -43,8 +43,8 @@ def build_parser() -> argparse.ArgumentParser:
         one.add_argument("--results", type=Path, default=RESULTS, help="the folder of records")
     run.add_argument("--seeds", type=int, default=3, help="how many (3)")
     run.add_argument("--device", default="auto", help="auto, cpu, cuda, …")
-    run.add_argument("--workers", type=_count, default=1, help="cells side by side (1)")
-    run.add_argument("--threads", type=_count, help="of PyTorch in each cell")
+    run.add_argument("--workers", type=_parse_count, default=1, help="cells side by side (1)")
+    run.add_argument("--threads", type=_parse_count, help="of PyTorch in each cell")
     run.add_argument("--runs", type=Path, default=RUNS, help="the folder of unfinished work")
     return top
 
@@ -90,14 +90,14 @@ def _compare(options: argparse.Namespace) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     _check_device(options.device)
-    threads = _threads(options.threads, options.workers)
+    threads = _choose_threads(options.threads, options.workers)
     for name in options.name or NAMES:
         one = experiment(name)
         jobs = list_jobs(one, options.profile, options.seeds, options.device, options.runs)
         print(f"{name}, {options.profile}: {progress_text(jobs)}.", flush=True)
         path = None
         try:
-            with _executor(options.workers) as executor:
+            with _make_executor(options.workers) as executor:
                 path = run_experiment(
                     one, options.profile, options.seeds, options.device, executor,
                     runs=options.runs, results=options.results, threads=threads, progress=True,
@@ -114,14 +114,14 @@ def _run(options: argparse.Namespace) -> None:
         print(f"\n{one.compare(load_record(name, options.profile, options.results))}\n\n{path}")
 
 
-def _executor(workers: int) -> Executor | nullcontext[None]:
+def _make_executor(workers: int) -> Executor | nullcontext[None]:
     if workers < 2:
         return nullcontext()
     # "spawn" on every system: a forked child would inherit PyTorch's threads in an unknown state.
     return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
 
 
-def _count(text: str) -> int:
+def _parse_count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number, at least 1; got {text}.")
     return int(text)
@@ -136,7 +136,7 @@ def _check_device(name: str) -> None:
         ) from None
 
 
-def _threads(asked: int | None, workers: int) -> int | None:
+def _choose_threads(asked: int | None, workers: int) -> int | None:
     if asked or workers < 2:
         return asked
     return max(1, (os.cpu_count() or 1) // workers)

@@ -47,9 +47,9 @@ class Job:
     seed: int
     stem: Path  # of its files: stem.pt while it is under way, stem.json when it is finished
     device: str
-    threads: int | None
-    every: float
-    progress: str
+    threads: int | None = None
+    every: float = 10.0
+    progress: str = ""
 
     def identity(self) -> dict[str, Any]:
         """Return what a saved file must agree with."""
@@ -101,27 +101,19 @@ def settings_text(settings: Any) -> str:
 
 
 def list_jobs(
-    experiment: Experiment,
-    profile: str,
-    seeds: int,
-    device: str,
-    runs: Path = RUNS,
-    threads: int | None = None,
-    every: float = 10.0,
-    progress: bool = False,
+    experiment: Experiment, profile: str, seeds: int, device: str, runs: Path
 ) -> list[Job]:
-    """List the grid times the seeds, as `run_experiment` runs it."""
+    """List the grid times the seeds, in the order of the record."""
     if seeds < 1:
         raise ValueError(f"seeds must be at least 1; got {seeds}.")
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    pairs = [(k, s, seed) for k, s in enumerate(experiment.grid(profile)) for seed in range(seeds)]
-    jobs = []
-    for number, (k, settings, seed) in enumerate(pairs, 1):
-        stem = Path(runs) / experiment.name / profile / f"cell{k:03d}_seed{seed}"
-        bar = f"cell {number} of {len(pairs)}" if progress else ""
-        jobs.append(Job(experiment, settings, seed, stem, device, threads, every, bar))
-    return jobs
+    folder = Path(runs) / experiment.name / profile
+    return [
+        Job(experiment, settings, seed, folder / f"cell{k:03d}_seed{seed}", device)
+        for k, settings in enumerate(experiment.grid(profile))
+        for seed in range(seeds)
+    ]
 
 
 def run_experiment(
@@ -159,27 +151,29 @@ def run_experiment(
         The path of the record.
 
     Raises:
-        ValueError: if there is no such profile, or seeds is less than 1.
         RunError: if a file cannot be written or read, or belongs to other settings.
     """
     commit = describe_commit()
+    jobs = list_jobs(experiment, profile, seeds, device, runs)
     bars = progress and executor is None  # those of several processes would overwrite one another
-    jobs = list_jobs(experiment, profile, seeds, device, runs, threads, every, bars)
+    for k, job in enumerate(jobs):
+        name = f"cell {k + 1} of {len(jobs)}" if bars else ""
+        jobs[k] = dataclasses.replace(job, threads=threads, every=every, progress=name)
     found: dict[Job, dict[str, Any]] = {}
     bar = tqdm(total=len(jobs), desc=experiment.name, unit="cell", disable=not progress)
     with bar:
-        for job, result in _results(jobs, executor):
+        for job, result in _run_all(jobs, executor):
             found[job] = result
             bar.update()
     results_in_order = [found[job] for job in jobs]
     cells = [
-        _cell_record(jobs[k].settings, results_in_order[k : k + seeds])
+        _gather_seeds(jobs[k].settings, results_in_order[k : k + seeds])
         for k in range(0, len(jobs), seeds)
     ]
     about = {
         "item": experiment.item,
         "command": command_text(experiment.name, profile, seeds),
-        "device": _distinct([result["device"] for result in results_in_order]),
+        "device": _drop_repeats([result["device"] for result in results_in_order]),
         "versions": list_versions(),
         "commit": commit,
         "date": datetime.date.today().isoformat(),
@@ -191,7 +185,7 @@ def run_experiment(
     return path
 
 
-def _results(jobs: list[Job], executor: Executor | None) -> Iterator[tuple[Job, dict[str, Any]]]:
+def _run_all(jobs: list[Job], executor: Executor | None) -> Iterator[tuple[Job, dict[str, Any]]]:
     if executor is None:
         yield from ((job, run_cell(job)) for job in jobs)
         return
@@ -204,14 +198,14 @@ def _results(jobs: list[Job], executor: Executor | None) -> Iterator[tuple[Job, 
             future.cancel()
 
 
-def _cell_record(settings: Any, results: list[dict[str, Any]]) -> CellRecord:
+def _gather_seeds(settings: Any, results: list[dict[str, Any]]) -> CellRecord:
     def by_name(key: str) -> dict[str, list[Any]]:
         return {name: [result[key][name] for result in results] for name in results[0][key]}
 
     return CellRecord(settings_dict(settings), by_name("metrics"), by_name("curves"))
 
 
-def _distinct(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _drop_repeats(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [one for k, one in enumerate(found) if one not in found[:k]]
 
 

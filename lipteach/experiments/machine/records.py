@@ -34,11 +34,11 @@ class CellRecord:
 
     def mean(self, name: str) -> Any:
         """Return the mean over the seeds; entry by entry if the metric is a list."""
-        return over_seeds(self.metrics[name], statistics.fmean)
+        return reduce_over_seeds(self.metrics[name], statistics.fmean)
 
     def spread(self, name: str) -> Any:
         """Return the largest minus the smallest over the seeds; entry by entry if it is a list."""
-        return over_seeds(self.metrics[name], lambda values: max(values) - min(values))
+        return reduce_over_seeds(self.metrics[name], lambda values: max(values) - min(values))
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Record:
         return found[0]
 
 
-def over_seeds(values: list[Any], reduce: Callable[[Sequence[float]], float]) -> Any:
+def reduce_over_seeds(values: list[Any], reduce: Callable[[Sequence[float]], float]) -> Any:
     """Reduce numbers to one, or lists of one length to a list."""
     if isinstance(values[0], list):
         return [reduce(entries) for entries in zip(*values, strict=True)]

@@ -111,7 +111,7 @@ def test_an_interrupt_after_the_last_cell_names_the_record(
         yield None
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command_line, "_executor", interrupted_at_the_end)
+    monkeypatch.setattr(command_line, "_make_executor", interrupted_at_the_end)
     assert tiny("run", "tiny", "--seeds", "1") == 130
     path = tmp_path / "results" / "tiny_quick.json"
     assert path.exists()
