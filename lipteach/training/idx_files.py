@@ -16,18 +16,7 @@ MOST = 100_000_000  # bytes that we unpack; MNIST's largest file has 47,040,016
 
 
 def read_unpacked(path: Path, source: str) -> bytes:
-    """Read a file, unpacked if it is compressed by gzip.
-
-    Args:
-        path: the file.
-        source: what an error calls it.
-
-    Returns:
-        The unpacked bytes.
-
-    Raises:
-        ValueError: if it cannot be unpacked.
-    """
+    """Read a file, unpacked if it is compressed by gzip; an error calls it `source`."""
     data = path.read_bytes()
     if not data.startswith(GZIP):
         return data

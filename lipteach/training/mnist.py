@@ -148,7 +148,7 @@ def _find(root: Path, kind: str, name: str, download: bool) -> np.ndarray[Any, A
     folder = root / FOLDERS[kind] / "raw"
     for path in (folder / name, folder / f"{name}.gz", root / name, root / f"{name}.gz"):
         if path.exists():
-            return decode(read_unpacked(path, str(path)), *_wanted(kind, name, str(path)))
+            return _decode(read_unpacked(path, str(path)), kind, name, str(path))
     if not download:
         where = f"put it, or {name}.gz, into {folder}"
         raise FileNotFoundError(
@@ -157,14 +157,14 @@ def _find(root: Path, kind: str, name: str, download: bool) -> np.ndarray[Any, A
     return _fetch(folder, kind, name)
 
 
-def _wanted(kind: str, name: str, source: str) -> tuple[str, str, dict[str, str]]:
-    """The last three arguments of `decode`."""
+def _decode(data: bytes, kind: str, name: str, source: str) -> np.ndarray[Any, Any]:
+    """Decode the file of that name, told from the other seven by its checksum."""
     names = {
         sha256: f"{file} of {TITLES[which]}"
         for which, files in SHA256.items()
         for file, sha256 in files.items()
     }
-    return f"{name} of {TITLES[kind]}", source, names
+    return decode(data, f"{name} of {TITLES[kind]}", source, names)
 
 
 def _fetch(folder: Path, kind: str, name: str) -> np.ndarray[Any, Any]:
@@ -176,7 +176,7 @@ def _fetch(folder: Path, kind: str, name: str) -> np.ndarray[Any, Any]:
             packed, plain = Path(beside, f"{name}.gz"), Path(beside, name)
             torch.hub.download_url_to_file(url, str(packed))
             data = read_unpacked(packed, f"What {url} sent")
-            array = decode(data, *_wanted(kind, name, f"What {url} sent"))
+            array = _decode(data, kind, name, f"What {url} sent")
             plain.write_bytes(data)
             os.replace(plain, folder / name)
     except (OSError, HTTPException) as error:
