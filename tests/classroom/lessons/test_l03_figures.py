@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from matplotlib.figure import Figure
+from classroom_support import drawn
 from torch import nn
 
 from lipteach.classroom.lessons.l03_why_relu_is_linear import figures
@@ -12,15 +12,6 @@ from lipteach.primitives import MaxMin
 from lipteach.theory.theorem2 import theorem2_counterexample
 from lipteach.training import orthonormal_network
 from lipteach.training.data import mnist_sample
-
-
-def drawn(figure: Figure) -> str:
-    """The statement of a figure that can be rendered."""
-    figure.canvas.draw()
-    statement = str(figure.get_label())
-    assert statement.endswith(".")
-    assert "nan" not in statement
-    return statement
 
 
 def network(activation: type[nn.Module], seed: int = 0) -> nn.Sequential:
