@@ -9,6 +9,17 @@ The primitives, the layers, the theory and the bounds are reachable as ``lt.NAME
 their docstrings assume the two imports above, and ``math`` and ``torch.nn`` as ``nn`` where they
 need them. The classroom (figures, sliders, exercises) is imported on its own:
 ``from lipteach import classroom``.
+
+What all of them keep to, and no docstring says again:
+
+- Tensors have any leading batch dimensions, any floating-point dtype, any device; the result has
+  the same dtype and device, is differentiable, and passes ``torch.func``. Randomness comes only
+  from a ``generator`` argument.
+- TypeError is raised for an argument of another type, and for a dtype that is not floating point;
+  ValueError for a tensor that is empty, not finite or of another shape, for a number out of its
+  range, and for a name that is not known. The one sentence says what was given and what is needed.
+  A docstring's "Raises" tells what is the function's own beyond that.
+- `ConvergenceWarning`, `RankWarning` and `UnknownBoundWarning` say what an answer falls short of.
 """
 
 from lipteach.layers import *

@@ -6,11 +6,11 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
+from classroom_support import kind_of
 from torch import nn
 
-from lipteach.classroom.checks import Hint, NotTried
+from lipteach.classroom.checks import Mistake, NotTried
 from lipteach.classroom.compare import (
-    When,
     call,
     compare_choice,
     compare_number,
@@ -21,12 +21,6 @@ from lipteach.classroom.compare import (
 )
 
 F64 = torch.float64
-
-
-def kind_of(block, *args, **kwargs):
-    with pytest.raises(Hint) as caught:
-        block(*args, **kwargs)
-    return caught.value.kind, caught.value.text
 
 
 @pytest.mark.parametrize(
@@ -69,7 +63,10 @@ def test_faults_of_numbers(answer, kind):
 
 
 def test_mistakes_of_numbers():
-    mistakes = [(2, "twice?"), (When(lambda got: got < 0), "negative?")]
+    mistakes = [
+        Mistake("twice", 2, "twice?"),
+        Mistake("negative", -1, "negative?", when=lambda got: got < 0),
+    ]
     assert kind_of(compare_number, 2.0, 1, mistakes=mistakes) == ("value", "twice?")
     assert kind_of(compare_number, -7, 1, mistakes=mistakes) == ("value", "negative?")
     assert "3 is not the number" in kind_of(compare_number, 3, 1, mistakes=mistakes)[1]
@@ -108,7 +105,10 @@ def test_tensors_of_every_type(answer):
     ],
 )
 def test_faults_of_tensors(answer, kind, words):
-    mistakes = [([2, 1], "the other way round?"), ([3], "only one?")]
+    mistakes = [
+        Mistake("turned", [2, 1], "the other way round?"),
+        Mistake("short", [3], "only one?"),
+    ]
     found = kind_of(compare_tensor, answer, [1, 2], mistakes=mistakes)
     assert found[0] == kind
     assert words in found[1]
@@ -123,7 +123,7 @@ def test_float32_rounding_is_no_fault_and_float64_error_is():
 def test_choices():
     compare_choice(" ReLU ", "relu", ["relu", "maxmin"])
     compare_choice(np.bool_(True), True, [True, False])
-    mistakes = [("maxmin", "which one loses gradient norm?")]
+    mistakes = [Mistake("maxmin", "maxmin", "which one loses gradient norm?")]
     choices = ["relu", "maxmin", "abs"]
     assert kind_of(compare_choice, "MaxMin", "relu", choices, mistakes=mistakes)[1].startswith(
         "which"

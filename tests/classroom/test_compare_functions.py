@@ -1,23 +1,18 @@
-"""The judges of functions and networks: their stages, marks and hints."""
+"""The judges of functions and networks: their stages, mistakes and hints."""
 
 import math
 
 import pytest
 import torch
+from classroom_support import kind_of
 from torch import nn
 
 import lipteach as lt
-from lipteach.classroom.checks import Hint
-from lipteach.classroom.compare import When, seeded
+from lipteach.classroom.checks import Mistake
+from lipteach.classroom.compare import seeded
 from lipteach.classroom.compare_functions import compare_function, compare_network
 
 F64 = torch.float64
-
-
-def kind_of(block, *args, **kwargs):
-    with pytest.raises(Hint) as caught:
-        block(*args, **kwargs)
-    return caught.value.kind, caught.value.text
 
 
 def double(x):
@@ -57,7 +52,10 @@ def test_stages_of_a_function():
 
 
 def test_mistakes_of_a_function_are_recognised_by_what_they_do():
-    mistakes = [(torch.neg, "the sign?"), (When(lambda got, want, x: not got.any()), "zero?")]
+    mistakes = [
+        Mistake("sign", torch.neg, "the sign?"),
+        Mistake("zero", lambda x: 0, "zero?", when=lambda got, want, x: not got.any()),
+    ]
 
     def hint(answer):
         return kind_of(compare_function, answer, double, [seeded(3)], mistakes=mistakes)[1]
@@ -100,7 +98,7 @@ def test_a_wrong_value_is_shown_with_its_own_input(inputs, answer, reference, wo
     assert words in text
 
 
-def test_a_mark_of_a_later_stage_explains_the_earlier_ones_too():
+def test_a_mistake_of_a_later_stage_explains_the_earlier_ones_too():
     """On two rows, cutting them in groups of two is sorting everything; on a vector it is not."""
 
     def in_pairs(x):
@@ -109,21 +107,24 @@ def test_a_mark_of_a_later_stage_explains_the_earlier_ones_too():
     def first_dim(x):
         return torch.cat([x[i : i + 2].sort(dim=-1).values for i in range(0, len(x), 2)])
 
-    marks = [(lambda x: x.sort(dim=-1).values, "all?"), (lambda x: first_dim(x), "which dim?")]
+    mistakes = [
+        Mistake("all", lambda x: x.sort(dim=-1).values, "all?"),
+        Mistake("first dim", lambda x: first_dim(x), "which dim?"),
+    ]
     found = kind_of(
         compare_function,
         first_dim,
         in_pairs,
         [torch.tensor([1.0, 4, 3, 2]).double()],
         layouts=[seeded(2, 4)],
-        mistakes=marks,
+        mistakes=mistakes,
     )
     assert found == ("layout", "which dim?")
 
 
-def test_a_mark_without_gradient_is_no_mark_of_a_cut_graph():
-    marks = [(lambda x: x.sort().indices, "indices?")]
-    answer, checked = (lambda x: double(x).detach()), {"gradient": True, "mistakes": marks}
+def test_a_mistake_without_gradient_does_not_explain_a_cut_graph():
+    mistakes = [Mistake("indices", lambda x: x.sort().indices, "indices?")]
+    answer, checked = (lambda x: double(x).detach()), {"gradient": True, "mistakes": mistakes}
     assert kind_of(compare_function, answer, double, [seeded(3)], **checked)[1] != "indices?"
 
 
@@ -140,10 +141,13 @@ def test_gradients_are_judged_at_the_precision_of_the_answer(dtype):
     assert kind == "gradient"
 
 
-def test_mark_in_place_spoils_nothing():
+def test_a_mistake_in_place_spoils_nothing():
     x = seeded(3)
-    marks = [(lambda x: x.mul_(3), "three?"), (torch.neg, "the sign?")]
-    found = kind_of(compare_function, lambda x: -x, double, [x], mistakes=marks)
+    mistakes = [
+        Mistake("three", lambda x: x.mul_(3), "three?"),
+        Mistake("sign", torch.neg, "the sign?"),
+    ]
+    found = kind_of(compare_function, lambda x: -x, double, [x], mistakes=mistakes)
     assert found == ("value", "the sign?")
     assert torch.equal(x, seeded(3))
 

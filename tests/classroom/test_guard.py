@@ -11,23 +11,9 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from classroom_support import Recursive, endless, recursive
 
 from lipteach.classroom import guard
-
-
-class Recursive(nn.Module):
-    def forward(self, x):
-        return self(x)
-
-
-def recursive():
-    return recursive()
-
-
-def spin():
-    while True:
-        pass
 
 
 def stubborn():
@@ -70,7 +56,7 @@ def test_exceptions_come_back(function, error):
 
 def test_endless_loop_is_ended():
     before = threading.active_count()
-    assert guard.run(spin, seconds=0.1).timed_out
+    assert guard.run(endless, seconds=0.1).timed_out
     assert threading.active_count() == before
 
 
@@ -90,7 +76,7 @@ def test_reader_can_interrupt():
     timer = threading.Timer(0.2, _thread.interrupt_main)
     timer.start()
     with pytest.raises(KeyboardInterrupt):
-        guard.run(spin, seconds=20)
+        guard.run(endless, seconds=20)
     timer.join()
 
 

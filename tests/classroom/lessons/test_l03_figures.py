@@ -4,22 +4,13 @@ import math
 
 import pytest
 import torch
-from matplotlib.figure import Figure
+from classroom_support import drawn
 from torch import nn
 
 from lipteach.classroom.lessons.l03_why_relu_is_linear import figures
 from lipteach.primitives import MaxMin
 from lipteach.theory.theorem2 import theorem2_counterexample
 from lipteach.training import mnist_sample, orthonormal_network
-
-
-def drawn(figure: Figure) -> str:
-    """The statement of a figure that can be rendered."""
-    figure.canvas.draw()
-    statement = str(figure.get_label())
-    assert statement.endswith(".")
-    assert "nan" not in statement
-    return statement
 
 
 def network(activation: type[nn.Module], seed: int = 0) -> nn.Sequential:

@@ -5,19 +5,10 @@ import re
 
 import pytest
 import torch
-from matplotlib.figure import Figure
+from classroom_support import drawn
 
 import lipteach as lt
 from lipteach.classroom.lessons.l04_bjorck import figures
-
-
-def drawn(figure: Figure) -> str:
-    """The statement of a figure that can be rendered."""
-    figure.canvas.draw()
-    statement = str(figure.get_label())
-    assert statement.endswith(".")
-    assert "nan" not in statement
-    return statement
 
 
 def normal(*shape: int, seed: int = 0) -> torch.Tensor:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from matplotlib.figure import Figure
+from classroom_support import drawn
 from torch import nn
 
 import lipteach as lt
@@ -14,15 +14,6 @@ from lipteach.classroom.lessons.l05_fast_orthonormalization import figures
 from lipteach.classroom.lessons.l05_fast_orthonormalization.figures import scalar_map
 
 ROOT = Path(__file__).resolve().parents[3]
-
-
-def drawn(figure: Figure) -> str:
-    """The statement of a figure that can be rendered."""
-    figure.canvas.draw()
-    statement = str(figure.get_label())
-    assert statement.endswith(".")
-    assert "nan" not in statement
-    return statement
 
 
 @pytest.mark.parametrize(("exponent", "wins"), [(0, 8), (6, 4), (7, 3), (8, 2)])
@@ -115,3 +106,28 @@ def test_exported_weights_need_no_orthonormalization_and_still_sort() -> None:
     assert isinstance(plain[1], lt.MaxMin)
     x = torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
     assert torch.allclose(plain(x), network(x), atol=1e-6)
+
+
+def costs_record() -> dict:
+    methods = {"polar": {"ratio": 10.0}, "unrolled": {"ratio": 100.0}}
+    ways = {"plain": {"ratio": 2.0}, "retract_": {"ratio": 8.0}}
+    case = {"shape": [1024, 1024], "noise": 0.02, "threads": 1, "methods": methods}
+    return {
+        "polar": [case, case | {"noise": None}, case | {"threads": 2}],
+        "training": [{"threads": 1, "ways": ways}, {"threads": 2, "ways": ways}],
+        "device": {"cpu": "a processor"},
+        "versions": {"torch": "9.9"},
+        "date": "2026-01-01",
+    }
+
+
+def test_every_recorded_ratio_is_drawn() -> None:
+    figure = figures.draw_costs(costs_record())
+    left, right = figure.axes
+    assert len(left.lines) == 2
+    assert all(list(line.get_xdata()) == [10.0, 100.0] for line in left.lines)
+    assert list(right.lines[0].get_xdata()) == [2.0, 8.0]
+    assert [label.get_text() for label in left.get_yticklabels()] == ["polar", "unrolled"]
+    statement = drawn(figure)
+    for part in ("a processor", "1 thread,", "torch 9.9", "2026-01-01"):
+        assert part in statement

@@ -4,20 +4,12 @@ import math
 
 import pytest
 import torch
-from matplotlib.figure import Figure
+from classroom_support import drawn
 
 from lipteach.classroom.lessons.l06_spectral_vs_bjorck import figures, training
+from lipteach.experiments import CellRecord, Record, load_record
 from lipteach.primitives import MaxMin
 from lipteach.training import orthonormal_network
-
-
-def drawn(figure: Figure) -> str:
-    """The statement of a figure that can be rendered."""
-    figure.canvas.draw()
-    statement = str(figure.get_label())
-    assert statement.endswith(".")
-    assert "nan" not in statement
-    return statement
 
 
 def estimate(sigma: torch.Tensor, steps: int) -> float:
@@ -122,3 +114,41 @@ def test_layers_end_at_the_input(snapshot: int) -> None:
         curve = figure.axes[0].lines[k].get_ydata()
         assert torch.equal(torch.as_tensor(curve).flip(0), run[snapshot].norms)
         assert f"{float(run[snapshot].norms[0]):.2f} under {name}" in statement
+
+
+STEPS = [10, 20, 30]
+VALUES = {"orthonormal": [0.5, 0.7, 0.875], "spectral": [0.25, 0.375, 0.5]}
+
+
+def cell(n: int, method: str) -> CellRecord:
+    """Two seeds, a quarter apart."""
+    both = [VALUES[method], [value - 0.25 for value in VALUES[method]]]
+    curves = {name: [(STEPS, values) for values in both] for name in ("estimate", "raw")}
+    metrics = {"estimate": [values[-1] for values in both]}
+    return CellRecord({"n": n, "method": method, "steps": 30}, metrics, curves)
+
+
+@pytest.mark.parametrize("dimensions", [(2, 16), (4, 8, 512)])
+def test_a_panel_for_each_dimension_with_means_and_bands(dimensions: tuple[int, ...]) -> None:
+    cells = tuple(cell(n, method) for n in dimensions for method in VALUES)
+    figure = figures.draw_fig_14(Record("fig14_spectral", "quick", [0, 1], cells, {}))
+    assert [axes.get_title() for axes in figure.axes] == [f"n = {n}" for n in dimensions]
+    for axes in figure.axes:
+        for line, band, values in zip(axes.lines, axes.collections, VALUES.values(), strict=False):
+            assert list(line.get_xdata()) == STEPS
+            assert list(line.get_ydata()) == pytest.approx([value - 0.125 for value in values])
+            low, high = band.get_datalim(axes.transData).intervaly
+            assert (low, high) == pytest.approx((values[0] - 0.25, values[-1]))
+    statement = drawn(figure)
+    assert statement.startswith("After 30 steps, mean over 2 seeds, ")
+    assert f"0.75 against 0.38 in {dimensions[-1]} dimensions." in statement
+
+
+def test_it_draws_the_recorded_run() -> None:
+    record = load_record("fig14_spectral", "laptop")
+    figure = figures.draw_fig_14(record)
+    drawn(figure)
+    for axes, n in zip(figure.axes, (2, 16, 128, 512), strict=True):
+        for line, method in zip(axes.lines, ("orthonormal", "spectral"), strict=False):
+            last = record.cell(n=n, method=method).mean("estimate")
+            assert line.get_ydata()[-1] == pytest.approx(last, abs=1e-5)

@@ -4,33 +4,23 @@ import math
 
 import pytest
 import torch
-from matplotlib.figure import Figure
+from classroom_support import drawn
 from support import uniform
 
-from lipteach.classroom.lessons.l07_projections import figures as projections
+from lipteach.classroom.lessons.l07_projections import figures
 from lipteach.primitives import operator_norm, project_l1_ball
-
-
-def drawn(figure: Figure) -> str:
-    """The statement of a figure that can be rendered."""
-    figure.canvas.draw()
-    statement = str(figure.get_label())
-    assert statement.endswith(".")
-    assert "nan" not in statement
-    assert "-0," not in statement
-    return statement
 
 
 @pytest.mark.parametrize(
     ("radius", "tau", "kept"), [(0.1, 1.3, 1), (1.0, 0.767, 3), (4.0, 0.04, 5)]
 )
 def test_threshold_cuts_off_the_radius(radius: float, tau: float, kept: int) -> None:
-    figure = projections.draw_threshold(radius)
+    figure = figures.draw_threshold(radius)
     bars, above = figure.axes[0].containers
     tops = [bar.get_height() for bar in above]
     assert sum(tops) == pytest.approx(radius)
     assert sum(top > 0 for top in tops) == kept
-    assert [bar.get_height() for bar in bars] == list(projections.ENTRIES)
+    assert [bar.get_height() for bar in bars] == list(figures.ENTRIES)
     marker = figure.axes[1].lines[-1]
     assert marker.get_xdata()[0] == pytest.approx(tau, abs=1e-3)
     assert f"τ = {tau:g}: {kept} entr" in drawn(figure)
@@ -43,7 +33,7 @@ def test_threshold_cuts_off_the_radius(radius: float, tau: float, kept: int) -> 
     ((0.0, 0.0), "(0, 0)", "(0.5, 0.5)", "(0, 0)"),
 ])  # fmt: skip
 def test_three_sets_state_three_points(y, square, simplex, ball) -> None:
-    figure = projections.draw_three_sets(*y)
+    figure = figures.draw_three_sets(*y)
     statement = drawn(figure)
     assert f"to {square} on the L∞" in statement
     assert f"to {simplex} on the simplex, and to {ball} on the L1 ball" in statement
@@ -59,15 +49,15 @@ def test_three_sets_state_three_points(y, square, simplex, ball) -> None:
     ((0.2, 0.3, -0.2), "its L1 norm is 0.70, and stays"),
 ])  # fmt: skip
 def test_octahedron_says_where_the_point_lands(y, words: str) -> None:
-    figure = projections.draw_octahedron(*y)
+    figure = figures.draw_octahedron(*y)
     assert words in drawn(figure)
     assert len(figure.axes[0].collections) == 8
 
 
 @pytest.mark.parametrize("columns", [1, 6, 24])
 def test_rows_draws_the_row_norms(columns: int) -> None:
-    figure = projections.draw_rows(columns)
-    W = projections.wide_matrix(columns)
+    figure = figures.draw_rows(columns)
+    W = figures.wide_matrix(columns)
     norms = []
     for axes in figure.axes:
         before, after = ([bar.get_height() for bar in bars] for bars in axes.containers)
@@ -82,13 +72,13 @@ def test_rows_draws_the_row_norms(columns: int) -> None:
 def test_first_weights_counts_zeros() -> None:
     W = uniform(6, 784)
     sparse = torch.where(torch.arange(784) < 196, W, 0.0)
-    figure = projections.draw_first_weights({"∞-norm": sparse, "2-norm": W})
+    figure = figures.draw_first_weights({"∞-norm": sparse, "2-norm": W})
     assert "75% under the ∞-norm and 0% under the 2-norm" in drawn(figure)
     assert torch.equal(torch.as_tensor(figure.axes[6].images[0].get_array()), W[0].reshape(28, 28))
 
 
 def test_certified_counts_images() -> None:
     radii = {"∞-norm": torch.tensor([0.0, 0.03, 0.06, 0.2]), "2-norm": torch.tensor([0.01] * 4)}
-    figure = projections.draw_certified(radii)
+    figure = figures.draw_certified(radii)
     assert "75% and 50% under the ∞-norm, 100% and 0% under the 2-norm" in drawn(figure)
     assert figure.axes[0].lines[0].get_ydata()[-1] == 25

@@ -5,7 +5,7 @@ import re
 
 import pytest
 import torch
-from matplotlib.figure import Figure
+from classroom_support import drawn
 from torch import Tensor, nn
 
 from lipteach.classroom.lessons.l08_lattice import figures
@@ -13,15 +13,6 @@ from lipteach.primitives import MaxMin
 from lipteach.theory import linear, maximum
 
 Z = torch.linspace(-1, 1, 41, dtype=torch.float64)
-
-
-def drawn(figure: Figure) -> str:
-    """The statement of a figure that can be rendered."""
-    figure.canvas.draw()
-    statement = str(figure.get_label())
-    assert statement.endswith(".")
-    assert "nan" not in statement
-    return statement
 
 
 def line_of(axes, label: str) -> Tensor:

@@ -5,21 +5,12 @@ import re
 
 import pytest
 import torch
-from matplotlib.figure import Figure
+from classroom_support import drawn
+from support import uniform
 
 from lipteach.classroom.lessons.l09_universal import figures, two_norm
 from lipteach.primitives import operator_norm
 from lipteach.theory import approximate, maximum_of_functionals
-from tests.support import uniform
-
-
-def drawn(figure: Figure) -> str:
-    """The statement of a figure that can be rendered."""
-    figure.canvas.draw()
-    statement = str(figure.get_label())
-    assert statement.endswith(".")
-    assert "nan" not in statement
-    return statement
 
 
 def steepest(g: figures.Target, d: int, p: float) -> float:

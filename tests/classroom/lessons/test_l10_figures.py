@@ -4,21 +4,11 @@ import math
 
 import pytest
 import torch
-from matplotlib.figure import Figure
+from classroom_support import drawn
 
 from lipteach.classroom.lessons.l10_spectral_jacobian import figures
-from lipteach.classroom.lessons.l10_spectral_jacobian import figures as recorded
 from lipteach.experiments import CellRecord
 from lipteach.primitives import jacobian_singular_values, spectral_jacobian_penalty
-
-
-def drawn(figure: Figure) -> str:
-    """The statement of a figure that can be rendered."""
-    figure.canvas.draw()
-    statement = str(figure.get_label())
-    assert statement.endswith(".")
-    assert "nan" not in statement
-    return statement
 
 
 @pytest.mark.parametrize("c", [0.0, 0.5, 2.0, 4.0])
@@ -102,7 +92,7 @@ def cell(shift: float) -> CellRecord:
 
 
 def test_histograms_state_nine_tenths() -> None:
-    figure = recorded.draw_histograms([cell(0.0), cell(1.0)])
+    figure = figures.draw_histograms([cell(0.0), cell(1.0)])
     statement = drawn(figure)
     assert "4.0 to 8.0 for ReLU, 196-256³-10; 5.0 to 9.0" in statement
     for axes in figure.axes:
@@ -111,7 +101,7 @@ def test_histograms_state_nine_tenths() -> None:
 
 @pytest.mark.parametrize(("moment", "words"), [(0, "step 1 "), (1, "step 20 "), (-1, "step 20 ")])
 def test_during_shows_the_moment(moment: int, words: str) -> None:
-    figure = recorded.draw_during([cell(0.0), cell(1.0)], moment)
+    figure = figures.draw_during([cell(0.0), cell(1.0)], moment)
     statement = drawn(figure)
     assert words in statement
     low = 0 if moment == 0 else 1

@@ -2,22 +2,13 @@
 
 import pytest
 import torch
-from matplotlib.figure import Figure
+from classroom_support import drawn
 
 import lipteach as lt
 from lipteach.classroom.lessons.l11_wasserstein import figures
 from lipteach.classroom.lessons.l11_wasserstein import transport_learning as learning
 from lipteach.experiments import CellRecord, Record
 from lipteach.training import orthonormal_network, three_cones
-
-
-def drawn(figure: Figure) -> str:
-    """The statement of a figure that can be rendered."""
-    figure.canvas.draw()
-    statement = str(figure.get_label())
-    assert statement.endswith(".")
-    assert "nan" not in statement
-    return statement
 
 
 @pytest.mark.parametrize("t", [0.0, 0.25, 0.5])

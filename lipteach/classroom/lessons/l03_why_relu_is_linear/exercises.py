@@ -9,157 +9,27 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lipteach.classroom.checks import Exercise, Hint
-from lipteach.classroom.compare import When, a_kind, call, compare_number, need_tensor, seeded
+from lipteach.classroom.checks import Exercise, Hint, Mistake
+from lipteach.classroom.compare import a_kind, call, compare_number, need_tensor, seeded
 from lipteach.classroom.compare_functions import compare_function
 from lipteach.primitives import MaxMin
 from lipteach.theory.frozen import Matrix, linear
 from lipteach.theory.theorem2 import theorem2_counterexample
 
-MEAN_NORM = (1 + math.sqrt(2)) / 4
-"""Over four equal quarters of [−1, 1]² the gradient norm is 1, √½, √½ and 0."""
-
-
-def _judge_mean_norm(answer: Any) -> None:
-    compare_number(
-        answer,
-        MEAN_NORM,
-        tol=2e-3,
-        mistakes=[
-            (1, "This holds on [0, 1]²: what happens to a unit whose input is negative?"),
-            (0.5, "Half of the units are active, but is the norm of (1, 0)/√2 one half?"),
-            (0.25, "Only one quarter counts here: is the gradient 0 where one unit is active?"),
-            (math.sqrt(0.5), "This is the root of the mean square: which mean is asked for?"),
-            ((1 + math.sqrt(2)) / 3, "One quarter is left out: where are both units off?"),
-            (
-                (2 + math.sqrt(2)) / 4,
-                "Is the factor 1/√2 in every gradient, and are all four quarters in the mean?",
-            ),
-            (1 + math.sqrt(2), "This is the integral: what is the area of the square?"),
-            (When(lambda got: abs(got - MEAN_NORM) < 5e-3), "Nearly: what are its three digits?"),
-        ],
-    )
-
-
-def lost(w: Tensor, d: Tensor) -> Tensor:
-    """‖w‖² − ‖w D‖² for D = diag(d): w of shape (n,), d of shape (…, n)."""
-    return ((1 - d.square()) * w.square()).sum(-1)
-
-
-_ONE_NUMBER = "All points are in one number: along which dimension do the units lie?"
-
-
-def _judge_lost(answer: Any) -> None:
-    w = torch.tensor([0.6, -0.8]).double()
-    slopes = torch.tensor([1.0, 0.5]).double()
-    many = seeded(5, 4, seed=1).clamp(-1, 1)
-    compare_function(
-        answer,
-        lost,
-        inputs=[(w, slopes), (seeded(4), seeded(4, seed=2).clamp(-1, 1))],
-        layouts=[(seeded(4), many)],
-        mistakes=[
-            (
-                lambda w, d: ((1 - d) * w).sum(-1),
-                "No squares yet: ‖w‖² is a sum of squares, and so is ‖w D‖².",
-            ),
-            (
-                lambda w, d: ((1 - d) * w.square()).sum(-1),
-                "The slope enters ‖w D‖² squared as well: (dᵢ wᵢ)² = ?",
-            ),
-            (
-                lambda w, d: w.norm() - (w * d).norm(dim=-1),
-                "This is the difference of the norms; Equation (12) has that of their squares.",
-            ),
-            (
-                lambda w, d: ((1 - d.square()) * w.square()).mean(-1),
-                "A mean over the units instead of their sum: which one is a norm made of?",
-            ),
-            (lambda w, d: ((1 - d.square()) * w.square()).sum(), _ONE_NUMBER),
-            (lambda w, d: w.square().sum() - (w * d).square().sum(), _ONE_NUMBER),
-            (
-                lambda w, d: ((1 - d.square()) * w.square()).sum(0),
-                "For w of shape (4,) and d of shape (5, 4) you return one number for each unit: "
-                "which of the two dimensions is summed?",
-            ),
-            (
-                lambda w, d: (1 - d.square()) * w.square(),
-                "For w and d of shape (2,) you return both terms of (12): what is left to do?",
-            ),
-            (lambda w, d: (w * d).square().sum(-1), "This is what is left: what was lost?"),
-        ],
-    )
-
-
-OFFSET = 0.28 * (-1) + 0.96 * (+1)
-
-
-def _judge_offset(answer: Any) -> None:
-    compare_number(
-        answer,
-        OFFSET,
-        mistakes=[
-            (0, "This is the paper's collapse, which leaves out c: what is φ(5) − 5?"),
-            (-1.24, "The second unit sits below −1: is its offset −1, too?"),
-            (1.24, "The first unit sits above 1: is φ(z) − z positive there?"),
-            (-OFFSET, "Both signs are turned: φ(z) = z − 1 for z > 1, so c = ?"),
-            (-2.72, "This is f itself at z = (5, −5): by how much is it above 0.28 z₁ + 0.96 z₂?"),
-            (-0.28, "This comes from the first unit: what does the second one add?"),
-            (0.96, "This comes from the second unit: what does the first one add?"),
-        ],
-    )
-
-
-_STEPS = torch.linspace(-1, 1, 2001, dtype=torch.float64)
-
-
-def _rounded(number: Tensor) -> float:
-    return round(float(number), 2) + 0.0  # no minus before a zero
-
-
-def _near(step: int) -> str:
-    return f"Near x = {_rounded(_STEPS[step]):.2f}"
-
-
-def _judge_not_monotone(answer: Any) -> None:
-    """Slope ±1 almost everywhere on [−1, 1], 1-Lipschitz, entry by entry, and not affine."""
-    if not callable(answer):
-        raise Hint("type", "A function of a tensor is needed, such as torch.relu.")
-    got = need_tensor(call(answer, _STEPS.clone()))
-    if got.shape != _STEPS.shape:
-        raise Hint("shape", "An activation works entry by entry: one output for every input.")
-    if not bool(torch.isfinite(got).all()):
-        raise Hint("value", "Some of the outputs on [−1, 1] are not finite.")
-    turned = need_tensor(call(answer, _STEPS.flip(0))).flip(0)
-    if not torch.allclose(turned, got, atol=1e-5):
-        raise Hint("layout", "An activation works entry by entry; yours depends on the others.")
-    slope = got.diff() / _STEPS.diff()
-    steep = int(slope.abs().argmax())
-    if (rise := float(slope[steep].abs())) > 1.01:
-        how = "it jumps" if rise > 100 else f"the slope is ±{rise:.3g}"
-        raise Hint("constraint", f"{_near(steep)} {how}: is it 1-Lipschitz?")
-    flat = slope.abs() < 0.99
-    if bool((flat[1:] & flat[:-1]).any()):  # a kink spoils one step, a flat piece two in a row
-        flattest = int(slope.abs().argmin())
-        text = f"{_near(flattest)} the slope is {_rounded(slope[flattest]):.2f}"
-        raise Hint(
-            "value", f"{text}: the gradient norm is lost there. Which other slope has norm 1?"
-        )
-    if torch.allclose(got, got[0] + slope[1000] * (_STEPS + 1), atol=1e-3):
-        raise Hint("value", "This one is affine, as Theorem 1 says: can the slope change its sign?")
-
+# --- networks, for 03.half, 03.beyond-half and 03.repair
 
 R = math.sqrt(0.5)
 
 
 def relus(*weights: Matrix) -> nn.Sequential:
     """A ReLU network of these weight matrices, without biases."""
-    return _network(nn.ReLU, weights)
-
-
-def _network(activation: type[nn.Module], weights: Sequence[Matrix]) -> nn.Sequential:
-    modules = [module for W in weights for module in (linear(W), activation())]
+    modules = [module for W in weights for module in (linear(W), nn.ReLU())]
     return nn.Sequential(*modules[:-1])
+
+
+def one_activation(network: nn.Sequential) -> nn.Sequential:
+    """The same network, with its first activation standing in all the places."""
+    return nn.Sequential(*[network[1] if k % 2 else m for k, m in enumerate(network)])
 
 
 def _leaves(network: nn.Sequential) -> Iterator[nn.Module]:
@@ -194,15 +64,11 @@ def _need_layers(answer: Any, activation: type[nn.Module], count: int) -> list[n
     return layers
 
 
-def _weight(layer: nn.Linear) -> Tensor:
-    return layer.weight.detach().double()
-
-
 def _need_scalar_network(answer: Any, count: int) -> list[float]:
     """The norms, at most 1, of the layers of a ReLU network from 1 to 1."""
     norms, inputs = [], 1
     for k, layer in enumerate(_need_layers(answer, nn.ReLU, count)):
-        W = _weight(layer)
+        W = layer.weight.detach().double()
         if W.shape[1] != inputs:
             text = f"W{k + 1} has the shape {tuple(W.shape)} and gets an input of size {inputs}"
             raise Hint("shape", f"{text}: does it have one row for each of its outputs?")
@@ -216,7 +82,21 @@ def _need_scalar_network(answer: Any, count: int) -> list[float]:
 def _gap(answer: nn.Module) -> float:
     points = torch.tensor([[-1.0], [0.0], [1.0]], dtype=torch.float64)
     f = need_tensor(call(answer, points), (3, 1)).flatten()
-    return round(float((f[0] + f[2]) / 2 - f[1]), 6) + 0.0
+    return round(float((f[0] + f[2]) / 2 - f[1]), 6) + 0.0  # no minus before a zero
+
+
+# --- 03.half
+
+_HALF = relus([[R], [-R]], [[R, R]])
+_NAN = relus([[1.0]], [[1.0]])
+_NAN.get_parameter("2.weight").fill_(math.nan)
+
+
+class _OwnForward(nn.Sequential):
+    """A network that does something else than its layers."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.abs() / 2
 
 
 def _judge_half(answer: Any) -> None:
@@ -227,6 +107,19 @@ def _judge_half(answer: Any) -> None:
         if min(norms) > 0.99:
             ask = "does the kink sit at 0, and do all output weights point upwards?"
         raise Hint("value", f"The gap is {gap:.4g}, below ½: {ask}")
+
+
+# --- 03.beyond-half
+
+_c, _s = math.sqrt(2 / 3), math.sqrt(1 / 3)
+BEST = relus([[_c], [-_s]], [[_c, -_s], [_s, _c]], [[_s, _c]])
+"""Gap 1/√3 = 0.577: we know of no two hidden layers with a larger one."""
+
+
+def rotation(degrees: float) -> list[list[float]]:
+    """The matrix [[c, −s], [s, c]]."""
+    c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    return [[c, -s], [s, c]]
 
 
 def _judge_beyond_half(answer: Any) -> None:
@@ -242,13 +135,93 @@ def _judge_beyond_half(answer: Any) -> None:
         raise Hint("value", f"The gap is {gap:.4g}, beyond ½ but below 0.55: {ask}")
 
 
+# --- 03.lost-norm
+
+
+def lost(w: Tensor, d: Tensor) -> Tensor:
+    """‖w‖² − ‖w D‖² for D = diag(d): w of shape (n,), d of shape (…, n)."""
+    return ((1 - d.square()) * w.square()).sum(-1)
+
+
+def _judge_lost(answer: Any, mistakes: Sequence[Mistake]) -> None:
+    w = torch.tensor([0.6, -0.8]).double()
+    slopes = torch.tensor([1.0, 0.5]).double()
+    many = seeded(5, 4, seed=1).clamp(-1, 1)
+    compare_function(
+        answer,
+        lost,
+        inputs=[(w, slopes), (seeded(4), seeded(4, seed=2).clamp(-1, 1))],
+        layouts=[(seeded(4), many)],
+        mistakes=mistakes,
+    )
+
+
+# --- 03.offset
+
+OFFSET = 0.28 * (-1) + 0.96 * (+1)
+
+# --- 03.mean-norm
+
+MEAN_NORM = (1 + math.sqrt(2)) / 4
+"""Over four equal quarters of [−1, 1]² the gradient norm is 1, √½, √½ and 0."""
+
+# --- 03.not-monotone
+
+_STEPS = torch.linspace(-1, 1, 2001, dtype=torch.float64)
+
+
+def _near(step: int) -> str:
+    return f"Near x = {_STEPS[step]:z.2f}"  # z: no minus before a zero
+
+
+def _judge_not_monotone(answer: Any) -> None:
+    """Slope ±1 almost everywhere on [−1, 1], 1-Lipschitz, entry by entry, and not affine."""
+    if not callable(answer):
+        raise Hint("type", "A function of a tensor is needed, such as torch.relu.")
+    got = need_tensor(call(answer, _STEPS.clone()))
+    if got.shape != _STEPS.shape:
+        raise Hint("shape", "An activation works entry by entry: one output for every input.")
+    if not bool(torch.isfinite(got).all()):
+        raise Hint("value", "Some of the outputs on [−1, 1] are not finite.")
+    turned = need_tensor(call(answer, _STEPS.flip(0))).flip(0)
+    if not torch.allclose(turned, got, atol=1e-5):
+        raise Hint("layout", "An activation works entry by entry; yours depends on the others.")
+    slope = got.diff() / _STEPS.diff()
+    steep = int(slope.abs().argmax())
+    if (rise := float(slope[steep].abs())) > 1.01:
+        how = "it jumps" if rise > 100 else f"the slope is ±{rise:.3g}"
+        raise Hint("constraint", f"{_near(steep)} {how}: is it 1-Lipschitz?")
+    flat = slope.abs() < 0.99
+    if bool((flat[1:] & flat[:-1]).any()):  # a kink spoils one step, a flat piece two in a row
+        flattest = int(slope.abs().argmin())
+        text = f"{_near(flattest)} the slope is {slope[flattest]:z.2f}"
+        raise Hint(
+            "value", f"{text}: the gradient norm is lost there. Which other slope has norm 1?"
+        )
+    if torch.allclose(got, got[0] + slope[1000] * (_STEPS + 1), atol=1e-3):
+        raise Hint("value", "This one is affine, as Theorem 1 says: can the slope change its sign?")
+
+
+# --- 03.repair
+
+_MIXED = [[R, R, 0.0, 0.0], [R, -R, 0.0, 0.0]]
+_KEPT = [[R, R, 0.0, 0.0], [0.0, 0.0, R, -R]]
+
+
+def with_third(W: Matrix, b: Sequence[float] | None = None) -> nn.Sequential:
+    """The replaced network of the counterexample, with another third layer."""
+    _, replaced = theorem2_counterexample()
+    replaced[4] = linear(W, b)
+    return replaced
+
+
 def _judge_repair(answer: Any) -> None:
     layers = _need_layers(answer, MaxMin, 4)
     shapes = [tuple(layer.weight.shape) for layer in layers]
     if shapes != [(2, 2), (4, 2), (2, 4), (1, 2)]:
         raise Hint("shape", f"The shapes (2, 2), (4, 2), (2, 4), (1, 2) are needed; got {shapes}.")
     for k, layer in enumerate(layers):
-        sigma = torch.linalg.svdvals(_weight(layer))
+        sigma = torch.linalg.svdvals(layer.weight.detach().double())
         if float((sigma - 1).abs().max()) > 1e-5:
             shown = ", ".join(f"{round(s, 3):g}" for s in sigma.tolist())
             raise Hint("constraint", f"W{k + 1} has the singular values {shown}: all must be 1.")
@@ -266,49 +239,9 @@ def _judge_repair(answer: Any) -> None:
         raise Hint("value", f"At {at} it gives {got[wrong]:.4g} and not |x1|.")
 
 
-def rotation(degrees: float) -> list[list[float]]:
-    """The matrix [[c, −s], [s, c]]."""
-    c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    return [[c, -s], [s, c]]
-
-
-_c, _s = math.sqrt(2 / 3), math.sqrt(1 / 3)
-BEST = relus([[_c], [-_s]], [[_c, -_s], [_s, _c]], [[_s, _c]])
-"""Gap 1/√3 = 0.577: we know of no two hidden layers with a larger one."""
-
-
-def with_third(W: Matrix, b: Sequence[float] | None = None) -> nn.Sequential:
-    """The replaced network of the counterexample, with another third layer."""
-    _, replaced = theorem2_counterexample()
-    replaced[4] = linear(W, b)
-    return replaced
-
-
-def one_activation(network: nn.Sequential) -> nn.Sequential:
-    """The same network, with its first activation standing in all the places."""
-    return nn.Sequential(*[network[1] if k % 2 else m for k, m in enumerate(network)])
-
-
-class _OwnForward(nn.Sequential):
-    """A network that does something else than its layers."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x.abs() / 2
-
-
-_MIXED = [[R, R, 0.0, 0.0], [R, -R, 0.0, 0.0]]
-_KEPT = [[R, R, 0.0, 0.0], [0.0, 0.0, R, -R]]
-_HALF = relus([[R], [-R]], [[R, R]])
-_NAN = relus([[1.0]], [[1.0]])
-_NAN.get_parameter("2.weight").fill_(math.nan)
-
-
 EXERCISES = (
     Exercise(
         name="03.half",
-        question="A ReLU network with one hidden layer and gap ½.",
-        difficulty=2,
-        minutes=8,
         judge=_judge_half,
         solution=_HALF,
         right={
@@ -339,9 +272,6 @@ EXERCISES = (
     ),
     Exercise(
         name="03.beyond-half",
-        question="A ReLU network with two hidden layers and a gap of at least 0.55.",
-        difficulty=3,
-        minutes=20,
         judge=_judge_beyond_half,
         solution=relus([[R], [-R]], rotation(30), [[R, R]]),
         right={
@@ -362,9 +292,6 @@ EXERCISES = (
     ),
     Exercise(
         name="03.lost-norm",
-        question="The left side of Equation (12), from w and the slopes.",
-        difficulty=1,
-        minutes=5,
         judge=_judge_lost,
         solution=lost,
         right={
@@ -372,61 +299,133 @@ EXERCISES = (
             "a product": lambda w, d: (1 - d**2) @ w**2,
             "float32": lambda w, d: lost(w.float(), d.float()),
         },
-        wrong={
-            "no squares": (lambda w, d: ((1 - d) * w).sum(-1), "No squares yet"),
-            "slope not squared": (lambda w, d: ((1 - d) * w**2).sum(-1), "squared as well"),
-            "norms": (lambda w, d: w.norm() - (w * d).norm(dim=-1), "difference of the norms"),
-            "mean": (lambda w, d: lost(w, d) / len(w), "mean over the units"),
-            "one number": (lambda w, d: ((1 - d**2) * w**2).sum(), "All points"),
-            "over the points": (lambda w, d: ((1 - d**2) * w**2).sum(0), "for each unit"),
-            "the rest": (lambda w, d: (w * d).square().sum(-1), "This is what is left"),
-            "terms": (lambda w, d: (1 - d**2) * w**2, "both terms"),
-        },
+        mistakes=[
+            Mistake(
+                "no squares",
+                lambda w, d: ((1 - d) * w).sum(-1),
+                "No squares yet: ‖w‖² is a sum of squares, and so is ‖w D‖².",
+            ),
+            Mistake(
+                "slope not squared",
+                lambda w, d: ((1 - d) * w**2).sum(-1),
+                "The slope enters ‖w D‖² squared as well: (dᵢ wᵢ)² = ?",
+            ),
+            Mistake(
+                "norms",
+                lambda w, d: w.norm() - (w * d).norm(dim=-1),
+                "This is the difference of the norms; Equation (12) has that of their squares.",
+            ),
+            Mistake(
+                "mean",
+                lambda w, d: lost(w, d) / len(w),
+                "A mean over the units instead of their sum: which one is a norm made of?",
+            ),
+            Mistake(
+                "one number",
+                lambda w, d: ((1 - d**2) * w**2).sum(),
+                "All points are in one number: along which dimension do the units lie?",
+                when=lambda got, want, *_: got.ndim < want.ndim,  # however it was summed
+            ),
+            Mistake(
+                "over the points",
+                lambda w, d: ((1 - d**2) * w**2).sum(0),
+                "For w of shape (4,) and d of shape (5, 4) you return one number for each unit: "
+                "which of the two dimensions is summed?",
+            ),
+            Mistake(
+                "terms",
+                lambda w, d: (1 - d**2) * w**2,
+                "For w and d of shape (2,) you return both terms of (12): what is left to do?",
+            ),
+            Mistake(
+                "the rest",
+                lambda w, d: (w * d).square().sum(-1),
+                "This is what is left: what was lost?",
+            ),
+        ],
     ),
     Exercise(
         name="03.offset",
-        question="The bias of a collapsed softshrink network.",
-        difficulty=2,
-        minutes=6,
-        judge=_judge_offset,
+        judge=lambda answer, mistakes: compare_number(answer, OFFSET, mistakes=mistakes),
         solution=OFFSET,
         right={"a tensor": torch.tensor(0.68), "a row": torch.tensor([0.68]), "sum": -0.28 + 0.96},
-        wrong={
-            "the paper": (0, "leaves out c"),
-            "same side": (-1.24, "too?"),
-            "both turned": (1.24, "above 1"),
-            "sign": (-0.68, "Both signs"),
-            "f itself": (-2.72, "f itself"),
-            "first unit": (-0.28, "from the first"),
-            "second unit": (0.96, "from the second"),
-            "weights": ([0.28, 0.96], "A number is needed"),
-        },
+        mistakes=[
+            Mistake(
+                "the paper",
+                0,
+                "This is the paper's collapse, which leaves out c: what is φ(5) − 5?",
+            ),
+            Mistake("same side", -1.24, "The second unit sits below −1: is its offset −1, too?"),
+            Mistake(
+                "both turned", 1.24, "The first unit sits above 1: is φ(z) − z positive there?"
+            ),
+            Mistake("sign", -OFFSET, "Both signs are turned: φ(z) = z − 1 for z > 1, so c = ?"),
+            Mistake(
+                "f itself",
+                -2.72,
+                "This is f itself at z = (5, −5): by how much is it above 0.28 z₁ + 0.96 z₂?",
+            ),
+            Mistake(
+                "first unit", -0.28, "This comes from the first unit: what does the second one add?"
+            ),
+            Mistake(
+                "second unit", 0.96, "This comes from the second unit: what does the first one add?"
+            ),
+        ],
+        wrong={"weights": ([0.28, 0.96], "A number is needed")},
     ),
     Exercise(
         name="03.mean-norm",
-        question="The mean gradient norm of (relu x1 + relu x2)/√2 over [−1, 1]².",
-        difficulty=1,
-        minutes=5,
-        judge=_judge_mean_norm,
+        judge=lambda answer, mistakes: compare_number(
+            answer, MEAN_NORM, tol=2e-3, mistakes=mistakes
+        ),
         solution=MEAN_NORM,
         right={"three digits": 0.604, "a tensor": torch.tensor(MEAN_NORM), "four digits": 0.6036},
-        wrong={
-            "the positive quadrant": (1.0, "This holds on"),
-            "half": (0.5, "Half of the units"),
-            "a quarter": (0.25, "Only one quarter"),
-            "root mean square": (math.sqrt(0.5), "root of the mean square"),
-            "three quarters": (0.8047, "left out"),
-            "no factor": (0.8536, "factor 1/√2"),
-            "not divided": (2.414, "the integral"),
-            "one digit": (0.6, "three digits"),
-            "a function": (lost, "A number is needed"),
-        },
+        mistakes=[
+            Mistake(
+                "the positive quadrant",
+                1,
+                "This holds on [0, 1]²: what happens to a unit whose input is negative?",
+            ),
+            Mistake(
+                "half", 0.5, "Half of the units are active, but is the norm of (1, 0)/√2 one half?"
+            ),
+            Mistake(
+                "a quarter",
+                0.25,
+                "Only one quarter counts here: is the gradient 0 where one unit is active?",
+            ),
+            Mistake(
+                "root mean square",
+                R,
+                "This is the root of the mean square: which mean is asked for?",
+            ),
+            Mistake(
+                "three quarters",
+                (1 + math.sqrt(2)) / 3,
+                "One quarter is left out: where are both units off?",
+            ),
+            Mistake(
+                "no factor",
+                (2 + math.sqrt(2)) / 4,
+                "Is the factor 1/√2 in every gradient, and are all four quarters in the mean?",
+            ),
+            Mistake(
+                "not divided",
+                1 + math.sqrt(2),
+                "This is the integral: what is the area of the square?",
+            ),
+            Mistake(
+                "one digit",
+                0.6,
+                "Nearly: what are its three digits?",
+                when=lambda got: abs(got - MEAN_NORM) < 5e-3,
+            ),
+        ],
+        wrong={"a function": (lost, "A number is needed")},
     ),
     Exercise(
         name="03.not-monotone",
-        question="A 1-Lipschitz activation of slope ±1 on [−1, 1] that is not affine.",
-        difficulty=2,
-        minutes=6,
         judge=_judge_not_monotone,
         solution=torch.abs,
         right={
@@ -446,14 +445,12 @@ EXERCISES = (
             "a jump": (torch.sign, "it jumps"),
             "a number": (lambda x: x.abs().sum(), "entry by entry"),
             "sorted": (lambda x: (x.sort().values - 0.3).abs(), "the others"),
+            "a logarithm": (torch.log, "are not finite"),
             "not a function": (1.0, "A function of a tensor"),
         },
     ),
     Exercise(
         name="03.repair",
-        question="|x1| by a network of the counterexample's shape, all singular values 1.",
-        difficulty=3,
-        minutes=12,
         judge=_judge_repair,
         solution=with_third(_MIXED),
         right={
@@ -469,6 +466,10 @@ EXERCISES = (
             "a large bias": (with_third(_KEPT, [0.0, -1e6]), "bounded domain only"),
             "a row twice": (with_third([_MIXED[0], _MIXED[0]]), "W3 has the singular values 1.414"),
             "a zero row": (with_third([_MIXED[0], [0.0] * 4]), "W3 has the singular values 1, 0"),
+            "three rows": (
+                nn.Sequential(*with_third([*_MIXED, _KEPT[1]])[:6], linear([[1.0, 0.0, 0.0]])),
+                "(1, 2) are needed",
+            ),
             "other side": (with_third([[0.0, 0.0, R, R], [0.0, 0.0, R, -R]]), "and not |x1|"),
             "short": (
                 nn.Sequential(linear([[R, 0.0], [-R, 0.0]]), MaxMin(), linear([[R, -R]])),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,6 +11,7 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from lipteach.classroom.style import BLACK, BLUE, LINES, ORANGE, new_figure
+from lipteach.theory.frozen import linear
 from lipteach.theory.linearity import HypothesisError, collapse_affine, gradient_norms
 from lipteach.theory.theorem2 import theorem2_counterexample
 
@@ -22,17 +22,13 @@ GRID = torch.linspace(-1, 1, 200, dtype=torch.float64)
 """Points of [−1, 1] that step over 0, where |x| has no slope."""
 
 
-def _named_lines(names: Sequence[str]) -> list[tuple[str, dict[str, object]]]:
-    return [(name, dict(LINES[i])) for i, name in enumerate(names)]
-
-
 def draw_training(runs: Mapping[str, Sequence[Snapshot]], snapshot: int = -1) -> Figure:
     """Functions and slopes of the networks at one snapshot of their training to |x|."""
     figure, (left, right) = new_figure(6, 2.7, columns=2)
     left.plot(GRID, GRID.abs(), color="#999999", linewidth=4, label="|x|")
     said = []
-    for name, line in _named_lines(list(runs)):
-        steps, values, slopes = runs[name][snapshot]
+    for (name, run), line in zip(runs.items(), LINES, strict=False):
+        steps, values, slopes = run[snapshot]
         left.plot(GRID, values, label=name, **line)
         right.plot(GRID, slopes.abs(), label=name, **line)
         said.append(f"{slopes.abs().mean():.2f} for {name}")
@@ -59,8 +55,8 @@ def draw_backward(networks: Mapping[str, nn.Sequential], x: float = -0.4) -> Fig
     figure, axes = new_figure(6, 2.8)
     point = torch.tensor([[x]], dtype=torch.float64)
     said = []
-    for name, line in _named_lines(list(networks)):
-        norms = gradient_norms(networks[name], point)[:, 0].flip(0)
+    for (name, network), line in zip(networks.items(), LINES, strict=False):
+        norms = gradient_norms(network, point)[:, 0].flip(0)
         axes.plot(range(len(norms)), norms, label=name, **(line | {"markevery": 1}))
         said.append(f"{norms[-1]:.2f} for {name}")
     layers, at = len(norms) // 2, f"x = {round(x, 2) + 0.0:g}"  # no minus before a zero
@@ -77,12 +73,7 @@ def draw_backward(networks: Mapping[str, nn.Sequential], x: float = -0.4) -> Fig
 
 def two_relus() -> nn.Sequential:
     """(relu x₁ + relu x₂)/√2: gradient norm 1 on the positive quadrant."""
-    first = nn.Linear(2, 2, bias=False, dtype=torch.float64)
-    last = nn.Linear(2, 1, bias=False, dtype=torch.float64)
-    with torch.no_grad():
-        first.weight.copy_(torch.eye(2))
-        last.weight.fill_(math.sqrt(0.5))
-    return nn.Sequential(first, nn.ReLU(), last)
+    return nn.Sequential(linear(torch.eye(2)), nn.ReLU(), linear([[math.sqrt(0.5)] * 2]))
 
 
 def draw_square(low: float = -0.5) -> Figure:
@@ -124,13 +115,11 @@ def draw_square(low: float = -0.5) -> Figure:
 def draw_window(left: float = -0.5) -> Figure:
     """Softshrink, φ(z) = z ∓ 1 beyond ±1 and 0 between, on the domain (left, left + 1)."""
     figure, axes = new_figure(6, 2.5)
-    one = nn.Linear(1, 1, bias=False, dtype=torch.float64)
-    nn.init.ones_(one.weight)
-    network = nn.Sequential(one, nn.Softshrink(1.0), copy.deepcopy(one))
+    network = nn.Sequential(linear([[1.0]]), nn.Softshrink(1.0), linear([[1.0]]))
     x = torch.linspace(-3, 3, 301, dtype=torch.float64)
     window = left + torch.linspace(0.01, 0.99, 99, dtype=torch.float64)[:, None]
     axes.axvspan(left, left + 1, color="#E6E6E6", label="domain")
-    axes.plot(x, network(x[:, None]).detach(), **(LINES[0] | {"marker": ""}), label="f")
+    axes.plot(x, network(x[:, None]), **(LINES[0] | {"marker": ""}), label="f")
     try:
         W, b = collapse_affine(network, window)
         axes.plot(x, W[0, 0] * x + b[0], **(LINES[1] | {"marker": ""}), label="W x + b")
@@ -161,13 +150,13 @@ def draw_digit_norms(norms: Mapping[str, Tensor]) -> Figure:
     figure, (left, right) = new_figure(6, 2.6, columns=2)
     bins = [0.4 + 0.02 * k for k in range(31)]
     said = []
-    for name, line in _named_lines(list(norms)):
-        at_input = norms[name][0]
+    for (name, values), line in zip(norms.items(), LINES, strict=False):
+        at_input = values[0]
         left.hist(
             at_input.clamp(bins[0], bins[-1]).tolist(), bins=bins, histtype="step", label=name,
             linewidth=1.8, color=line["color"], linestyle=line["linestyle"],
         )  # fmt: skip
-        means = norms[name].mean(dim=1).flip(0)
+        means = values.mean(dim=1).flip(0)
         right.plot(range(len(means)), means, label=name, **(line | {"markevery": 1}))
         tenths = int(10 * at_input.mean().clamp(max=0.95))
         said.append(f"between {tenths / 10:g} and {(tenths + 1) / 10:g} for {name}")
@@ -183,8 +172,7 @@ def draw_digit_norms(norms: Mapping[str, Tensor]) -> Figure:
 def with_first_weight(W: Tensor) -> nn.Sequential:
     """The network of Theorem 2's counterexample, with another first weight matrix."""
     network, _ = theorem2_counterexample()
-    with torch.no_grad():
-        network.get_parameter("0.weight").copy_(W)
+    network[0] = linear(W)
     return network
 
 
@@ -199,14 +187,14 @@ _SIDE = torch.linspace(-1, 1, 81, dtype=torch.float64)
 def _contours(axes: Any, network: nn.Sequential, title: str) -> None:
     """Level lines of a function of two inputs, with the points of value 0 in orange."""
     points = torch.cartesian_prod(_SIDE, _SIDE)
-    values = network(points).detach().reshape(81, 81).T
+    values = network(points).reshape(81, 81).T
     levels = [k / 10 for k in range(15)]
     axes.contourf(_SIDE, _SIDE, values, levels=levels, cmap="Blues")
     lines = axes.contour(
         _SIDE, _SIDE, values, levels=[0.25, 0.5, 0.75], colors=BLACK, linewidths=0.8
     )
     axes.clabel(lines, fontsize=8)
-    zero = points[network(points).detach()[:, 0] < 1e-9]
+    zero = points[network(points)[:, 0] < 1e-9]
     axes.plot(zero[:, 0], zero[:, 1], "o", color=ORANGE, markersize=4)
     axes.set(xlabel="x₁", ylabel="x₂", title=title, aspect="equal")
     axes.set(xticks=[-1, 0, 1], yticks=[-1, 0, 1])
@@ -235,13 +223,11 @@ def draw_path(t: float = 1.0) -> Figure:
     _contours(left, with_first_weight(t * old + (1 - t) * new), f"t = {t:.2f}")
     path = torch.linspace(0, 1, 51, dtype=torch.float64)
     points = torch.tensor([[0.0, 1.0], [0.3, 1.0], [0.6, 1.0]], dtype=torch.float64)
-    values = torch.stack(
-        [with_first_weight(s * old + (1 - s) * new)(points).detach()[:, 0] for s in path]
-    )
+    values = torch.stack([with_first_weight(s * old + (1 - s) * new)(points)[:, 0] for s in path])
     for k, line in enumerate(LINES[:3]):
         name = f"x = ({float(points[k, 0]):.1f}, 1)"
         right.plot(path, values[:, k], **(line | {"marker": ""}), label=name)
-    now = with_first_weight(t * old + (1 - t) * new)(points).detach()[:, 0]
+    now = with_first_weight(t * old + (1 - t) * new)(points)[:, 0]
     right.plot([t] * 3, now, "o", color=BLUE)
     right.set(xlabel="t", ylabel="output", ylim=(-0.05, 1.05))
     right.set(xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])

@@ -3,116 +3,23 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from lipteach.classroom.checks import Exercise, Hint
-from lipteach.classroom.compare import When, call, compare_number, need_number, need_tensor, seeded
+from lipteach.classroom.checks import Exercise, Hint, Mistake
+from lipteach.classroom.compare import call, compare_number, need_number, need_tensor, seeded
 from lipteach.classroom.compare_functions import compare_function
-from lipteach.primitives import bjorck
+from lipteach.primitives import norm_upper_bounds, parseval_step
+
+# --- 04.steps
 
 STEPS = 10
 """From σ = 0.1 on, the first step of order 1 after which |σ − 1| ≤ 1e-6."""
 
-
-def _judge_steps(answer: Any) -> None:
-    compare_number(
-        answer,
-        STEPS,
-        mistakes=[
-            (STEPS - 1, "After this step |σ − 1| is still above 1e-6: do you count from 0?"),
-            (STEPS + 1, "One step fewer is enough: is σ = 0.1 itself step 0 or step 1?"),
-            (6, "This is order 2: which map has order 1?"),
-            (7, "After 7 steps σ has passed 0.96: how far is it from 1?"),
-            (14153, "This is β = 0.0003, and only to within 0.01: which β is Björck's?"),
-            (When(lambda got: got != int(got)), "Steps are counted: which whole number is it?"),
-            (When(lambda got: got > 15), "Did your loop stop at |σ − 1| ≤ 1e-6, and is β = ½?"),
-        ],
-    )
-
-
-def parseval(W: Tensor, beta: float) -> Tensor:
-    """Equation (8): (1 + β) W − β W Wᵀ W."""
-    return (1 + beta) * W - beta * W @ W.mT @ W
-
-
-def _broadcast(W: Tensor, beta: float) -> Tensor:
-    return W @ (torch.eye(W.shape[-1], dtype=W.dtype) + beta) - beta * W @ W.mT @ W
-
-
-def _half(W: Tensor, beta: float) -> Tensor:
-    return W - 2 * beta * (W @ W.mT @ W - W)
-
-
-def _by_svd(W: Tensor, beta: float) -> Tensor:
-    U, sigma, Vh = torch.linalg.svd(W, full_matrices=False)
-    product: Tensor = U * ((1 + beta) * sigma - beta * sigma**3) @ Vh
-    return product
-
-
-def _judge_parseval(answer: Any) -> None:
-    small = torch.tensor([[0.5, 0.2], [0.1, 0.4]], dtype=torch.float64)
-    compare_function(
-        answer,
-        parseval,
-        inputs=[(small, 0.5), (small, 0.1)],
-        layouts=[(seeded(2, 4) / 2, 0.3), (seeded(4, 2) / 2, 0.3)],
-        mistakes=[
-            (
-                _broadcast,
-                "W(I + β) taken at its word adds β to every entry of I: which number stands on "
-                "the diagonal, and which beside it?",
-            ),
-            (_half, "This step is twice as long: it descends β/2 · ‖WᵀW − I‖², and (8) does not."),
-            (
-                lambda W, beta: (1 + beta) * W - beta * W.mT @ W @ W,
-                "This is WᵀW W: on which side of W does WᵀW stand in (8)?",
-            ),
-            (
-                lambda W, beta: (1 + beta) * W - beta * W**3,
-                "W**3 cubes the entries: it would be right for a diagonal matrix. Which products "
-                "cube the singular values?",
-            ),
-            (
-                lambda W, beta: W - beta * W @ W.mT @ W,
-                "The singular values only shrink here: what does (8) add to W first?",
-            ),
-            (
-                lambda W, beta: (1 + beta) * W - W @ W.mT @ W,
-                "Where is the second β? A step leaves σ = 1 where it is.",
-            ),
-            (
-                lambda W, beta: (1 + beta) * W + beta * W @ W.mT @ W,
-                "Every singular value grows here: which of the two terms does (8) subtract?",
-            ),
-            (
-                lambda W, _beta: parseval(W, 0.5),
-                "Right for β = ½: where does the other β enter?",
-            ),
-            (
-                lambda W, beta: (1 + beta) * W - beta * W @ W @ W,
-                "Right for a symmetric W: which of the three factors is transposed?",
-            ),
-        ],
-    )
-
-
-def _judge_regularizer(answer: Any) -> None:
-    compare_number(
-        answer,
-        0.075,
-        mistakes=[
-            (0.15, "This is the paper's β/2: what is the gradient of ‖WᵀW − I‖² in W?"),
-            (0.3, "This is β itself: which factor does the gradient of ‖WᵀW − I‖² bring?"),
-            (0.6, "Twice β: does the factor of the gradient multiply c, or divide it?"),
-            (1.2, "You multiplied β by 4: does the gradient bring its factor to β, or to c?"),
-            (0.25, "This is c/β: what is c for β = 0.3?"),
-            (0.0375, "Half of it: is there a factor 8 anywhere?"),
-            (-0.075, "(8) subtracts the gradient: with which sign does W(WᵀW − I) enter?"),
-        ],
-    )
+# --- 04.minus-one
 
 
 def _judge_minus_one(answer: Any) -> None:
@@ -141,6 +48,29 @@ def _judge_minus_one(answer: Any) -> None:
         )
 
 
+# --- 04.parseval-step
+
+
+def _by_svd(W: Tensor, beta: float) -> Tensor:
+    U, sigma, Vh = torch.linalg.svd(W, full_matrices=False)
+    product: Tensor = U * ((1 + beta) * sigma - beta * sigma**3) @ Vh
+    return product
+
+
+def _judge_parseval(answer: Any, mistakes: Sequence[Mistake]) -> None:
+    small = torch.tensor([[0.5, 0.2], [0.1, 0.4]], dtype=torch.float64)
+    compare_function(
+        answer,
+        parseval_step,
+        inputs=[(small, 0.5), (small, 0.1)],
+        layouts=[(seeded(2, 4) / 2, 0.3), (seeded(4, 2) / 2, 0.3)],
+        mistakes=mistakes,
+    )
+
+
+# --- 04.condition
+
+
 def _off(gram: Tensor) -> float:
     """How far a Gram matrix is from I, in the 2-norm."""
     return float(torch.linalg.matrix_norm(gram - torch.eye(len(gram), dtype=gram.dtype), 2))
@@ -151,6 +81,11 @@ def meets_condition(W: Tensor) -> bool:
     return _off(W @ W.T if W.shape[0] < W.shape[1] else W.T @ W) < 1
 
 
+def _converges(W: Tensor) -> bool:
+    sigma = torch.linalg.svdvals(W)
+    return float(sigma[-1]) > 1e-9 and float(sigma[0]) < 3**0.5
+
+
 def _with_values(m: int, n: int, *sigma: float) -> Tensor:
     """A matrix of shape (m, n) with these singular values."""
     Q, P = torch.linalg.qr(seeded(m, len(sigma))).Q, torch.linalg.qr(seeded(n, len(sigma))).Q
@@ -158,37 +93,7 @@ def _with_values(m: int, n: int, *sigma: float) -> Tensor:
     return product
 
 
-def _as_the_paper_says(W: Tensor) -> bool:
-    return _off(W.T @ W) < 1
-
-
-def _always_rows(W: Tensor) -> bool:
-    return _off(W @ W.T) < 1
-
-
-def _larger_gram(W: Tensor) -> bool:
-    return _off(W.T @ W if W.shape[0] < W.shape[1] else W @ W.T) < 1
-
-
-def _frobenius(W: Tensor) -> bool:
-    squares = torch.linalg.svdvals(W) ** 2
-    return float((squares - 1).norm()) < 1
-
-
-def _norm_only(W: Tensor) -> bool:
-    return float(torch.linalg.matrix_norm(W, 2)) < 2**0.5
-
-
-def _converges(W: Tensor) -> bool:
-    sigma = torch.linalg.svdvals(W)
-    return float(sigma[-1]) > 1e-9 and float(sigma[0]) < 3**0.5
-
-
-def _at_most_1(W: Tensor) -> bool:
-    return float(torch.linalg.matrix_norm(W, 2)) <= 1
-
-
-def _judge_condition(answer: Any) -> None:
+def _judge_condition(answer: Any, mistakes: Sequence[Mistake]) -> None:
     # Where an eigenvalue 0 makes ‖G − I‖ = 1, the matrices are diagonal: no rounding decides.
     wide, flat = torch.zeros(2, 3).double(), torch.diag(torch.tensor([0.5, 0.75, 0.0]).double())
     wide[0, 1], wide[1, 0] = 1.25, 0.25
@@ -200,51 +105,14 @@ def _judge_condition(answer: Any) -> None:
             *(_with_values(2, 2, 0.5, 0.5), flat, 0.5 * wide.T),
         ],
         layouts=[wide.T, _with_values(5, 2, 1.6, 1.0), _with_values(2, 4, 1.6, 0.4)],
-        mistakes=[
-            (
-                _as_the_paper_says,
-                "WᵀW of a wide W has eigenvalues 0, and ‖WᵀW − I‖ ≥ 1: which Gram matrix can "
-                "become I there?",
-            ),
-            (
-                _always_rows,
-                "Right for wide matrices. WWᵀ of a tall W has eigenvalues 0: which one can become "
-                "I there?",
-            ),
-            (
-                _larger_gram,
-                "The larger Gram matrix always has eigenvalues 0: which one is smaller?",
-            ),
-            (_frobenius, "Which norm is this? Many small errors add up in it."),
-            (
-                _norm_only,
-                "The largest singular value is below √2, but what of a singular value 0?",
-            ),
-            (
-                _at_most_1,
-                "This asks σ ≤ 1, the scaling. Which larger σ does the condition admit? And σ = 0?",
-            ),
-            (
-                _converges,
-                "This asks for convergence, and the condition is stricter: what is 1.5² − 1?",
-            ),
-            (
-                lambda _W: True,
-                "True for each of our matrices. Some have σ = 1.5 or σ = 0: what is σ² − 1 there?",
-            ),
-            (
-                When(lambda got, *_: float(got) not in (0, 1)),
-                "True or False is asked: which number is the norm compared with?",
-            ),
-            (lambda W: not meets_condition(W), "Just the other way round: is the norm below 1?"),
-        ],
+        mistakes=mistakes,
     )
 
 
-LOST = [[0.5, 0.5], [0.5, 0.5]]
+# --- 04.lost-direction
 
 
-def _judge_lost(answer: Any) -> None:
+def _judge_lost_direction(answer: Any) -> None:
     """A 2 × 2 matrix without zero entries, of norm at most 1 and rank 1."""
     W = need_tensor(answer, (2, 2))
     if not bool(torch.isfinite(W).all()):
@@ -264,10 +132,12 @@ def _judge_lost(answer: Any) -> None:
         )
 
 
+# --- 04.scale
+
+
 def scaled(W: Tensor) -> Tensor:
     """W divided by √(‖W‖₁ ‖W‖_∞), at least its largest singular value."""
-    size = W.abs()
-    return W / (size.sum(0).max() * size.sum(1).max()).sqrt()
+    return W / norm_upper_bounds(W)["geometric"]
 
 
 def _judge_scale(answer: Any) -> None:
@@ -303,28 +173,40 @@ def _judge_scale(answer: Any) -> None:
 EXERCISES = (
     Exercise(
         name="04.steps",
-        question="How many steps of order 1 lead from 0.1 to within 1e-6 of 1?",
-        difficulty=1,
-        minutes=5,
-        judge=_judge_steps,
+        judge=lambda answer, mistakes: compare_number(answer, STEPS, mistakes=mistakes),
         solution=STEPS,
         right={"a tensor": torch.tensor(10), "a float": 10.0},
-        wrong={
-            "one early": (9, "still above 1e-6"),
-            "one late": (11, "One step fewer"),
-            "order 2": (6, "This is order 2"),
-            "a rough look": (7, "passed 0.96"),
-            "small beta": (14153, "This is β = 0.0003"),
-            "a fraction": (9.5, "Steps are counted"),
-            "many": (100, "Did your loop stop"),
-            "a list": ([10, 11], "this is a list"),
-        },
+        mistakes=[
+            Mistake(
+                "one early", 9, "After this step |σ − 1| is still above 1e-6: do you count from 0?"
+            ),
+            Mistake(
+                "one late", 11, "One step fewer is enough: is σ = 0.1 itself step 0 or step 1?"
+            ),
+            Mistake("order 2", 6, "This is order 2: which map has order 1?"),
+            Mistake("a rough look", 7, "After 7 steps σ has passed 0.96: how far is it from 1?"),
+            Mistake(
+                "small beta",
+                14153,
+                "This is β = 0.0003, and only to within 0.01: which β is Björck's?",
+            ),
+            Mistake(
+                "a fraction",
+                9.5,
+                "Steps are counted: which whole number is it?",
+                when=lambda got: got != int(got),
+            ),
+            Mistake(
+                "many",
+                100,
+                "Did your loop stop at |σ − 1| ≤ 1e-6, and is β = ½?",
+                when=lambda got: got > 15,
+            ),
+        ],
+        wrong={"a list": ([10, 11], "this is a list")},
     ),
     Exercise(
         name="04.minus-one",
-        question="A singular value above √3 from which Björck's iteration goes to −1.",
-        difficulty=2,
-        minutes=5,
         judge=_judge_minus_one,
         solution=2.0,
         right={"near the left end": 1.74, "a tensor": torch.tensor(2.1), "far right": 2.23},
@@ -334,69 +216,106 @@ EXERCISES = (
             "root 3": (math.sqrt(3), "neither of them"),
             "too far": (2.3, "it runs away"),
             "two turns": (2.2, "into which interval"),
+            "infinite": (math.inf, "A finite number is needed"),
             "words": ("2", "A number is needed"),
         },
     ),
     Exercise(
         name="04.parseval-step",
-        question="Parseval's update (8) as a function of W and β.",
-        difficulty=2,
-        minutes=8,
         judge=_judge_parseval,
-        solution=parseval,
+        solution=parseval_step,
         right={
             "the gradient": lambda W, beta: W - beta * W @ (W.mT @ W - torch.eye(W.shape[1])),
             "from the left": lambda W, beta: (1 + beta) * W - beta * (W @ W.T) @ W,
-            "float32": lambda W, beta: parseval(W.float(), beta),
-            "by the svd": lambda W, beta: _by_svd(W, beta),
+            "float32": lambda W, beta: parseval_step(W.float(), beta),
+            "by the svd": _by_svd,
         },
-        wrong={
-            "broadcast": (_broadcast, "at its word"),
-            "twice": (_half, "twice as long"),
-            "wrong side": (
+        mistakes=[
+            Mistake(
+                "broadcast",
+                lambda W, beta: W @ (torch.eye(len(W.T)).to(W) + beta) - beta * W @ W.mT @ W,
+                "W(I + β) taken at its word adds β to every entry of I: which number stands on "
+                "the diagonal, and which beside it?",
+            ),
+            Mistake(
+                "twice",
+                lambda W, beta: W - 2 * beta * (W @ W.mT @ W - W),
+                "This step is twice as long: it descends β/2 · ‖WᵀW − I‖², and (8) does not.",
+            ),
+            Mistake(
+                "wrong side",
                 lambda W, beta: (1 + beta) * W - beta * W.mT @ W @ W,
-                "on which side",
+                "This is WᵀW W: on which side of W does WᵀW stand in (8)?",
             ),
-            "entries": (lambda W, beta: (1 + beta) * W - beta * W**3, "cubes the entries"),
-            "no growth": (lambda W, beta: W - beta * W @ W.mT @ W, "only shrink"),
-            "one beta": (lambda W, beta: (1 + beta) * W - W @ W.mT @ W, "the second β"),
-            "plus": (
+            Mistake(
+                "entries",
+                lambda W, beta: (1 + beta) * W - beta * W**3,
+                "W**3 cubes the entries: it would be right for a diagonal matrix. Which products "
+                "cube the singular values?",
+            ),
+            Mistake(
+                "no growth",
+                lambda W, beta: W - beta * W @ W.mT @ W,
+                "The singular values only shrink here: what does (8) add to W first?",
+            ),
+            Mistake(
+                "one beta",
+                lambda W, beta: (1 + beta) * W - W @ W.mT @ W,
+                "Where is the second β? A step leaves σ = 1 where it is.",
+            ),
+            Mistake(
+                "plus",
                 lambda W, beta: (1 + beta) * W + beta * W @ W.mT @ W,
-                "does (8) subtract",
+                "Every singular value grows here: which of the two terms does (8) subtract?",
             ),
-            "no beta": (lambda W, _beta: parseval(W, 0.5), "Right for β = ½"),
-            "no transpose": (
+            Mistake(
+                "no beta",
+                lambda W, _beta: parseval_step(W, 0.5),
+                "Right for β = ½: where does the other β enter?",
+            ),
+            Mistake(
+                "no transpose",
                 lambda W, beta: (1 + beta) * W - beta * W @ W @ W,
-                "Right for a symmetric W",
+                "Right for a symmetric W: which of the three factors is transposed?",
             ),
+        ],
+        wrong={
             "not a function": (torch.eye(2), "A function is needed"),
-            "one number": (lambda W, beta: parseval(W, beta).norm(), "the result has shape"),
+            "one number": (lambda W, beta: parseval_step(W, beta).norm(), "the result has shape"),
         },
     ),
     Exercise(
         name="04.regularizer",
-        question="The coefficient of the regularizer behind (8), for β = 0.3.",
-        difficulty=2,
-        minutes=6,
-        judge=_judge_regularizer,
+        judge=lambda answer, mistakes: compare_number(answer, 0.075, mistakes=mistakes),
         solution=0.075,
         right={"a fraction": 0.3 / 4, "a tensor": torch.tensor(0.075)},
-        wrong={
-            "the paper": (0.15, "the paper's β/2"),
-            "beta": (0.3, "β itself"),
-            "twice": (0.6, "Twice β"),
-            "times four": (1.2, "You multiplied β by 4"),
-            "a quarter": (0.25, "This is c/β"),
-            "an eighth": (0.0375, "Half of it"),
-            "sign": (-0.075, "with which sign"),
-            "a function": (parseval, "A number is needed"),
-        },
+        mistakes=[
+            Mistake(
+                "the paper",
+                0.15,
+                "This is the paper's β/2: what is the gradient of ‖WᵀW − I‖² in W?",
+            ),
+            Mistake(
+                "beta", 0.3, "This is β itself: which factor does the gradient of ‖WᵀW − I‖² bring?"
+            ),
+            Mistake(
+                "twice", 0.6, "Twice β: does the factor of the gradient multiply c, or divide it?"
+            ),
+            Mistake(
+                "times four",
+                1.2,
+                "You multiplied β by 4: does the gradient bring its factor to β, or to c?",
+            ),
+            Mistake("a quarter", 0.25, "This is c/β: what is c for β = 0.3?"),
+            Mistake("an eighth", 0.0375, "Half of it: is there a factor 8 anywhere?"),
+            Mistake(
+                "sign", -0.075, "(8) subtracts the gradient: with which sign does W(WᵀW − I) enter?"
+            ),
+        ],
+        wrong={"a function": (parseval_step, "A number is needed")},
     ),
     Exercise(
         name="04.condition",
-        question="Whether a matrix of any shape meets the sufficient condition.",
-        difficulty=2,
-        minutes=8,
         judge=_judge_condition,
         solution=meets_condition,
         right={
@@ -406,33 +325,67 @@ EXERCISES = (
             "float32": lambda W: meets_condition(W.float()),
             "a tensor": lambda W: torch.tensor(meets_condition(W)),
         },
-        wrong={
-            "the paper": (_as_the_paper_says, "WᵀW of a wide W"),
-            "always rows": (_always_rows, "Right for wide"),
-            "the larger": (_larger_gram, "always has eigenvalues 0"),
-            "frobenius": (_frobenius, "Many small errors"),
-            "norm only": (_norm_only, "what of a singular value 0"),
-            "it converges": (
-                lambda W: bool(
-                    (bjorck(W, steps=60) - bjorck(W, steps=61)).norm() < 1e-6
-                    and torch.linalg.matrix_rank(W) == min(W.shape)
-                ),
-                "the condition is stricter",
+        mistakes=[
+            Mistake(
+                "the paper",
+                lambda W: _off(W.T @ W) < 1,
+                "WᵀW of a wide W has eigenvalues 0, and ‖WᵀW − I‖ ≥ 1: which Gram matrix can "
+                "become I there?",
             ),
-            "always": (lambda _W: True, "True for each of our matrices"),
-            "scaling": (_at_most_1, "This asks σ ≤ 1"),
-            "turned": (lambda W: not meets_condition(W), "the other way round"),
-            "a norm": (lambda W: torch.linalg.matrix_norm(W, 2), "True or False is asked"),
-            "not a function": (True, "A function is needed"),
-        },
+            Mistake(
+                "always rows",
+                lambda W: _off(W @ W.T) < 1,
+                "Right for wide matrices. WWᵀ of a tall W has eigenvalues 0: which one can become "
+                "I there?",
+            ),
+            Mistake(
+                "the larger",
+                lambda W: _off(W.T @ W if W.shape[0] < W.shape[1] else W @ W.T) < 1,
+                "The larger Gram matrix always has eigenvalues 0: which one is smaller?",
+            ),
+            Mistake(
+                "frobenius",
+                lambda W: float((torch.linalg.svdvals(W) ** 2 - 1).norm()) < 1,
+                "Which norm is this? Many small errors add up in it.",
+            ),
+            Mistake(
+                "norm only",
+                lambda W: float(torch.linalg.matrix_norm(W, 2)) < 2**0.5,
+                "The largest singular value is below √2, but what of a singular value 0?",
+            ),
+            Mistake(
+                "scaling",
+                lambda W: float(torch.linalg.matrix_norm(W, 2)) <= 1,
+                "This asks σ ≤ 1, the scaling. Which larger σ does the condition admit? And σ = 0?",
+            ),
+            Mistake(
+                "it converges",
+                _converges,
+                "This asks for convergence, and the condition is stricter: what is 1.5² − 1?",
+            ),
+            Mistake(
+                "always",
+                lambda _W: True,
+                "True for each of our matrices. Some have σ = 1.5 or σ = 0: what is σ² − 1 there?",
+            ),
+            Mistake(
+                "a norm",
+                lambda W: torch.linalg.matrix_norm(W, 2),
+                "True or False is asked: which number is the norm compared with?",
+                when=lambda got, *_: float(got) not in (0, 1),
+            ),
+            Mistake(
+                "turned",
+                lambda W: not meets_condition(W),
+                "Just the other way round: is the norm below 1?",
+            ),
+        ],
+        wrong={"not a function": (True, "A function is needed")},
     ),
     Exercise(
         name="04.lost-direction",
-        question="A matrix of norm 1 or less without zero entries that never becomes orthonormal.",
-        difficulty=2,
-        minutes=6,
-        judge=_judge_lost,
-        solution=LOST,
+        judge=_judge_lost_direction,
+        solution=[[0.5, 0.5], [0.5, 0.5]],
         right={
             "another line": [[0.1, 0.2], [0.2, 0.4]],
             "signs": torch.tensor([[0.5, -0.5], [-0.5, 0.5]]),
@@ -448,9 +401,6 @@ EXERCISES = (
     ),
     Exercise(
         name="04.scale",
-        question="Scale a matrix so that no singular value exceeds 1, by sums of entries only.",
-        difficulty=2,
-        minutes=8,
         judge=_judge_scale,
         solution=scaled,
         right={
@@ -478,6 +428,7 @@ EXERCISES = (
             "largest entry": (lambda W: W / W.abs().max() / 3, "On shape (30, 30) the norm"),
             "too small": (lambda W: W / W.abs().sum() / W.numel(), "Björck would need more steps"),
             "negative": (lambda W: -scaled(W), "see sign(α)"),
+            "by 0": (lambda W: W / 0, "An entry is not finite"),
             "a bound": (lambda W: W.abs().max() * W.numel() ** 0.5, "is needed"),
             "not a function": (2.0, "A function of a matrix"),
         },

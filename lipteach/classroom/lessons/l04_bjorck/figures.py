@@ -175,9 +175,10 @@ def draw_betas(steps: int = 50) -> Figure:
     return figure
 
 
-def draw_noise(W: Tensor, steps: int = 150) -> Figure:
+def draw_noise(W: Tensor) -> Figure:
     """Singular values of a matrix of low rank on their way, in float32 and in float64."""
     figure, axes = new_figure(6, 2.9)
+    steps = 150
     full: dict[int, list[str]] = {steps // 2: [], steps: []}
     for dtype, line in zip((torch.float32, torch.float64), LINES, strict=False):
         path = bjorck_trajectory(W.to(dtype), steps)

@@ -16,23 +16,25 @@ from lipteach.primitives._optimal_polynomials import optimal_quintics
 PAPER_TABLE_3 = {1: 99.98, 2: 78.59, 3: 53.56, 5: 7.77, 10: 0.07}
 """The speedup that the paper prints for each number of iterations."""
 
-SIDE = 1000
+LOW = 0.01
+"""The smallest singular value that the best quintics are made for."""
+
 _PLAIN = {"marker": ""}
 
 
-def chebyshev_degree(steps: int, tol: float = 1e-5) -> int:
-    """The odd degree that stands for k steps of order 1 on [0, 1], with relative error `tol`.
+def chebyshev_degree(steps: int) -> int:
+    """The odd degree that stands for k steps of order 1 on [0, 1], with relative error 1e-5.
 
     >>> [chebyshev_degree(k) for k in (1, 2, 3, 5)]
     [3, 9, 17, 43]
     """
-    return 2 * len(odd_series(steps, 1, 1.0, tol, True).c) - 1
+    return 2 * len(odd_series(steps, 1, 1.0, 1e-5, True).c) - 1
 
 
 def draw_products(exponent: int = 0) -> Figure:
     """Multiplications of the dense iteration over those of both vector forms, by steps."""
     vectors, ks = 2**exponent, range(1, 11)
-    dense = [2 * k * SIDE for k in ks]  # in products of the matrix with a vector
+    dense = [2 * k * 1000 for k in ks]  # in products of the matrix with a vector
     forms = {
         "recursion, $3^k$ products": [3**k * vectors for k in ks],
         "Chebyshev series": [chebyshev_degree(k) * vectors for k in ks],
@@ -55,10 +57,10 @@ def draw_products(exponent: int = 0) -> Figure:
     return figure
 
 
-def draw_scalings(sigma: Mapping[str, Tensor], steps: int = 20) -> Figure:
+def draw_scalings(sigma: Mapping[str, Tensor]) -> Figure:
     """Largest and median singular value, step by step, for each scaling."""
     figure, axes = new_figure(6, 2.9)
-    said = []
+    steps, said = 20, []
     for i, (name, start) in enumerate(sigma.items()):
         ends = torch.stack([start.max(), start.median()])
         path = torch.stack([scalar_map(ends, k, 1) for k in range(steps + 1)])
@@ -80,20 +82,20 @@ def draw_scalings(sigma: Mapping[str, Tensor], steps: int = 20) -> Figure:
     return figure
 
 
-def table3_rows(record: Mapping[str, Any], scaling: str, threads: int = 1) -> dict[int, Any]:
-    """The recorded methods by number of steps, for a single vector."""
+def table3_rows(record: Mapping[str, Any], scaling: str) -> dict[int, Any]:
+    """The recorded methods by number of steps, for a single vector on one thread."""
     return {
         entry["steps"]: entry["methods"]
         for entry in record["results"]
-        if (entry["scaling"], entry["vectors"], entry["threads"]) == (scaling, 1, threads)
+        if (entry["scaling"], entry["vectors"], entry["threads"]) == (scaling, 1, 1)
     }
 
 
-def draw_table3(record: Mapping[str, Any], threads: int = 1) -> Figure:
+def draw_table3(record: Mapping[str, Any]) -> Figure:
     """The speedups of a recorded run beside the paper's, for both scalings."""
     figure, panels = new_figure(6.4, 3.2, columns=2)
     for axes, scaling in zip(panels, ("(11)", "spectral"), strict=True):
-        rows = table3_rows(record, scaling, threads)
+        rows = table3_rows(record, scaling)
         lines: dict[str, dict[int, float]] = {"paper's recursion": PAPER_TABLE_3}
         for method, name in (("recursion", "recursion here"), ("chebyshev", "series here")):
             found = {k: row[method] for k, row in rows.items()}
@@ -109,7 +111,7 @@ def draw_table3(record: Mapping[str, Any], threads: int = 1) -> Figure:
     panels[0].legend(fontsize=8, loc="lower left")
     figure.set_label(
         "Speedup over the dense iteration, 1000 × 1000 and one vector: the paper's Table 3 and a "
-        f"run on {record['device']['cpu']}, {threads} thread{'s' * (threads > 1)}, "
+        f"run on {record['device']['cpu']}, 1 thread, "
         f"torch {record['versions']['torch']}, {record['date']}."
     )
     return figure
@@ -141,9 +143,9 @@ def draw_series(steps: int = 5, degree: int = 21) -> Figure:
     return figure
 
 
-def draw_degrees(most: int = 12) -> Figure:
+def draw_degrees() -> Figure:
     """The degree that a relative error of 1e-5 needs, beside 3^k and a constant times 1.5^k."""
-    ks = list(range(1, most + 1))
+    ks = list(range(1, 13))
     needed = [chebyshev_degree(k) for k in ks]
     figure, axes = new_figure(6, 2.8)
     axes.plot(ks, [3**k for k in ks], **LINES[0] | {"markevery": 1}, label="$3^k$: recursion")
@@ -157,30 +159,30 @@ def draw_degrees(most: int = 12) -> Figure:
     return figure
 
 
-def after_products(sigma: Tensor, products: int, low: float = 0.01) -> tuple[Tensor, Tensor]:
+def after_products(sigma: Tensor, products: int) -> tuple[Tensor, Tensor]:
     """Where matrix products take σ: by Björck's steps (2 each), by best quintics (3 each)."""
     best = sigma
-    for a, b, c in optimal_quintics(low, 1e-3)[: products // 3]:
+    for a, b, c in optimal_quintics(LOW, 1e-3)[: products // 3]:
         best = a * best + b * best**3 + c * best**5
     return scalar_map(sigma, products // 2, 1), best
 
 
-def draw_quintics(products: int = 6, low: float = 0.01) -> Figure:
+def draw_quintics(products: int = 6) -> Figure:
     """The same number of matrix products spent on Björck's steps and on the best quintics."""
     sigma = torch.linspace(0, 1, 600, dtype=torch.float64)
-    bjorck, best = after_products(sigma, products, low)
+    bjorck, best = after_products(sigma, products)
     figure, axes = new_figure(6, 2.8)
     axes.plot(sigma, bjorck, **LINES[0] | _PLAIN, label=f"steps of order 1: {products // 2}")
     axes.plot(sigma, best, **LINES[1] | _PLAIN, label=f"best steps of degree 5: {products // 3}")
     axes.axhline(1, color="#999999", linewidth=1)
-    axes.axvline(low, color="#999999", linewidth=1)
+    axes.axvline(LOW, color="#999999", linewidth=1)
     axes.set(xlabel="σ", ylim=(-0.05, 2.4), yticks=[0, 0.5, 1, 1.5, 2])
     axes.set(title=f"{products} matrix products")
     axes.legend(fontsize=9, loc="upper center", ncols=2)
-    inside = sigma >= low
+    inside = sigma >= LOW
     worst = [float((1 - y[inside]).abs().max()) for y in (bjorck, best)]
     figure.set_label(
-        f"After {products} products the singular values of [{low:g}, 1] are within {worst[0]:.3f} "
+        f"After {products} products the singular values of [{LOW:g}, 1] are within {worst[0]:.3f} "
         f"of 1 by Björck's steps, within {worst[1]:.3f} by the best polynomials of degree 5."
     )
     return figure
@@ -205,34 +207,34 @@ def draw_saved(steps: Sequence[int], unrolled: Sequence[int], implicit: int) -> 
 Rows = Mapping[str, Mapping[str, Any]]
 
 
-def weights(record: Mapping[str, Any], threads: int = 1) -> dict[str, Rows]:
-    """The rows of each weight of a recorded run, by what kind of weight it is."""
+def weights(record: Mapping[str, Any]) -> dict[str, Rows]:
+    """The rows of each weight of a run on one thread, by what kind of weight it is."""
     found = {}
     for case in record["polar"]:
         m, n = case["shape"]
         noise = "Gaussian" if case["noise"] is None else f"noise {case['noise']}"
-        if case["threads"] == threads:
+        if case["threads"] == 1:
             found[f"{m} × {n}, {noise}"] = case["methods"]
     return found
 
 
-def ways(record: Mapping[str, Any], threads: int = 1) -> Rows:
-    """The rows of one training step of a recorded run."""
-    (rows,) = (case["ways"] for case in record["training"] if case["threads"] == threads)
+def ways(record: Mapping[str, Any]) -> Rows:
+    """The rows of one training step of a run on one thread."""
+    (rows,) = (case["ways"] for case in record["training"] if case["threads"] == 1)
     return dict(rows)
 
 
-def draw_costs(record: Mapping[str, Any], threads: int = 1) -> Figure:
+def draw_costs(record: Mapping[str, Any]) -> Figure:
     """The cost of each method in a recorded run: one factor with its gradient, and one step."""
     figure, (left, right) = new_figure(7.4, 3.8, columns=2)
-    for i, (name, rows) in enumerate(weights(record, threads).items()):
+    for i, (name, rows) in enumerate(weights(record).items()):
         style = {key: LINES[i][key] for key in ("color", "marker")}
         places = [row["ratio"] for row in rows.values()]
         left.plot(places, range(len(places)), linestyle="", **style, label=name)
     left.set_yticks(range(len(rows)), list(rows), fontsize=8)
     left.set_title("factor and gradient", fontsize=10)
     figure.legend(*left.get_legend_handles_labels(), fontsize=8, loc="outside upper left", ncols=2)
-    steps = ways(record, threads)
+    steps = ways(record)
     right.plot([row["ratio"] for row in steps.values()], range(len(steps)), "o", color="black")
     right.set_yticks(range(len(steps)), list(steps), fontsize=8)
     right.set_title("one step of training", fontsize=10)
@@ -242,7 +244,7 @@ def draw_costs(record: Mapping[str, Any], threads: int = 1) -> Figure:
         axes.set_xlabel("cost in products of 1024³", fontsize=9)
     figure.set_label(
         "Cost in matrix products of 1024³: a polar factor with its gradient, and a training step "
-        f"of 784-1024-1024-1024-10, on {record['device']['cpu']}, {threads} thread"
-        f"{'s' * (threads > 1)}, torch {record['versions']['torch']}, {record['date']}."
+        f"of 784-1024-1024-1024-10, on {record['device']['cpu']}, 1 thread, "
+        f"torch {record['versions']['torch']}, {record['date']}."
     )
     return figure

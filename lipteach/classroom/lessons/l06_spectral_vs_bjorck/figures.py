@@ -17,21 +17,21 @@ from lipteach.primitives import operator_norm, power_iteration
 _STEPS = 20
 
 
-def spectra(ratio: float, n: int = 32) -> dict[str, Tensor]:
-    """Three rows of n singular values: the first is 1, the second `ratio`, by what follows."""
-    second = torch.full((n,), ratio, dtype=torch.float64)
+def spectra(ratio: float) -> dict[str, Tensor]:
+    """Three rows of 32 singular values: the first is 1, the second `ratio`, by what follows."""
+    second = torch.full((32,), ratio, dtype=torch.float64)
     second[0] = 1
-    one = torch.zeros(n, dtype=torch.float64)
+    one = torch.zeros(32, dtype=torch.float64)
     one[:2] = second[:2]
-    falling = ratio ** torch.arange(n, dtype=torch.float64)
+    falling = ratio ** torch.arange(32, dtype=torch.float64)
     return {"one value": one, "falling values": falling, "31 values": second}
 
 
-def estimates(sigma: Tensor, steps: int = _STEPS) -> Tensor:
-    """Power iteration on diag(sigma) after 1, …, `steps` steps, from (1, …, 1)."""
+def estimates(sigma: Tensor) -> Tensor:
+    """Power iteration on diag(sigma) after each of `_STEPS` steps, from (1, …, 1)."""
     W, u = torch.diag(sigma), torch.ones_like(sigma)
     found = []
-    for _ in range(steps):
+    for _ in range(_STEPS):
         estimate, u, _ = power_iteration(W, steps=1, u=u)
         found.append(estimate)
     return torch.stack(found)
@@ -50,9 +50,7 @@ def draw_power_iteration(ratio: float = 0.9, steps: int = 5) -> Figure:
     along = [spectra(float(r)) for r in ratios]
     left.axhline(1, color="#999999", linewidth=1)
     said = []
-    for k, name in enumerate(spectra(ratio)):
-        line = dict(LINES[k])
-        sigma = spectra(ratio)[name]
+    for line, (name, sigma) in zip(LINES, spectra(ratio).items(), strict=False):
         left.plot(count, estimates(sigma), label=name, **line)
         right.plot(ratios, norm_after(torch.stack([s[name] for s in along]), steps), **line)
         norm = float(norm_after(sigma, steps))

@@ -173,9 +173,9 @@ def draw_rows(columns: int = 6) -> Figure:
     return figure
 
 
-def draw_first_weights(weights: dict[str, Tensor], count: int = 6) -> Figure:
+def draw_first_weights(weights: dict[str, Tensor]) -> Figure:
     """The first rows of first weight matrices, as images of 28 × 28 pixels; white is 0."""
-    figure, panels = new_figure(7, 1.25 * len(weights), rows=len(weights), columns=count)
+    figure, panels = new_figure(7, 1.25 * len(weights), rows=len(weights), columns=6)
     said = []
     for row, (name, W) in zip(panels, weights.items(), strict=True):
         for axes, w in zip(row, W, strict=False):

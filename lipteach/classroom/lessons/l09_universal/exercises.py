@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from lipteach.classroom.checks import Exercise, Hint
-from lipteach.classroom.compare import When, compare_number, compare_tensor, need_tensor, seeded
+from lipteach.classroom.checks import Exercise, Hint, Mistake
+from lipteach.classroom.compare import compare_number, compare_tensor, need_tensor, seeded
 from lipteach.classroom.compare_functions import compare_function, compare_network
 from lipteach.classroom.lessons.l09_universal.two_norm import letter_n
 from lipteach.primitives import MaxMin
@@ -18,23 +19,6 @@ from lipteach.theory import linear, maximum, minimum, w_network
 # --- 09.points: how many points a bound needs.
 
 POINTS = 20
-
-
-def _judge_points(answer: Any) -> None:
-    compare_number(
-        answer,
-        POINTS,
-        mistakes=[
-            (10, "Ten points give r = 0.1: by how much can the error exceed r?"),
-            (21, "These stand on both ends, where half of what a point covers is lost. Must they?"),
-            (40, "This is 4/0.1: how long is the piece of [−1, 1] that one point covers, r or 2r?"),
-            (5, "Five points give r = 0.2: what is 2r then?"),
-            (380, "These are N(N − 1) pieces: how many points N are that?"),
-            (190, "These are the different pieces: how many points are that?"),
-            (When(lambda n: n > POINTS), "Enough, but do the points need to stand so close?"),
-            (When(lambda n: n < POINTS), "Too few: what is r, and what is 2r?"),
-        ],
-    )
 
 
 # --- 09.pieces: the size of the lattice.
@@ -50,66 +34,40 @@ def _with_points(N: Any) -> Any:
     return lambda d, eps: N(d, eps) * (N(d, eps) - 1) / 2
 
 
-def _judge_pieces(answer: Any) -> None:
+def _judge_pieces(answer: Any, mistakes: Sequence[Mistake]) -> None:
+    inputs = [(1, 0.1), (2, 0.25), (2, 0.5), (1, 0.3), (3, 1.0), (2, 0.3), (1, 0.45)]
+    compare_function(answer, pieces, inputs, mistakes=mistakes)
+
+
+# --- 09.cones: McShane's extension on the line.
+
+
+def cones(z: Tensor, x: Tensor, values: Tensor) -> Tensor:
+    """The maximum over i of values_i − |z − x_i|: z of shape (M,), x and values of (N,)."""
+    return (values - (z[:, None] - x).abs()).amax(dim=1)
+
+
+def _each(z: Tensor, x: Tensor, values: Tensor, sign: float = -1.0) -> Tensor:
+    return values + sign * (z[:, None] - x).abs()
+
+
+def _nearest(z: Tensor, x: Tensor, values: Tensor) -> Tensor:
+    near = (z[:, None] - x).abs().argmin(dim=1)
+    return _each(z, x, values)[torch.arange(len(z)), near]
+
+
+def _judge_cones(answer: Any, mistakes: Sequence[Mistake]) -> None:
+    two = (
+        torch.tensor([-1.0, 0.0, 2.0]).double(),
+        torch.tensor([-0.5, 1.0]).double(),
+        torch.tensor([0.5, -0.25]).double(),
+    )
     compare_function(
         answer,
-        pieces,
-        inputs=[(1, 0.1), (2, 0.25), (2, 0.5), (1, 0.3), (3, 1.0), (2, 0.3), (1, 0.45)],
-        mistakes=[
-            (lambda d, eps: 2 * pieces(d, eps), "Each piece twice: is f_ij another map than f_ji?"),
-            (
-                lambda d, eps: math.ceil(2 / eps) ** d,
-                "These are the points N: how many pairs do they form?",
-            ),
-            (
-                lambda d, eps: math.ceil(2 / eps) ** (2 * d),
-                "This is N²: a point makes no pair with itself, and i, j is the pair j, i.",
-            ),
-            (
-                lambda d, eps: math.ceil(2 / eps) ** (2 * d) / 2,
-                "This is N²/2: does a point make a pair with itself?",
-            ),
-            (
-                _with_points(lambda d, eps: math.ceil(1 / eps) ** d),
-                "With these points r = ε: which bound does the lattice have?",
-            ),
-            (
-                _with_points(lambda _, eps: math.ceil(2 / eps)),
-                "Right on the line: how many cubes of the same side fill a square?",
-            ),
-            (
-                _with_points(lambda d, eps: d * math.ceil(2 / eps)),
-                "d times as many: how many cubes of one side fill a square?",
-            ),
-            (
-                _with_points(lambda d, eps: math.floor(2 / eps) ** d),
-                "Nearly: with ε = 0.3, do 6 points on [−1, 1] have 2r ≤ 0.3?",
-            ),
-            (
-                _with_points(lambda d, eps: round(2 / eps) ** d),
-                "Rounded to the nearest: with ε = 0.45, do 4 points on [−1, 1] have 2r ≤ 0.45?",
-            ),
-            (
-                _with_points(lambda d, eps: (2 // eps) ** d),
-                "`//` rounds down, and 2 // 0.1 is 19: which way must the points be rounded?",
-            ),
-            (
-                _with_points(lambda d, eps: (math.ceil(2 / eps) + 1) ** d),
-                "These points stand on both ends as well: must they?",
-            ),
-            (
-                lambda d, eps: pieces(d, eps) + math.ceil(2 / eps) ** d,
-                "This is N(N + 1)/2: does a point make a pair with itself?",
-            ),
-            (
-                _with_points(lambda d, eps: (2 / eps) ** d),
-                "Right where 2/ε is whole: can there be 6.67 points?",
-            ),
-            (
-                _with_points(lambda d, eps: math.ceil((2 / eps) ** d)),
-                "Where does the rounding up belong: to the points on a side, or to all of them?",
-            ),
-        ],
+        cones,
+        inputs=[two, (seeded(9), seeded(4, seed=1), 0.5 * seeded(4, seed=2))],
+        layouts=[(seeded(3), seeded(3, seed=1), 0.3 * seeded(3, seed=2))],
+        mistakes=mistakes,
     )
 
 
@@ -145,117 +103,11 @@ def _judge_between(answer: Any) -> None:
 ORDER = [0, 3, 1, 4, 2, 5]
 
 
-def _judge_permutation(answer: Any) -> None:
-    compare_tensor(
-        answer,
-        ORDER,
-        mistakes=[
-            (
-                [0, 2, 4, 1, 3, 5],
-                "This is the way back, from (f₁, g₁, f₂, …) to (f₁, f₂, f₃, g₁, …): which entry "
-                "shall stand second?",
-            ),
-            (list(range(6)), "Nothing moves: whom would MaxMin compare f₁ with?"),
-            ([1, 4, 2, 5, 3, 6], "The right order, counted from 1: where does Python begin?"),
-            ([3, 4, 5, 0, 1, 2], "The halves change places, and f₁ still meets f₂: what must it?"),
-            ([0, 5, 1, 4, 2, 3], "f₁ meets g₃ here: in which order do the g's come?"),
-            ([3, 0, 4, 1, 5, 2], "The pairs are right, but g₁ stands first: which is asked for?"),
-        ],
-    )
-
-
-# --- 09.cones: McShane's extension on the line.
-
-
-def cones(z: Tensor, x: Tensor, values: Tensor) -> Tensor:
-    """The maximum over i of values_i − |z − x_i|: z of shape (M,), x and values of (N,)."""
-    return (values - (z[:, None] - x).abs()).amax(dim=1)
-
-
-def _each(z: Tensor, x: Tensor, values: Tensor, sign: float = -1.0) -> Tensor:
-    return values + sign * (z[:, None] - x).abs()
-
-
-def _nearest(z: Tensor, x: Tensor, values: Tensor) -> Tensor:
-    near = (z[:, None] - x).abs().argmin(dim=1)
-    return _each(z, x, values)[torch.arange(len(z)), near]
-
-
-def _midway(z: Tensor, x: Tensor, values: Tensor) -> Tensor:
-    return (cones(z, x, values) + _each(z, x, values, 1.0).amin(dim=1)) / 2
-
-
-def _of_the_highest(z: Tensor, x: Tensor, values: Tensor) -> Tensor:
-    top = int(values.argmax())
-    return values[top] - (z - x[top]).abs()
-
-
-def _judge_cones(answer: Any) -> None:
-    two = (
-        torch.tensor([-1.0, 0.0, 2.0]).double(),
-        torch.tensor([-0.5, 1.0]).double(),
-        torch.tensor([0.5, -0.25]).double(),
-    )
-    compare_function(
-        answer,
-        cones,
-        inputs=[two, (seeded(9), seeded(4, seed=1), 0.5 * seeded(4, seed=2))],
-        layouts=[(seeded(3), seeded(3, seed=1), 0.3 * seeded(3, seed=2))],
-        mistakes=[
-            (
-                lambda z, x, v: _each(z, x, v, 1.0).amin(dim=1),
-                "These are the cones from above, the smallest of them: which stand below g?",
-            ),
-            (
-                lambda z, x, v: _each(z, x, v, 1.0).amax(dim=1),
-                "A cone below g has its tip on top: does its value grow with the distance?",
-            ),
-            (
-                lambda z, x, v: _each(z, x, v).amin(dim=1),
-                "All cones stand below g, and you take the lowest: which comes nearest to g?",
-            ),
-            (
-                lambda z, x, v: (v - (z[:, None] - x)).amax(dim=1),
-                "Lines instead of cones: what is the distance of z and x?",
-            ),
-            (
-                lambda z, x, v: (v + (z[:, None] - x)).amax(dim=1),
-                "Lines that rise, instead of cones: what is the distance of z and x?",
-            ),
-            (
-                _midway,
-                "This is the midpoint of both sides: which of the two sides is asked for?",
-            ),
-            (
-                lambda z, x, v: _each(z, x, v).amax(dim=0),
-                "The largest over z, for each cone: over which of the two is the maximum?",
-            ),
-            (
-                lambda z, x, v: _each(z, x, v).mean(dim=1),
-                "The mean of the cones: does it meet the values at the points?",
-            ),
-            (
-                _nearest,
-                "The cone of the nearest point: can another, higher one stand above it?",
-            ),
-            (_of_the_highest, "One cone, that of the highest value: what of the others?"),
-            (_each, "All cones, one in a column: which of them counts at z?"),
-        ],
-    )
-
-
 # --- 09.letter-n: N on [−3, 3] by folds.
 
 
 def _folds(before: float = 1.0, c: float = 2.0, after: float = -1.0) -> nn.Sequential:
-    shift = nn.Sequential(linear([[1.0]], [before]))
-    return nn.Sequential(*shift, *w_network(c), linear([[1.0]], [after]))
-
-
-def _lattice_n() -> nn.Sequential:
-    up, down = linear([[1.0]], [2.0]), linear([[-1.0]])
-    peak = minimum(nn.Sequential(up), nn.Sequential(down))
-    return maximum(peak, nn.Sequential(linear([[1.0]], [-2.0])))
+    return nn.Sequential(linear([[1.0]], [before]), *w_network(c), linear([[1.0]], [after]))
 
 
 def _one_layer_each() -> nn.Sequential:
@@ -266,68 +118,58 @@ def _one_layer_each() -> nn.Sequential:
     return nn.Sequential(first, MaxMin(), second, MaxMin(), linear([[r, -r]], [-1.0]))
 
 
+def _lattice_n() -> nn.Sequential:
+    up, down = linear([[1.0]], [2.0]), linear([[-1.0]])
+    peak = minimum(nn.Sequential(up), nn.Sequential(down))
+    return maximum(peak, nn.Sequential(linear([[1.0]], [-2.0])))
+
+
 def _off_by_a_constant(got: Tensor, want: Tensor, *_x: Tensor) -> bool:
     off = got - want
     return got.shape == want.shape and bool((off - off.mean()).abs().max() < 1e-5)
 
 
-def _judge_letter_n(answer: Any) -> None:
+def _judge_letter_n(answer: Any, mistakes: Sequence[Mistake]) -> None:
     corners = torch.tensor([[-3.0], [-1.0], [0.0], [1.0], [3.0]]).double()
-    compare_network(
-        answer,
-        letter_n,
-        inputs=[corners, torch.linspace(-3, 3, 241).double()[:, None]],
-        allowed=(nn.Linear, MaxMin),
-        mistakes=[
-            (_folds(after=0.0), "The corners stand at the right places: is the height right?"),
-            (When(_off_by_a_constant), "The shape is right: by which constant is it off?"),
-            (w_network(2), "This is the W around 0: where is its middle corner, and where N's?"),
-            (
-                _folds(before=-1.0),
-                "This is −N on [−3, 3]: is a sign, or the shift, the other way round?",
-            ),
-            (_folds(0.0, 2.0, -1.0), "Lowered, not shifted: where is the upper corner of N?"),
-            (_folds(1.0, 1.0, -1.0), "The second corner comes too early: how far apart are N's?"),
-            (
-                _lattice_n(),
-                "Exact, by max and min as in the proof of Theorem 3. But what is the 2-norm of "
-                "its first layer? Can you fold instead?",
-            ),
-            (nn.Sequential(linear([[1.0]])), "This is x: where does N fall?"),
-            (
-                nn.Sequential(linear([[-1.0]])),
-                "Right between the corners: who folds the two ends up again?",
-            ),
-        ],
-    )
+    inputs = [corners, torch.linspace(-3, 3, 241).double()[:, None]]
+    compare_network(answer, letter_n, inputs, allowed=(nn.Linear, MaxMin), mistakes=mistakes)
 
 
 EXERCISES = (
     Exercise(
         name="09.points",
-        question="The points in [−1, 1] that an error of at most 0.1 needs by the bound 2r.",
-        difficulty=1,
-        minutes=5,
-        judge=_judge_points,
+        judge=lambda answer, mistakes: compare_number(answer, POINTS, mistakes=mistakes),
         solution=POINTS,
         right={"a float": 20.0, "computed": 2 / 0.1, "a tensor": torch.tensor(20)},
-        wrong={
-            "r": (10, "Ten points"),
-            "both ends": (21, "on both ends"),
-            "twice": (40, "This is 4/0.1"),
-            "half of r": (5, "Five points"),
-            "pairs": (380, "N(N − 1) pieces"),
-            "half the pairs": (190, "different pieces"),
-            "many": (30, "Enough, but"),
-            "few": (19, "Too few"),
-            "a list": ([20, 20], "A number is needed"),
-        },
+        mistakes=[
+            Mistake("r", 10, "Ten points give r = 0.1: by how much can the error exceed r?"),
+            Mistake(
+                "both ends",
+                21,
+                "These stand on both ends, where half of what a point covers is lost. Must they?",
+            ),
+            Mistake(
+                "twice",
+                40,
+                "This is 4/0.1: how long is the piece of [−1, 1] that one point covers, r or 2r?",
+            ),
+            Mistake("half of r", 5, "Five points give r = 0.2: what is 2r then?"),
+            Mistake("pairs", 380, "These are N(N − 1) pieces: how many points N are that?"),
+            Mistake(
+                "half the pairs", 190, "These are the different pieces: how many points are that?"
+            ),
+            Mistake(
+                "many",
+                30,
+                "Enough, but do the points need to stand so close?",
+                when=lambda n: n > POINTS,
+            ),
+            Mistake("few", 19, "Too few: what is r, and what is 2r?", when=lambda n: n < POINTS),
+        ],
+        wrong={"a list": ([20, 20], "A number is needed")},
     ),
     Exercise(
         name="09.pieces",
-        question="The number of different pieces of the lattice on [−1, 1]^d for an error of eps.",
-        difficulty=2,
-        minutes=8,
         judge=_judge_pieces,
         solution=pieces,
         right={
@@ -335,38 +177,82 @@ EXERCISES = (
             "a float": lambda d, eps: float(pieces(d, eps)),
             "a tensor": lambda d, eps: torch.tensor(pieces(d, eps)),
         },
-        wrong={
-            "ordered pairs": (lambda d, eps: 2 * pieces(d, eps), "Each piece twice"),
-            "points": (lambda d, eps: math.ceil(2 / eps) ** d, "These are the points"),
-            "a square": (lambda d, eps: math.ceil(2 / eps) ** (2 * d), "This is N²: a"),
-            "half a square": (lambda d, eps: math.ceil(2 / eps) ** (2 * d) / 2, "N²/2"),
-            "r": (_with_points(lambda d, eps: math.ceil(1 / eps) ** d), "With these points"),
-            "one side": (_with_points(lambda _, eps: math.ceil(2 / eps)), "Right on the line"),
-            "d sides": (_with_points(lambda d, eps: d * math.ceil(2 / eps)), "d times as many"),
-            "rounded down": (_with_points(lambda d, eps: math.floor(2 / eps) ** d), "Nearly: with"),
-            "not rounded": (_with_points(lambda d, eps: (2 / eps) ** d), "Right where 2/ε"),
-            "rounded late": (
-                _with_points(lambda d, eps: math.ceil((2 / eps) ** d)),
-                "Where does the rounding",
+        mistakes=[
+            Mistake(
+                "ordered pairs",
+                lambda d, eps: 2 * pieces(d, eps),
+                "Each piece twice: is f_ij another map than f_ji?",
             ),
-            "nearest": (_with_points(lambda d, eps: round(2 / eps) ** d), "to the nearest"),
-            "floor division": (_with_points(lambda d, eps: (2 // eps) ** d), "2 // 0.1 is 19"),
-            "both ends": (
+            Mistake(
+                "points",
+                lambda d, eps: math.ceil(2 / eps) ** d,
+                "These are the points N: how many pairs do they form?",
+            ),
+            Mistake(
+                "a square",
+                lambda d, eps: math.ceil(2 / eps) ** (2 * d),
+                "This is N²: a point makes no pair with itself, and i, j is the pair j, i.",
+            ),
+            Mistake(
+                "half a square",
+                lambda d, eps: math.ceil(2 / eps) ** (2 * d) / 2,
+                "This is N²/2: does a point make a pair with itself?",
+            ),
+            Mistake(
+                "r",
+                _with_points(lambda d, eps: math.ceil(1 / eps) ** d),
+                "With these points r = ε: which bound does the lattice have?",
+            ),
+            Mistake(
+                "one side",
+                _with_points(lambda _, eps: math.ceil(2 / eps)),
+                "Right on the line: how many cubes of the same side fill a square?",
+            ),
+            Mistake(
+                "d sides",
+                _with_points(lambda d, eps: d * math.ceil(2 / eps)),
+                "d times as many: how many cubes of one side fill a square?",
+            ),
+            Mistake(
+                "rounded down",
+                _with_points(lambda d, eps: math.floor(2 / eps) ** d),
+                "Nearly: with ε = 0.3, do 6 points on [−1, 1] have 2r ≤ 0.3?",
+            ),
+            Mistake(
+                "nearest",
+                _with_points(lambda d, eps: round(2 / eps) ** d),
+                "Rounded to the nearest: with ε = 0.45, do 4 points on [−1, 1] have 2r ≤ 0.45?",
+            ),
+            Mistake(
+                "floor division",
+                _with_points(lambda d, eps: (2 // eps) ** d),
+                "`//` rounds down, and 2 // 0.1 is 19: which way must the points be rounded?",
+            ),
+            Mistake(
+                "both ends",
                 _with_points(lambda d, eps: (math.ceil(2 / eps) + 1) ** d),
-                "on both ends as well",
+                "These points stand on both ends as well: must they?",
             ),
-            "with itself": (
+            Mistake(
+                "with itself",
                 lambda d, eps: pieces(d, eps) + math.ceil(2 / eps) ** d,
-                "This is N(N + 1)/2",
+                "This is N(N + 1)/2: does a point make a pair with itself?",
             ),
-            "a number": (190, "A function is needed"),
-        },
+            Mistake(
+                "not rounded",
+                _with_points(lambda d, eps: (2 / eps) ** d),
+                "Right where 2/ε is whole: can there be 6.67 points?",
+            ),
+            Mistake(
+                "rounded late",
+                _with_points(lambda d, eps: math.ceil((2 / eps) ** d)),
+                "Where does the rounding up belong: to the points on a side, or to all of them?",
+            ),
+        ],
+        wrong={"a number": (190, "A function is needed")},
     ),
     Exercise(
         name="09.cones",
-        question="McShane's extension from below of values at points of the line.",
-        difficulty=2,
-        minutes=8,
         judge=_judge_cones,
         solution=cones,
         right={
@@ -375,26 +261,63 @@ EXERCISES = (
             "float32": lambda z, x, v: cones(z.float(), x.float(), v.float()),
             "numpy": lambda z, x, v: cones(z, x, v).numpy(),
         },
-        wrong={
-            "from above": (lambda z, x, v: _each(z, x, v, 1.0).amin(dim=1), "from above"),
-            "upside down": (lambda z, x, v: _each(z, x, v, 1.0).amax(dim=1), "tip on top"),
-            "lowest": (lambda z, x, v: _each(z, x, v).amin(dim=1), "take the lowest"),
-            "lines": (lambda z, x, v: (v - (z[:, None] - x)).amax(dim=1), "Lines instead"),
-            "rising lines": (lambda z, x, v: (v + (z[:, None] - x)).amax(dim=1), "that rise"),
-            "midpoint": (_midway, "midpoint of both sides"),
-            "over z": (lambda z, x, v: _each(z, x, v).amax(dim=0), "over z"),
-            "mean": (lambda z, x, v: _each(z, x, v).mean(dim=1), "The mean of"),
-            "nearest": (_nearest, "the nearest point"),
-            "highest": (_of_the_highest, "the highest value"),
-            "all": (_each, "one in a column"),
-            "one number": (lambda z, x, v: _each(z, x, v).max(), "is needed"),
-        },
+        mistakes=[
+            Mistake(
+                "from above",
+                lambda z, x, v: _each(z, x, v, 1.0).amin(dim=1),
+                "These are the cones from above, the smallest of them: which stand below g?",
+            ),
+            Mistake(
+                "upside down",
+                lambda z, x, v: _each(z, x, v, 1.0).amax(dim=1),
+                "A cone below g has its tip on top: does its value grow with the distance?",
+            ),
+            Mistake(
+                "lowest",
+                lambda z, x, v: _each(z, x, v).amin(dim=1),
+                "All cones stand below g, and you take the lowest: which comes nearest to g?",
+            ),
+            Mistake(
+                "lines",
+                lambda z, x, v: (v - (z[:, None] - x)).amax(dim=1),
+                "Lines instead of cones: what is the distance of z and x?",
+            ),
+            Mistake(
+                "rising lines",
+                lambda z, x, v: (v + (z[:, None] - x)).amax(dim=1),
+                "Lines that rise, instead of cones: what is the distance of z and x?",
+            ),
+            Mistake(
+                "midpoint",
+                lambda z, x, v: (cones(z, x, v) + _each(z, x, v, 1.0).amin(dim=1)) / 2,
+                "This is the midpoint of both sides: which of the two sides is asked for?",
+            ),
+            Mistake(
+                "over z",
+                lambda z, x, v: _each(z, x, v).amax(dim=0),
+                "The largest over z, for each cone: over which of the two is the maximum?",
+            ),
+            Mistake(
+                "mean",
+                lambda z, x, v: _each(z, x, v).mean(dim=1),
+                "The mean of the cones: does it meet the values at the points?",
+            ),
+            Mistake(
+                "nearest",
+                _nearest,
+                "The cone of the nearest point: can another, higher one stand above it?",
+            ),
+            Mistake(
+                "highest",
+                lambda z, x, v: v.max() - (z - x[v.argmax()]).abs(),
+                "One cone, that of the highest value: what of the others?",
+            ),
+            Mistake("all", _each, "All cones, one in a column: which of them counts at z?"),
+        ],
+        wrong={"one number": (lambda z, x, v: _each(z, x, v).max(), "is needed")},
     ),
     Exercise(
         name="09.between",
-        question="A row w of R² for which w·x is 1-Lipschitz in the L2 metric and not in L∞.",
-        difficulty=1,
-        minutes=5,
         judge=_judge_between,
         solution=[0.6, 0.8],
         right={
@@ -412,47 +335,100 @@ EXERCISES = (
     ),
     Exercise(
         name="09.permutation",
-        question="The indices that bring (f1, f2, f3, g1, g2, g3) to (f1, g1, f2, g2, f3, g3).",
-        difficulty=1,
-        minutes=5,
-        judge=_judge_permutation,
+        judge=lambda answer, mistakes: compare_tensor(answer, ORDER, mistakes=mistakes),
         solution=ORDER,
         right={
             "a tensor": torch.tensor(ORDER),
             "transposed": torch.arange(6).view(2, 3).T.flatten(),
         },
-        wrong={
-            "the way back": ([0, 2, 4, 1, 3, 5], "the way back"),
-            "nothing": ([0, 1, 2, 3, 4, 5], "Nothing moves"),
-            "from 1": ([1, 4, 2, 5, 3, 6], "counted from 1"),
-            "halves": ([3, 4, 5, 0, 1, 2], "change places"),
-            "g first": ([3, 0, 4, 1, 5, 2], "g₁ stands first"),
-            "g reversed": ([0, 5, 1, 4, 2, 3], "f₁ meets g₃"),
-            "too few": ([0, 3, 1, 4], "The shape is"),
-        },
+        mistakes=[
+            Mistake(
+                "the way back",
+                [0, 2, 4, 1, 3, 5],
+                "This is the way back, from (f₁, g₁, f₂, …) to (f₁, f₂, f₃, g₁, …): which entry "
+                "shall stand second?",
+            ),
+            Mistake(
+                "nothing", [0, 1, 2, 3, 4, 5], "Nothing moves: whom would MaxMin compare f₁ with?"
+            ),
+            Mistake(
+                "from 1",
+                [1, 4, 2, 5, 3, 6],
+                "The right order, counted from 1: where does Python begin?",
+            ),
+            Mistake(
+                "halves",
+                [3, 4, 5, 0, 1, 2],
+                "The halves change places, and f₁ still meets f₂: what must it?",
+            ),
+            Mistake(
+                "g reversed",
+                [0, 5, 1, 4, 2, 3],
+                "f₁ meets g₃ here: in which order do the g's come?",
+            ),
+            Mistake(
+                "g first",
+                [3, 0, 4, 1, 5, 2],
+                "The pairs are right, but g₁ stands first: which is asked for?",
+            ),
+        ],
+        wrong={"too few": ([0, 3, 1, 4], "The shape is")},
     ),
     Exercise(
         name="09.letter-n",
-        question="A network of MaxMin and 2-norms at most 1 that equals N on [−3, 3].",
-        difficulty=3,
-        minutes=14,
         judge=_judge_letter_n,
         solution=_folds(),
         right={"two units": _one_layer_each(), "float32": _folds().float()},
+        mistakes=[
+            Mistake(
+                "too high",
+                _folds(after=0.0),
+                "The corners stand at the right places: is the height right?",
+            ),
+            Mistake(
+                "off",
+                _folds(after=-2.0),
+                "The shape is right: by which constant is it off?",
+                when=_off_by_a_constant,
+            ),
+            Mistake(
+                "W",
+                w_network(2),
+                "This is the W around 0: where is its middle corner, and where N's?",
+            ),
+            Mistake(
+                "other way",
+                _folds(before=-1.0),
+                "This is −N on [−3, 3]: is a sign, or the shift, the other way round?",
+            ),
+            Mistake(
+                "only lowered",
+                _folds(before=0.0),
+                "Lowered, not shifted: where is the upper corner of N?",
+            ),
+            Mistake(
+                "narrow", _folds(c=1.0), "The second corner comes too early: how far apart are N's?"
+            ),
+            Mistake(
+                "by max and min",
+                _lattice_n(),
+                "Exact, by max and min as in the proof of Theorem 3. But what is the 2-norm of "
+                "its first layer? Can you fold instead?",
+            ),
+            Mistake(
+                "the identity", nn.Sequential(linear([[1.0]])), "This is x: where does N fall?"
+            ),
+            Mistake(
+                "minus",
+                nn.Sequential(linear([[-1.0]])),
+                "Right between the corners: who folds the two ends up again?",
+            ),
+        ],
         wrong={
-            "too high": (_folds(after=0.0), "is the height right"),
-            "off": (_folds(after=-2.0), "by which constant"),
-            "W": (w_network(2), "the W around 0"),
-            "other way": (_folds(before=-1.0), "This is −N"),
             "two outputs": (
                 nn.Sequential(_folds(), linear([[1.0], [1.0]])),
                 "the result has shape (5, 2)",
             ),
-            "only lowered": (_folds(0.0, 2.0, -1.0), "Lowered, not"),
-            "narrow": (_folds(1.0, 1.0, -1.0), "too early"),
-            "by max and min": (_lattice_n(), "fold instead"),
-            "the identity": (nn.Sequential(linear([[1.0]])), "This is x"),
-            "minus": (nn.Sequential(linear([[-1.0]])), "who folds"),
             "a function": (letter_n, "nn.Module"),
         },
     ),

@@ -1,4 +1,4 @@
-"""The figures of lesson 09, second part: the 2-norm, the letter N, and training (appendix E)."""
+"""The figures of lesson 09 on the 2-norm: the letter N, and training (appendix E)."""
 
 from __future__ import annotations
 
@@ -50,8 +50,7 @@ def draw_two_functionals(degrees: int = 60) -> Figure:
 
 def half_line() -> nn.Sequential:
     """N from −3 on, by layers of 2-norm 1: the letter W, shifted by one and lowered by one."""
-    shift = nn.Sequential(linear([[1.0]], [1.0]))
-    return nn.Sequential(*shift, *w_network(2), linear([[1.0]], [-1.0]))
+    return nn.Sequential(linear([[1.0]], [1.0]), *w_network(2), linear([[1.0]], [-1.0]))
 
 
 def draw_letter_n(end: float = 3.0) -> Figure:

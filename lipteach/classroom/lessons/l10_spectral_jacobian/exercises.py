@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +11,11 @@ import torch
 from torch import Tensor
 from torch.func import jacrev, vmap
 
-from lipteach.classroom.checks import Exercise, Hint
-from lipteach.classroom.compare import When, compare_number, need_number, need_tensor, seeded
+from lipteach.classroom.checks import Exercise, Hint, Mistake
+from lipteach.classroom.compare import close, compare_number, need_number, need_tensor, seeded
 from lipteach.classroom.compare_functions import compare_function
+
+# --- 10.radius: a small spectral radius and a large norm.
 
 
 def _judge_radius(answer: Any) -> None:
@@ -32,26 +34,78 @@ def _judge_radius(answer: Any) -> None:
         raise Hint("value", f"{text}: which entry may grow and leaves them alone?")
 
 
+# --- 10.push: J v by two reverse passes.
+
+
+@dataclass(frozen=True)
+class _Network:
+    """A function that a hint can name."""
+
+    call: Callable[[Tensor], Tensor]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self.call(x)
+
+    def __repr__(self) -> str:
+        return "f"
+
+
+# Drawn here, not when f is called: an answer may call f under vmap, which refuses randomness.
+_V, _W = seeded(3, 3, seed=1), seeded(4, 3, seed=3)
+_SQUARE = _Network(lambda x: torch.tanh(x @ _V.to(x)) ** 2)
+_WIDER = _Network(lambda x: torch.tanh(x @ _W.T.to(x)))
+_CURVED = _Network(lambda x: (x**2).sum(-1, keepdim=True) * x)
+PUSHES = [
+    (f, seeded(size, 3, seed=k), seeded(size, 3, seed=10 + k))
+    for k, (f, size) in enumerate([(_SQUARE, 4), (_WIDER, 5), (_CURVED, 1)])
+]
+
+
+def push(
+    f: Any, x: Tensor, v: Tensor, *, keep_graph: bool = True, ask_for_u: bool = True
+) -> Tensor:
+    """J v at each sample, by two reverse passes; without either option the second pass fails."""
+    x = x.detach().requires_grad_()
+    y = f(x)
+    u = torch.zeros_like(y).requires_grad_(ask_for_u)
+    g = torch.autograd.grad(y, x, u, create_graph=keep_graph)[0]
+    pushed: Tensor = torch.autograd.grad(g, u, v)[0]
+    return pushed
+
+
+def _own(f: Any, x: Tensor, v: Tensor) -> Any:
+    own: Any = torch.autograd.functional.jvp
+    return own(f, x, v)[1]
+
+
+def _explicit(f: Any, x: Tensor, v: Tensor) -> Tensor:
+    jacobian: Any = torch.autograd.functional.jacobian
+    rows = [jacobian(f, row[None])[0, :, 0] @ w for row, w in zip(x, v, strict=True)]
+    return torch.stack(rows)
+
+
+def _pull(f: Any, x: Tensor, v: Tensor) -> Tensor:
+    x = x.detach().requires_grad_()
+    pulled: Tensor = torch.autograd.grad(f(x), x, v)[0]
+    return pulled
+
+
+def _quotient(f: Any, x: Tensor, v: Tensor, h: float = 1e-2) -> Tensor:
+    quotient: Tensor = (f(x + h * v) - f(x)) / h
+    return quotient
+
+
+def _is_quotient(got: Tensor, _want: Tensor, f: Any, x: Tensor, v: Tensor) -> bool:
+    return any(close(got, _quotient(f, x, v, h), 1e-4) for h in (1e-2, 1))
+
+
+# --- 10.shared: one u for two samples.
+
 SHARED = 2.5
 """‖(3, 4)‖/2: the mean of 3 |a| and 4 |b| over two samples, at the best unit (a, b)."""
 
 
-def _judge_shared(answer: Any) -> None:
-    compare_number(
-        answer,
-        SHARED,
-        tol=5e-4,
-        mistakes=[
-            (3.5, "This is the mean of the two norms: can one u give 3 and 4 at once?"),
-            (4, 'This is the largest of the two: which reading was it, "shared" or "whole"?'),
-            (7, "This is the sum of both norms: can one u give both, and is it a mean?"),
-            (5, "This is the largest sum of ‖J₁ᵀu‖ and ‖J₂ᵀu‖: how many samples are there?"),
-            (2, "This is what u = e₂ gives: does it pay to turn it a little towards e₁?"),
-            (1.5, "This is what u = e₁ gives, and e₂ alone gives more: and between them?"),
-            (7 / math.sqrt(8), "u = (1, 1)/√2 treats both alike: which direction is (3, 4)?"),
-            (math.sqrt(12.5), "The root of the mean of the squares belongs to another penalty."),
-        ],
-    )
+# --- 10.unseen: a slope where no sample was.
 
 
 def bent(x: Tensor) -> Tensor:
@@ -81,155 +135,21 @@ def _judge_unseen(answer: Any) -> None:
     )
 
 
+# --- 10.tall: what one tall layer costs.
+
 TALL = 10 * math.sqrt(784 / 1024)
 """The root mean square singular value of 784-1024³-10 with random orthonormal weights, times 10."""
 
 
-def _judge_tall(answer: Any) -> None:
-    near = "Near it: is this rounded, or of one draw? On average the share is a plain fraction."
-    compare_number(
-        answer,
-        TALL,
-        tol=5e-3,  # for the mistakes, which come rounded too
-        mistakes=[
-            (When(lambda got: abs(got - TALL) < 0.1), near),
-            (10, "So it is if every layer is square: what does the first layer do going back?"),
-            (10 * 784 / 1024, "This share is kept of the squared length: and of the length?"),
-            (10 * math.sqrt(1024 / 784), "Above L = 10: can an orthonormal layer make longer?"),
-            (TALL / 10, "And the factor L at the output?"),
-            (784 / 1024, "This share is of the squared length, and of f/10: and for L = 10?"),
-            (10 / math.sqrt(8), "ReLU keeps an eighth of the squares: what does sorting keep?"),
-            (10 * math.sqrt(784 / 1024 / 8), "This is for ReLU: does sorting switch units off?"),
-            (10 * math.sqrt(10 / 1024), "The last layer is wide, and going back loses nothing."),
-            (10 * math.sqrt(784 / 1024) ** 3, "How many of the layers are tall?"),
-        ],
-    )
+def _judge_tall(answer: Any, mistakes: Sequence[Mistake]) -> None:
+    compare_number(answer, TALL, tol=5e-3, mistakes=mistakes)  # tol: the mistakes come rounded too
     if abs(need_number(answer) - TALL) > 0.0055:
-        raise Hint("value", near)
-
-
-@dataclass(frozen=True)
-class _Network:
-    """A function that a hint can name."""
-
-    call: Callable[[Tensor], Tensor]
-
-    def __call__(self, x: Tensor) -> Tensor:
-        return self.call(x)
-
-    def __repr__(self) -> str:
-        return "f"
-
-
-# Drawn here, not when f is called: an answer may call f under vmap, which refuses randomness.
-_V, _W = seeded(3, 3, seed=1), seeded(4, 3, seed=3)
-_SQUARE = _Network(lambda x: torch.tanh(x @ _V.to(x)) ** 2)
-_WIDER = _Network(lambda x: torch.tanh(x @ _W.T.to(x)))
-_CURVED = _Network(lambda x: (x**2).sum(-1, keepdim=True) * x)
-PUSHES = [
-    (f, seeded(size, 3, seed=k), seeded(size, 3, seed=10 + k))
-    for k, (f, size) in enumerate([(_SQUARE, 4), (_WIDER, 5), (_CURVED, 1)])
-]
-
-
-def push(f: Callable[[Tensor], Tensor], x: Tensor, v: Tensor) -> Tensor:
-    """J v at each sample, by two reverse passes."""
-    x = x.detach().requires_grad_()
-    y = f(x)
-    u = torch.zeros_like(y).requires_grad_()
-    g = torch.autograd.grad(y, x, u, create_graph=True)[0]
-    pushed: Tensor = torch.autograd.grad(g, u, v)[0]
-    return pushed
-
-
-def _pull(f: Callable[[Tensor], Tensor], x: Tensor, v: Tensor) -> Tensor:
-    x = x.detach().requires_grad_()
-    pulled: Tensor = torch.autograd.grad(f(x), x, v)[0]
-    return pulled
-
-
-def _quotient(f: Callable[[Tensor], Tensor], x: Tensor, v: Tensor, h: float = 1e-2) -> Tensor:
-    return (f(x + h * v) - f(x)) / h
-
-
-def _difference(f: Callable[[Tensor], Tensor], x: Tensor, v: Tensor) -> Tensor:
-    return _quotient(f, x, v, h=1)
-
-
-def _ones(f: Callable[[Tensor], Tensor], x: Tensor, v: Tensor) -> Tensor:
-    return push(f, x, torch.ones_like(v))
-
-
-def _unit(f: Callable[[Tensor], Tensor], x: Tensor, v: Tensor) -> Tensor:
-    return push(f, x, v / v.norm(dim=1, keepdim=True))
-
-
-def _own(f: Any, x: Tensor, v: Tensor) -> Any:
-    own: Any = torch.autograd.functional.jvp
-    return own(f, x, v)[1]
-
-
-def _explicit(f: Callable[[Tensor], Tensor], x: Tensor, v: Tensor) -> Tensor:
-    jacobian: Any = torch.autograd.functional.jacobian
-    rows = [jacobian(f, row[None])[0, :, 0] @ w for row, w in zip(x, v, strict=True)]
-    return torch.stack(rows)
-
-
-def _vmapped(f: Callable[[Tensor], Tensor], x: Tensor, v: Tensor) -> Tensor:
-    J = vmap(jacrev(f))(x)
-    return torch.einsum("bmn,bn->bm", J, v)
-
-
-def _x_without(f: Callable[[Tensor], Tensor], x: Tensor, v: Tensor) -> Tensor:
-    y = f(x)
-    u = torch.zeros_like(y).requires_grad_()
-    g = torch.autograd.grad(y, x, u, create_graph=True)[0]
-    pushed: Tensor = torch.autograd.grad(g, u, v)[0]
-    return pushed
-
-
-def _no_graph(f: Callable[[Tensor], Tensor], x: Tensor, v: Tensor) -> Tensor:
-    x = x.detach().requires_grad_()
-    y = f(x)
-    u = torch.ones_like(y).requires_grad_()
-    g = torch.autograd.grad(y, x, u)[0]
-    pushed: Tensor = torch.autograd.grad(g, u, v)[0]
-    return pushed
-
-
-def _constant_u(f: Callable[[Tensor], Tensor], x: Tensor, v: Tensor) -> Tensor:
-    x = x.detach().requires_grad_()
-    y = f(x)
-    u = torch.ones_like(y)
-    g = torch.autograd.grad(y, x, u, create_graph=True)[0]
-    pushed: Tensor = torch.autograd.grad(g, u, v)[0]
-    return pushed
-
-
-def _judge_push(answer: Any) -> None:
-    far = "This is a difference quotient, exact for a linear f only: which derivative is exact?"
-    compare_function(
-        answer,
-        push,
-        PUSHES,
-        mistakes=[
-            (_ones, "Where does v enter? This is J times a vector of ones."),
-            (_unit, "Is v to be made a unit vector here? J v of a longer v is longer."),
-            (_quotient, far),
-            (_difference, far),
-            (_pull, "On a square Jacobian this gives Jᵀv: through which pass does v go?"),
-            (_no_graph, "A pass finds no graph: does x require one, what keeps the graph of g?"),
-            (_constant_u, "g is differentiated by u: does PyTorch know that u will be asked?"),
-        ],
-    )
+        raise Hint("value", mistakes[0].hint)
 
 
 EXERCISES = (
     Exercise(
         name="10.radius",
-        question="A 2 × 2 Jacobian with eigenvalues of size at most ½ and norm at least 10.",
-        difficulty=1,
-        minutes=5,
         judge=_judge_radius,
         solution=[[0.5, 10.0], [0.0, 0.5]],
         right={
@@ -247,25 +167,50 @@ EXERCISES = (
     ),
     Exercise(
         name="10.push",
-        question="J v at each sample of a batch, without forming J.",
-        difficulty=2,
-        minutes=10,
-        judge=_judge_push,
+        judge=lambda answer, mistakes: compare_function(answer, push, PUSHES, mistakes=mistakes),
         solution=push,
         right={
             "float32": lambda f, x, v: push(f, x.float(), v.float()),
             "torch's own": _own,
             "explicit": _explicit,
-            "explicit, by vmap": _vmapped,
+            "explicit, by vmap": lambda f, x, v: torch.einsum("bmn,bn->bm", vmap(jacrev(f))(x), v),
             "a fine quotient": lambda f, x, v: (f(x + 1e-6 * v) - f(x - 1e-6 * v)) / 2e-6,
         },
+        mistakes=[
+            Mistake(
+                "no v",
+                lambda f, x, v: push(f, x, torch.ones_like(v)),
+                "Where does v enter? This is J times a vector of ones.",
+            ),
+            Mistake(
+                "a unit v",
+                lambda f, x, v: push(f, x, v / v.norm(dim=1, keepdim=True)),
+                "Is v to be made a unit vector here? J v of a longer v is longer.",
+            ),
+            Mistake(
+                "a coarse quotient",
+                _quotient,
+                "This is a difference quotient, exact for a linear f only: which derivative is "
+                "exact?",
+                when=_is_quotient,
+            ),
+            Mistake(
+                "the transpose",
+                _pull,
+                "On a square Jacobian this gives Jᵀv: through which pass does v go?",
+            ),
+            Mistake(
+                "no graph",
+                lambda f, x, v: push(f, x, v, keep_graph=False),
+                "A pass finds no graph: does x require one, what keeps the graph of g?",
+            ),
+            Mistake(
+                "u is a constant",
+                lambda f, x, v: push(f, x, v, ask_for_u=False),
+                "g is differentiated by u: does PyTorch know that u will be asked?",
+            ),
+        ],
         wrong={
-            "the transpose": (_pull, "gives Jᵀv"),
-            "a coarse quotient": (_quotient, "difference quotient"),
-            "no v": (_ones, "vector of ones"),
-            "a unit v": (_unit, "made a unit vector"),
-            "no graph": (_no_graph, "the graph of g"),
-            "u is a constant": (_constant_u, "differentiated by u"),
             "of one sample": (lambda f, x, v: push(f, x, v)[0], "the result has shape"),
             "a tuple of one": (lambda f, x, v: (push(f, x, v),), "only entry"),
             "a number": (1.0, "A function"),
@@ -273,29 +218,55 @@ EXERCISES = (
     ),
     Exercise(
         name="10.shared",
-        question="What one u for two samples climbs to, with Jacobians diag(3, 0) and diag(0, 4).",
-        difficulty=2,
-        minutes=8,
-        judge=_judge_shared,
+        judge=lambda answer, mistakes: compare_number(answer, SHARED, tol=5e-4, mistakes=mistakes),
         solution=SHARED,
         right={"a fraction": 5 / 2, "a tensor": torch.tensor(2.5), "an integer ratio": 50 / 20},
-        wrong={
-            "the mean of norms": (3.5, "3 and 4 at once"),
-            "the largest": (4, "whole"),
-            "the sum": (5.0, "largest sum"),
-            "the sum of norms": (7, "sum of both"),
-            "along the second": (2.0, "towards e₁"),
-            "along the first": (1.5, "and between them"),
-            "diagonal": (2.4749, "treats both alike"),
-            "root mean square": (3.5355, "another penalty"),
-            "a direction": ([0.6, 0.8], "a list"),
-        },
+        mistakes=[
+            Mistake(
+                "the mean of norms",
+                3.5,
+                "This is the mean of the two norms: can one u give 3 and 4 at once?",
+            ),
+            Mistake(
+                "the largest",
+                4,
+                'This is the largest of the two: which reading was it, "shared" or "whole"?',
+            ),
+            Mistake(
+                "the sum of norms",
+                7,
+                "This is the sum of both norms: can one u give both, and is it a mean?",
+            ),
+            Mistake(
+                "the sum",
+                5,
+                "This is the largest sum of ‖J₁ᵀu‖ and ‖J₂ᵀu‖: how many samples are there?",
+            ),
+            Mistake(
+                "along the second",
+                2,
+                "This is what u = e₂ gives: does it pay to turn it a little towards e₁?",
+            ),
+            Mistake(
+                "along the first",
+                1.5,
+                "This is what u = e₁ gives, and e₂ alone gives more: and between them?",
+            ),
+            Mistake(
+                "diagonal",
+                7 / math.sqrt(8),
+                "u = (1, 1)/√2 treats both alike: which direction is (3, 4)?",
+            ),
+            Mistake(
+                "root mean square",
+                math.sqrt(12.5),
+                "The root of the mean of the squares belongs to another penalty.",
+            ),
+        ],
+        wrong={"a direction": ([0.6, 0.8], "a list")},
     ),
     Exercise(
         name="10.unseen",
-        question="Two points that a network, rescaled by its estimate on [0, 1], stretches by 2.5.",
-        difficulty=1,
-        minutes=5,
         judge=_judge_unseen,
         solution=[3.0, 4.0],
         right={
@@ -315,24 +286,59 @@ EXERCISES = (
     ),
     Exercise(
         name="10.tall",
-        question="The root mean square singular value of a random network 784-1024³-10, L = 10.",
-        difficulty=2,
-        minutes=8,
         judge=_judge_tall,
         solution=TALL,
         right={"two decimals": 8.75, "by 28 and 32": 10 * 28 / 32, "a tensor": torch.tensor(8.75)},
-        wrong={
-            "one decimal": (8.8, "rounded"),
-            "the share": (0.7656, "of f/10"),
-            "ReLU, square": (3.5355, "what does sorting keep"),
-            "all square": (10, "every layer is square"),
-            "squared": (7.65625, "squared length"),
-            "upside down": (11.4286, "make longer"),
-            "no factor": (0.875, "factor L"),
-            "ReLU": (3.09359, "switch units off"),
-            "the last layer": (0.98821, "The last layer is wide"),
-            "three tall layers": (6.69922, "How many"),
-            "a list": ([8.75, 8.75], "a list"),
-        },
+        mistakes=[
+            Mistake(
+                "one decimal",
+                8.8,
+                "Near it: is this rounded, or of one draw? On average the share is a plain "
+                "fraction.",
+                when=lambda got: abs(got - TALL) < 0.1,
+            ),
+            Mistake(
+                "all square",
+                10,
+                "So it is if every layer is square: what does the first layer do going back?",
+            ),
+            Mistake(
+                "squared",
+                10 * 784 / 1024,
+                "This share is kept of the squared length: and of the length?",
+            ),
+            Mistake(
+                "upside down",
+                10 * math.sqrt(1024 / 784),
+                "Above L = 10: can an orthonormal layer make longer?",
+            ),
+            Mistake("no factor", TALL / 10, "And the factor L at the output?"),
+            Mistake(
+                "the share",
+                784 / 1024,
+                "This share is of the squared length, and of f/10: and for L = 10?",
+            ),
+            Mistake(
+                "ReLU, square",
+                10 / math.sqrt(8),
+                "ReLU keeps an eighth of the squares: what does sorting keep?",
+            ),
+            Mistake(
+                "ReLU",
+                10 * math.sqrt(784 / 1024 / 8),
+                "This is for ReLU: does sorting switch units off?",
+            ),
+            Mistake(
+                "the last layer",
+                10 * math.sqrt(10 / 1024),
+                "The last layer is wide, and going back loses nothing.",
+            ),
+            Mistake(
+                "three tall layers",
+                10 * math.sqrt(784 / 1024) ** 3,
+                "How many of the layers are tall?",
+            ),
+        ],
+        wrong={"a list": ([8.75, 8.75], "a list")},
     ),
 )

@@ -12,10 +12,7 @@ from torch import Tensor, nn
 from lipteach.classroom.style import BLACK, LINES, ORANGE, new_figure
 from lipteach.experiments import CellRecord
 from lipteach.experiments.fig16_jacobian import BINS, name_of
-from lipteach.primitives import (
-    jacobian_singular_values,
-    jacobian_spectral_norm,
-)
+from lipteach.primitives import jacobian_singular_values, jacobian_spectral_norm
 
 Function = Callable[[Tensor], Tensor]
 
@@ -31,9 +28,8 @@ def draw_shear(c: float) -> Figure:
     t = torch.linspace(0, 2 * math.pi, 241).double()
     circle = torch.stack([t.cos(), t.sin()])
     S = torch.tensor([[1.0, c], [0.0, 1.0]]).double()
-    image = S @ circle
     left.plot(*circle, **(LINES[2] | {"marker": "", "linestyle": ":"}), label="directions v")
-    left.plot(*image, **(LINES[0] | {"marker": ""}), label="J v")
+    left.plot(*(S @ circle), **(LINES[0] | {"marker": ""}), label="J v")
     norm, (v,) = shear_norm(c), torch.linalg.svd(S).Vh[:1]
     v = v if v[1] >= 0 else -v
     for point, colour, line in ((v, BLACK, ":"), (S @ v, ORANGE, "-")):
@@ -67,9 +63,10 @@ def draw_field(f: Function, steps: int) -> Figure:
     exact = jacobian_singular_values(f, x, chunk_size=len(x))[:, 0]
     part = jacobian_spectral_norm(f, x, steps) / exact
     figure, panels = new_figure(6.8, 2.9, columns=2)
+    after = f"after {steps} step{'s' * (steps > 1)}"
     shown = (
         (exact, "largest singular value of J(x)", "cividis", None, None),
-        (part, f"share found after {steps} step{'s' * (steps > 1)}", "viridis", 0, 1),
+        (part, f"share found {after}", "viridis", 0, 1),
     )
     for axes, (values, title, colours, low, high) in zip(panels, shown, strict=True):
         picture = axes.imshow(
@@ -81,9 +78,8 @@ def draw_field(f: Function, steps: int) -> Figure:
         axes.set(xticks=[-2, 0, 2], yticks=[-2, 0, 2])
         figure.colorbar(picture, ax=axes, shrink=0.9)
     figure.set_label(
-        f"The norm is between {exact.min():.1f} and {exact.max():.1f}; after {steps} "
-        f"step{'s' * (steps > 1)} the estimate is at least {part.min():.2f} of it, and "
-        f"{part.mean():.3f} on average."
+        f"The norm is between {exact.min():.1f} and {exact.max():.1f}; {after} the estimate is at "
+        f"least {part.min():.2f} of it, and {part.mean():.3f} on average."
     )
     return figure
 
