@@ -324,7 +324,7 @@ EXERCISES = (
                 "one number",
                 lambda w, d: ((1 - d**2) * w**2).sum(),
                 "All points are in one number: along which dimension do the units lie?",
-                when=lambda got, want, *_: got.ndim < want.ndim,
+                when=lambda got, want, *_: got.ndim < want.ndim,  # however it was summed
             ),
             Mistake(
                 "over the points",
@@ -445,6 +445,7 @@ EXERCISES = (
             "a jump": (torch.sign, "it jumps"),
             "a number": (lambda x: x.abs().sum(), "entry by entry"),
             "sorted": (lambda x: (x.sort().values - 0.3).abs(), "the others"),
+            "a logarithm": (torch.log, "are not finite"),
             "not a function": (1.0, "A function of a tensor"),
         },
     ),
@@ -465,6 +466,12 @@ EXERCISES = (
             "a large bias": (with_third(_KEPT, [0.0, -1e6]), "bounded domain only"),
             "a row twice": (with_third([_MIXED[0], _MIXED[0]]), "W3 has the singular values 1.414"),
             "a zero row": (with_third([_MIXED[0], [0.0] * 4]), "W3 has the singular values 1, 0"),
+            "three rows": (
+                nn.Sequential(
+                    *list(with_third([*_MIXED, _KEPT[1]]))[:6], linear([[1.0, 0.0, 0.0]])
+                ),
+                "(1, 2) are needed",
+            ),
             "other side": (with_third([[0.0, 0.0, R, R], [0.0, 0.0, R, -R]]), "and not |x1|"),
             "short": (
                 nn.Sequential(linear([[R, 0.0], [-R, 0.0]]), MaxMin(), linear([[R, -R]])),
