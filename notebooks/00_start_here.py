@@ -107,7 +107,7 @@ print(f"steepest chord from x = -2: {from_tip.max():.2f}; of all: {slope.max():.
 # dots and run the cell: `check` says whether it is right and, if not, asks a question about what it
 # saw. Nothing is sent anywhere, and you may try as often as you like. ●○○ is easy, ●●● is hard.
 # The minutes beside them are those of a first try. A part that opens with the word *Optional* may be left
-# out; nothing later needs it.
+# out: what is not optional does not need it.
 
 # %% [markdown]
 # ### Exercise 1 ●○○ · 2 min · first-check

@@ -37,6 +37,7 @@ class Part:
 
     heading: str
     text: str = ""
+    code: str = ""
     lines: int = 0
     sliders: int = 0
 
@@ -64,7 +65,9 @@ def parts(stem: str) -> list[Part]:
                     found[-1].text += line + "\n"
             if FOLDED.search(cell.source) and EXERCISE.match(found[-1].heading):
                 found.append(Part(""))
-        elif not cell.metadata.get("jupyter", {}).get("source_hidden"):
+            continue
+        found[-1].code += cell.source + "\n"
+        if not cell.metadata.get("jupyter", {}).get("source_hidden"):
             read = [line for line in cell.source.splitlines() if re.search(r"\w", line)]
             found[-1].lines += sum(not re.match(r"(from|import) ", line) for line in read)
             found[-1].sliders += "slider_figure(" in cell.source

@@ -3,10 +3,11 @@
 The text counts at 100 to 150 words a minute. An exercise's own text counts in its own minutes.
 """
 
+import ast
 import re
 
 import pytest
-from lesson_support import CHECK, EXERCISE, NOTEBOOKS, OPTIONAL, STEMS, cells, header, parts
+from lesson_support import CHECK, EXERCISE, NOTEBOOKS, OPTIONAL, STEMS, Part, cells, header, parts
 
 from lipteach.classroom import exercises
 
@@ -57,6 +58,25 @@ def test_optional_parts_are_marked_and_counted(stem: str) -> None:
     assert header(stem)["optional"] == sum(part.optional for part in marked)
     text = "\n".join(part.text for part in parts(stem))
     assert len(OPTIONAL.findall(text)) == len(marked), "a mark stands first under its heading"
+
+
+def names(some: list[Part], context: type[ast.expr_context]) -> set[str]:
+    """The names that the code of these parts reads (`ast.Load`) or binds (`ast.Store`)."""
+    found = set()
+    for node in ast.walk(ast.parse("\n".join(part.code for part in some))):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, context):
+            found.add(node.id)
+        elif isinstance(node, ast.FunctionDef) and context is ast.Store:
+            found.add(node.name)
+    return found
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_what_is_optional_may_be_left_out(stem: str) -> None:
+    optional = [part for part in parts(stem) if part.optional]
+    others = [part for part in parts(stem) if not part.optional]
+    only_there = names(optional, ast.Store) - names(others, ast.Store)
+    assert not only_there & names(others, ast.Load)
 
 
 @pytest.mark.parametrize("stem", STEMS)
