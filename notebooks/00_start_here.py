@@ -30,7 +30,7 @@
 #
 # You need some Python, and from calculus the gradient. Each lesson says what else it builds on.
 #
-# Reading: 10 minutes · exercises: 5 minutes · running: under 30 seconds
+# Reading: 9 minutes · exercises: 4 minutes · running: under 30 seconds
 
 # %% [markdown]
 # ## Is this machine ready?
@@ -47,7 +47,8 @@ print("\n".join(problems()) or "This machine is ready for the lessons.")
 #
 # **Claims.** A sentence that claims something is followed by a cell that would fail if it were wrong.
 # The word *proved* is kept for statements about every input of a domain, decided by a solver or by
-# steps that are written out. Here the small network of lesson 01 is the absolute value, everywhere.
+# steps that are written out. Where the checks are long their cell is folded: a click on its three dots
+# opens it. Here the small network of lesson 01 is the absolute value, everywhere.
 
 # %%
 import lipteach as lt
@@ -105,6 +106,8 @@ print(f"steepest chord from x = -2: {from_tip.max():.2f}; of all: {slope.max():.
 # **Exercises.** A stub ends with `...` and a call of `check`. Write your answer in place of the three
 # dots and run the cell: `check` says whether it is right and, if not, asks a question about what it
 # saw. Nothing is sent anywhere, and you may try as often as you like. ●○○ is easy, ●●● is hard.
+# The minutes beside them are those of a first try. A part that opens with the word *Optional* may be left
+# out: what is not optional does not need it.
 
 # %% [markdown]
 # ### Exercise 1 ●○○ · 2 min · first-check

@@ -31,19 +31,17 @@
 #
 # **Before you start**: lesson 01 (GroupSort, MaxMin, the operator norm of a matrix).
 #
-# Reading: 45 minutes · exercises: 45 minutes · running: under 50 seconds
+# Reading: 44 minutes, optional parts 4 more · exercises: 46 minutes · running: under 50 seconds
 
 # %%
-import json
 import math
-from pathlib import Path
 
 import torch
 from torch import nn
 
 import lipteach as lt
 from lipteach import linear, terms
-from lipteach.classroom import check, show, slider_figure
+from lipteach.classroom import check, show, show_benchmark, slider_figure
 from lipteach.classroom.lessons.l02_same_power.figures import (
     draw_chunks,
     draw_fold,
@@ -264,7 +262,7 @@ assert torch.allclose(lt.full_sort(x + b) - b, lt.maxmin(x))
 print("the level of the biases does not matter")
 
 # %% [markdown]
-# ### Exercise 1 ●○○ · 4 min · break the gap
+# ### Exercise 1 ●○○ · 4 min · break-the-gap
 #
 # With $b = (1.6, 1.6, 0, 0)$ find an $x$ in $[-1, 1]^4$ at which $\mathrm{FullSort}(x + b) - b$
 # differs from MaxMin by at least 0.3 in some entry. Write four numbers.
@@ -342,14 +340,13 @@ x = torch.tensor([0.3, -0.2, 0.9, -0.7], dtype=torch.float64)
 b = torch.tensor([1.5, 1.5, 3.5, 3.5], dtype=torch.float64)
 upwards = lt.full_sort(x + b, descending=False) - b
 downwards = lt.full_sort(x + b) - b
-assert torch.allclose(upwards, torch.tensor([-0.2, 0.3, -0.7, 0.9]).double())
-assert torch.allclose(downwards, torch.tensor([2.9, 1.3, -1.7, -2.2]).double())
 swap = torch.eye(4, dtype=torch.float64)[[1, 0, 3, 2]]
 assert torch.allclose(swap @ upwards, lt.maxmin(x)) and lt.operator_norm(swap) == 1
+assert downwards.max() > x.max()  # not even the values are those of x
 print("ascending sort: MinMax, which is MaxMin up to a permutation; descending sort: neither")
 
 # %% [markdown]
-# ### Exercise 2 ●●○ · 8 min · biases for a box
+# ### Exercise 2 ●●○ · 8 min · chunk-biases
 #
 # Write `chunk_biases(n, low, high)`: it returns a tensor of $n$ biases with which
 # `lt.full_sort(x + b) - b` is MaxMin for every $x$ in $[\mathit{low}, \mathit{high}]^n$.
@@ -381,6 +378,7 @@ check("02.chunk-biases", chunk_biases)
 # %% [markdown]
 # ### What the biases cost in float32
 #
+# *Optional, 1 minute.*
 # So far we computed in float64. With $n = 1024$ entries the largest bias is $2 \cdot 511 = 1022$.
 # Near it the numbers of float32 stand $2^{-14}$ apart, so that $x + b$ is rounded by up to half of
 # that. We expect an error of up to $2^{-15} \approx 3 \cdot 10^{-5}$, and nothing worse.
@@ -438,7 +436,7 @@ show(draw_sorting_network(done=6, values=[3, 1, 4, 1, 5, 9, 2, 6]))
 # by comparing one block with the mirror image of the other. That puts the greater half on top;
 # the following rounds halve the distance.
 #
-# ### Exercise 3 ●○○ · 3 min · count the rounds
+# ### Exercise 3 ●○○ · 3 min · count-rounds
 #
 # Merging to blocks of 2, 4 and 8 took 1, 2 and 3 rounds. How many rounds, that is layers of MaxMin,
 # does the sorter of 1024 entries have?
@@ -536,7 +534,7 @@ for n in (4, 6, 8, 10, 16):
 print(f"n = 16: all {len(bits)} inputs of zeros and ones are sorted, hence every real input is")
 
 # %% [markdown]
-# ### Exercise 4 ●●● · 15 min · the second largest
+# ### Exercise 4 ●●● · 15 min · second-largest
 #
 # Build `network`, an `nn.Sequential` from 4 inputs to 1 output that gives the second largest entry,
 # always. You may use `lt.MaxMin()` and `linear(W)` with weights of 2-norm at most 1.
@@ -572,6 +570,7 @@ check("02.second-largest", network)
 # %% [markdown]
 # ### Every group size
 #
+# *Optional, 1 minute.*
 # What holds for one big group holds within each group. GroupSort of any even size $k$ plays MaxMin
 # by biases that repeat from group to group, and MaxMin plays GroupSort by one sorter in each group.
 # Here is the first for two groups of four.
@@ -772,7 +771,7 @@ assert result
 print(result)
 
 # %% [markdown]
-# ### Exercise 5 ●○○ · 4 min · B too small
+# ### Exercise 5 ●○○ · 4 min · bound-b
 #
 # On the square $[-2, 2]^2$ take $B = 1.5$. What is the largest error of an output entry?
 
@@ -822,7 +821,7 @@ assert not torch.allclose(network(there), network(-there))
 print("far away the network is even, and near 0 it is not")
 
 # %% [markdown]
-# ### Exercise 6 ●●○ · 12 min · two folds at once
+# ### Exercise 6 ●●○ · 12 min · four-by-abs
 #
 # Build `network`, MaxMin of **four** entries in $[-3, 3]$, from `lt.Abs()` and `linear(W, b)` with
 # weights of 2-norm at most 1.
@@ -965,7 +964,6 @@ one_kernel = 1 + 1  # MaxMin in one pass: read a pair, write a pair
 maxout = 1 + 1 / 2  # read each entry, write one of two
 max_and_min = 2 * maxout  # two passes over the input
 concatenated = max_and_min + 1 + 1  # and their results copied into one tensor
-assert (relu, one_kernel, max_and_min, concatenated) == (2, 2, 3, 5)
 print(
     f"MaxMin in one pass {one_kernel}, as two passes {max_and_min:g}, then joined {concatenated:g}"
 )
@@ -979,13 +977,13 @@ print(f"ReLU {relu}, Maxout {maxout}")
 # %%
 x = torch.tensor([3.0, 1.0, 2.0, 4.0])
 joined = torch.cat([x.view(2, 2).amax(dim=1), x.view(2, 2).amin(dim=1)])
-assert lt.maxmin(x).tolist() == [3, 1, 4, 2] and joined.tolist() == [3, 4, 1, 2]
 assert torch.equal(joined[[0, 2, 1, 3]], lt.maxmin(x))
 print("side by side", lt.maxmin(x).tolist(), "end to end", joined.tolist())
 
 # %% [markdown]
 # ## What a machine measures (A.4)
 #
+# *Optional, 2 minutes.*
 # Movements are a model; now we measure. A recorded run timed each activation, forward and backward,
 # against ReLU on the same input; we look at one thread. The program is
 # `benchmarks/bench_activations.py`; `make bench` repeats the run on your machine. The bars are
@@ -995,13 +993,7 @@ print("side by side", lt.maxmin(x).tolist(), "end to end", joined.tolist())
 # of the same pairs?
 
 # %%
-record = Path("results/bench_activations.json")
-bench = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else None
-if bench:
-    show(draw_benchmark(bench))
-else:
-    print("No record here yet. In the folder of the project, this writes one:")
-    print("make bench RECORD=1 ONLY=activations")
+bench = show_benchmark("activations", draw_benchmark)
 
 # %% [markdown]
 # For the larger one; and yes, for both.

@@ -32,7 +32,7 @@
 #
 # **Before you start**: lesson 01 (MaxMin, the network for $|x|$), the chain rule, singular values.
 #
-# Reading: 45 minutes · exercises: 60 minutes · running: under 60 seconds
+# Reading: 44 minutes, optional parts 4 more · exercises: 62 minutes · running: under 60 seconds
 
 # %%
 import copy
@@ -648,6 +648,7 @@ print(refusal(lt.abs_network(), near))
 # %% [markdown]
 # ## The same loss on handwritten digits (D)
 #
+# *Optional, 3 minutes.*
 # Does this matter beyond one dimension? We train on 2000 real handwritten digits, embedded in the
 # package, and look at 1000 others.
 
@@ -893,6 +894,7 @@ print(*proofs, sep="\n")
 # %% [markdown]
 # ### One direction only (D zero pattern)
 #
+# *Optional, 1 minute.*
 # The paper also writes $u_j = 0 \iff \Sigma_{jj} < 1$ for the entries of the vector $(\delta\, U)^\top$,
 # which it calls $u$ (our $u_j$ are columns). Only one direction holds: $\sigma_j < 1$ forces the entry
 # to be 0. The other one fails for the simplest network, $W_1 = I$ and $f(x) = x_1$. Its singular values

@@ -28,12 +28,12 @@
 # - predict from the singular values whether, where to and how fast the iteration converges;
 # - rebuild the paper's Figures 12 and 13 from one scalar function;
 # - correct three statements of the paper: a factor 2, a scale invariance, a condition without rank;
-# - scale a matrix before the iteration, and say what a better bound is worth.
+# - scale a matrix before the iteration, and (in an optional part) say what a better bound is worth.
 #
 # **Before you start**: singular values, the gradient of a function of a matrix. Lesson 03 tells why
 # orthonormal weights are wanted.
 #
-# Reading: 40 minutes · exercises: 46 minutes · running: under 50 seconds
+# Reading: 45 minutes, optional parts 4 more · exercises: 46 minutes · running: under 50 seconds
 
 # %%
 import math
@@ -376,9 +376,9 @@ print(rate)
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     path = lt.bjorck_trajectory(torch.tensor([[0.9]]).double(), steps=401, beta=1.2)
-jump = [round(x, 4) for x in sorted(path.flatten()[-2:].tolist())]
-assert jump == [0.7313, 1.1395]
-print(jump)
+before, low, high = path.flatten()[-3:].tolist()
+assert math.isclose(before, high) and low < 1 < high
+print([round(low, 4), round(high, 4)])
 print(caught[0].category.__name__, "-", caught[0].message)
 
 # %% [markdown]
@@ -428,14 +428,11 @@ slider_figure(figures.draw_small_beta, beta=(0.0003, 0.0099, 0.0003, 0.0003))
 
 # %%
 sigma = torch.tensor([0.1, 0.5, 2.0]).double()
-table = {}
 for k in range(1, 10_001):
     sigma = g_beta(sigma, 0.0003)
     if k in (50, 1000, 5000, 10_000):
-        table[k] = [round(x, 4) for x in sigma.tolist()]
-        print(f"after {k} steps:", table[k])
-assert table[1000] == [0.1344, 0.6147, 1.3034] and table[10_000] == [0.8961, 0.9963, 1.0009]
-assert table[50] == [0.1015, 0.5056, 1.9167] and table[5000] == [0.4106, 0.9328, 1.0192]
+        print(f"after {k} steps:", [round(x, 4) for x in sigma.tolist()])
+assert sigma[0] < 0.9
 
 # %% [markdown]
 # There is a formula. A small step changes $\sigma$ by $\beta \sigma (1 - \sigma^2)$, which we read as the
@@ -484,14 +481,11 @@ slider_figure(figures.draw_betas, steps=(5, 200, 5, 50))
 
 # %%
 Q, P = polar_factor(gaussian(6, 3)), polar_factor(gaussian(3, 3, seed=1))
-W, table = Q * torch.tensor([0.5, 0.1, 0.01]).double() @ P, {}
+W = Q * torch.tensor([0.5, 0.1, 0.01]).double() @ P
 for beta in (0.0003, 0.01, 0.05, 0.1, 0.2):
     after = torch.linalg.svdvals(lt.bjorck(W, steps=50, beta=beta))
-    table[beta] = [round(x, 4) for x in after.tolist()]
-    print(f"β = {beta}:", table[beta])
-assert table[0.0003] == [0.5056, 0.1015, 0.0102] and table[0.01] == [0.6895, 0.1631, 0.0164]
-assert table[0.05] == [0.9915, 0.7653, 0.1140] and table[0.1] == [1.0, 0.9984, 0.7816]
-assert table[0.2] == [1.0, 1.0, 1.0]
+    assert (after[1] > 0.99) == (beta >= 0.1)  # of the one that starts at 0.1
+    print(f"β = {beta}:", [round(x, 4) for x in after.tolist()])
 
 # %% [markdown]
 # ## The gradient behind it (B.1 regularizer)
@@ -904,6 +898,7 @@ check("04.scale", my_scaling)
 # %% [markdown]
 # ## What a better bound is worth
 #
+# *Optional, 4 minutes.*
 # Divide by a bound that is 10 times too large, and the largest singular value starts at 0.1. It needs
 # $\log 10 / \log \frac32 \approx 6$ steps to get to where it could have begun. We look at all 50
 # singular values of a Gaussian $100 \times 50$ matrix.

@@ -34,7 +34,7 @@
 # PyTorch. The iteration of Björck is the subject of lesson 04; here it is enough that it makes all
 # singular values 1.
 #
-# Reading: 40 minutes · exercises: 48 minutes · running: under 60 seconds
+# Reading: 44 minutes, optional parts 3 more · exercises: 48 minutes · running: under 60 seconds
 
 # %%
 import math
@@ -705,7 +705,7 @@ slider_figure(partial(training.draw_layers, runs), snapshot=(0, 15, 1, 0))
 # point mostly where norm is kept. (The greater part of the difference arises at W1, where both networks
 # have to learn to keep it: under spectral normalization W1 takes more than three times as much.)
 
-# %%
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
 assert all(run[0].norms[0] < 0.5 for run in runs.values())  # at the start W1 takes more than half
 for snapshot in orthonormal_run:
     loss = snapshot.norms[1:] - snapshot.norms[:-1]  # at W1, sort, W2, sort, W3, sort, W4
@@ -727,6 +727,7 @@ print("In both networks: distance ≤ mean gradient norm ≤ 1.")
 # %% [markdown]
 # ### A third way, retraction
 #
+# *Optional, 3 minutes.*
 # `lt.retract_` needs no parametrization. The weights are plain; after each step of the optimizer they are
 # moved back to the nearest orthonormal matrix. All singular values are 1, at every step, and no gradient
 # norm is lost at the square layers. So this must learn the cone as well?

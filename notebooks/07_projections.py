@@ -31,7 +31,7 @@
 #
 # **Before you start**: norms of vectors, matrices; lesson 01 (MaxMin) for the last section.
 #
-# Reading: 35 minutes · exercises: 50 minutes · running: under 60 seconds
+# Reading: 40 minutes · exercises: 50 minutes · running: under 60 seconds
 
 # %%
 import itertools

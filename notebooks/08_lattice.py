@@ -33,7 +33,7 @@
 #
 # **Before you start**: lesson 01 (MaxMin), norms and their duals (lesson 07 has what we need).
 #
-# Reading: 45 minutes · exercises: 59 minutes · running: under 60 seconds
+# Reading: 42 minutes, optional parts 5 more · exercises: 59 minutes · running: under 60 seconds
 
 # %%
 import functools
@@ -755,6 +755,7 @@ check("08.affine-depth", my_network)
 # %% [markdown]
 # ## Two trained networks as one (E block-diagonal)
 #
+# *Optional, 5 minutes.*
 # Nothing here needs weights that were made by hand. We train two small networks under the ∞-norm,
 # with the layer `lt.linf` of lesson 07: a valley with two hidden layers of six units, a roof with one of
 # four.

@@ -32,19 +32,17 @@
 #
 # **Before you start**: lesson 01 (MaxMin) and lesson 08 (maxima and minima as networks).
 #
-# Reading: 45 minutes · exercises: 45 minutes · running: under 60 seconds
+# Reading: 41 minutes, optional parts 11 more · exercises: 45 minutes · running: under 60 seconds
 
 # %%
-import json
 import math
-from pathlib import Path
 
 import torch
 from torch import nn
 
 import lipteach as lt
 from lipteach import linear, terms
-from lipteach.classroom import check, show, slider_figure
+from lipteach.classroom import check, show, show_benchmark, slider_figure
 from lipteach.classroom.lessons.l09_universal import figures, two_norm
 from lipteach.classroom.lessons.l09_universal.figures import centres, error, grid, shifted
 from lipteach.training import orthonormal_network
@@ -340,6 +338,7 @@ check("09.cones", my_cones)
 # %% [markdown]
 # ### Error against size
 #
+# *Optional, 3 minutes.*
 # For the lattice $\varepsilon = 2r$ and about $N^2/2$ pieces with $N = r^{-d}$: the number of pieces grows like
 # $\varepsilon^{-2d}$. For the cones it grows like $\varepsilon^{-d}$. On axes with logarithmic scales the bounds are lines, of slope
 # $-1/(2d)$ and $-1/d$. We measure the error as well.
@@ -382,13 +381,7 @@ for name, rows in table.items():
 # evaluating for more and more points of the square, each over the smallest case in the same run.
 
 # %%
-record = Path("results/bench_lattice.json")
-bench = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else None
-if bench:
-    show(figures.draw_growth(bench["results"]))
-else:
-    print("No record here yet. In the folder of the project, this writes one:")
-    print("make bench RECORD=1 ONLY=lattice")
+bench = show_benchmark("lattice", figures.draw_growth)
 
 # %% [markdown]
 # ## Two dimensions: a surface (Theorem 3)
@@ -413,7 +406,7 @@ slider_figure(
 # points shows no diagonals: take the wave.) The covering radius depends on the metric as well: from the middle of a
 # cube of side $2/n$ its corner is at a distance of $1/n$ in L∞, $\sqrt2/n$ in L2 and $2/n$ in L1.
 
-# %%
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
 for g in figures.PLANE_TARGETS.values():
     for p, r in ((1, 2 / 4), (2, math.sqrt(2) / 4), (math.inf, 1 / 4)):
         network = lt.approximate(g, centres(4, 2), p)
@@ -778,6 +771,7 @@ print("All 200 climb by less than 2 for each unit of t, and by no more than step
 # %% [markdown]
 # ### What training finds
 #
+# *Optional, 5 minutes.*
 # That was $\mathbb{R}$. On $[-6, 6]$ we train networks of both kinds to follow $N$: eight of each kind at once, from random
 # orthonormal starts, with three hidden layers of eight units. After each step every weight is projected: on 2-norm at
 # most 1, or on ∞-norm at most 1 (for one input the first layer is no exception).
@@ -866,6 +860,7 @@ assert behind[100] > behind[50] + 0.5 > behind[25] + 1
 # %% [markdown]
 # ## Trained against built (E)
 #
+# *Optional, 3 minutes.*
 # Theorem 3 says that good networks exist, and the construction exhibits some. Does training find better ones of the same
 # size? We take the sine and the zigzag on $[-1, 1]$. For each we build two networks of at most 180 weights other than 0,
 # and train six networks of the same class with 169 weights.

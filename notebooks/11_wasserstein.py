@@ -31,7 +31,7 @@
 #
 # **Before you start**: expectations, norms; lesson 01 (MaxMin); of lesson 03, what Theorem 1 says.
 #
-# Reading: 40 minutes · exercises: 44 minutes · running: under 60 seconds
+# Reading: 33 minutes · exercises: 44 minutes · running: under 60 seconds
 
 # %%
 import math
@@ -601,14 +601,14 @@ show(learning.draw_record(record))
 # every activation that sorts finds less of the three cones than it does with orthonormal weights.
 
 
-# %%
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
 def estimates(**settings):
     """The mean estimate of each recorded cell with these settings."""
     cells = [c for c in record.cells if {**c.settings, **settings} == c.settings]
     return [c.mean("estimate") for c in cells]
 
 
-# %%
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
 for name in ("MaxMin", "GroupSort(4)"):
     assert min(estimates(pair="absolute value", activation=name)) >= 0.99
 assert max(estimates(activation="ReLU")) < 0.75
@@ -624,7 +624,7 @@ for name in ("MaxMin", "GroupSort(4)", "FullSort"):
 # GroupSort, which puts four numbers in order at once. The paper's 312 units in each layer help a little, two more layers
 # help more: then MaxMin reaches 0.98. ReLU does not reach 0.6.
 
-# %%
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
 three = {"pair": "three cones", "constraint": "retraction"}
 narrow, wide, deeper = (
     estimates(activation="MaxMin", hidden=hidden, **three)[0]

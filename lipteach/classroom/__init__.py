@@ -1,7 +1,7 @@
 """Exercises with their checks, and figures with sliders. Opt-in: the package never needs it."""
 
 from lipteach.classroom.checks import Exercise, Hint, Mistake, Report, check, exercises
-from lipteach.classroom.figure_view import FigureView, show, slider_figure
+from lipteach.classroom.figure_view import FigureView, show, show_benchmark, slider_figure
 
 __all__ = [
     "Exercise",
@@ -12,5 +12,6 @@ __all__ = [
     "check",
     "exercises",
     "show",
+    "show_benchmark",
     "slider_figure",
 ]

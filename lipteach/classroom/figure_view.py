@@ -11,7 +11,9 @@ import base64
 import html
 import inspect
 import io
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import ipywidgets
@@ -54,6 +56,28 @@ def show(figure: Figure) -> None:
             raw=True,
         )
     print(statement)
+
+
+def show_benchmark(name: str, draw: Callable[[dict[str, Any]], Figure]) -> dict[str, Any] | None:
+    """Show the figure of a recorded benchmark and return its record.
+
+    A lesson runs without the record, too: then the command that makes it is printed.
+
+    Args:
+        name: of the program ``benchmarks/bench_NAME.py``; a lesson finds its record in ``results``.
+        draw: makes the figure of a record.
+
+    Returns:
+        The record, or None where there is none.
+    """
+    path = Path("results", f"bench_{name}.json")
+    if not path.is_file():
+        print("No record here yet. In the folder of the project, this writes one:")
+        print(f"make bench RECORD=1 ONLY={name}")
+        return None
+    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    show(draw(record))
+    return record
 
 
 class FigureView(ipywidgets.VBox):  # type: ignore[misc]

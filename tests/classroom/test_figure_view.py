@@ -1,6 +1,7 @@
 """Figures and sliders without a browser, and once through a real kernel."""
 
 import base64
+import json
 import os
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import torch
 from matplotlib.figure import Figure
 from nbclient import NotebookClient
 
-from lipteach.classroom import show, slider_figure
+from lipteach.classroom import show, show_benchmark, slider_figure
 from lipteach.classroom.style import LINES, new_figure
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -27,6 +28,19 @@ def draw_slope(slope=1.0, points=3, kind="line"):
     axes.plot(x, slope * x, **LINES[0])
     figure.set_label(f"A {kind} of slope {slope:.1f} < 9.")
     return figure
+
+
+def test_a_recorded_benchmark_is_shown_or_the_way_to_make_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert show_benchmark("lattice", lambda record: draw_slope(**record)) is None
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("No record here yet.")
+    assert said[1:] == ["make bench RECORD=1 ONLY=lattice"]
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results/bench_lattice.json").write_text(json.dumps({"slope": 2.0}), "utf-8")
+    found = show_benchmark("lattice", lambda record: draw_slope(**record))
+    assert found == {"slope": 2.0}
+    assert capsys.readouterr().out == "A line of slope 2.0 < 9.\n"
 
 
 def test_slider_redraws_once_per_change():

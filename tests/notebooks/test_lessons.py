@@ -5,29 +5,18 @@ import io
 import re
 import statistics
 from collections.abc import Iterator
-from pathlib import Path
 
 import matplotlib
 import nbformat
 import pytest
 import torch
+from lesson_support import CHECK, NOTEBOOKS, STEMS, cells, header
 
 from lipteach.classroom import exercises
 from lipteach.classroom.guard import kept_settings
 
-NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
-STEMS = [p.stem for p in sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))]
 LESSONS = [stem for stem in STEMS if not stem.startswith("00")]
-README = (NOTEBOOKS.parent / "README.md").read_text(encoding="utf-8")
-MINUTES = re.compile(
-    r"Reading: (\d+) minutes · exercises: (\d+) minutes · running: under (\d+) seconds"
-)
-CHECK = re.compile(r"^check\(\"([\w.-]+)\", .+\)$", re.MULTILINE)
 SOLUTION = re.compile(r"<summary>Solution</summary>\s*```python\n(.*?)```", re.DOTALL)
-
-
-def cells(stem: str) -> list[nbformat.NotebookNode]:
-    return nbformat.read(NOTEBOOKS / f"{stem}.ipynb", as_version=4).cells
 
 
 def code(stem: str) -> list[nbformat.NotebookNode]:
@@ -58,13 +47,7 @@ def test_header_and_recap(stem: str) -> None:
     assert first.startswith(f"# {stem[:2]} · ")
     for part in ("**What you will be able to do**", "**Before you start**"):
         assert part in first
-    stated = MINUTES.search(first)
-    assert stated
-    assert int(stated[3]) <= 60
-    asked = sum(e.minutes for name, e in exercises().items() if name.startswith(stem[:2]))
-    assert abs(int(stated[2]) - asked) <= 5
-    row = next(line for line in README.splitlines() if f"notebooks/{stem}.ipynb" in line)
-    assert row.endswith(f"| {stated[1]} + {stated[2]} |"), "README.md says the same minutes"
+    assert header(stem)["seconds"] <= 60
     lines = [line for c in book if c.cell_type == "markdown" for line in c.source.splitlines()]
     assert "## Recap" in lines
     assert "## Where next" in lines

@@ -66,3 +66,12 @@ def test_figures_are_png_with_words(stem: str) -> None:
             if "image/png" in data:
                 assert len(data["text/plain"]) > 20
                 assert "Figure(" not in data["text/plain"]
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_a_folded_cell_is_folded_everywhere(stem: str) -> None:
+    """JupyterLab looks at source_hidden, a book at the tag; both stand in the script as well."""
+    for cell in read(stem).cells:
+        folded = "hide-input" in cell.metadata.get("tags", [])
+        assert folded == cell.metadata.get("jupyter", {}).get("source_hidden", False)
+        assert not (folded and "check(" in cell.source), "an exercise stays in sight"

@@ -122,7 +122,7 @@ def test_growth_draws_the_record() -> None:
         for method, power in (("lattice", 2), ("mcshane", 1))
         for n, r in ((16, 1.0), (64, 4.0**power))
     ]
-    figure = figures.draw_growth(results)
+    figure = figures.draw_growth({"results": results})
     assert [axes.lines[0].get_ydata()[-1] for axes in figure.axes] == [16, 16, 16]
     assert "lattice from 16 to 64 points 16 times" in drawn(figure)
 

@@ -467,7 +467,9 @@ EXERCISES = (
             "a row twice": (with_third([_MIXED[0], _MIXED[0]]), "W3 has the singular values 1.414"),
             "a zero row": (with_third([_MIXED[0], [0.0] * 4]), "W3 has the singular values 1, 0"),
             "three rows": (
-                nn.Sequential(*with_third([*_MIXED, _KEPT[1]])[:6], linear([[1.0, 0.0, 0.0]])),
+                nn.Sequential(
+                    *list(with_third([*_MIXED, _KEPT[1]]))[:6], linear([[1.0, 0.0, 0.0]])
+                ),
                 "(1, 2) are needed",
             ),
             "other side": (with_third([[0.0, 0.0, R, R], [0.0, 0.0, R, -R]]), "and not |x1|"),

@@ -233,8 +233,9 @@ def slope(x: Sequence[float], y: Sequence[float]) -> float:
     return math.log(y[-1] / y[-2]) / math.log(x[-1] / x[-2])
 
 
-def draw_growth(results: Sequence[Mapping[str, Any]]) -> Figure:
+def draw_growth(record: Mapping[str, Any]) -> Figure:
     """A recorded run: what more points cost, over the smallest case of each method."""
+    results = record["results"]
     figure, panels = new_figure(7.2, 2.8, columns=3)
     said = []
     for k, method in enumerate(dict.fromkeys(case["method"] for case in results)):
