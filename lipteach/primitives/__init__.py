@@ -10,7 +10,6 @@ from lipteach.primitives.activations import (
     maxmin,
 )
 from lipteach.primitives.bjorck_apply import bjorck_apply
-from lipteach.primitives.cautions import ConvergenceWarning, RankWarning
 from lipteach.primitives.jacobian import (
     jacobian_power_iteration,
     jacobian_singular_values,
@@ -22,6 +21,7 @@ from lipteach.primitives.norms import (
     norm_upper_bounds,
     operator_norm,
 )
+from lipteach.primitives.numerical_warnings import ConvergenceWarning, RankWarning
 from lipteach.primitives.orthonormal import bjorck, bjorck_trajectory, parseval_step
 from lipteach.primitives.polar import polar
 from lipteach.primitives.power_iteration import power_iteration

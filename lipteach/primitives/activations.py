@@ -10,8 +10,33 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from lipteach.primitives._pairs import in_plain_memory, refuse_nan, sort_pairs
+from lipteach.primitives._fast import pairs
 from lipteach.primitives._validate import axis, check_dim, check_integer, check_tensor
+
+
+def sort_groups(x: Tensor, size: int, dim: int, descending: bool) -> Tensor:
+    """Sort groups of `size` along `dim` ≥ 0: the plain form of all that stands below.
+
+    A stable sort moves entries and computes none, so that its Jacobian is the permutation it found,
+    at ties the identity within each run of equal entries.
+    """
+    groups = x.reshape(*x.shape[:dim], -1, size, *x.shape[dim + 1 :])  # (…, n / size, size, …)
+    return groups.sort(dim=dim + 1, descending=descending, stable=True).values.reshape(x.shape)
+
+
+def _sort(x: Tensor, size: int, dim: int, descending: bool) -> Tensor:
+    """Sort groups in the quickest way; all but the type of `descending` and NaN is checked."""
+    if not isinstance(descending, bool):
+        raise TypeError(f"descending must be True or False; got {descending!r}.")
+    if size == 2 and pairs.worth_it(x):
+        return pairs.sort_pairs(x, dim, descending)
+    _refuse_nan(x)
+    return sort_groups(x, size, dim, descending)
+
+
+def _refuse_nan(x: Tensor) -> None:
+    if pairs.in_plain_memory(x):
+        pairs.refuse_nan(x)
 
 
 def group_sort(x: Tensor, size: int, dim: int = -1, descending: bool = True) -> Tensor:
@@ -55,7 +80,7 @@ def group_sort(x: Tensor, size: int, dim: int = -1, descending: bool = True) -> 
             f"size must divide the length along dim; got length {length} along dim {dim} "
             f"and size {size}."
         )
-    return _sort_groups(x, size, dim, descending)
+    return _sort(x, size, dim, descending)
 
 
 def maxmin(x: Tensor, dim: int = -1) -> Tensor:
@@ -87,7 +112,7 @@ def maxmin(x: Tensor, dim: int = -1) -> Tensor:
         raise ValueError(
             f"maxmin needs an even length along dim; got length {x.shape[dim]} along dim {dim}."
         )
-    return _sort_groups(x, 2, dim, True)
+    return _sort(x, 2, dim, True)
 
 
 def full_sort(x: Tensor, dim: int = -1, descending: bool = True) -> Tensor:
@@ -113,23 +138,7 @@ def full_sort(x: Tensor, dim: int = -1, descending: bool = True) -> Tensor:
     """
     check_tensor(x, finite=False)
     dim = axis(x, dim)
-    return _sort_groups(x, x.shape[dim], dim, descending)
-
-
-def _sort_groups(x: Tensor, size: int, dim: int, descending: bool) -> Tensor:
-    """Sort groups of `size` along `dim`, of which all but the type of `descending` is checked."""
-    if not isinstance(descending, bool):
-        raise TypeError(f"descending must be True or False; got {descending!r}.")
-    if size == 2:
-        return sort_pairs(x, dim, descending)
-    _refuse_nan(x)
-    groups = x.reshape(*x.shape[:dim], -1, size, *x.shape[dim + 1 :])
-    return groups.sort(dim=dim + 1, descending=descending, stable=True).values.reshape(x.shape)
-
-
-def _refuse_nan(x: Tensor) -> None:
-    if in_plain_memory(x):
-        refuse_nan(x.detach(), x.detach().sum().item())
+    return _sort(x, x.shape[dim], dim, descending)
 
 
 class GroupSort(nn.Module):

@@ -12,13 +12,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.func import jacrev, vjp, vmap
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.modules.dropout import _DropoutNd
 
 from lipteach.primitives._validate import FLOATS, check_integer, check_tensor, transforming
 from lipteach.primitives.power_iteration import start_vector
 
 Function = Callable[[Tensor], Tensor]
+BY_MODE = (
+    nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm, nn.Dropout, nn.Dropout1d,
+    nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout,
+)  # fmt: skip
+"""What treats a sample in training by its batch, or by chance."""
 
 
 def jacobian_power_iteration(
@@ -182,7 +185,7 @@ def of_one(f: Any, x: Any) -> tuple[Function, int]:
 def _check_mode(f: Any) -> None:
     """Require that f treats a sample alone as it does in its batch, and always alike."""
     for name, module in f.named_modules() if isinstance(f, nn.Module) else ():
-        if module.training and isinstance(module, _BatchNorm | _DropoutNd):
+        if module.training and isinstance(module, BY_MODE):
             kind = type(module).__name__
             raise ValueError(
                 f"f must be in evaluation mode, f.eval(), for one Jacobian a sample; its {name} "

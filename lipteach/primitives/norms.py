@@ -115,17 +115,21 @@ def norm_upper_bounds(W: Tensor) -> dict[str, Tensor]:
     largest = A.abs().amax(dim=(-2, -1))
     column_sum, row_sum = A.abs().sum(dim=-2).amax(dim=-1), A.abs().sum(dim=-1).amax(dim=-1)
     scale = torch.where(largest > 0, largest, 1.0)[..., None, None]  # no overflow of eighth powers
-    B = A / scale
-    gram = B @ B.mT if m < n else B.mT @ B
-    fourth_root = torch.linalg.matrix_norm(gram @ gram).pow(0.25)
     bounds = {
         "max": math.sqrt(m * n) * largest,
         "one": math.sqrt(n) * column_sum,
         "inf": math.sqrt(m) * row_sum,
         "geometric": column_sum.sqrt() * row_sum.sqrt(),  # the product could overflow
-        "gram": scale[..., 0, 0] * fourth_root,
+        "gram": scale[..., 0, 0] * gram_bound(A / scale),
     }
     return {name: bound.to(W.dtype) for name, bound in bounds.items()}
+
+
+def gram_bound(W: Tensor) -> Tensor:
+    """Compute ‖(WᵀW)²‖_F^¼ ≥ ‖W‖₂ of (…, m, n), without a care for overflow."""
+    gram = W @ W.mT if W.shape[-2] < W.shape[-1] else W.mT @ W
+    norm: Tensor = torch.linalg.matrix_norm(gram @ gram)
+    return norm.pow(0.25)
 
 
 def is_orthonormal(W: Tensor, tol: float = 1e-4) -> Tensor:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from lipteach.primitives._validate import check_tensor, in_float64, transforming
-from lipteach.primitives.cautions import ConvergenceWarning
+from lipteach.primitives.numerical_warnings import ConvergenceWarning, warn_caller
 
 MOST_PIVOTS = 10_000_000
 
@@ -219,5 +219,5 @@ def _network_simplex(a: Tensor, b: Tensor, M: Tensor) -> Tensor:
         plan, log = ot.emd(a.numpy(), b.numpy(), M.numpy(), numItermax=MOST_PIVOTS, log=True)
     if log["warning"] is not None:
         text = f"no best plan in {MOST_PIVOTS} pivots; the plan reached costs {log['cost']:.6g}."
-        warnings.warn(text, ConvergenceWarning, stacklevel=2)
+        warn_caller(ConvergenceWarning(text))
     return torch.from_numpy(plan)

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from lipteach.primitives import _pairs
+from lipteach.primitives._fast import pairs
 from lipteach.primitives.activations import (
     Abs,
     FullSort,
@@ -106,7 +106,7 @@ def test_values_and_gradients_for_any_shape(data: st.DataObject) -> None:
 def test_maxmin_over_several_chunks(
     dtype: torch.dtype, dim: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_pairs, "_CHUNK", 6)
+    monkeypatch.setattr(pairs, "_CHUNK", 6)
     x = torch.randn(6, 10, 4, 8, generator=torch.Generator().manual_seed(0)).to(dtype)
     for y in (x, x.contiguous(memory_format=torch.channels_last), x[:, :, ::2], x.mT):
         out = maxmin(y, dim)
@@ -303,7 +303,7 @@ def test_infinities_are_sorted(dtype: torch.dtype) -> None:
 
 
 def test_nan_is_found_in_every_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_pairs, "_CHUNK", 2)
+    monkeypatch.setattr(pairs, "_CHUNK", 2)
     for place in range(64):
         x = torch.zeros(64)
         x[place] = math.nan

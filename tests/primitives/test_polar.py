@@ -11,7 +11,7 @@ from support import uniform
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import lipteach as lt
-from lipteach.primitives import _polar_methods as methods
+from lipteach.primitives._fast import polar_methods as methods
 from lipteach.primitives.polar import METHODS
 
 SHAPES = [(1, 1), (1, 5), (5, 1), (4, 4), (7, 3), (3, 7), (2, 3, 6, 4), (3, 2, 5), (40, 33)]

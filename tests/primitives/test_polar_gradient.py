@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from support import uniform
 
 import lipteach as lt
-from lipteach.primitives._polar_derivative import solve_sylvester
+from lipteach.primitives._sylvester import solve_sylvester
 from lipteach.primitives.polar import METHODS
 
 SHAPES = [(4, 4), (6, 3), (3, 6), (2, 5, 3), (1, 1), (1, 4), (4, 1)]

