@@ -28,6 +28,20 @@ from lipteach.primitives.activations import (
 # torch.func.jacfwd makes torch script some of its own functions, which warns
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
 
+WAYS = {"sort": (1 << 40, 0), "index": (0, 1 << 40), "memory": (0, 0)}
+"""The sizes up to which pairs go by a sort, and up to which by index."""
+
+
+@pytest.fixture(scope="module", params=WAYS, autouse=True)
+def _way(request):
+    """Everything here holds for each of the ways in which pairs are sorted."""
+    with pytest.MonkeyPatch.context() as patch:
+        few, some = WAYS[request.param]
+        patch.setattr(pairs, "_FEW", few)
+        patch.setattr(pairs, "_SOME", some)
+        yield
+
+
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
