@@ -1,4 +1,7 @@
-"""Floor 1: pure functions on tensors, and the modules that wrap them."""
+"""Floor 1: pure functions on tensors, and the modules that wrap them.
+
+Each file states the mathematics plainly; what only makes it fast lies in ``_fast``.
+"""
 
 from lipteach.primitives.activations import (
     Abs,

@@ -59,11 +59,9 @@ def group_sort(x: Tensor, size: int, dim: int = -1, descending: bool = True) -> 
         A tensor of x's shape, dtype and device, differentiable any number of times.
 
     Raises:
-        TypeError: if x is not a floating-point tensor, size or dim no integer, or descending no
-            bool.
-        ValueError: if x is empty or holds NaN, size does not divide n, or x has no such dim. The
-            look for NaN is left out on an accelerator, where it would wait for the device, under
-            ``torch.func`` and under ``torch.compile``.
+        ValueError: if size does not divide n, or x holds NaN. The look for NaN is left out on an
+            accelerator, where it would wait for the device, under ``torch.func`` and under
+            ``torch.compile``.
 
     Example:
         >>> lt.group_sort(torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]), size=3)
@@ -97,8 +95,7 @@ def maxmin(x: Tensor, dim: int = -1) -> Tensor:
         A tensor of x's shape, dtype and device, differentiable any number of times.
 
     Raises:
-        TypeError: as `group_sort` does.
-        ValueError: if n is odd, and as `group_sort` does.
+        ValueError: if n is odd, or x holds NaN, as in `group_sort`.
 
     Example:
         >>> lt.maxmin(torch.tensor([3.0, 1.0, 2.0, 4.0]))
@@ -125,10 +122,6 @@ def full_sort(x: Tensor, dim: int = -1, descending: bool = True) -> Tensor:
 
     Returns:
         A tensor of x's shape, dtype and device, differentiable any number of times.
-
-    Raises:
-        TypeError: as `group_sort` does.
-        ValueError: as `group_sort` does.
 
     Example:
         >>> lt.full_sort(torch.tensor([3.0, 1.0, 2.0, 4.0]))
@@ -213,7 +206,7 @@ class Abs(nn.Module):
 
     Where $|x|$ has a corner any slope in [-1, 1] is a subgradient. `torch.abs` takes 0 and so
     loses the gradient there; we take +1, so that the Jacobian is orthogonal everywhere, as
-    it is for MaxMin. Raises as `group_sort` does.
+    it is for MaxMin. NaN is refused.
 
     >>> lt.Abs()(torch.tensor([-2.0, 0.0, 3.0]))
     tensor([2., 0., 3.])

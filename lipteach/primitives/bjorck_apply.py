@@ -67,11 +67,9 @@ def bjorck_apply(
         gradient is that of the polynomial used, with r held fixed.
 
     Raises:
-        TypeError: if W or v is not a floating-point tensor, or another argument has another type.
-        ValueError: if W has fewer than two dimensions, the shapes do not fit, an entry is not
-            finite, a matrix is zero, or steps, order, method or tol is outside what is listed;
-            for "chebyshev" also where a singular value above √2 shows and the recursion would
-            make more than 3¹⁰ products, or where no degree below 2¹⁵ is enough.
+        ValueError: if a matrix is zero; for "chebyshev" also where a singular value above √2 shows
+            and the recursion would make more than 3¹⁰ products, or where no degree below 2¹⁵ is
+            enough.
 
     Warns:
         ConvergenceWarning: if tol is below what the dtype can resolve (2e-6 in float32, 1e-13 in

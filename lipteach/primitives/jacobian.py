@@ -56,10 +56,8 @@ def jacobian_power_iteration(
         and v.
 
     Raises:
-        TypeError: if f is no function or returns no floating-point tensor, or another argument is
-            of another type.
-        ValueError: if x has fewer than two dimensions, is empty or not finite, steps < 1, u has
-            another shape, is zero or is not finite, or the Jacobian is not finite.
+        ValueError: if f is in training mode where that makes a difference, u is zero, or the
+            Jacobian is not finite.
 
     Example:
         >>> f = lambda x: x * torch.tensor([3.0, 1.0])
@@ -106,7 +104,6 @@ def jacobian_spectral_norm(
         Lower bounds, of shape (batch,), which never fall as steps grows; differentiable.
 
     Raises:
-        TypeError: as `jacobian_power_iteration`.
         ValueError: as `jacobian_power_iteration`.
 
     Example:
@@ -136,10 +133,7 @@ def jacobian_singular_values(f: Function, x: Tensor, chunk_size: int = 64) -> Te
         Singular values of shape (batch, k), with k the smaller number of outputs and inputs.
 
     Raises:
-        TypeError: if f is no function or returns no floating-point tensor, x is no floating-point
-            tensor, or chunk_size no integer.
-        ValueError: if x has fewer than two dimensions, is empty or not finite, chunk_size < 1, or
-            the Jacobian is not finite.
+        ValueError: as `jacobian_power_iteration`.
 
     Example:
         >>> f = lambda x: x * torch.tensor([3.0, -1.0])

@@ -29,10 +29,6 @@ def operator_norm(W: Tensor, p: float = 2) -> Tensor:
     Returns:
         The norms, of shape (…).
 
-    Raises:
-        TypeError: if W is not a floating-point tensor, or p not a number.
-        ValueError: if W has fewer than two dimensions, is empty or not finite, or p is unknown.
-
     Example:
         >>> W = torch.ones(1, 4)
         >>> [round(lt.operator_norm(W, p).item(), 6) for p in (1, 2, math.inf)]
@@ -60,10 +56,6 @@ def mixed_norm(W: Tensor, p: float) -> Tensor:
 
     Returns:
         The norms, of shape (…).
-
-    Raises:
-        TypeError: if W is not a floating-point tensor, or p not a number.
-        ValueError: if W has fewer than two dimensions, is empty or not finite, or p is unknown.
 
     Example:
         >>> W = torch.tensor([[3.0, 4.0], [1.0, -1.0]])
@@ -98,10 +90,6 @@ def norm_upper_bounds(W: Tensor) -> dict[str, Tensor]:
 
     Returns:
         The five bounds, each of shape (…), with W's dtype; differentiable.
-
-    Raises:
-        TypeError: if W is not a floating-point tensor.
-        ValueError: if W has fewer than two dimensions, is empty or not finite.
 
     Example:
         >>> {name: bound.item() for name, bound in lt.norm_upper_bounds(torch.ones(1, 4)).items()}
@@ -148,10 +136,6 @@ def is_orthonormal(W: Tensor, tol: float = 1e-4) -> Tensor:
 
     Returns:
         Booleans of shape (…).
-
-    Raises:
-        TypeError: if W is not a floating-point tensor, or tol not a number.
-        ValueError: if W has fewer than two dimensions, is empty or not finite, or tol ≤ 0.
 
     Example:
         >>> lt.is_orthonormal(torch.eye(2, 3)), lt.is_orthonormal(torch.ones(2, 3))

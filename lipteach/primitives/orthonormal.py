@@ -41,9 +41,7 @@ def bjorck(W: Tensor, steps: int = 15, order: int = 1, beta: float = 0.5) -> Ten
         p + 1 matrix products, one of them with the smaller Gram matrix (WᵀW or WWᵀ).
 
     Raises:
-        TypeError: if W is not a floating-point tensor, steps or order no integer, beta no number.
-        ValueError: if W has fewer than two dimensions, is empty, not finite or zero, steps < 1, the
-            order is not in 1, …, 6, or beta ≤ 0.
+        ValueError: if a matrix is zero.
 
     Warns:
         ConvergenceWarning: if beta ≥ 1, or if the iteration diverged.
@@ -75,10 +73,6 @@ def bjorck_trajectory(W: Tensor, steps: int = 15, order: int = 1, beta: float = 
 
     Returns:
         A tensor of shape (steps + 1, …, m, n): the iterates 0, 1, …, steps.
-
-    Raises:
-        TypeError: as `bjorck` does.
-        ValueError: as `bjorck` does.
 
     Warns:
         ConvergenceWarning: if beta ≥ 1.
@@ -112,8 +106,7 @@ def parseval_step(W: Tensor, beta: float) -> Tensor:
         A tensor of W's shape, dtype and device, differentiable any number of times.
 
     Raises:
-        TypeError: if W is not a floating-point tensor, or beta no number.
-        ValueError: if W has fewer than two dimensions, is empty, not finite or zero, or beta ≤ 0.
+        ValueError: if a matrix is zero.
 
     Warns:
         ConvergenceWarning: if beta ≥ 1, where 1 is no longer attracting.

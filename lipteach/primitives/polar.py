@@ -117,9 +117,7 @@ def polar(W: Tensor, tol: float = 1e-5, method: str = "auto") -> Tensor:
         A tensor of W's shape, dtype and device.
 
     Raises:
-        TypeError: if W is not a floating-point tensor, or tol no number.
-        ValueError: if W has fewer than two dimensions, is empty, not finite or zero, tol ≤ 0, or
-            the method is unknown.
+        ValueError: if a matrix is zero.
 
     Warns:
         RankWarning: if a singular value is below 4 eps of the largest: then Q is not determined,

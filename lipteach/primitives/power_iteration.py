@@ -35,10 +35,7 @@ def power_iteration(
         gradient; the gradient of sigma is u vᵀ, which at convergence is that of ‖W‖₂.
 
     Raises:
-        TypeError: if W or u is not a floating-point tensor, steps no integer, or generator no
-            torch.Generator.
-        ValueError: if W has fewer than two dimensions, is empty, not finite or zero, steps < 1, or
-            u has another shape, is not finite, or is orthogonal to the range of W.
+        ValueError: if a matrix is zero, or u is orthogonal to the range of W.
 
     Example:
         >>> W = torch.diag(torch.tensor([2.0, 1.0]))

@@ -3,12 +3,14 @@
 MaxMin swaps some pairs of x, and its derivative swaps the same pairs of a gradient. So one linear
 map, its own transpose, gives the values and all derivatives: swap the pairs where a mask says so.
 
-What is gained over the plain form, a stable sort of the pairs, forward and backward on two cores
-(the last table of ``make bench ONLY=activations``): GAINS
-- up to some 10⁵ entries on a CPU, each pair is read in the order that the mask says;
+The plain form is `sort_groups` in ``activations.py``. Forward and backward on one core
+(``make bench ONLY=activations``):
+
+- from 10³ to 10⁵ entries on a CPU each pair is read in the order that the mask says: 0.9 of the
+  plain form's time at 64 × 64, 0.45 at 128 × 128, 0.3 at 256 × 256;
 - beyond, memory is the cost. The entries are worked on in the order in which they lie there, a
   chunk at a time, so that what passes between the steps stays in the cache: a pass reads its input
-  once and writes its result once;
+  once and writes its result once. 0.3 of the plain form's time at 256 × 1024;
 - other devices, torch.func and torch.compile take `torch.where`, which they can follow.
 """
 

@@ -95,8 +95,9 @@ def _by_svd(W: Tensor, tol: float, gram: Tensor | None = None) -> Found:
     Q, eps = U @ V.mT, torch.finfo(W.dtype).eps
     if tol < _SURE * math.sqrt(W.shape[-1]) * eps:
         Q = Q - Q @ gram_error(Q) / 2
-    values = sigma.flatten().tolist()  # the cheapest look at W: finite, not zero, of full rank
-    if min(values) > _RANK * eps * max(values) or not _lacks_rank(W, sigma):
+    low, high = torch.stack(sigma.aminmax()).tolist()
+    # the cheapest look at W: finite, not zero, of full rank; only if it is strange come others
+    if low > _RANK * eps * high or not _lacks_rank(W, sigma):
         return Found(Q, (U, sigma, V))
     ratio = float((sigma.amin(dim=-1) / sigma.amax(dim=-1)).min())
     text = (
