@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.func import jacrev, vjp, vmap
 
 from lipteach.primitives._validate import FLOATS, check_integer, check_tensor, transforming
-from lipteach.primitives.power_iteration import start_vector
+from lipteach.primitives.power_iteration import normalized, start_vector
 
 Function = Callable[[Tensor], Tensor]
 BY_MODE = (
@@ -222,15 +222,6 @@ def step(one: Function, x: Tensor, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     v = normalized(g.detach().flatten(1))
     h = push(v.view_as(g))
     return torch.where(h.any(1, keepdim=True), normalized(h.detach()), u), v, h
-
-
-def normalized(rows: Tensor) -> Tensor:
-    """Rows (…, k) divided by their lengths; a row of zeros stays as it is."""
-    # Twice, so that neither the squares of tiny entries vanish nor those of large ones overflow.
-    for order in (torch.inf, 2):
-        length = torch.linalg.vector_norm(rows, order, dim=-1, keepdim=True)
-        rows = rows / torch.where(length > 0, length, 1)
-    return rows
 
 
 def check_finite(found: Tensor) -> Tensor:

@@ -11,12 +11,12 @@ from lipteach.primitives._validate import check_tensor
 from lipteach.primitives.jacobian import (
     Function,
     check_finite,
-    normalized,
     of_one,
     pull_and_push,
     refuse_zero_rows,
     start,
 )
+from lipteach.primitives.power_iteration import normalized
 
 READINGS = ("shared", "sample", "whole")
 

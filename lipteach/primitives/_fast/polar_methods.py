@@ -32,7 +32,6 @@ from lipteach.primitives.orthonormal import refuse_zero
 _FEW = 160  # columns, below which a decomposition on a CPU is the cheapest way
 _NEAR = 0.75  # ‖WᵀW − I‖ up to which the series of (1 + x)^(−½) is the cheapest way
 _MOST_STEPS = 100
-_SURE = 12  # times √n eps: more than LAPACK was seen to leave of ‖(UVᵀ)ᵀUVᵀ − I‖₂
 _RANK = 4  # a singular value below 4 eps of the largest is rounding noise
 
 
@@ -88,16 +87,17 @@ def _near(W: Tensor, error: Tensor, tol: float) -> Found | None:
 def _by_svd(W: Tensor, tol: float, gram: Tensor | None = None) -> Found:
     """Q = U Vᵀ; one step of Björck more where tol is less than what U Vᵀ is sure to keep."""
     try:
-        U, sigma, V = thin_svd(W, gram)
+        U, sigma, V = thin_svd(W, gram, tol)
     except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
         check_tensor(W, "W")
         raise
     Q, eps = U @ V.mT, torch.finfo(W.dtype).eps
-    if tol < _SURE * math.sqrt(W.shape[-1]) * eps:
+    if tol < 1.5 * math.sqrt(W.shape[-1]) * eps:
         Q = Q - Q @ gram_error(Q) / 2
-    low, high = torch.stack(sigma.aminmax()).tolist()
-    # the cheapest look at W: finite, not zero, of full rank; only if it is strange come others
-    if low > _RANK * eps * high or not _lacks_rank(W, sigma):
+    # The cheapest look at W: finite, not zero, of full rank; only if it is strange come others.
+    values = sigma.flatten().tolist()
+    sound = sum(values) < math.inf and min(values) > _RANK * eps * max(values)
+    if sound or not _lacks_rank(W, sigma):
         return Found(Q, (U, sigma, V))
     ratio = float((sigma.amin(dim=-1) / sigma.amax(dim=-1)).min())
     text = (
