@@ -29,12 +29,12 @@ def thin_svd(
     is as orthonormal as V: up to about √n eps; LAPACK's own is spared it where `tol` is no less
     than what it is sure to keep. `gram` is WᵀW where it is known.
     """
-    if W.ndim == 2 and W.device.type == "cpu" and W.shape[-1] >= _FROM:
+    if W.ndim == 2 and W.is_cpu and W.shape[-1] >= _FROM:
         found = _by_gram(W, symmetric_product(W, W) if gram is None else gram)
         if found is not None:
             return found
     U, sigma, Vh = torch.linalg.svd(W, full_matrices=False)
-    if tol < _SURE * math.sqrt(W.shape[-1]) * torch.finfo(W.dtype).eps:
+    if not W.is_cpu or tol < _SURE * math.sqrt(W.shape[-1]) * torch.finfo(W.dtype).eps:
         U = _bjorck_step(U)
     return U, sigma, Vh.mT
 
