@@ -21,11 +21,12 @@ from pathlib import Path
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import torch
-from common import hand_back_free_memory, quartiles, write_record
+from common import hand_back_free_memory, interleaved, quartiles, write_record
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import lipteach as lt
+from lipteach.primitives.activations import sort_groups
 
 SEED = 0
 # What is timed: shape, dim, repetitions, the goal for MaxMin.
@@ -35,6 +36,8 @@ CASES = (
     ((128, 64, 32, 32), -1, 5, None),
 )
 IMPORT_GOAL = 1.1
+SMALL = ((4, 8), (32, 32), (32, 64), (64, 64), (128, 128), (256, 256))
+SMALL_GOAL = 1.2  # over the plain form
 
 
 def relu(x: Tensor, _dim: int) -> Tensor:
@@ -126,6 +129,23 @@ def timed(shape: tuple[int, ...], dim: int, repetitions: int) -> dict[str, dict[
     return results
 
 
+def small(shape: tuple[int, int]) -> dict[str, object]:
+    """Return quartiles of maxmin's time over the plain form's, and over torch's unstable sort's."""
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(SEED), requires_grad=True)
+    g = torch.ones(shape)
+
+    def both(f: Callable[[Tensor, int], Tensor]) -> Callable[[], object]:
+        return lambda: forward_and_backward(f, x, g, -1)
+
+    passes = max(1, 2**16 // x.numel() // 8)
+    rows = {"plain form": lambda x, _: sort_groups(x, 2, 1, True), "sort": pairs_by_torch_sort}
+    found = {}
+    for name, f in rows.items():
+        ratio, spread = interleaved(both(lt.maxmin), both(f), passes)
+        found[name] = {"ratio": ratio, "quartiles": spread}
+    return found
+
+
 def import_ratio(repetitions: int = 7) -> dict[str, object]:
     """Return the time of `import lipteach` over that of `import torch`, both in one interpreter."""
     clock = "time.perf_counter()"
@@ -155,7 +175,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Time the sorting activations beside ReLU.")
     parser.add_argument("--record", type=Path, metavar="FILE", help="write the results as JSON")
     record = parser.parse_args().record
-    entries = []
+    entries, smalls = [], []
     for threads in (1, 2):
         torch.set_num_threads(threads)
         for shape, dim, repetitions, goal in CASES:
@@ -164,6 +184,15 @@ def main() -> None:
             print_case(results, goal)
             entry = {"shape": shape, "dim": dim, "threads": threads, "goal": goal}
             entries.append({**entry, "activations": results})
+        print(f"\nmaxmin on small x, threads: {threads}; goal: at most {SMALL_GOAL} plain forms")
+        for few in SMALL:
+            rows = small(few)
+            said = "   ".join(
+                f"over the {name} {row['ratio']:5.2f} ({row['quartiles'][0]:.2f} to "
+                f"{row['quartiles'][1]:.2f})" for name, row in rows.items()
+            )  # fmt: skip
+            print(f"{few[0]:4} × {few[1]:<6}{said}", flush=True)
+            smalls.append({"shape": few, "threads": threads, "maxmin over": rows})
     imports = import_ratio()
     print(f"\nimport lipteach over import torch: {imports['ratio']} (goal: at most {IMPORT_GOAL})")
     print("Bytes are those of the tensors each operator reads and writes; the look for NaN counts.")
@@ -171,6 +200,7 @@ def main() -> None:
         report = {
             "settings": {"passes": "forward and backward", "dtype": "float32", "seed": SEED},
             "results": entries,
+            "small": smalls,
             "import": imports,
             "spread": "quartiles of the repetitions' ratios to ReLU",
         }

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import torch
-from common import hand_back_free_memory, quartiles, write_record
+from common import hand_back_free_memory, interleaved, quartiles, write_record
 from orthonormal_training import SEED, N, defect, orthonormal, trainings, unrolled
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
@@ -33,6 +33,8 @@ WEIGHTS = (
     ((N, N), None, 22.0),
     ((N, 784), None, 13.0),
 )
+SMALL = ((4, 4), (16, 16), (32, 16), (32, 32), (64, 64), (128, 64), (128, 128))
+SMALL_GOAL = 1.2  # over torch.linalg.svd and its gradient
 STEP_GOALS = {"retract_ by qr": 8.0, "retract_ by polar": 10.0}
 STEPS = 40
 REACHED = ("defect", "gradient error", "distance")
@@ -175,6 +177,16 @@ def time_training(clock: Clock) -> dict[str, object]:
     return results
 
 
+def time_small(shape: tuple[int, int]) -> tuple[float, list[float]]:
+    """Return quartiles of polar's time over that of torch's SVD, forward + backward."""
+    W, G = weight(shape, None).requires_grad_(), torch.ones(shape)
+
+    def both(f: Callable[[Tensor], Tensor]) -> Callable[[], object]:
+        return lambda: torch.autograd.grad(f(W), W, G)
+
+    return interleaved(both(lt.polar), both(by_torch_svd), max(1, 256 // shape[1]))
+
+
 def lines(results: dict, goals: dict[str, float]) -> Iterable[str]:  # type: ignore[type-arg]
     """Yield one line a method."""
     for name, row in results.items():
@@ -192,9 +204,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Time what keeps weights orthonormal.")
     parser.add_argument("--record", type=Path, metavar="FILE", help="write the results as JSON")
     record = parser.parse_args().record
-    entries, steps = [], []
+    entries, steps, smalls = [], [], []
     for threads in (1, 2):
         torch.set_num_threads(threads)
+        print(f"\npolar on small W, forward + backward, threads: {threads}; over torch's SVD")
+        for few in SMALL:
+            ratio, (low, high) = time_small(few)
+            met = "met" if ratio <= SMALL_GOAL else "missed"
+            name = f"{few[0]} × {few[1]}"
+            print(f"{name:30}{ratio:8.2f}  {low:6.2f} to {high:6.2f}  at most {SMALL_GOAL}: {met}")
+            row = {"shape": few, "threads": threads, "goal": SMALL_GOAL, "ratio": ratio}
+            smalls.append({**row, "quartiles": [low, high]})
         clock = Clock()
         for shape, noise, goal in WEIGHTS:
             results = time_weight(clock, shape, noise)
@@ -221,6 +241,7 @@ def main() -> None:
             {
                 "settings": {"unit": "one 1024³ float32 product", "seed": SEED},
                 "polar": entries,
+                "small": smalls,
                 "training": steps,
                 "spread": "quartiles of the repetitions' ratios to the product",
             },

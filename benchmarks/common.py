@@ -9,7 +9,8 @@ import json
 import os
 import platform
 import statistics
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -27,6 +28,21 @@ def hand_back_free_memory() -> None:
     """Let every loop start alike: memory that an earlier one freed would spare it page faults."""
     with contextlib.suppress(OSError, AttributeError):  # glibc's habit, and glibc's mend
         ctypes.CDLL("libc.so.6").malloc_trim(0)
+
+
+def interleaved(
+    f: Callable[[], object], g: Callable[[], object], passes: int, repetitions: int = 31
+) -> tuple[float, list[float]]:
+    """Return quartiles of the time of f over that of g, timed in turn, so many passes at a time."""
+
+    def seconds(call: Callable[[], object]) -> float:
+        start = time.perf_counter()
+        for _ in range(passes):
+            call()
+        return time.perf_counter() - start
+
+    seconds(f), seconds(g)  # the first is not counted
+    return quartiles([seconds(f) / seconds(g) for _ in range(repetitions)])
 
 
 def write_record(path: Path, report: dict[str, object]) -> None:

@@ -10,7 +10,6 @@ prints is swallowed, since a check calls it many times; call the function yourse
 
 from __future__ import annotations
 
-import copy
 import ctypes
 import io
 import os
@@ -27,6 +26,8 @@ from typing import Any
 
 import numpy as np
 import torch
+
+from lipteach.primitives._torch_private import print_options, restore_print_options
 
 SECONDS = 5.0  # for a whole check
 _STACK_BYTES = 64 * 2**20  # recursion through C (nn.Module.__call__) needs room to be noticed
@@ -73,7 +74,7 @@ def _kept_process() -> Iterator[None]:
     seeds = torch.get_rng_state(), random.getstate(), np.random.get_state()  # noqa: NPY002
     strict = _deterministic()
     threads, folder = torch.get_num_threads(), os.getcwd()
-    printing, anomaly = copy.copy(torch._tensor_str.PRINT_OPTS), torch.is_anomaly_enabled()
+    printing, anomaly = print_options(), torch.is_anomaly_enabled()
     with kept_settings(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         sys.stdout = sys.stderr = _Silence()
@@ -88,7 +89,7 @@ def _kept_process() -> Iterator[None]:
             np.random.set_state(seeds[2])  # noqa: NPY002
             if _deterministic() != strict:  # setting it imports the compiler: over a second
                 torch.use_deterministic_algorithms(strict[0], warn_only=strict[1])
-            torch._tensor_str.PRINT_OPTS = printing
+            restore_print_options(printing)
             torch.autograd.set_detect_anomaly(anomaly)
             os.chdir(folder)
             if torch.get_num_threads() != threads:

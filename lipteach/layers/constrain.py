@@ -207,5 +207,6 @@ def _check(module: Any, name: Any) -> Tensor:
 
 
 def _register(module: Layer, name: str, parametrization: nn.Module) -> Layer:
-    parametrize.register_parametrization(module, name, parametrization)
+    # "unsafe": torch does not compute the weight once more only to see that its shape is kept.
+    parametrize.register_parametrization(module, name, parametrization, unsafe=True)
     return module

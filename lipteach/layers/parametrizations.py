@@ -8,15 +8,13 @@ Source: the habits of ``torch.nn.utils.parametrizations``.
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
-
 import torch
 from torch import Tensor, nn
 
 from lipteach.layers.convolution import KernelClass
 from lipteach.layers.norm_bounds import convolution_norm_bounds
 from lipteach.primitives import polar, project_linf_norm
-from lipteach.primitives._validate import check_tensor, transforming
+from lipteach.primitives._validate import check_tensor, plain_precision, transforming
 
 
 class _Constraint(nn.Module):
@@ -46,7 +44,7 @@ class Orthonormal(_Constraint):
 
     def forward(self, X: Tensor) -> Tensor:
         """The weight."""
-        with _plain_precision(X):
+        with plain_precision(X):
             return self.polar(X)
 
     def right_inverse(self, W: Tensor) -> Tensor:
@@ -68,14 +66,14 @@ class OrthogonalConvolution(Orthonormal):
 
     def forward(self, R: Tensor, *bases: Tensor) -> Tensor:
         """The kernel."""
-        with _plain_precision(R):
+        with plain_precision(R):
             wide = [_wide(B) for B in bases]
             return self.kernels.compose(_wide(R), wide, self.polar).to(R.dtype)
 
     def right_inverse(self, W: Tensor) -> Tensor | tuple[Tensor, ...]:  # type: ignore[override]
         """The parameters of the wanted kernel, or of one near it in the class."""
         self.check(W)
-        with _plain_precision(W):
+        with plain_precision(W):
             R, *bases = (p.to(W.dtype) for p in self.kernels.factor(W.double()))
         return (R, *bases) if bases else R
 
@@ -89,7 +87,7 @@ class Spectral(_Constraint):
 
     def forward(self, X: Tensor) -> Tensor:
         """The weight."""
-        with _plain_precision(X):
+        with plain_precision(X):
             if X.ndim == 2:
                 norm = _largest_singular_value(_wide(X))
             else:
@@ -123,7 +121,7 @@ class LInf(_Constraint):
 
     def forward(self, X: Tensor) -> Tensor:
         """The weight."""
-        with _plain_precision(X):
+        with plain_precision(X):
             return project_linf_norm(X.flatten(1), self.bound).view(X.shape)
 
     def right_inverse(self, W: Tensor) -> Tensor:
@@ -139,11 +137,3 @@ class LInf(_Constraint):
 def _wide(X: Tensor) -> Tensor:
     """X in a dtype for which decompositions exist."""
     return X if X.itemsize > 2 else X.float()
-
-
-def _plain_precision(X: Tensor) -> AbstractContextManager[object]:
-    """Autocast off: a constraint computed in half precision would not hold."""
-    kind = X.device.type
-    if torch.amp.is_autocast_available(kind):
-        return torch.autocast(kind, enabled=False)
-    return nullcontext()

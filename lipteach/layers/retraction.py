@@ -16,7 +16,7 @@ from torch.nn.utils import parametrize
 
 from lipteach.layers.constrain import kernel_class
 from lipteach.primitives import RankWarning, Selection, parseval_step, polar
-from lipteach.primitives._symmetric import symmetric_product
+from lipteach.primitives._fast.symmetric import symmetric_product
 from lipteach.primitives._validate import check_integer, check_real, check_tensor
 from lipteach.primitives.orthonormal import refuse_zero
 

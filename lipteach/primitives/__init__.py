@@ -1,4 +1,7 @@
-"""Floor 1: pure functions on tensors, and the modules that wrap them."""
+"""Floor 1: pure functions on tensors, and the modules that wrap them.
+
+Each file states the mathematics plainly; what only makes it fast lies in ``_fast``.
+"""
 
 from lipteach.primitives.activations import (
     Abs,
@@ -10,7 +13,6 @@ from lipteach.primitives.activations import (
     maxmin,
 )
 from lipteach.primitives.bjorck_apply import bjorck_apply
-from lipteach.primitives.cautions import ConvergenceWarning, RankWarning
 from lipteach.primitives.jacobian import (
     jacobian_power_iteration,
     jacobian_singular_values,
@@ -22,6 +24,7 @@ from lipteach.primitives.norms import (
     norm_upper_bounds,
     operator_norm,
 )
+from lipteach.primitives.numerical_warnings import ConvergenceWarning, RankWarning
 from lipteach.primitives.orthonormal import bjorck, bjorck_trajectory, parseval_step
 from lipteach.primitives.polar import polar
 from lipteach.primitives.power_iteration import power_iteration

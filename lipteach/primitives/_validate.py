@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from lipteach.primitives._torch_private import transforms_active
 
 NORMS = (1, 2, math.inf)
 MOST = torch.finfo(torch.float64).max
@@ -15,7 +18,7 @@ FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 def transforming() -> bool:
     """Whether torch.func or torch.compile is at work, where no branch may ask for data."""
-    return torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
+    return torch.compiler.is_compiling() or transforms_active()
 
 
 def check_tensor(x: Any, name: str = "x", min_dim: int = 1, finite: bool = True) -> None:
@@ -40,7 +43,7 @@ def check_tensor(x: Any, name: str = "x", min_dim: int = 1, finite: bool = True)
 def _all_finite(x: Tensor) -> bool:
     # One sum is the cheapest look at every entry; it may overflow, and then each is asked.
     x = x.detach()
-    return bool(torch.isfinite(x.sum())) or bool(torch.isfinite(x).all())
+    return math.isfinite(x.sum().item()) or bool(torch.isfinite(x).all())
 
 
 def check_integer(value: Any, name: str, low: int = 1) -> int:
@@ -70,7 +73,7 @@ def check_real(
     value: Any, name: str, low: float = -math.inf, high: float = math.inf, above: float = -math.inf
 ) -> float:
     """Require a finite real number in [low, high] that is greater than `above`."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"{name} must be a real number; got {value!r} ({type(value).__name__}).")
     if not abs(value) <= MOST:
         raise ValueError(f"{name} must be finite; got {value!r:.40}.")
@@ -84,7 +87,7 @@ def check_real(
 
 def check_norm(p: Any) -> None:
     """Require p to be 1, 2 or math.inf."""
-    if isinstance(p, bool) or not isinstance(p, int | float):
+    if isinstance(p, bool) or not isinstance(p, (int, float)):
         raise TypeError(f"p must be 1, 2 or math.inf; got {p!r} ({type(p).__name__}).")
     if p not in NORMS:
         raise ValueError(f"p must be 1, 2 or math.inf; got {p}.")
@@ -93,3 +96,11 @@ def check_norm(p: Any) -> None:
 def in_float64(x: Tensor) -> Tensor:
     """Return x in float64, where sums and squares of float32 neither overflow nor vanish."""
     return x if x.device.type == "mps" else x.double()  # MPS has no float64
+
+
+def plain_precision(x: Tensor) -> AbstractContextManager[object]:
+    """Autocast off: a constraint computed in half precision would not hold."""
+    kind = x.device.type
+    if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
+        return torch.autocast(kind, enabled=False)
+    return nullcontext()

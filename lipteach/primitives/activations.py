@@ -10,8 +10,33 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from lipteach.primitives._pairs import in_plain_memory, refuse_nan, sort_pairs
+from lipteach.primitives._fast import pairs
 from lipteach.primitives._validate import axis, check_dim, check_integer, check_tensor
+
+
+def sort_groups(x: Tensor, size: int, dim: int, descending: bool) -> Tensor:
+    """Sort groups of `size` along `dim` ≥ 0: the plain form of all that stands below.
+
+    A stable sort moves entries and computes none, so that its Jacobian is the permutation it found,
+    at ties the identity within each run of equal entries.
+    """
+    groups = x.reshape(*x.shape[:dim], -1, size, *x.shape[dim + 1 :])  # (…, n / size, size, …)
+    return groups.sort(dim=dim + 1, descending=descending, stable=True).values.reshape(x.shape)
+
+
+def _sort(x: Tensor, size: int, dim: int, descending: bool) -> Tensor:
+    """Sort groups in the quickest way; all but the type of `descending` and NaN is checked."""
+    if not isinstance(descending, bool):
+        raise TypeError(f"descending must be True or False; got {descending!r}.")
+    if size == 2 and pairs.worth_it(x):
+        return pairs.sort_pairs(x, dim, descending)
+    _refuse_nan(x)
+    return sort_groups(x, size, dim, descending)
+
+
+def _refuse_nan(x: Tensor) -> None:
+    if pairs.in_plain_memory(x):
+        pairs.refuse_nan(x)
 
 
 def group_sort(x: Tensor, size: int, dim: int = -1, descending: bool = True) -> Tensor:
@@ -34,11 +59,9 @@ def group_sort(x: Tensor, size: int, dim: int = -1, descending: bool = True) -> 
         A tensor of x's shape, dtype and device, differentiable any number of times.
 
     Raises:
-        TypeError: if x is not a floating-point tensor, size or dim no integer, or descending no
-            bool.
-        ValueError: if x is empty or holds NaN, size does not divide n, or x has no such dim. The
-            look for NaN is left out on an accelerator, where it would wait for the device, under
-            ``torch.func`` and under ``torch.compile``.
+        ValueError: if size does not divide n, or x holds NaN. The look for NaN is left out on an
+            accelerator, where it would wait for the device, under ``torch.func`` and under
+            ``torch.compile``.
 
     Example:
         >>> lt.group_sort(torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]), size=3)
@@ -55,7 +78,7 @@ def group_sort(x: Tensor, size: int, dim: int = -1, descending: bool = True) -> 
             f"size must divide the length along dim; got length {length} along dim {dim} "
             f"and size {size}."
         )
-    return _sort_groups(x, size, dim, descending)
+    return _sort(x, size, dim, descending)
 
 
 def maxmin(x: Tensor, dim: int = -1) -> Tensor:
@@ -72,8 +95,7 @@ def maxmin(x: Tensor, dim: int = -1) -> Tensor:
         A tensor of x's shape, dtype and device, differentiable any number of times.
 
     Raises:
-        TypeError: as `group_sort` does.
-        ValueError: if n is odd, and as `group_sort` does.
+        ValueError: if n is odd, or x holds NaN, as in `group_sort`.
 
     Example:
         >>> lt.maxmin(torch.tensor([3.0, 1.0, 2.0, 4.0]))
@@ -87,7 +109,7 @@ def maxmin(x: Tensor, dim: int = -1) -> Tensor:
         raise ValueError(
             f"maxmin needs an even length along dim; got length {x.shape[dim]} along dim {dim}."
         )
-    return _sort_groups(x, 2, dim, True)
+    return _sort(x, 2, dim, True)
 
 
 def full_sort(x: Tensor, dim: int = -1, descending: bool = True) -> Tensor:
@@ -101,10 +123,6 @@ def full_sort(x: Tensor, dim: int = -1, descending: bool = True) -> Tensor:
     Returns:
         A tensor of x's shape, dtype and device, differentiable any number of times.
 
-    Raises:
-        TypeError: as `group_sort` does.
-        ValueError: as `group_sort` does.
-
     Example:
         >>> lt.full_sort(torch.tensor([3.0, 1.0, 2.0, 4.0]))
         tensor([4., 3., 2., 1.])
@@ -113,23 +131,7 @@ def full_sort(x: Tensor, dim: int = -1, descending: bool = True) -> Tensor:
     """
     check_tensor(x, finite=False)
     dim = axis(x, dim)
-    return _sort_groups(x, x.shape[dim], dim, descending)
-
-
-def _sort_groups(x: Tensor, size: int, dim: int, descending: bool) -> Tensor:
-    """Sort groups of `size` along `dim`, of which all but the type of `descending` is checked."""
-    if not isinstance(descending, bool):
-        raise TypeError(f"descending must be True or False; got {descending!r}.")
-    if size == 2:
-        return sort_pairs(x, dim, descending)
-    _refuse_nan(x)
-    groups = x.reshape(*x.shape[:dim], -1, size, *x.shape[dim + 1 :])
-    return groups.sort(dim=dim + 1, descending=descending, stable=True).values.reshape(x.shape)
-
-
-def _refuse_nan(x: Tensor) -> None:
-    if in_plain_memory(x):
-        refuse_nan(x.detach(), x.detach().sum().item())
+    return _sort(x, x.shape[dim], dim, descending)
 
 
 class GroupSort(nn.Module):
@@ -204,7 +206,7 @@ class Abs(nn.Module):
 
     Where $|x|$ has a corner any slope in [-1, 1] is a subgradient. `torch.abs` takes 0 and so
     loses the gradient there; we take +1, so that the Jacobian is orthogonal everywhere, as
-    it is for MaxMin. Raises as `group_sort` does.
+    it is for MaxMin. NaN is refused.
 
     >>> lt.Abs()(torch.tensor([-2.0, 0.0, 3.0]))
     tensor([2., 0., 3.])

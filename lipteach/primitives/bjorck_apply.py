@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterable
 
 import torch
 from torch import Tensor
 
-from lipteach.primitives._odd_chebyshev import GROWTH, Series, odd_series
+from lipteach.primitives._fast.odd_chebyshev import GROWTH, Series
+from lipteach.primitives._fast.odd_chebyshev import chebyshev_coefficients as chebyshev_coefficients
+from lipteach.primitives._fast.odd_chebyshev import odd_series as odd_series
 from lipteach.primitives._validate import check_integer, check_real, check_tensor, transforming
-from lipteach.primitives.cautions import ConvergenceWarning
+from lipteach.primitives.numerical_warnings import ConvergenceWarning, warn_caller
 from lipteach.primitives.orthonormal import HIGHEST_ORDER, refuse_zero, series_coefficients
 
 METHODS = ("chebyshev", "recursion")
@@ -66,11 +67,9 @@ def bjorck_apply(
         gradient is that of the polynomial used, with r held fixed.
 
     Raises:
-        TypeError: if W or v is not a floating-point tensor, or another argument has another type.
-        ValueError: if W has fewer than two dimensions, the shapes do not fit, an entry is not
-            finite, a matrix is zero, or steps, order, method or tol is outside what is listed;
-            for "chebyshev" also where a singular value above √2 shows and the recursion would
-            make more than 3¹⁰ products, or where no degree below 2¹⁵ is enough.
+        ValueError: if a matrix is zero; for "chebyshev" also where a singular value above √2 shows
+            and the recursion would make more than 3¹⁰ products, or where no degree below 2¹⁵ is
+            enough.
 
     Warns:
         ConvergenceWarning: if tol is below what the dtype can resolve (2e-6 in float32, 1e-13 in
@@ -145,7 +144,7 @@ class _Products:
         if exact_degree > MOST_PRODUCTS:
             raise ValueError(f"W must be scaled first: {text}.")
         text = f"W was not scaled: {text}."
-        warnings.warn(text, ConvergenceWarning, stacklevel=3)
+        warn_caller(ConvergenceWarning(text))
         return None
 
     def radii(self) -> Iterable[tuple[float, bool]]:
@@ -228,7 +227,7 @@ def _check(W: Tensor, v: Tensor, steps: int, order: int, method: str, tol: float
     floor = 1e-13 if W.dtype == torch.float64 else 2e-6
     if check_real(tol, "tol", above=0.0) < floor and method == "chebyshev":
         text = f"tol = {tol} is below {floor}, what {W.dtype} resolves: rounding is larger."
-        warnings.warn(text, ConvergenceWarning, stacklevel=3)
+        warn_caller(ConvergenceWarning(text))
 
 
 def _look_at(y: Tensor, W: Tensor, v: Tensor) -> None:
@@ -243,4 +242,4 @@ def _look_at(y: Tensor, W: Tensor, v: Tensor) -> None:
     refuse_zero(W)
     if not bool(torch.isfinite(y).all()):
         text = "bjorck_apply diverged: a singular value lay outside the basin; scale W first."
-        warnings.warn(text, ConvergenceWarning, stacklevel=3)
+        warn_caller(ConvergenceWarning(text))

@@ -12,13 +12,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.func import jacrev, vjp, vmap
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.modules.dropout import _DropoutNd
 
 from lipteach.primitives._validate import FLOATS, check_integer, check_tensor, transforming
-from lipteach.primitives.power_iteration import start_vector
+from lipteach.primitives.power_iteration import normalized, start_vector
 
 Function = Callable[[Tensor], Tensor]
+BY_MODE = (
+    nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm, nn.Dropout, nn.Dropout1d,
+    nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout,
+)  # fmt: skip
+"""What treats a sample in training by its batch, or by chance."""
 
 
 def jacobian_power_iteration(
@@ -53,10 +56,8 @@ def jacobian_power_iteration(
         and v.
 
     Raises:
-        TypeError: if f is no function or returns no floating-point tensor, or another argument is
-            of another type.
-        ValueError: if x has fewer than two dimensions, is empty or not finite, steps < 1, u has
-            another shape, is zero or is not finite, or the Jacobian is not finite.
+        ValueError: if f is in training mode where that makes a difference, u is zero, or the
+            Jacobian is not finite.
 
     Example:
         >>> f = lambda x: x * torch.tensor([3.0, 1.0])
@@ -103,7 +104,6 @@ def jacobian_spectral_norm(
         Lower bounds, of shape (batch,), which never fall as steps grows; differentiable.
 
     Raises:
-        TypeError: as `jacobian_power_iteration`.
         ValueError: as `jacobian_power_iteration`.
 
     Example:
@@ -133,10 +133,7 @@ def jacobian_singular_values(f: Function, x: Tensor, chunk_size: int = 64) -> Te
         Singular values of shape (batch, k), with k the smaller number of outputs and inputs.
 
     Raises:
-        TypeError: if f is no function or returns no floating-point tensor, x is no floating-point
-            tensor, or chunk_size no integer.
-        ValueError: if x has fewer than two dimensions, is empty or not finite, chunk_size < 1, or
-            the Jacobian is not finite.
+        ValueError: as `jacobian_power_iteration`.
 
     Example:
         >>> f = lambda x: x * torch.tensor([3.0, -1.0])
@@ -182,7 +179,7 @@ def of_one(f: Any, x: Any) -> tuple[Function, int]:
 def _check_mode(f: Any) -> None:
     """Require that f treats a sample alone as it does in its batch, and always alike."""
     for name, module in f.named_modules() if isinstance(f, nn.Module) else ():
-        if module.training and isinstance(module, _BatchNorm | _DropoutNd):
+        if module.training and isinstance(module, BY_MODE):
             kind = type(module).__name__
             raise ValueError(
                 f"f must be in evaluation mode, f.eval(), for one Jacobian a sample; its {name} "
@@ -225,15 +222,6 @@ def step(one: Function, x: Tensor, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     v = normalized(g.detach().flatten(1))
     h = push(v.view_as(g))
     return torch.where(h.any(1, keepdim=True), normalized(h.detach()), u), v, h
-
-
-def normalized(rows: Tensor) -> Tensor:
-    """Rows (…, k) divided by their lengths; a row of zeros stays as it is."""
-    # Twice, so that neither the squares of tiny entries vanish nor those of large ones overflow.
-    for order in (torch.inf, 2):
-        length = torch.linalg.vector_norm(rows, order, dim=-1, keepdim=True)
-        rows = rows / torch.where(length > 0, length, 1)
-    return rows
 
 
 def check_finite(found: Tensor) -> Tensor:

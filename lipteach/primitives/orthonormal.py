@@ -7,13 +7,12 @@ g, so that all that can be said of them is said of g.
 from __future__ import annotations
 
 import math
-import warnings
 
 import torch
 from torch import Tensor
 
 from lipteach.primitives._validate import check_integer, check_real, check_tensor, transforming
-from lipteach.primitives.cautions import ConvergenceWarning
+from lipteach.primitives.numerical_warnings import ConvergenceWarning, warn_caller
 
 HIGHEST_ORDER = 6
 
@@ -42,9 +41,7 @@ def bjorck(W: Tensor, steps: int = 15, order: int = 1, beta: float = 0.5) -> Ten
         p + 1 matrix products, one of them with the smaller Gram matrix (WᵀW or WWᵀ).
 
     Raises:
-        TypeError: if W is not a floating-point tensor, steps or order no integer, beta no number.
-        ValueError: if W has fewer than two dimensions, is empty, not finite or zero, steps < 1, the
-            order is not in 1, …, 6, or beta ≤ 0.
+        ValueError: if a matrix is zero.
 
     Warns:
         ConvergenceWarning: if beta ≥ 1, or if the iteration diverged.
@@ -61,7 +58,7 @@ def bjorck(W: Tensor, steps: int = 15, order: int = 1, beta: float = 0.5) -> Ten
         W = _step(W, order, beta)
     if not transforming() and not bool(torch.isfinite(W.detach()).all()):
         text = "bjorck diverged: a singular value lay outside the basin; scale W first."
-        warnings.warn(text, ConvergenceWarning, stacklevel=2)
+        warn_caller(ConvergenceWarning(text))
     return W
 
 
@@ -76,10 +73,6 @@ def bjorck_trajectory(W: Tensor, steps: int = 15, order: int = 1, beta: float = 
 
     Returns:
         A tensor of shape (steps + 1, …, m, n): the iterates 0, 1, …, steps.
-
-    Raises:
-        TypeError: as `bjorck` does.
-        ValueError: as `bjorck` does.
 
     Warns:
         ConvergenceWarning: if beta ≥ 1.
@@ -113,8 +106,7 @@ def parseval_step(W: Tensor, beta: float) -> Tensor:
         A tensor of W's shape, dtype and device, differentiable any number of times.
 
     Raises:
-        TypeError: if W is not a floating-point tensor, or beta no number.
-        ValueError: if W has fewer than two dimensions, is empty, not finite or zero, or beta ≤ 0.
+        ValueError: if a matrix is zero.
 
     Warns:
         ConvergenceWarning: if beta ≥ 1, where 1 is no longer attracting.
@@ -127,6 +119,21 @@ def parseval_step(W: Tensor, beta: float) -> Tensor:
     """
     _check(W, 1, 1, beta)
     return _step(W, 1, beta)
+
+
+def scalar_map(sigma: Tensor, steps: int = 1, order: int = 1, beta: float = 0.5) -> Tensor:
+    r"""Compute what steps of `bjorck` make of singular values: g applied `steps` times.
+
+    >>> scalar_map(torch.tensor([0.5, 1.0]))
+    tensor([0.6875, 1.0000])
+    """
+    coefficients = _step_coefficients(order, beta)
+    for _ in range(steps):
+        F, series = 1 - sigma.square(), torch.zeros_like(sigma)
+        for c in reversed(coefficients):
+            series = (series + c) * F
+        sigma = sigma * (1 + series)
+    return sigma
 
 
 def series_coefficients(order: int) -> list[float]:
@@ -155,7 +162,11 @@ def _check(W: Tensor, steps: int, order: int, beta: float) -> None:
     refuse_zero(W)
     if beta >= 1:
         text = f"beta = {beta} is outside (0, 1): singular values near 1 are no longer drawn to 1."
-        warnings.warn(text, ConvergenceWarning, stacklevel=3)
+        warn_caller(ConvergenceWarning(text))
+
+
+def _step_coefficients(order: int, beta: float) -> list[float]:
+    return [2 * beta * c for c in series_coefficients(order)[1:]]
 
 
 def _step(W: Tensor, order: int, beta: float) -> Tensor:
@@ -164,7 +175,7 @@ def _step(W: Tensor, order: int, beta: float) -> Tensor:
     gram = W @ W.mT if wide else W.mT @ W
     eye = torch.eye(gram.shape[-1], dtype=W.dtype, device=W.device)
     F = eye - gram
-    *rest, last = (2 * beta * c for c in series_coefficients(order)[1:])
+    *rest, last = _step_coefficients(order, beta)
     factor = last * F  # Σ_j 2β c_j F^j by Horner's rule
     for c in reversed(rest):
         factor = c * F + F @ factor

@@ -1,22 +1,82 @@
-"""The orthonormal polar factor of a matrix, with an exact gradient (appendix B)."""
+"""The orthonormal polar factor of a matrix, with an exact gradient (appendix B).
+
+W = Q H with QᵀQ = I and H = (WᵀW)^½, for W (…, m, n) with m ≥ n. First the plain form of Q and of
+its gradient; then `polar`, which takes the cheapest way to both.
+"""
 
 from __future__ import annotations
 
-import math
-import warnings
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from lipteach.primitives import _polar_methods as methods
-from lipteach.primitives._polar_derivative import derivative
-from lipteach.primitives._validate import check_real, check_tensor, transforming
-from lipteach.primitives.cautions import ConvergenceWarning
-from lipteach.primitives.orthonormal import refuse_zero
+from lipteach.primitives._fast.optimal_polynomials import optimal_quintics as optimal_quintics
+from lipteach.primitives._fast.polar_derivative import Found, by_decomposition, near_identity
+from lipteach.primitives._fast.polar_methods import find
+from lipteach.primitives._sylvester import solve_sylvester
+from lipteach.primitives._torch_private import is_batched
+from lipteach.primitives._validate import check_real, check_tensor, plain_precision, transforming
+from lipteach.primitives.numerical_warnings import warn_caller
 
 METHODS = ("auto", "bjorck", "polynomial", "svd")
-FEW = 128  # columns, below which a decomposition on a CPU is the cheapest way
+
+
+def factor(W: Tensor) -> Tensor:
+    """Compute Q = U Vᵀ of W = U diag(σ) Vᵀ."""
+    U, _, Vh = torch.linalg.svd(W, full_matrices=False)
+    Q: Tensor = U @ Vh
+    return Q
+
+
+def differential(W: Tensor, Q: Tensor, dW: Tensor) -> Tensor:
+    """Compute the change dQ of Q with W, by implicit differentiation.
+
+    Differentiate H = QᵀW, which is symmetric, and QᵀQ = I:
+
+        dQ = Q Y + (I − Q Qᵀ) dW H⁻¹,    H Y + Y H = Qᵀ dW − dWᵀ Q,    Y antisymmetric.
+
+    This linear map of dW is its own transpose: it takes the gradient of Q to that of W.
+    """
+    H, A = Q.mT @ W, Q.mT @ dW
+    dQ = Q @ solve_sylvester(H, A - A.mT)
+    if W.shape[-2] > W.shape[-1]:
+        dQ = dQ + (dW - Q @ A) @ solve_sylvester(H, 2 * torch.eye(H.shape[-1]).to(H).expand_as(H))
+    return dQ
+
+
+def plain_polar(W: Tensor) -> Tensor:
+    """Compute `factor`, differentiable any number of times by `differential`."""
+    Q: Tensor = _Polar.apply(W, factor)  # type: ignore[no-untyped-call]
+    return Q
+
+
+class _Polar(torch.autograd.Function):
+    """Q of W by a function such as `factor`, and its derivatives, under every transform."""
+
+    @staticmethod
+    def forward(W: Tensor, way: Callable[[Tensor], Tensor]) -> Tensor:
+        return way(W)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.save_for_backward(inputs[0], output)
+        ctx.save_for_forward(inputs[0], output)
+
+    @staticmethod
+    def backward(ctx: Any, G: Tensor) -> tuple[Tensor, None]:
+        return _Polar.jvp(ctx, G), None
+
+    @staticmethod
+    def jvp(ctx: Any, dW: Tensor, *_: Any) -> Tensor:
+        W, Q = ctx.saved_tensors
+        with plain_precision(W):
+            return differential(W, Q, dW.to(W.dtype))
+
+    @staticmethod
+    def vmap(_info: Any, in_dims: tuple[Any, ...], W: Tensor, way: Any) -> tuple[Any, int]:
+        return _Polar.apply(W.movedim(in_dims[0], 0), way), 0  # type: ignore[no-untyped-call]
 
 
 def polar(W: Tensor, tol: float = 1e-5, method: str = "auto") -> Tensor:
@@ -41,7 +101,7 @@ def polar(W: Tensor, tol: float = 1e-5, method: str = "auto") -> Tensor:
       1 until the tolerance, two products each.
     - "polynomial": scaled likewise, then the best odd polynomials of degree 5 for singular values
       in [10⁻³, 1] of the bound, three products each; smaller ones take Björck steps at the end.
-    - "auto": on a CPU, "svd" for fewer than 128 columns (or rows, if they are fewer). Else, near
+    - "auto": on a CPU, "svd" for fewer than 160 columns (or rows, if they are fewer). Else, near
       the manifold, ‖WᵀW − I‖₂ ≤ 0.75, a polynomial in WᵀW − I fitted to its spectrum, 3 to 7
       products in all. Elsewhere "svd" on a CPU, and "polynomial" on an accelerator, where products
       are cheap and decompositions slow. ``make bench`` measures the choice.
@@ -57,9 +117,7 @@ def polar(W: Tensor, tol: float = 1e-5, method: str = "auto") -> Tensor:
         A tensor of W's shape, dtype and device.
 
     Raises:
-        TypeError: if W is not a floating-point tensor, or tol no number.
-        ValueError: if W has fewer than two dimensions, is empty, not finite or zero, tol ≤ 0, or
-            the method is unknown.
+        ValueError: if a matrix is zero.
 
     Warns:
         RankWarning: if a singular value is below 4 eps of the largest: then Q is not determined,
@@ -75,68 +133,64 @@ def polar(W: Tensor, tol: float = 1e-5, method: str = "auto") -> Tensor:
     Source: Anil, Lucas and Grosse (2019), appendix B; N. J. Higham, Functions of Matrices (2008),
     chapter 8; the polynomials: N. Amsel et al. (2025).
     """
-    check_tensor(W, "W", min_dim=2)
+    check_tensor(W, "W", min_dim=2, finite=False)  # `find` looks at the entries, and for zeros
     check_real(tol, "tol", above=0.0)
     if method not in METHODS:
         names = ", ".join(f'"{name}"' for name in METHODS)
         raise ValueError(f"method must be one of {names}; got {method!r}.")
-    refuse_zero(W)
     wide = W.shape[-2] < W.shape[-1]
     A = W.mT if wide else W
-    if A.dtype in (torch.float16, torch.bfloat16):
-        A = A.float()
-    floor = max(4.0, math.sqrt(A.shape[-1])) * torch.finfo(A.dtype).eps
-    if tol < floor and not transforming():
-        text = f"tol = {tol:.1e} is below what {A.dtype} holds for {A.shape[-1]} columns"
-        warnings.warn(f"{text}, about {floor:.1e}.", ConvergenceWarning, stacklevel=2)
-    Q: Tensor = _Polar.apply(A, tol, method)[0]  # type: ignore[no-untyped-call]
-    return (Q.mT if wide else Q).to(W.dtype)
+    A = A if A.itemsize > 2 else A.float()
+    if transforming():
+        Q, warnings = _under_transforms(A, tol, method)
+    else:
+        with plain_precision(A):
+            found = find(A.detach(), tol, method)
+        Q, warnings = _Found.apply(A, found), [*found.warnings]  # type: ignore[no-untyped-call]
+    for warning in warnings:
+        warn_caller(warning)
+    Q = Q.mT if wide else Q
+    return Q if Q.dtype == W.dtype else Q.to(W.dtype)
 
 
-class _Polar(torch.autograd.Function):
-    """Q of W (…, m, n), m ≥ n, and what its derivative needs."""
+def _under_transforms(W: Tensor, tol: float, method: str) -> tuple[Tensor, list[Warning]]:
+    """Return Q and what is to be said; torch.func hands the entries of W to `_Polar` alone."""
+    said: list[Warning] = []
 
-    @staticmethod
-    def forward(W: Tensor, tol: float, method: str) -> methods.Found:
-        with torch.autocast(W.device.type, enabled=False):
-            return _forward(W, tol, method)
+    def way(W: Tensor) -> Tensor:
+        with plain_precision(W):
+            found = find(W, tol, method)
+        said.extend(found.warnings)
+        return found.Q
 
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-        Q, sigma, U, V = output
-        ctx.mark_non_differentiable(sigma, U, V)
-        ctx.save_for_backward(inputs[0], Q, sigma, U, V)
-        ctx.save_for_forward(inputs[0], Q, sigma, U, V)
+    return _Polar.apply(W, way), said  # type: ignore[no-untyped-call]
 
-    @staticmethod
-    def backward(ctx: Any, G: Tensor, *_: Any) -> tuple[Tensor, None, None]:
-        W, Q, sigma, U, V = ctx.saved_tensors
-        return derivative(W, Q, sigma, U, V, G), None, None
 
-    @staticmethod
-    def jvp(ctx: Any, dW: Tensor, *_: Any) -> tuple[Tensor, None, None, None]:
-        W, Q, sigma, U, V = ctx.saved_tensors
-        return derivative(W, Q, sigma, U, V, dW), None, None, None
+class _Found(torch.autograd.Function):
+    """`_Polar` where no transform is at work: the derivative uses what finding Q has left."""
 
     @staticmethod
-    def vmap(
-        _info: Any, in_dims: tuple[Any, ...], W: Tensor, tol: float, method: str
-    ) -> tuple[Any, tuple[int, ...]]:
-        return _Polar.apply(W.movedim(in_dims[0], 0), tol, method), (0, 0, 0, 0)  # type: ignore[no-untyped-call]
+    def forward(ctx: Any, W: Tensor, found: Found) -> Tensor:
+        tensors = (W, found.Q, *(found.bases or ()))
+        ctx.save_for_backward(*tensors)
+        ctx.save_for_forward(*tensors)
+        ctx.ends = found.ends
+        return found.Q
 
+    @staticmethod
+    def backward(ctx: Any, G: Tensor) -> tuple[Tensor, None]:
+        return _Found.jvp(ctx, G), None
 
-def _forward(W: Tensor, tol: float, method: str) -> methods.Found:
-    on_cpu = W.device.type == "cpu"
-    if method == "svd" or (method == "auto" and on_cpu and W.shape[-1] < FEW):
-        return methods.by_svd(W, tol)
-    if method == "bjorck":
-        return methods.by_bjorck(W, tol)
-    error = methods.gram_error(W)
-    found = methods.near(W, error, tol)
-    if found is not None:
-        return found
-    if method == "polynomial" or not on_cpu:
-        return methods.by_polynomial(W, tol)
-    # the Gram matrix again; adding 1 would lose the digits of a small W
-    error.diagonal(dim1=-2, dim2=-1).copy_(torch.linalg.vector_norm(W, dim=-2).square())
-    return methods.by_svd(W, tol, error)
+    @staticmethod
+    def jvp(ctx: Any, dW: Tensor, *_: Any) -> Tensor:
+        W, Q, *bases = ctx.saved_tensors
+        with plain_precision(W):
+            dW = dW.to(W.dtype)
+            if not (torch.is_grad_enabled() or is_batched(dW)):  # else it must be plain
+                if bases:
+                    U, sigma, V = bases
+                    return by_decomposition(U, sigma, V, dW)
+                if ctx.ends:
+                    low, high = ctx.ends
+                    return near_identity(W, Q, low, high, dW)
+            return differential(W, Q, dW)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -35,10 +36,7 @@ def power_iteration(
         gradient; the gradient of sigma is u vᵀ, which at convergence is that of ‖W‖₂.
 
     Raises:
-        TypeError: if W or u is not a floating-point tensor, steps no integer, or generator no
-            torch.Generator.
-        ValueError: if W has fewer than two dimensions, is empty, not finite or zero, steps < 1, or
-            u has another shape, is not finite, or is orthogonal to the range of W.
+        ValueError: if a matrix is zero, or u is orthogonal to the range of W.
 
     Example:
         >>> W = torch.diag(torch.tensor([2.0, 1.0]))
@@ -63,10 +61,12 @@ def power_iteration(
         u = u.detach().to(W)
     u = u.expand(W.shape[:-1])
     for _ in range(steps):
-        v = _normalized(A.mT @ u.unsqueeze(-1))
-        u = _normalized(A @ v).squeeze(-1)
-    sigma = (u.unsqueeze(-2) @ W @ v).squeeze(-1).squeeze(-1)
-    return sigma, u, v.squeeze(-1)
+        v = normalized((A.mT @ u.unsqueeze(-1)).squeeze(-1))
+        if not transforming() and not bool(v.any(-1).all()):
+            raise ValueError("u must not be orthogonal to the range of W: there Wᵀu is zero.")
+        u = normalized((A @ v.unsqueeze(-1)).squeeze(-1))
+    sigma = (u.unsqueeze(-2) @ W @ v.unsqueeze(-1)).squeeze(-1).squeeze(-1)
+    return sigma, u, v
 
 
 def start_vector(m: int, generator: Any) -> Tensor:
@@ -79,12 +79,10 @@ def start_vector(m: int, generator: Any) -> Tensor:
     return torch.randn(m, generator=generator, device=generator.device)
 
 
-def _normalized(column: Tensor) -> Tensor:
-    """Divide columns (…, k, 1) by their lengths."""
+def normalized(rows: Tensor) -> Tensor:
+    """Rows (…, k) divided by their lengths; a row of zeros stays as it is."""
     # Twice, so that neither the squares of tiny entries vanish nor those of large ones overflow.
-    largest = column.abs().amax(dim=-2, keepdim=True)
-    if not transforming() and bool((largest == 0).any()):
-        raise ValueError("u must not be orthogonal to the range of W: there Wᵀu is zero.")
-    column = column / largest
-    unit: Tensor = column / torch.linalg.vector_norm(column, dim=-2, keepdim=True)
-    return unit
+    for order in (math.inf, 2):
+        length = torch.linalg.vector_norm(rows, order, dim=-1, keepdim=True)
+        rows = rows / torch.where(length > 0, length, 1)
+    return rows

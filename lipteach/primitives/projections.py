@@ -33,10 +33,6 @@ def project_simplex(y: Tensor, radius: float = 1.0, dim: int = -1) -> Tensor:
     Returns:
         A tensor of y's shape, dtype and device, differentiable.
 
-    Raises:
-        TypeError: if y is not a floating-point tensor, radius no number or dim no integer.
-        ValueError: if y is empty or not finite, radius ≤ 0, or y has no such dim.
-
     Example:
         >>> lt.project_simplex(torch.tensor([0.8, -0.6, 0.1]))
         tensor([0.8500, 0.0000, 0.1500])
@@ -64,10 +60,6 @@ def project_l1_ball(y: Tensor, radius: float = 1.0, dim: int = -1) -> Tensor:
     Returns:
         A tensor of y's shape, dtype and device, differentiable; its L1 norm is at most r up to the
         rounding of its entries (see `in_l1_ball`).
-
-    Raises:
-        TypeError: as `project_simplex` does.
-        ValueError: as `project_simplex` does.
 
     Example:
         >>> lt.project_l1_ball(torch.tensor([[0.8, -0.6, 0.1], [0.2, -0.1, 0.0]]))
@@ -97,10 +89,6 @@ def project_linf_norm(W: Tensor, bound: float = 1.0) -> Tensor:
     Returns:
         A tensor of W's shape, dtype and device, differentiable.
 
-    Raises:
-        TypeError: if W is not a floating-point tensor, or bound no number.
-        ValueError: if W has fewer than two dimensions, is empty or not finite, or bound ≤ 0.
-
     Example:
         >>> lt.project_linf_norm(torch.tensor([[0.5, 0.5], [1.0, -0.5]]))
         tensor([[ 0.5000,  0.5000],
@@ -124,10 +112,6 @@ def in_l1_ball(y: Tensor, radius: float = 1.0, dim: int = -1, tol: float = 1e-6)
 
     Returns:
         Booleans of y's shape without `dim`.
-
-    Raises:
-        TypeError: as `project_simplex` does, or if tol is no number.
-        ValueError: as `project_simplex` does, or if tol ≤ 0.
 
     Example:
         >>> lt.in_l1_ball(torch.tensor([[0.6, -0.4], [0.6, 0.6]]))

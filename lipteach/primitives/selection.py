@@ -34,10 +34,6 @@ class Selection(nn.Linear):
         index: s, the entry that each output takes, as a list of integers or an int64 tensor.
         in_features: the number of inputs.
 
-    Raises:
-        TypeError: if index does not hold integers, or in_features is none.
-        ValueError: if index is empty or not a list, or an entry is not in [0, in_features).
-
     Example:
         >>> swap = lt.Selection([1, 0], in_features=2)
         >>> swap(torch.tensor([3.0, 5.0])).tolist(), swap.weight.tolist()

@@ -11,12 +11,12 @@ from lipteach.primitives._validate import check_tensor
 from lipteach.primitives.jacobian import (
     Function,
     check_finite,
-    normalized,
     of_one,
     pull_and_push,
     refuse_zero_rows,
     start,
 )
+from lipteach.primitives.power_iteration import normalized
 
 READINGS = ("shared", "sample", "whole")
 
@@ -65,10 +65,7 @@ def spectral_jacobian_penalty(
         shape (m,) for "shared" and (batch, m) otherwise, without a gradient.
 
     Raises:
-        TypeError: if f is no function or returns no floating-point tensor, or another argument is
-            of another type.
-        ValueError: if x has fewer than two dimensions, is empty or not finite, u has another shape,
-            is zero or is not finite, batch is another word, or the Jacobian is not finite.
+        ValueError: if u is zero, or the Jacobian is not finite.
 
     Example:
         >>> f = lambda x: x * torch.tensor([3.0, 1.0])

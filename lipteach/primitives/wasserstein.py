@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from lipteach.primitives._validate import check_tensor, in_float64, transforming
-from lipteach.primitives.cautions import ConvergenceWarning
+from lipteach.primitives.numerical_warnings import ConvergenceWarning, warn_caller
 
 MOST_PIVOTS = 10_000_000
 
@@ -41,8 +41,7 @@ def wasserstein_dual(f: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> Ten
         A number, of shape (); differentiable in x, y and what f holds.
 
     Raises:
-        TypeError: if f is not callable or returns no tensor, or x or y is no floating-point tensor.
-        ValueError: if x or y is empty or not finite, or f returns another number of values.
+        ValueError: if f returns another number of values.
 
     Example:
         >>> x, y = torch.zeros(1, 2), torch.tensor([[1.0, 0.0], [0.0, -1.0]])
@@ -94,9 +93,7 @@ def exact_wasserstein(
         The distances, of shape (…), with x's dtype.
 
     Raises:
-        TypeError: if x, y, a or b is not a floating-point tensor.
-        ValueError: if one is empty or not finite, x or y has fewer than two dimensions, their d or
-            the numbers of points and weights differ, or weights are negative or have another sum.
+        ValueError: if weights are negative or do not have sum 1.
 
     Warns:
         ConvergenceWarning: if the best plan was not found in 10 million pivots.
@@ -219,5 +216,5 @@ def _network_simplex(a: Tensor, b: Tensor, M: Tensor) -> Tensor:
         plan, log = ot.emd(a.numpy(), b.numpy(), M.numpy(), numItermax=MOST_PIVOTS, log=True)
     if log["warning"] is not None:
         text = f"no best plan in {MOST_PIVOTS} pivots; the plan reached costs {log['cost']:.6g}."
-        warnings.warn(text, ConvergenceWarning, stacklevel=2)
+        warn_caller(ConvergenceWarning(text))
     return torch.from_numpy(plan)

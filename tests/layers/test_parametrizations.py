@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 import lipteach as lt
+from lipteach.layers import parametrizations
 
 KINDS = (lt.orthonormal, lt.spectral, lt.linf)
 
@@ -213,3 +214,19 @@ def test_a_float32_svd_that_fails_is_done_in_float64(monkeypatch: pytest.MonkeyP
     assert torch.allclose(layer.weight, exact)
     layer.weight.sum().backward()
     assert layer.parametrizations.weight.original.grad is not None
+
+
+def test_the_factor_is_computed_once_when_registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch would compute it again, only to see that its shape and dtype are kept."""
+    shapes = []
+
+    def counted(W, *settings):
+        shapes.append(tuple(W.shape))
+        return lt.polar(W, *settings)
+
+    monkeypatch.setattr(parametrizations, "polar", counted)
+    layer = lt.orthonormal(nn.Linear(5, 4))
+    assert shapes == [(4, 5)]
+    assert lt.is_orthonormal(layer.weight)
+    with pytest.raises(ValueError, match="dtype"):
+        layer.weight = torch.eye(4, 5).double()

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from lipteach.primitives import _pairs
+from lipteach.primitives._fast import pairs
 from lipteach.primitives.activations import (
     Abs,
     FullSort,
@@ -27,6 +27,20 @@ from lipteach.primitives.activations import (
 
 # torch.func.jacfwd makes torch script some of its own functions, which warns
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
+
+WAYS = {"sort": (1 << 40, 0), "index": (0, 1 << 40), "memory": (0, 0)}
+"""The sizes up to which pairs go by a sort, and up to which by index."""
+
+
+@pytest.fixture(scope="module", params=WAYS, autouse=True)
+def _way(request):
+    """Everything here holds for each of the ways in which pairs are sorted."""
+    with pytest.MonkeyPatch.context() as patch:
+        few, some = WAYS[request.param]
+        patch.setattr(pairs, "_FEW", few)
+        patch.setattr(pairs, "_SOME", some)
+        yield
+
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
@@ -106,7 +120,7 @@ def test_values_and_gradients_for_any_shape(data: st.DataObject) -> None:
 def test_maxmin_over_several_chunks(
     dtype: torch.dtype, dim: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_pairs, "_CHUNK", 6)
+    monkeypatch.setattr(pairs, "_CHUNK", 6)
     x = torch.randn(6, 10, 4, 8, generator=torch.Generator().manual_seed(0)).to(dtype)
     for y in (x, x.contiguous(memory_format=torch.channels_last), x[:, :, ::2], x.mT):
         out = maxmin(y, dim)
@@ -303,7 +317,7 @@ def test_infinities_are_sorted(dtype: torch.dtype) -> None:
 
 
 def test_nan_is_found_in_every_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_pairs, "_CHUNK", 2)
+    monkeypatch.setattr(pairs, "_CHUNK", 2)
     for place in range(64):
         x = torch.zeros(64)
         x[place] = math.nan

@@ -4,18 +4,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import uniform
+from support import svd_polar, uniform
 
 import lipteach as lt
-from lipteach.primitives._polar_derivative import solve_sylvester
+from lipteach.primitives._sylvester import solve_sylvester
 from lipteach.primitives.polar import METHODS
 
 SHAPES = [(4, 4), (6, 3), (3, 6), (2, 5, 3), (1, 1), (1, 4), (4, 1)]
-
-
-def svd_polar(W: torch.Tensor) -> torch.Tensor:
-    U, _, Vh = torch.linalg.svd(W, full_matrices=False)
-    return U @ Vh
 
 
 def vjp(function, W: torch.Tensor, G: torch.Tensor) -> torch.Tensor:

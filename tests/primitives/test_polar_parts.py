@@ -10,16 +10,20 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 from support import uniform
 
-from lipteach.primitives._optimal_polynomials import best_quintic, optimal_quintics, quintic_step
-from lipteach.primitives._spectrum import (
+from lipteach.primitives._fast.optimal_polynomials import (
+    best_quintic,
+    optimal_quintics,
+    quintic_step,
+)
+from lipteach.primitives._fast.spectrum import (
     SCHEMES,
     inverse_root,
     matrix_polynomial,
     rounded_out,
     spectrum_ends,
 )
-from lipteach.primitives._symmetric import symmetric_product
-from lipteach.primitives._thin_svd import thin_svd
+from lipteach.primitives._fast.symmetric import symmetric_product
+from lipteach.primitives._fast.thin_svd import thin_svd
 
 
 @pytest.mark.parametrize("low", [1e-3, 0.03, 0.2, 0.7])

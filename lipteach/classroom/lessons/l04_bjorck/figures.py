@@ -10,26 +10,18 @@ from torch import Tensor
 
 from lipteach.classroom.style import BLUE, GREEN, LINES, ORANGE, new_figure
 from lipteach.primitives.norms import norm_upper_bounds
-from lipteach.primitives.orthonormal import bjorck_trajectory, series_coefficients
+from lipteach.primitives.orthonormal import bjorck_trajectory, scalar_map
 
 ORDERS = range(1, 7)
 AWAY = 1e6
 """Beyond this size a singular value never comes back."""
 
 
-def scalar_map(sigma: Tensor, order: int = 1, beta: float = 0.5) -> Tensor:
-    """What one step does to singular values: g(σ) = σ (1 + 2β Σ_j c_j (1 − σ²)^j)."""
-    F, factor = 1 - sigma**2, torch.zeros_like(sigma)
-    for c in reversed(series_coefficients(order)[1:]):
-        factor = (factor + c) * F
-    return sigma * (1 + 2 * beta * factor)
-
-
 def scalar_path(sigma: Tensor, steps: int, order: int = 1, beta: float = 0.5) -> Tensor:
     """The iterates 0, 1, …, steps of the map, held at ±AWAY: shape (steps + 1, …)."""
     path = [sigma]
     for _ in range(steps):
-        path.append(scalar_map(path[-1], order, beta).clamp(-AWAY, AWAY))
+        path.append(scalar_map(path[-1], 1, order, beta).clamp(-AWAY, AWAY))
     return torch.stack(path)
 
 
@@ -50,7 +42,7 @@ def draw_cobweb(sigma: float = 0.3, beta: float = 0.5, order: int = 1) -> Figure
     figure, (left, right) = new_figure(6.4, 3.2, columns=2)
     s = torch.linspace(-2.5, 2.5, 401, dtype=torch.float64)
     left.plot(s, s, color="#999999", linewidth=1)
-    left.plot(s, scalar_map(s, order, beta), color=BLUE, linewidth=1.8)
+    left.plot(s, scalar_map(s, 1, order, beta), color=BLUE, linewidth=1.8)
     steps = 12
     path = scalar_path(torch.tensor(sigma, dtype=torch.float64), steps, order, beta)
     gone = (path.abs() > 10).cumsum(dim=0) > 1  # one step out of the picture is enough

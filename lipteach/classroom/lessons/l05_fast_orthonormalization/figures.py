@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from lipteach.classroom.style import LINES, new_figure
-from lipteach.primitives._odd_chebyshev import _coefficients, odd_series, scalar_map
-from lipteach.primitives._optimal_polynomials import optimal_quintics
+from lipteach.primitives.bjorck_apply import chebyshev_coefficients, odd_series
+from lipteach.primitives.orthonormal import scalar_map
+from lipteach.primitives.polar import optimal_quintics
 
 PAPER_TABLE_3 = {1: 99.98, 2: 78.59, 3: 53.56, 5: 7.77, 10: 0.07}
 """The speedup that the paper prints for each number of iterations."""
@@ -119,7 +120,7 @@ def draw_table3(record: Mapping[str, Any]) -> Figure:
 
 def draw_series(steps: int = 5, degree: int = 21) -> Figure:
     """The scalar map of k steps on [0, 1], its series up to a degree, and the relative error."""
-    c = _coefficients(steps, 1, 1.0)
+    c = chebyshev_coefficients(steps, 1, 1.0)
     degree = min(degree, len(c) - 1)
     sigma = torch.linspace(1e-3, 1, 800, dtype=torch.float64)
     g = scalar_map(sigma, steps, 1)

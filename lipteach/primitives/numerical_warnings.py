@@ -6,6 +6,9 @@ into an error.
 
 from __future__ import annotations
 
+import inspect
+import warnings
+
 
 class ConvergenceWarning(UserWarning):
     """An iteration ended before its tolerance, or cannot reach it; the text names the figure."""
@@ -17,3 +20,18 @@ class RankWarning(UserWarning):
     A direction with singular value 0 stays 0 in exact arithmetic. In floating point it fills with
     rounding noise, and an orthonormal matrix comes out that W did not determine.
     """
+
+
+def warn_caller(warning: Warning) -> None:
+    """Give a warning at the line of the reader's code, however deep in this package and torch.
+
+    From Python 3.12 on, ``warnings.warn(…, skip_file_prefixes=…)`` does the same.
+    """
+    frame, level = inspect.currentframe(), 0
+    while frame is not None and _is_ours(frame.f_globals.get("__name__", "")):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(warning, stacklevel=level + 1)
+
+
+def _is_ours(module: str) -> bool:
+    return module.partition(".")[0] in ("lipteach", "torch")

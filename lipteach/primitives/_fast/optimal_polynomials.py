@@ -3,7 +3,9 @@
 Björck's step of order 2 must suit every σ of its basin and lifts a small one by 15/8 only. If all σ
 are known to lie in [low, high], a polynomial can be fitted to that interval: the best one of degree
 5 lifts small values by up to 8.5, for the same three matrix products. Best steps, one after the
-other, are the best composition (E. S. Gawlik and Y. Nakatsukasa 2021; N. Amsel et al. 2025).
+other, are the best composition (E. S. Gawlik and Y. Nakatsukasa 2021; N. Amsel et al. 2025). The
+plain form is Björck's iteration: for a Gaussian matrix of 1024 columns the quintics take 0.67 of
+its time, forward and backward (``notebooks/results/bench_orthonormal.json``).
 """
 
 from __future__ import annotations

@@ -1,0 +1,54 @@
+"""All that is private to PyTorch, as it stands in versions 2.9 to 2.13.
+
+Where a later version has moved it, the answer is the careful one: values and gradients stay right,
+and what is lost is speed or the look for NaN.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def transforms_active() -> bool:
+    """Whether a transform of torch.func is at work; True where it cannot be told."""
+    try:
+        return torch._C._are_functorch_transforms_active()
+    except AttributeError:
+        return True
+
+
+def is_batched(x: Tensor) -> bool:
+    """Whether x stands for many tensors, in torch.func or torch.autograd's own, older vmap."""
+    try:
+        active = torch._C._are_functorch_transforms_active()
+        return active or torch._C._functorch.is_legacy_batchedtensor(x)
+    except AttributeError:
+        return True
+
+
+def assume_constant(function: F) -> F:
+    """Do what torch.compiler.assume_constant_result does, without importing the compiler."""
+    function._dynamo_marked_constant = True  # type: ignore[attr-defined]
+    return function
+
+
+def print_options() -> Any:
+    """Copy the settings of torch.set_printoptions; None where they cannot be read."""
+    return copy.copy(getattr(_tensor_str(), "PRINT_OPTS", None))
+
+
+def restore_print_options(options: Any) -> None:
+    """Put back what `print_options` copied."""
+    if options is not None:
+        _tensor_str().PRINT_OPTS = options
+
+
+def _tensor_str() -> Any:
+    return getattr(torch, "_tensor_str", None)
