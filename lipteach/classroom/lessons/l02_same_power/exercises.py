@@ -17,7 +17,7 @@ from lipteach.classroom.compare_functions import compare_network
 from lipteach.primitives import Abs, MaxMin, full_sort, maxmin
 from lipteach.theory import full_sort_from_maxmin
 
-# --- 02.break-the-gap: an input at which the pairs mix.
+# --- 02.break-the-gap
 
 
 def _judge_break(answer: Any) -> None:
@@ -39,7 +39,7 @@ def _judge_break(answer: Any) -> None:
     raise Hint("value", text)
 
 
-# --- 02.chunk-biases: biases for any box.
+# --- 02.chunk-biases
 
 
 def chunk_biases(n: int, low: float, high: float) -> Tensor:
@@ -78,7 +78,7 @@ def _bias_fault(b: Tensor, where: str, low: float, high: float) -> str:
     )
 
 
-# --- 02.second-largest: a network of MaxMin.
+# --- 02.second-largest
 
 
 def _second_largest() -> nn.Sequential:
@@ -110,7 +110,7 @@ def _judge_second(answer: Any, mistakes: Sequence[Mistake]) -> None:
     )
 
 
-# --- 02.four-by-abs: two pairs at once, from absolute values.
+# --- 02.four-by-abs
 
 
 def _four_by_abs(
