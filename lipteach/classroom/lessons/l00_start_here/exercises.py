@@ -2,58 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from lipteach.appendix import VERDICTS, find
-from lipteach.classroom.checks import Exercise
+from lipteach.classroom.checks import Exercise, Mistake
 from lipteach.classroom.compare import compare_choice, seeded
 from lipteach.classroom.compare_functions import compare_function
 
-
-def larger(a: Tensor, b: Tensor) -> Tensor:
-    """The larger of two tensors, entry by entry."""
-    return torch.maximum(a, b)
-
-
-def _judge_larger(answer: Any) -> None:
-    one, two = torch.tensor([3.0, -1.0]).double(), torch.tensor([2.0, 5.0]).double()
-    compare_function(
-        answer,
-        larger,
-        inputs=[(one, two), (seeded(4), seeded(4, seed=1))],
-        layouts=[(seeded(2, 3, 4), seeded(2, 3, 4, seed=1))],
-        gradient=True,
-        mistakes=[
-            (torch.minimum, "This is the smaller one: which way does your comparison point?"),
-            (
-                lambda a, b: torch.maximum(a.max(), b.max()),
-                "This is one number for the whole input: which pairs are we asked to compare?",
-            ),
-            (
-                lambda a, b: torch.maximum(a.abs(), b.abs()),
-                "The signs are gone: is -1 larger than 0?",
-            ),
-        ],
-    )
-
-
-def _judge_verdict(answer: Any) -> None:
-    compare_choice(
-        answer,
-        find("Theorem 2").verdict,
-        VERDICTS,
-        mistakes=[
-            ("correct", "Its row names a counterexample: which row did you find?"),
-            (
-                "under conditions",
-                "That is the verdict on Theorem 1: what does `find` say of Theorem 2?",
-            ),
-            ("ambiguous", "The text can be read in one way only: is what it says true?"),
-        ],
-    )
+# --- 00.first-check
 
 
 def _looped(a: Tensor, b: Tensor) -> Tensor:
@@ -61,24 +21,47 @@ def _looped(a: Tensor, b: Tensor) -> Tensor:
     return torch.stack([x if x >= y else y for x, y in pairs]).reshape(a.shape)
 
 
+def _judge_larger(answer: Any, mistakes: Sequence[Mistake]) -> None:
+    one, two = torch.tensor([3.0, -1.0]).double(), torch.tensor([2.0, 5.0]).double()
+    compare_function(
+        answer,
+        torch.maximum,
+        inputs=[(one, two), (seeded(4), seeded(4, seed=1))],
+        layouts=[(seeded(2, 3, 4), seeded(2, 3, 4, seed=1))],
+        gradient=True,
+        mistakes=mistakes,
+    )
+
+
 EXERCISES = (
     Exercise(
         name="00.first-check",
-        question="Return the larger of two tensors, entry by entry.",
-        difficulty=1,
-        minutes=2,
         judge=_judge_larger,
-        solution=larger,
+        solution=torch.maximum,
         right={
             "where": lambda a, b: torch.where(a > b, a, b),
             "looped": _looped,
             "float32": lambda a, b: torch.maximum(a.float(), b.float()),
             "formula": lambda a, b: (a + b + (a - b).abs()) / 2,
         },
+        mistakes=[
+            Mistake(
+                "minimum",
+                torch.minimum,
+                "This is the smaller one: which way does your comparison point?",
+            ),
+            Mistake(
+                "one number",
+                lambda a, b: torch.maximum(a.max(), b.max()),
+                "This is one number for the whole input: which pairs are we asked to compare?",
+            ),
+            Mistake(
+                "absolute values",
+                lambda a, b: torch.maximum(a.abs(), b.abs()),
+                "The signs are gone: is -1 larger than 0?",
+            ),
+        ],
         wrong={
-            "minimum": (torch.minimum, "the smaller one"),
-            "one number": (lambda a, b: torch.maximum(a.max(), b.max()), "one number"),
-            "absolute values": (lambda a, b: torch.maximum(a.abs(), b.abs()), "signs are gone"),
             "detached": (lambda a, b: torch.maximum(a, b).detach(), "no gradient flows"),
             "first input": (lambda a, b: a + 0 * b, "is right"),
             "in place": (lambda a, b: a.copy_(torch.maximum(a, b)), "changes its input"),
@@ -87,17 +70,28 @@ EXERCISES = (
     ),
     Exercise(
         name="00.verdict",
-        question="Name the verdict that the map gives Theorem 2.",
-        difficulty=1,
-        minutes=2,
-        judge=_judge_verdict,
+        judge=lambda answer, mistakes: compare_choice(
+            answer, find("Theorem 2").verdict, VERDICTS, mistakes=mistakes
+        ),
         solution=find("Theorem 2").verdict,
         right={"capitals": "Erratum", "blanks": " erratum "},
-        wrong={
-            "correct": ("correct", "names a counterexample"),
-            "under conditions": ("under conditions", "verdict on Theorem 1"),
-            "ambiguous": ("ambiguous", "one way only"),
-            "the row": (find("Theorem 2"), "The answer is one of"),
-        },
+        mistakes=[
+            Mistake(
+                "correct",
+                "correct",
+                "Its row names a counterexample: which row did you find?",
+            ),
+            Mistake(
+                "under conditions",
+                "under conditions",
+                "That is the verdict on Theorem 1: what does `find` say of Theorem 2?",
+            ),
+            Mistake(
+                "ambiguous",
+                "ambiguous",
+                "The text can be read in one way only: is what it says true?",
+            ),
+        ],
+        wrong={"the row": (find("Theorem 2"), "The answer is one of")},
     ),
 )

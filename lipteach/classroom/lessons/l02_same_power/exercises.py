@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from lipteach import linear
-from lipteach.classroom.checks import Exercise, Hint
-from lipteach.classroom.compare import When, call, compare_number, need_tensor, seeded
+from lipteach.classroom.checks import Exercise, Hint, Mistake
+from lipteach.classroom.compare import call, compare_number, need_tensor, seeded
 from lipteach.classroom.compare_functions import compare_network
 from lipteach.primitives import Abs, MaxMin, full_sort, maxmin
 from lipteach.theory import full_sort_from_maxmin
 
-# --- 02.break-the-gap: an input at which the pairs mix.
+# --- 02.break-the-gap
 
 
 def _judge_break(answer: Any) -> None:
@@ -38,7 +39,7 @@ def _judge_break(answer: Any) -> None:
     raise Hint("value", text)
 
 
-# --- 02.chunk-biases: biases for any box.
+# --- 02.chunk-biases
 
 
 def chunk_biases(n: int, low: float, high: float) -> Tensor:
@@ -77,61 +78,7 @@ def _bias_fault(b: Tensor, where: str, low: float, high: float) -> str:
     )
 
 
-def _doubled(n: int, low: float, high: float) -> Tensor:
-    return chunk_biases(n, low, high) * 2 + 7
-
-
-def _looped(n: int, low: float, high: float) -> list[float]:
-    return [-(high - low) * (i // 2) for i in range(n)]
-
-
-# --- 02.count-rounds and 02.bound-b: numbers.
-
-
-def _judge_rounds(answer: Any) -> None:
-    compare_number(
-        answer,
-        55,
-        mistakes=[
-            (10, "This is log2 of 1024: each of these ten merges has rounds of its own. How many?"),
-            (45, "The last merge is missing: do the rounds 1 + 2 + ... stop before m or at m?"),
-            (100, "This is m². Does every merge need as many rounds as the last?"),
-            (110, "This is m(m + 1), twice too many: what is 1 + 2 + ... + m?"),
-            (1024, "So many does odd-even transposition take. How many does the bitonic one?"),
-            (66, "This counts a merge too many: 1024 is 2 to which power?"),
-            (
-                5120,
-                "This is (n/2) log2 n: comparisons of one merge. How many rounds, in all merges?",
-            ),
-            (10240, "This is n log2 n. How many rounds, not comparisons?"),
-            (28160, "These are the single comparisons, 512 a round. How many rounds are they?"),
-        ],
-    )
-
-
-def _judge_bound(answer: Any) -> None:
-    compare_number(
-        answer,
-        1.0,
-        mistakes=[
-            (
-                0.5,
-                "This is 2 - B, of one entry. The fold acts on x + y + 2B: how negative is that?",
-            ),
-            (2, "At (-2, -2) the network gives (-1, -1). What does MaxMin give there?"),
-            (0, "Is x + y + 2B at least 0 in the corner (-2, -2)?"),
-            (1.5, "This is B itself: what does the network give at (-2, -2)?"),
-            (-2, "This is the right output there. By how much is the network off?"),
-            (-1, "The size of an error is asked, which has no sign. Which entry is it of?"),
-            (
-                When(lambda v: abs(v - math.sqrt(0.5)) < 0.01),
-                "This is in the turned coordinates: what does the second M make of it?",
-            ),
-        ],
-    )
-
-
-# --- 02.second-largest: a network of MaxMin.
+# --- 02.second-largest
 
 
 def _second_largest() -> nn.Sequential:
@@ -150,7 +97,7 @@ def _two_rounds(k: int) -> nn.Sequential:
     return nn.Sequential(*list(_second_largest())[:3], linear(torch.eye(4)[[k]]))
 
 
-def _judge_second(answer: Any) -> None:
+def _judge_second(answer: Any, mistakes: Sequence[Mistake]) -> None:
     one = torch.tensor([0.5, -2.0, 3.0, 1.0]).double()  # a small row, for hints that show values
     orders = torch.tensor(list(itertools.permutations([-2.0, 0.5, 1.0, 3.0]))).double()
     bits = torch.tensor(list(itertools.product([0.0, 1.0], repeat=4))).double()
@@ -159,20 +106,11 @@ def _judge_second(answer: Any) -> None:
         lambda x: x.sort(dim=-1, descending=True).values[..., 1:2],
         inputs=[one, orders, bits, seeded(50, 4)],
         allowed=(nn.Linear, MaxMin),
-        mistakes=[
-            (_kth(0), "This is the largest: which entry do you select in the end?"),
-            (_kth(2), "This is the third: which entry do you select in the end?"),
-            (_two_rounds(1), "This is the smaller of the two winners. Can a loser be second?"),
-            (_two_rounds(2), "This is the larger of the two losers. Can a winner be second?"),
-            (
-                nn.Sequential(MaxMin(), linear(torch.eye(4)[[1]])),
-                "This looks at the first pair only: what if the second pair has the two largest?",
-            ),
-        ],
+        mistakes=mistakes,
     )
 
 
-# --- 02.four-by-abs: two pairs at once, from absolute values.
+# --- 02.four-by-abs
 
 
 def _four_by_abs(
@@ -197,7 +135,7 @@ def _only_where_sums_are_small(got: Tensor, want: Tensor, x: Tensor) -> bool:
     return bool(sums[wrong].max() < min(0.0, float(sums[~wrong].min())))
 
 
-def _judge_four(answer: Any) -> None:
+def _judge_four(answer: Any, mistakes: Sequence[Mistake]) -> None:
     one = torch.tensor([0.5, -2.0, 3.0, 1.0]).double()
     corners = torch.tensor(list(itertools.product([-3.0, 3.0], repeat=4))).double()
     inside = 6 * torch.rand(200, 4, generator=torch.Generator().manual_seed(0)).double() - 3
@@ -206,41 +144,13 @@ def _judge_four(answer: Any) -> None:
         maxmin,
         inputs=[one, torch.cat([corners, inside])],
         allowed=(nn.Linear, Abs),
-        mistakes=[
-            (
-                _four_by_abs(after=(1.0, 0.0)),
-                "Each minimum is too large by B, as in the printed formula. What is subtracted?",
-            ),
-            (
-                _four_by_abs(halves=True),
-                "Each half is compared with the other. Which entries form a pair?",
-            ),
-            (
-                _four_by_abs(before=(1.0, 0.0)),
-                "All is too small by one constant: what does M make of the shift (B, 0)?",
-            ),
-            (
-                _four_by_abs(before=(0.0, math.sqrt(2))),
-                "Your shift is on d. Which of s and d must not change its sign?",
-            ),
-            (_four_by_abs()[:2], "These are still s and |d|: what turns them back?"),
-            (_four_by_abs(after=(0.0, 0.0)), "All is too large by B. What takes the shift back?"),
-            (_four_by_abs(after=(-1.0, -1.0)), "All is too large by 2B: add B or take it away?"),
-            (_four_by_abs(bound=-3.0), "The shift has the wrong sign: where shall s be positive?"),
-            (
-                When(_only_where_sums_are_small),
-                "Right for large sums, wrong where x + y is most negative: is B large enough?",
-            ),
-        ],
+        mistakes=mistakes,
     )
 
 
 EXERCISES = (
     Exercise(
         name="02.break-the-gap",
-        question="Give x in [-1, 1]^4 at which one sort with b = (1.6, 1.6, 0, 0) errs by 0.3.",
-        difficulty=1,
-        minutes=4,
         judge=_judge_break,
         solution=[-1.0, -1.0, 1.0, 1.0],
         right={
@@ -258,12 +168,12 @@ EXERCISES = (
     ),
     Exercise(
         name="02.chunk-biases",
-        question="Write the biases with which one sort computes MaxMin on [low, high]^n.",
-        difficulty=2,
-        minutes=8,
         judge=_judge_biases,
         solution=chunk_biases,
-        right={"wider and raised": _doubled, "looped": _looped},
+        right={
+            "wider and raised": lambda n, a, b: chunk_biases(n, a, b) * 2 + 7,
+            "looped": lambda n, a, b: [(a - b) * (i // 2) for i in range(n)],
+        },
         wrong={
             "ascending": (lambda n, a, b: chunk_biases(n, a, b).flip(0), "ascend"),
             "x_max": (
@@ -287,37 +197,71 @@ EXERCISES = (
     ),
     Exercise(
         name="02.count-rounds",
-        question="How many layers of MaxMin does the bitonic sorter of 1024 entries have?",
-        difficulty=1,
-        minutes=3,
-        judge=_judge_rounds,
+        judge=lambda answer, mistakes: compare_number(answer, 55, mistakes=mistakes),
         solution=55,
         right={"float": 55.0, "sum": sum(range(11))},
-        wrong={
-            "log": (10, "ten merges"),
-            "one merge short": (45, "last merge"),
-            "square": (100, "as many rounds as the last"),
-            "one merge long": (66, "merge too many"),
-            "comparisons of a merge": (5120, "(n/2) log2 n"),
-            "operations": (10240, "This is n log2 n"),
-            "transposition": (1024, "odd-even"),
-            "text": ("55 rounds", "number is needed"),
-        },
+        mistakes=[
+            Mistake(
+                "log",
+                10,
+                "This is log2 of 1024: each of these ten merges has rounds of its own. How many?",
+            ),
+            Mistake(
+                "one merge short",
+                45,
+                "The last merge is missing: do the rounds 1 + 2 + ... stop before m or at m?",
+            ),
+            Mistake("square", 100, "This is m². Does every merge need as many rounds as the last?"),
+            Mistake("twice", 110, "This is m(m + 1), twice too many: what is 1 + 2 + ... + m?"),
+            Mistake(
+                "transposition",
+                1024,
+                "So many does odd-even transposition take. How many does the bitonic one?",
+            ),
+            Mistake(
+                "one merge long", 66, "This counts a merge too many: 1024 is 2 to which power?"
+            ),
+            Mistake(
+                "comparisons of a merge",
+                5120,
+                "This is (n/2) log2 n: comparisons of one merge. How many rounds, in all merges?",
+            ),
+            Mistake("operations", 10240, "This is n log2 n. How many rounds, not comparisons?"),
+            Mistake(
+                "all comparisons",
+                28160,
+                "These are the single comparisons, 512 a round. How many rounds are they?",
+            ),
+        ],
+        wrong={"text": ("55 rounds", "number is needed")},
     ),
     Exercise(
         name="02.second-largest",
-        question="Build a network of MaxMin and norm-1 weights for the second largest of four.",
-        difficulty=3,
-        minutes=15,
         judge=_judge_second,
         solution=_second_largest(),
         right={"sorted": _kth(1), "float32": _second_largest().float()},
+        mistakes=[
+            Mistake(
+                "largest", _kth(0), "This is the largest: which entry do you select in the end?"
+            ),
+            Mistake("third", _kth(2), "This is the third: which entry do you select in the end?"),
+            Mistake(
+                "smaller winner",
+                _two_rounds(1),
+                "This is the smaller of the two winners. Can a loser be second?",
+            ),
+            Mistake(
+                "larger loser",
+                _two_rounds(2),
+                "This is the larger of the two losers. Can a winner be second?",
+            ),
+            Mistake(
+                "first pair",
+                nn.Sequential(MaxMin(), linear([[0.0, 1.0, 0.0, 0.0]])),
+                "This looks at the first pair only: what if the second pair has the two largest?",
+            ),
+        ],
         wrong={
-            "largest": (_kth(0), "the largest"),
-            "third": (_kth(2), "the third"),
-            "smaller winner": (_two_rounds(1), "two winners"),
-            "larger loser": (_two_rounds(2), "two losers"),
-            "first pair": (nn.Sequential(MaxMin(), linear([[0.0, 1.0, 0.0, 0.0]])), "first pair"),
             "vector": (full_sort_from_maxmin(4), "shape"),
             "norm": (
                 nn.Sequential(full_sort_from_maxmin(4), linear([[0.0, 2.0, 0.0, 0.0]])),
@@ -328,39 +272,91 @@ EXERCISES = (
     ),
     Exercise(
         name="02.bound-b",
-        question="What is the largest error of an entry on [-2, 2]^2 when B = 1.5?",
-        difficulty=1,
-        minutes=4,
-        judge=_judge_bound,
+        judge=lambda answer, mistakes: compare_number(answer, 1, mistakes=mistakes),
         solution=1.0,
         right={"integer": 1, "tensor": torch.tensor([1.0])},
-        wrong={
-            "once": (0.5, "of one entry"),
-            "no error": (0, "corner"),
-            "value": (2, "gives (-1, -1)"),
-            "turned": (0.7071, "turned coordinates"),
-            "B": (1.5, "B itself"),
-            "output": (-2, "right output"),
-            "point": (torch.tensor([-2.0, -2.0]), "One number"),
-        },
+        mistakes=[
+            Mistake(
+                "once",
+                0.5,
+                "This is 2 - B, of one entry. The fold acts on x + y + 2B: how negative is that?",
+            ),
+            Mistake(
+                "value", 2, "At (-2, -2) the network gives (-1, -1). What does MaxMin give there?"
+            ),
+            Mistake("no error", 0, "Is x + y + 2B at least 0 in the corner (-2, -2)?"),
+            Mistake("B", 1.5, "This is B itself: what does the network give at (-2, -2)?"),
+            Mistake(
+                "output", -2, "This is the right output there. By how much is the network off?"
+            ),
+            Mistake(
+                "sign",
+                -1,
+                "The size of an error is asked, which has no sign. Which entry is it of?",
+            ),
+            Mistake(
+                "turned",
+                0.7071,
+                "This is in the turned coordinates: what does the second M make of it?",
+                when=lambda got: abs(got - math.sqrt(0.5)) < 0.01,
+            ),
+        ],
+        wrong={"point": (torch.tensor([-2.0, -2.0]), "One number")},
     ),
     Exercise(
         name="02.four-by-abs",
-        question="Build MaxMin of four entries in [-3, 3] from Abs and weights of 2-norm 1.",
-        difficulty=2,
-        minutes=12,
         judge=_judge_four,
         solution=_four_by_abs(),
         right={"larger B": _four_by_abs(bound=5.0), "float32": _four_by_abs().float()},
+        mistakes=[
+            Mistake(
+                "printed formula",
+                _four_by_abs(after=(1.0, 0.0)),
+                "Each minimum is too large by B, as in the printed formula. What is subtracted?",
+            ),
+            Mistake(
+                "halves",
+                _four_by_abs(halves=True),
+                "Each half is compared with the other. Which entries form a pair?",
+            ),
+            Mistake(
+                "shift B",
+                _four_by_abs(before=(1.0, 0.0)),
+                "All is too small by one constant: what does M make of the shift (B, 0)?",
+            ),
+            Mistake(
+                "shift on d",
+                _four_by_abs(before=(0.0, math.sqrt(2))),
+                "Your shift is on d. Which of s and d must not change its sign?",
+            ),
+            Mistake(
+                "not turned back",
+                _four_by_abs()[:2],
+                "These are still s and |d|: what turns them back?",
+            ),
+            Mistake(
+                "not taken back",
+                _four_by_abs(after=(0.0, 0.0)),
+                "All is too large by B. What takes the shift back?",
+            ),
+            Mistake(
+                "added",
+                _four_by_abs(after=(-1.0, -1.0)),
+                "All is too large by 2B: add B or take it away?",
+            ),
+            Mistake(
+                "minus B",
+                _four_by_abs(bound=-3.0),
+                "The shift has the wrong sign: where shall s be positive?",
+            ),
+            Mistake(
+                "B small",
+                _four_by_abs(bound=2.0),
+                "Right for large sums, wrong where x + y is most negative: is B large enough?",
+                when=_only_where_sums_are_small,
+            ),
+        ],
         wrong={
-            "printed formula": (_four_by_abs(after=(1.0, 0.0)), "printed formula"),
-            "halves": (_four_by_abs(halves=True), "form a pair"),
-            "B small": (_four_by_abs(bound=2.0), "large enough"),
-            "shift B": (_four_by_abs(before=(1.0, 0.0)), "shift (B, 0)"),
-            "shift on d": (_four_by_abs(before=(0.0, math.sqrt(2))), "Which of s and d"),
-            "not turned back": (_four_by_abs()[:2], "still s and |d|"),
-            "added": (_four_by_abs(after=(-1.0, -1.0)), "by 2B"),
-            "not taken back": (_four_by_abs(after=(0.0, 0.0)), "takes the shift back"),
             "no root": (_four_by_abs(scale=1.0), "2-norm"),
             "one pair": (nn.Sequential(linear(torch.eye(2)), Abs()), "raised"),
         },

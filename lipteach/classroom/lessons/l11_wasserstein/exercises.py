@@ -3,38 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from lipteach.classroom.checks import Exercise, Hint
-from lipteach.classroom.compare import When, call, compare_number, need_tensor, seeded
+from lipteach.classroom.checks import Exercise, Hint, Mistake
+from lipteach.classroom.compare import call, compare_number, need_tensor, seeded
 from lipteach.classroom.lessons.l11_wasserstein.figures import lifted
 from lipteach.primitives import exact_wasserstein, operator_norm, wasserstein_dual
 from lipteach.training import three_cones
 
+TOL = 1e-4  # of answers in float32
+
+# --- 11.plan
+
 MASS_TOL = 2e-4  # of the masses of a plan: four digits of each entry are enough
-COST = 0.5 * 1 + 0.25 * 3 + 0.25 * 1
-"""Heaps of ¾ at 0 and ¼ at 4, holes of ½ at 1 and at 3: half goes 0 → 1, a quarter 0 → 3."""
-
-
-def _judge_cost(answer: Any) -> None:
-    compare_number(
-        answer,
-        COST,
-        mistakes=[
-            (1, "All to the nearest hole costs 1, and −z gives 1: what can the hole at 1 hold?"),
-            (2, "This is the plan that shares each heap evenly: which of its routes cross?"),
-            (2.5, "This sends ½ from 0 to 3: could the earth at 4 go there instead?"),
-            (6, "This adds up the lengths of three routes: how much earth takes each?"),
-            (0.5, "This is the first route alone, 0 to 1: what of the other half?"),
-            (1.25, "One of three routes is missing: where does the last quarter go?"),
-        ],
-    )
-
-
 POINTS = three_cones().stratified(12)[1]
 """Four points on each of the three circles, in the order of the centres."""
 
@@ -68,44 +52,15 @@ def _judge_plan(answer: Any) -> None:
         raise Hint("value", text)
 
 
-def _looped_plan() -> list[list[float]]:
-    return [[1 / 12 if j // 4 == k else 0.0 for j in range(12)] for k in range(3)]
-
-
 def _one_each() -> Tensor:
     plan = torch.zeros(3, 12)
     plan[torch.arange(3), 4 * torch.arange(3)] = 1 / 3
     return plan
 
 
-BALL = 4 / 5
-"""E‖y‖ of the filled unit ball in four dimensions."""
+# --- 11.dual
 
-
-def _judge_ball(answer: Any) -> None:
-    compare_number(
-        answer,
-        BALL,
-        tol=1e-4,
-        mistakes=[
-            (1, "This is the sphere: how far from the origin are the points inside?"),
-            (0.5, "Is the radius spread evenly over [0, 1]? A thin shell at r holds how much?"),
-            (4 / 6, "This is the mean of ‖y‖², n/(n + 2): which power of ‖y‖ does W₁ take?"),
-            (1 / 5, "This is what is missing to 1: which side is asked for?"),
-            (3 / 4, "This is n = 3: what is n here?"),
-            (2**-0.25, "This is the median of ‖y‖: which mean is it that W₁ takes?"),
-            (When(lambda got: abs(got - BALL) < 0.005), "As near as a sample: which fraction?"),
-        ],
-    )
-
-
-TOL = 1e-4  # of answers in float32
-
-
-def dual(z: Tensor) -> Tensor:
-    """Minus the distance from the nearest of the three centres: (n, 2) to (n,)."""
-    centres = torch.tensor([[-2.0, 0.0], [0.0, 0.0], [2.0, 0.0]]).to(z)
-    return -torch.cdist(z, centres).amin(dim=1)
+dual = three_cones().dual  # minus the distance from the nearest centre: (n, 2) to (n,)
 
 
 def _looped(z: Tensor) -> Tensor:
@@ -150,9 +105,7 @@ def _judge_dual(answer: Any) -> None:
         raise Hint("value", f"1-Lipschitz, but the value is {value:.3f}: how steep may a cone be?")
 
 
-def heights_value(heights: Tensor) -> float:
-    """The dual value of three lifted cones whose centres are 2.5 apart."""
-    return float(wasserstein_dual(lifted(2.5, heights.tolist()), *three_cones(2.5).stratified(360)))
+# --- 11.heights
 
 
 def _judge_heights(answer: Any) -> None:
@@ -165,25 +118,18 @@ def _judge_heights(answer: Any) -> None:
         raise Hint("constraint", "These heights are equal: which gap is there to use?")
     steps = heights.diff().abs()
     if float(steps.max()) > 0.5 + TOL / 2:  # the gap; a smaller excess is rounding
-        value = heights_value(heights)
+        cones = lifted(2.5, heights.tolist())
+        value = float(wasserstein_dual(cones, *three_cones(2.5).stratified(360)))
         said = f"{value:.4f}" if value < 0.99995 else "a little below 1"
         where = "first two" if steps[0] >= steps[1] else "last two"
         text = f"The value is {said}: the {where} differ by {float(steps.max()):g}, and the gap"
         raise Hint("value", f"{text} between their circles is how wide?")
 
 
-def ceiling_gap(W1: Tensor, b1: Tensor, W2: Tensor) -> float:
-    """The value f(0) − (f(−1) + f(1))/2 of f(x) = W2 relu(W1 x + b1)."""
-    x = torch.tensor([[-1.0], [0.0], [1.0]], dtype=torch.float64)
-    f = (x @ W1.T + b1).relu() @ W2.T
-    return float(f[1, 0] - (f[0, 0] + f[2, 0]) / 2)
+# --- 11.ceiling
 
-
-HALF = (
-    torch.tensor([[1.0], [-1.0]]) / math.sqrt(2),
-    torch.zeros(2),
-    torch.tensor([[-1.0, -1.0]]) / math.sqrt(2),
-)
+R = math.sqrt(0.5)
+HALF = (torch.tensor([[R], [-R]]), torch.zeros(2), torch.tensor([[-R, -R]]))
 
 
 def _judge_ceiling(answer: Any) -> None:
@@ -199,7 +145,8 @@ def _judge_ceiling(answer: Any) -> None:
     for name, W in (("W1", W1), ("W2", W2)):
         if (norm := float(operator_norm(W))) > 1 + TOL:
             raise Hint("constraint", f"‖{name}‖₂ is {norm:.3f}: what may it be at most?")
-    gap = ceiling_gap(W1, b1, W2)
+    f = (torch.tensor([[-1.0], [0.0], [1.0]]).double() @ W1.T + b1).relu() @ W2.T
+    gap = float(f[1, 0] - (f[0, 0] + f[2, 0]) / 2)
     if abs(gap + 0.5) < TOL:
         raise Hint("value", "The value is −½: which sign turns the corner upwards?")
     if abs(gap - 0.25) < TOL:
@@ -209,49 +156,47 @@ def _judge_ceiling(answer: Any) -> None:
         raise Hint("value", f"The value is {round(gap, 3) + 0.0:.3f}: {text}?")
 
 
-def _three_units() -> tuple[list[list[float]], list[float], list[list[float]]]:
-    """A third unit that never wakes, and biases that cancel nothing."""
-    a = math.sqrt(0.5)
-    return [[a], [-a], [0.0]], [0.0, 0.0, -1.0], [[-a, -a, 0.0]]
-
-
-_RIGHT: dict[str, Callable[[Tensor], Tensor]] = {
-    "looped": _looped,
-    "folded": _folded,
-    "a column": lambda z: dual(z)[:, None],
-    "float32": lambda z: dual(z.float()),
-    "steeper nowhere": lambda z: dual(z).clamp(min=-1),
-}
-
-
 EXERCISES = (
     Exercise(
         name="11.cost",
-        question="The least cost between heaps ¾ at 0, ¼ at 4 and holes ½ at 1, ½ at 3.",
-        difficulty=1,
-        minutes=6,
-        judge=_judge_cost,
-        solution=COST,
+        # ¾ at 0 and ¼ at 4 to ½ at 1 and ½ at 3: half goes 0 → 1, a quarter 0 → 3
+        judge=lambda answer, mistakes: compare_number(answer, 1.5, mistakes=mistakes),
+        solution=0.5 * 1 + 0.25 * 3 + 0.25 * 1,
         right={"a fraction": 6 / 4, "a tensor": torch.tensor(1.5), "an integer sum": 0.75 + 0.75},
-        wrong={
-            "nearest hole": (1, "hold?"),
-            "shared": (2, "shares each heap"),
-            "crossed": (2.5, "could the earth at 4"),
-            "lengths": (5 + 1, "lengths"),
-            "first route": (0.5, "first route alone"),
-            "one missing": (1.25, "last quarter"),
-            "a plan": ([[0.5, 0.25], [0.0, 0.25]], "A number is needed"),
-        },
+        mistakes=[
+            Mistake(
+                "nearest hole",
+                1,
+                "All to the nearest hole costs 1, and −z gives 1: what can the hole at 1 hold?",
+            ),
+            Mistake(
+                "shared",
+                2,
+                "This is the plan that shares each heap evenly: which of its routes cross?",
+            ),
+            Mistake(
+                "crossed", 2.5, "This sends ½ from 0 to 3: could the earth at 4 go there instead?"
+            ),
+            Mistake(
+                "lengths", 6, "This adds up the lengths of three routes: how much earth takes each?"
+            ),
+            Mistake(
+                "first route", 0.5, "This is the first route alone, 0 to 1: what of the other half?"
+            ),
+            Mistake(
+                "one missing",
+                1.25,
+                "One of three routes is missing: where does the last quarter go?",
+            ),
+        ],
+        wrong={"a plan": ([[0.5, 0.25], [0.0, 0.25]], "A number is needed")},
     ),
     Exercise(
         name="11.plan",
-        question="The best plan from the three centres to four points on each circle.",
-        difficulty=2,
-        minutes=8,
         judge=_judge_plan,
         solution=PLAN,
         right={
-            "a list": _looped_plan(),
+            "a list": [[1 / 12 if j // 4 == k else 0.0 for j in range(12)] for k in range(3)],
             "float32": PLAN.float(),
             "an array": PLAN.numpy(),
             "four digits": PLAN.mul(1e4).round() / 1e4,
@@ -269,12 +214,15 @@ EXERCISES = (
     ),
     Exercise(
         name="11.dual",
-        question="A 1-Lipschitz function of the plane which reaches the three cones' distance.",
-        difficulty=2,
-        minutes=8,
         judge=_judge_dual,
         solution=dual,
-        right=_RIGHT,
+        right={
+            "looped": _looped,
+            "folded": _folded,
+            "a column": lambda z: dual(z)[:, None],
+            "float32": lambda z: dual(z).float(),
+            "steeper nowhere": lambda z: dual(z).clamp(min=-1),
+        },
         wrong={
             "upside down": (lambda z: -dual(z), "on which side"),
             "one cone": (lambda z: -z.norm(dim=1), "a cone of its own"),
@@ -288,9 +236,6 @@ EXERCISES = (
     ),
     Exercise(
         name="11.heights",
-        question="Three heights, not all equal, whose cones at spacing 2.5 reach the distance.",
-        difficulty=2,
-        minutes=6,
         judge=_judge_heights,
         solution=[0.0, 0.5, 0.0],
         right={
@@ -309,33 +254,48 @@ EXERCISES = (
     ),
     Exercise(
         name="11.ball",
-        question="The distance of the origin from the filled unit ball in four dimensions.",
-        difficulty=2,
-        minutes=6,
-        judge=_judge_ball,
-        solution=BALL,
+        judge=lambda answer, mistakes: compare_number(answer, 0.8, tol=TOL, mistakes=mistakes),
+        solution=4 / 5,
         right={"four digits": 0.8, "a tensor": torch.tensor(0.8), "sampled well": 0.80005},
-        wrong={
-            "sphere": (1, "This is the sphere"),
-            "even radius": (0.5, "spread evenly"),
-            "mean square": (2 / 3, "which power"),
-            "the rest": (0.2, "missing to 1"),
-            "n = 3": (0.75, "what is n"),
-            "median": (0.8409, "median"),
-            "a sample's mean": (0.8008, "As near as a sample"),
-            "formula": ("n/(n+1)", "A number is needed"),
-        },
+        mistakes=[
+            Mistake(
+                "sphere", 1, "This is the sphere: how far from the origin are the points inside?"
+            ),
+            Mistake(
+                "even radius",
+                0.5,
+                "Is the radius spread evenly over [0, 1]? A thin shell at r holds how much?",
+            ),
+            Mistake(
+                "mean square",
+                4 / 6,
+                "This is the mean of ‖y‖², n/(n + 2): which power of ‖y‖ does W₁ take?",
+            ),
+            Mistake("the rest", 1 / 5, "This is what is missing to 1: which side is asked for?"),
+            Mistake("n = 3", 3 / 4, "This is n = 3: what is n here?"),
+            Mistake(
+                "median", 2**-0.25, "This is the median of ‖y‖: which mean is it that W₁ takes?"
+            ),
+            Mistake(
+                "a sample's mean",
+                0.8008,
+                "As near as a sample: which fraction?",
+                when=lambda got: abs(got - 0.8) < 0.005,
+            ),
+        ],
+        wrong={"formula": ("n/(n+1)", "A number is needed")},
     ),
     Exercise(
         name="11.ceiling",
-        question="W1, b1, W2 of a ReLU network with norms 1 that reaches the value ½.",
-        difficulty=3,
-        minutes=10,
         judge=_judge_ceiling,
         solution=HALF,
         right={
             "float64": tuple(part.double() for part in HALF),
-            "a third unit": _three_units(),
+            "a third unit": (  # it never wakes
+                [[R], [-R], [0.0]],
+                [0.0, 0.0, -1.0],
+                [[-R, -R, 0.0]],
+            ),
             "turned": (-HALF[0], HALF[1], HALF[2]),
             "one unit": ([[1.0]], [0.0], [[-1.0]]),
             "three digits": ([[0.707], [-0.707]], [0.0, 0.0], [[-0.707, -0.707]]),
