@@ -76,9 +76,6 @@ class Exercise:
     right: Mapping[str, Any]
     mistakes: Sequence[Mistake] = ()
     wrong: Mapping[str, tuple[Any, str]] = field(default_factory=dict)
-    question: str = ""
-    difficulty: int = 1
-    minutes: int = 1
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"\d\d\.[a-z0-9]+(-[a-z0-9]+)*", self.name):

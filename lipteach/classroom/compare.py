@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,22 +16,7 @@ from torch import Tensor, nn
 from lipteach.classroom import guard
 from lipteach.classroom.checks import Hint, Mistake, NotTried, is_stub
 
-Mistakes = Sequence[Any]  # OLD
-
-
-@dataclass(frozen=True)
-class When:  # OLD
-    """OLD."""
-
-    predicate: Callable[..., Any]
-
-
-def as_mistake(m: Any) -> Mistake:  # OLD
-    """OLD."""
-    if isinstance(m, Mistake):
-        return m
-    mark, hint = m
-    return Mistake("", mark, hint, mark.predicate if isinstance(mark, When) else None)
+Mistakes = Sequence[Mistake]
 
 
 def seeded(*shape: int, seed: int = 0) -> Tensor:
@@ -213,7 +197,7 @@ def recogniser(same: Callable[[Any], bool], *seen: Any) -> Callable[[Mistake], b
 
 def fault(kind: str, general: str, mistakes: Mistakes, matches: Callable[[Mistake], bool]) -> Hint:
     """The hint of the first mistake that matches, else the general one."""
-    for mistake in map(as_mistake, mistakes):
+    for mistake in mistakes:
         try:
             if matches(mistake):
                 return Hint(kind, mistake.hint)
