@@ -186,7 +186,7 @@ def _check_method(method: Any) -> None:
 
 def _check(module: Any, name: Any) -> Tensor:
     """Return the parameter of that name of a layer that can be constrained."""
-    if not isinstance(module, nn.Linear | nn.Conv2d):
+    if not isinstance(module, (nn.Linear, nn.Conv2d)):
         raise TypeError(f"module must be an nn.Linear or nn.Conv2d; got {type(module).__name__}.")
     if not isinstance(name, str):
         raise TypeError(f"name must be a string; got {type(name).__name__}.")

@@ -64,9 +64,14 @@ def export(model: Model, x: Tensor | None = None) -> Model:
 
 
 def to_measure(model: nn.Module) -> nn.Module:
-    """A plain copy in evaluation mode and float64, of which no module overwrites its input."""
+    """A plain copy in evaluation mode and float64, of which no module overwrites its input.
+
+    Backward hooks are left out: they change no value, but would change what is called its Jacobian.
+    """
     plain = export(model).eval().double().requires_grad_(False)
     for module in plain.modules():
+        module._backward_hooks.clear()
+        module._backward_pre_hooks.clear()
         if getattr(module, "inplace", False):
             module.inplace = False  # type: ignore[assignment]
     return plain

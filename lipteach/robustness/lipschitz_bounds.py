@@ -13,9 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from lipteach.layers.export import to_measure
-from lipteach.layers.known import is_layer, one_lipschitz, steps, unknown
-from lipteach.layers.layer_norms import input_sizes, upper_norm, upper_norm_to_max
+from lipteach.layers.known import one_lipschitz, unknown
+from lipteach.layers.layer_norms import LAYERS, input_sizes, upper_norm, upper_norm_to_max
 from lipteach.primitives._validate import NORMS, check_norm, check_tensor
+from lipteach.primitives.composition import alteration, runs_as, walk
 from lipteach.robustness.steepest import steepest
 
 
@@ -121,15 +122,16 @@ def _certified(model: nn.Module, x: Tensor, p: float) -> tuple[float, str]:
     sizes = input_sizes(model, x)
     z = x[:1]
     bounds = _converted({q: 1.0 if q == p else math.inf for q in NORMS}, z.numel())
-    for name, step in steps(model):
+    for name, step in walk(model):
         z = step(z)
-        if is_layer(step):
+        if runs_as(step, LAYERS):
             places = sizes.get(id(step), set())
             to_max = min(bounds[q] * upper_norm_to_max(step, q, places) for q in NORMS)
             bounds = {q: bounds[q] * upper_norm(step, q, places) for q in NORMS}
             bounds[math.inf] = min(bounds[math.inf], to_max)
         elif not one_lipschitz(step):
-            return math.inf, unknown(name, step)
+            said = alteration(step)
+            return math.inf, unknown(name, step) + (f", which has {said}" if said else "")
         bounds = _converted(bounds, z.numel())
     return bounds[p], ""
 

@@ -10,7 +10,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from lipteach.layers.jacobian_norms import jacobian_norms, jacobians
+from lipteach.layers.jacobian_norms import jacobian_norms
+from lipteach.primitives.jacobian import jacobians
 from lipteach.primitives.power_iteration import start_vector
 
 BEST, GOALS, DIRECTIONS, ROUNDS = 4, 8, 2, 20

@@ -15,7 +15,7 @@ from torch import nn
 from lipteach.primitives import Abs, FullSort, MaxMin
 from lipteach.primitives._validate import check_integer, check_real
 from lipteach.theory.exact_networks import abs_network
-from lipteach.theory.frozen import linear
+from lipteach.theory.frozen import frozen_linear
 
 
 def maxmin_from_full_sort(n: int, bound: float) -> nn.Sequential:
@@ -52,7 +52,9 @@ def maxmin_from_full_sort(n: int, bound: float) -> nn.Sequential:
     check_real(n * bound, "n · bound")
     pair = torch.arange(n // 2 - 1, -1, -1, dtype=torch.float64)
     b = 2 * bound * pair.repeat_interleave(2)  # (n,)
-    return nn.Sequential(linear(torch.eye(n), b), FullSort(), linear(torch.eye(n), -b))
+    return nn.Sequential(
+        frozen_linear(torch.eye(n), b), FullSort(), frozen_linear(torch.eye(n), -b)
+    )
 
 
 def full_sort_from_maxmin(n: int) -> nn.Sequential:
@@ -86,9 +88,9 @@ def full_sort_from_maxmin(n: int) -> nn.Sequential:
     before = torch.eye(n)  # undoes the permutation of the round before
     for pairs in rounds:
         P = torch.eye(n)[[i for pair in pairs for i in pair]]  # the entries of a pair side by side
-        layers += [linear(P @ before), MaxMin()]
+        layers += [frozen_linear(P @ before), MaxMin()]
         before = P.T
-    return nn.Sequential(*layers, linear(before))
+    return nn.Sequential(*layers, frozen_linear(before))
 
 
 def _bitonic_rounds(n: int) -> list[list[tuple[int, int]]]:
@@ -146,7 +148,7 @@ def maxmin_from_abs(bound: float) -> nn.Sequential:
     check_real(bound, "bound", above=0.0)
     M = torch.tensor([[1.0, 1.0], [1.0, -1.0]], dtype=torch.float64) * math.sqrt(0.5)
     shift = [math.sqrt(2) * bound, 0.0]
-    return nn.Sequential(linear(M, shift), Abs(), linear(M, [-bound, -bound]))
+    return nn.Sequential(frozen_linear(M, shift), Abs(), frozen_linear(M, [-bound, -bound]))
 
 
 def abs_from_maxmin() -> nn.Sequential:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from lipteach.primitives import GroupSort, MaxMin
 from lipteach.primitives._validate import check_integer, check_norm, check_real
-from lipteach.theory.frozen import linear
+from lipteach.theory.frozen import frozen_linear
 
 
 def abs_network(p: float = 2) -> nn.Sequential:
@@ -47,7 +47,8 @@ def abs_network(p: float = 2) -> nn.Sequential:
     check_norm(p)
     first = {1: 0.5, 2: math.sqrt(0.5), math.inf: 1.0}[p]
     last = {1: 1.0, 2: math.sqrt(0.5), math.inf: 0.5}[p]
-    return nn.Sequential(linear([[first], [-first]]), MaxMin(), linear([[last, -last]]))
+    up, down = frozen_linear([[first], [-first]]), frozen_linear([[last, -last]])
+    return nn.Sequential(up, MaxMin(), down)
 
 
 def w_network(c: float = 1.0) -> nn.Sequential:
@@ -76,8 +77,8 @@ def w_network(c: float = 1.0) -> nn.Sequential:
     """
     check_real(c, "c")
     e = torch.tensor([[0.5], [-0.5], [0.5], [-0.5]], dtype=torch.float64)
-    hidden = linear(torch.eye(4), -c * e.flatten())
-    return nn.Sequential(linear(e), MaxMin(), hidden, MaxMin(), linear(e.T))
+    hidden = frozen_linear(torch.eye(4), -c * e.flatten())
+    return nn.Sequential(frozen_linear(e), MaxMin(), hidden, MaxMin(), frozen_linear(e.T))
 
 
 def _interleave_zeros(n: int) -> Tensor:
@@ -111,7 +112,7 @@ def relu_network(n: int) -> nn.Sequential:
     Source: Anil, Lucas and Grosse (2019), appendix A.2.
     """
     E = _interleave_zeros(check_integer(n, "n"))
-    return nn.Sequential(linear(E), MaxMin(), linear(E.T))
+    return nn.Sequential(frozen_linear(E), MaxMin(), frozen_linear(E.T))
 
 
 def crelu_network(n: int) -> nn.Sequential:
@@ -138,7 +139,7 @@ def crelu_network(n: int) -> nn.Sequential:
     """
     E = _interleave_zeros(check_integer(n, "n"))
     collect = torch.cat([E.T, -E.T.roll(1, dims=1)])  # (2n, 2n): even entries, then minus odd ones
-    return nn.Sequential(linear(E), MaxMin(), linear(collect))
+    return nn.Sequential(frozen_linear(E), MaxMin(), frozen_linear(collect))
 
 
 def leaky_relu_network(slope: float) -> nn.Sequential:
@@ -169,7 +170,7 @@ def leaky_relu_network(slope: float) -> nn.Sequential:
     """
     t = math.asin(check_real(slope, "slope", low=-1.0, high=1.0)) / 2
     v = torch.tensor([[math.cos(t)], [math.sin(t)]], dtype=torch.float64)
-    return nn.Sequential(linear(v), MaxMin(), linear(v.T))
+    return nn.Sequential(frozen_linear(v), MaxMin(), frozen_linear(v.T))
 
 
 def maxout_network(n: int, size: int) -> nn.Sequential:
@@ -200,4 +201,4 @@ def maxout_network(n: int, size: int) -> nn.Sequential:
     if check_integer(n, "n") % check_integer(size, "size"):
         raise ValueError(f"size must divide n; got n = {n} and size = {size}.")
     select = torch.eye(n, dtype=torch.float64)[::size]  # (n / size, n)
-    return nn.Sequential(GroupSort(size), linear(select))
+    return nn.Sequential(GroupSort(size), frozen_linear(select))

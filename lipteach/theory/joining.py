@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from lipteach.primitives import ChunkedSequential, MaxMin, Selection
 from lipteach.primitives._validate import check_integer
-from lipteach.theory.frozen import linear
-from lipteach.theory.lipschitz_class import flat
+from lipteach.primitives.composition import alteration, runs_as, walk
+from lipteach.theory.frozen import frozen_linear
 
 Network = nn.Sequential
 
@@ -174,10 +174,10 @@ def compose(second: nn.Linear, first: nn.Linear) -> nn.Linear:
         if isinstance(first, Selection):
             return Selection(first.index[second.index], first.in_features)
         bias = None if first.bias is None else first.bias[second.index]
-        return linear(first.weight[second.index], bias)
+        return frozen_linear(first.weight[second.index], bias)
     W = second.weight
     b = W.new_zeros(second.out_features) if second.bias is None else second.bias
-    return linear(W @ first.weight, b if first.bias is None else W @ first.bias + b)
+    return frozen_linear(W @ first.weight, b if first.bias is None else W @ first.bias + b)
 
 
 def _layers(network: Any, name: str) -> list[nn.Linear]:
@@ -186,12 +186,12 @@ def _layers(network: Any, name: str) -> list[nn.Linear]:
         raise TypeError(f"{name} must be an nn.Sequential; got {type(network).__name__}.")
     layers: list[nn.Linear] = []
     sorted_last = True
-    for module in flat(network):
-        if isinstance(module, nn.Linear):
+    for _, module in walk(network):
+        if runs_as(module, (nn.Linear, Selection)):
             layer = _copied(module)
             layers.append(layer if sorted_last else compose(layer, layers.pop()))
             sorted_last = False
-        elif type(module) is MaxMin and module.dim == -1 and not sorted_last:
+        elif runs_as(module, MaxMin) and module.dim == -1 and not sorted_last:
             sorted_last = True
             if layers[-1].out_features % 2:
                 raise ValueError(
@@ -199,7 +199,8 @@ def _layers(network: Any, name: str) -> list[nn.Linear]:
                     f"has {layers[-1].out_features} units in hidden layer {len(layers)}."
                 )
         else:
-            kind = type(module).__name__
+            said = alteration(module)
+            kind = type(module).__name__ + (f" with {said}" if said else "")
             raise ValueError(f"{name} must be linear layers with MaxMin between; it has a {kind}.")
     if sorted_last:
         raise ValueError(f"{name} must end with a linear layer.")
@@ -210,7 +211,7 @@ def _copied(layer: nn.Linear) -> nn.Linear:
     """The layer, frozen, in float64 on the CPU."""
     if isinstance(layer, Selection):
         return Selection(layer.index.cpu(), layer.in_features)
-    return linear(layer.weight, layer.bias)
+    return frozen_linear(layer.weight, layer.bias)
 
 
 def _padded(layers: list[nn.Linear], depth: int) -> list[nn.Linear]:
@@ -227,7 +228,7 @@ def _padded(layers: list[nn.Linear], depth: int) -> list[nn.Linear]:
 
 def _above(a: nn.Linear, b: nn.Linear) -> nn.Linear:
     """The rows of a above those of b."""
-    return linear(torch.cat([a.weight, b.weight]), _biases(a, b))
+    return frozen_linear(torch.cat([a.weight, b.weight]), _biases(a, b))
 
 
 def _blocks(a: nn.Linear, b: nn.Linear) -> nn.Linear:
@@ -238,7 +239,7 @@ def _blocks(a: nn.Linear, b: nn.Linear) -> nn.Linear:
     m, n = a.weight.shape
     W = torch.zeros(m + b.out_features, n + b.in_features, dtype=torch.float64)
     W[:m, :n], W[m:, n:] = a.weight, b.weight
-    return linear(W, _biases(a, b))
+    return frozen_linear(W, _biases(a, b))
 
 
 def _biases(a: nn.Linear, b: nn.Linear) -> Tensor | None:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from lipteach.primitives import ChunkedSequential, MaxMin, Selection
 from lipteach.primitives._validate import check_norm, check_tensor
-from lipteach.theory.frozen import linear
+from lipteach.theory.frozen import frozen_linear
 from lipteach.theory.joining import compose, stack
 from lipteach.theory.separation import distances, dual_vector
 
@@ -110,7 +110,7 @@ def _lattice(x: Tensor, values: Tensor, p: float) -> nn.Sequential:
     """Lemma 1: the maximum over i of the minimum over j of f_ij."""
     N = len(x)
     if N == 1:
-        return nn.Sequential(linear(torch.zeros_like(x), values))
+        return nn.Sequential(frozen_linear(torch.zeros_like(x), values))
     i, j = torch.triu_indices(N, N, offset=1)  # f_ij = f_ji: one of both is enough
     d = x[j] - x[i]  # (pairs, n)
     slope = (values[j] - values[i]) / distances(d, p)
@@ -145,15 +145,15 @@ def _midway(x: Tensor, values: Tensor, p: float) -> nn.Sequential:
 def _weighed(network: nn.Sequential, W: list[list[float]]) -> nn.Sequential:
     """W times the outputs of a network, as its last layer."""
     layers: list[Any] = list(network)
-    return nn.Sequential(*layers[:-1], compose(linear(W), layers[-1]))
+    return nn.Sequential(*layers[:-1], compose(frozen_linear(W), layers[-1]))
 
 
 def _max_of_min(W: Tensor, b: Tensor, groups: Tensor) -> nn.Sequential:
     """The max over the rows of `groups` of the min along each of the pieces W[k]·z + b[k]."""
     W, b, groups = _merge(W, b, groups)
     if len(W) == 1:
-        return nn.Sequential(linear(W, b))
-    modules: list[nn.Module] = [linear(W, b)]
+        return nn.Sequential(frozen_linear(W, b))
+    modules: list[nn.Module] = [frozen_linear(W, b)]
     width = len(W)
     for place in (1, 0):  # of each sorted pair the minimum, then the maximum
         while groups.shape[1] > 1:

@@ -10,8 +10,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from lipteach.primitives import FullSort, GroupSort, MaxMin
+from lipteach.primitives import FullSort, GroupSort, MaxMin, Selection
 from lipteach.primitives._validate import check_real, check_tensor
+from lipteach.primitives.composition import check_sequence, runs_as, walk
 
 
 class HypothesisError(ValueError):
@@ -108,8 +109,7 @@ def gradient_norms(
 
     Source: Anil, Lucas and Grosse (2019), appendix D, the proof of Theorem 1.
     """
-    if not isinstance(network, nn.Sequential):
-        raise TypeError(f"network must be an nn.Sequential; got {type(network).__name__}.")
+    check_sequence(network)
     if scalar is not None and not callable(scalar):
         raise TypeError(f"scalar must be a function of the outputs; got {type(scalar).__name__}.")
     check_points(x, network)
@@ -128,16 +128,15 @@ def gradient_norms(
 
 def _layers(network: nn.Sequential) -> tuple[list[nn.Linear], list[nn.Module]]:
     """The Linear layers and, between them, the activations; refuses what Theorem 1 is not about."""
-    if not isinstance(network, nn.Sequential):
-        raise TypeError(f"network must be an nn.Sequential; got {type(network).__name__}.")
-    modules = list(network)
-    linears = [m for m in modules[0::2] if isinstance(m, nn.Linear)]
+    check_sequence(network)
+    modules = [module for _, module in walk(network)]
+    linears = [m for m in modules[0::2] if runs_as(m, (nn.Linear, Selection))]
     activations = modules[1::2]
     if len(linears) != len(activations) + 1 or any(isinstance(m, nn.Linear) for m in activations):
         found = ", ".join(type(m).__name__ for m in modules) or "nothing"
         raise ValueError(f"network must alternate Linear and activation layers; got {found}.")
     for k, phi in enumerate(activations):
-        if isinstance(phi, MaxMin | GroupSort | FullSort):
+        if isinstance(phi, (MaxMin, GroupSort, FullSort)):
             found = f"Activation {k + 1} is {type(phi).__name__}"
             raise HypothesisError(f"{found}, not element-wise: Theorem 1 does not apply.")
     if linears[-1].out_features != 1:

@@ -6,14 +6,14 @@ Source: Anil, Lucas and Grosse (2019), appendix E.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from lipteach.primitives import ChunkedSequential, GroupSort, MaxMin, Selection
+from lipteach.primitives import GroupSort, MaxMin, Selection
 from lipteach.primitives._validate import check_real
+from lipteach.primitives.composition import linear_layers, runs_as, walk
 
 
 class Size(NamedTuple):
@@ -64,14 +64,14 @@ def in_lipschitz_class(network: nn.Module, p: float = 2, tol: float = 1e-12) -> 
     check_real(tol, "tol", low=0.0)
     if not isinstance(network, nn.Sequential):
         raise TypeError(f"network must be an nn.Sequential; got {type(network).__name__}.")
-    modules = list(flat(network))
-    linears = [module for module in modules if isinstance(module, nn.Linear)]
+    modules = [module for _, module in walk(network)]
+    linears = [module for module in modules if runs_as(module, (nn.Linear, Selection))]
     if not linears or modules[0] is not linears[0]:
         return False
-    if not all(isinstance(module, nn.Linear) or _sorts_pairs(module) for module in modules):
+    if len(linears) + sum(map(_sorts_pairs, modules)) < len(modules):
         return False
     norms = [
-        1.0 if type(layer) is Selection else largest_row(layer.weight, math.inf if k else p)
+        1.0 if isinstance(layer, Selection) else largest_row(layer.weight, math.inf if k else p)
         for k, layer in enumerate(linears)
     ]
     return all(norm <= 1 + tol for norm in norms)  # NaN is not
@@ -98,21 +98,12 @@ def network_size(network: nn.Module) -> Size:
     """
     if not isinstance(network, nn.Sequential):
         raise TypeError(f"network must be an nn.Sequential; got {type(network).__name__}.")
-    modules = list(flat(network))
-    linears = [module for module in modules if isinstance(module, nn.Linear)]
+    linears = linear_layers(network)
     if not linears:
         raise ValueError("network must have a linear layer; it has none.")
+    sorts = sum(_sorts_pairs(module) for _, module in walk(network))
     weights = sum(_nonzero(layer) for layer in linears)
-    return Size(linears[0].out_features, sum(map(_sorts_pairs, modules)), weights)
-
-
-def flat(network: nn.Module) -> Iterator[nn.Module]:
-    """The modules of nested ``nn.Sequential``, in order."""
-    if isinstance(network, nn.Sequential) and type(network) in (nn.Sequential, ChunkedSequential):
-        for child in network:
-            yield from flat(child)
-    else:
-        yield network
+    return Size(linears[0].out_features, sorts, weights)
 
 
 def largest_row(W: Tensor, p: float) -> float:
@@ -129,20 +120,20 @@ def dual(p: float) -> float:
 
 def check_exponent(p: Any) -> None:
     """Require a number from 1 to infinity."""
-    if isinstance(p, bool) or not isinstance(p, int | float):
+    if isinstance(p, bool) or not isinstance(p, (int, float)):
         raise TypeError(f"p must be a number from 1 to math.inf; got {p!r} ({type(p).__name__}).")
     if not p >= 1:
         raise ValueError(f"p must be from 1 to math.inf; got {p}.")
 
 
 def _sorts_pairs(module: nn.Module) -> bool:
-    if not isinstance(module, MaxMin | GroupSort):
-        return False
-    return module.dim == -1 and getattr(module, "size", 2) == 2
+    if runs_as(module, GroupSort):
+        return module.size == 2 and module.dim == -1
+    return runs_as(module, MaxMin) and module.dim == -1
 
 
 def _nonzero(layer: nn.Linear) -> int:
-    if type(layer) is Selection:
+    if isinstance(layer, Selection):
         return layer.out_features
     bias = 0 if layer.bias is None else int(layer.bias.count_nonzero())
     return int(layer.weight.count_nonzero()) + bias

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from lipteach.primitives._validate import check_real, check_tensor
-from lipteach.theory.frozen import linear
+from lipteach.theory.frozen import frozen_linear
 from lipteach.theory.lipschitz_class import check_exponent, dual
 
 
@@ -53,7 +53,7 @@ def affine_through(x: Tensor, y: Tensor, a: float, b: float, p: float = 2) -> nn
     Source: Anil, Lucas and Grosse (2019), appendix E.
     """
     w, offset, _ = _two_values(x, y, a, b, p)
-    return nn.Sequential(linear(w[None], [offset]))
+    return nn.Sequential(frozen_linear(w[None], [offset]))
 
 
 def unit_affine_through(x: Tensor, y: Tensor, a: float, b: float, p: float = 2) -> nn.Sequential:
@@ -99,7 +99,7 @@ def unit_affine_through(x: Tensor, y: Tensor, a: float, b: float, p: float = 2) 
             )
         w = _lengthen(w, d / d.abs().amax(), dual(p))
         offset = float(a) - float(w @ x.detach().double())
-    return nn.Sequential(linear(w[None], [offset]))
+    return nn.Sequential(frozen_linear(w[None], [offset]))
 
 
 def distances(d: Tensor, p: float) -> Tensor:

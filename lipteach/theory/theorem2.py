@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lipteach.primitives import MaxMin
 from lipteach.primitives._validate import check_integer
-from lipteach.theory.frozen import linear
+from lipteach.theory.frozen import frozen_linear
 from lipteach.theory.linearity import check_points
 
 
@@ -43,8 +43,8 @@ def theorem2_counterexample() -> tuple[nn.Sequential, nn.Sequential]:
     W3 = torch.tensor([[1, 1, 0, 0], [0, 0, 1, -1]], dtype=torch.float64) * r
 
     def with_first(W1: list[list[float]]) -> nn.Sequential:
-        rest = [linear(W2), MaxMin(), linear(W3), MaxMin(), linear([[1, 0]])]
-        return nn.Sequential(linear(W1), MaxMin(), *rest)
+        rest = [frozen_linear(W2), MaxMin(), frozen_linear(W3), MaxMin(), frozen_linear([[1, 0]])]
+        return nn.Sequential(frozen_linear(W1), MaxMin(), *rest)
 
     return with_first([[r, 0.0], [-r, 0.0]]), with_first([[r, r], [-r, r]])
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from lipteach.primitives import MaxMin
 from lipteach.primitives._validate import check_tensor
-from lipteach.theory.frozen import linear
+from lipteach.theory.frozen import frozen_linear
 
 
 def maximum_of_functionals(w1: Tensor, w2: Tensor) -> nn.Sequential:
@@ -60,7 +60,9 @@ def maximum_of_functionals(w1: Tensor, w2: Tensor) -> nn.Sequential:
     across = minus / s if s > 0 else torch.zeros_like(minus)
     half = 0.5**0.5
     first = half * torch.stack([up, up, across, -across])  # (4, n)
-    return nn.Sequential(linear(first), MaxMin(), linear(half * torch.stack([c, c, s, -s])[None]))
+    return nn.Sequential(
+        frozen_linear(first), MaxMin(), frozen_linear(half * torch.stack([c, c, s, -s])[None])
+    )
 
 
 def _part_across(v: Tensor, w: Tensor) -> Tensor:

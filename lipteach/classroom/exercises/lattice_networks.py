@@ -12,8 +12,8 @@ from lipteach.classroom.checks import Exercise, Hint
 from lipteach.classroom.compare import a_kind, seeded
 from lipteach.classroom.compare_functions import compare_network
 from lipteach.primitives import GroupSort, MaxMin
+from lipteach.primitives.composition import walk
 from lipteach.theory import linear
-from lipteach.theory.lipschitz_class import flat
 
 ALLOWED = (nn.Linear, MaxMin, GroupSort)
 
@@ -23,7 +23,7 @@ def _need_pairs(answer: Any) -> list[nn.Linear]:
     if isinstance(answer, type) or not isinstance(answer, nn.Sequential):
         raise Hint("type", f"An nn.Sequential is needed, and this is {a_kind(answer)}.")
     layers: list[nn.Linear] = []
-    for module in flat(answer):
+    for _, module in walk(answer):
         if isinstance(module, nn.Linear):
             layers.append(module)
         elif isinstance(module, MaxMin | GroupSort) and layers and layers[-1].out_features % 2:
@@ -85,7 +85,7 @@ def affine_network() -> nn.Sequential:
 
 def _judge_affine(answer: Any) -> None:
     _need_pairs(answer)
-    kinds = ["Linear" if isinstance(module, nn.Linear) else "MaxMin" for module in flat(answer)]
+    kinds = ["Linear" if isinstance(module, nn.Linear) else "MaxMin" for _, module in walk(answer)]
     compare_network(
         answer,
         affine,
