@@ -26,6 +26,7 @@ from lipteach.experiments.record import CellRecord, Record
 from lipteach.experiments.run import Run
 from lipteach.layers import orthonormal
 from lipteach.primitives import MaxMin, operator_norm, wasserstein_dual
+from lipteach.primitives.composition import linear_layers
 from lipteach.training import cone, orthonormal_network
 
 METHODS = ("orthonormal", "spectral")
@@ -81,11 +82,6 @@ def train(settings: Settings, seed: int, run: Run) -> dict[str, Any]:
             for name, value in measure(network, *test).items():
                 run.log(name, value)
     return measure(network, *test)
-
-
-def linear_layers(network: nn.Sequential) -> list[nn.Linear]:
-    """Those with a weight."""
-    return [module for module in network if isinstance(module, nn.Linear)]
 
 
 def constrain(layer: nn.Linear, method: str, generator: torch.Generator) -> None:

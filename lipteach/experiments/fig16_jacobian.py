@@ -27,7 +27,7 @@ from torch.nn import functional
 from lipteach.experiments.experiment import Experiment
 from lipteach.experiments.record import ROOT, CellRecord, Record
 from lipteach.experiments.run import Run
-from lipteach.layers import retract_
+from lipteach.layers import make_tangent_, retract_
 from lipteach.primitives import MaxMin, jacobian_singular_values
 from lipteach.training import load_mnist, mnist_sample, orthonormal_network
 
@@ -103,19 +103,6 @@ def digits(settings: Settings, split: str, device: torch.device) -> tuple[Tensor
         images, labels = mnist_sample(split)
     pooled = functional.avg_pool2d(images, 28 // settings.side)
     return pooled.flatten(1).to(device), labels.to(device)
-
-
-@torch.no_grad()
-def make_tangent_(network: nn.Sequential) -> None:
-    """Take from each weight's gradient the part that points off the orthonormal matrices."""
-    for layer in network:
-        if not isinstance(layer, nn.Linear) or layer.weight.grad is None:
-            continue
-        W, G = layer.weight, layer.weight.grad
-        tall = len(W) >= W.shape[1]
-        A = W.mT @ G if tall else G @ W.mT
-        A = (A + A.mT) / 2
-        G -= W @ A if tall else A @ W
 
 
 @torch.no_grad()

@@ -25,11 +25,9 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from lipteach.experiments.experiment import Experiment
-from lipteach.experiments.fig14_spectral import linear_layers
-from lipteach.experiments.fig16_jacobian import make_tangent_
 from lipteach.experiments.record import Record
 from lipteach.experiments.run import Run
-from lipteach.layers import export, orthonormal, retract_, spectral
+from lipteach.layers import export, make_tangent_, orthonormal, retract_, spectral
 from lipteach.primitives import (
     FullSort,
     GroupSort,
@@ -38,6 +36,7 @@ from lipteach.primitives import (
     operator_norm,
     wasserstein_dual,
 )
+from lipteach.primitives.composition import linear_layers
 from lipteach.training import Cones, absolute_value, cone, orthonormal_network, three_cones
 
 PAIRS = ("absolute value", "three cones", "cone")
