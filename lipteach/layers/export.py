@@ -46,7 +46,7 @@ def export(model: Model, x: Tensor | None = None) -> Model:
         raise TypeError(f"model must be an nn.Module; got {type(model).__name__}.")
     if x is not None and not isinstance(x, Tensor):
         raise TypeError(f"x must be a torch.Tensor or None; got {type(x).__name__}.")
-    plain = copy.deepcopy(model)
+    plain = _copied(model)
     flags = [module.training for module in plain.modules()]
     modules = list(plain.modules())
     plain.eval()  # a parametrization with state must not move on while it is read
@@ -54,7 +54,7 @@ def export(model: Model, x: Tensor | None = None) -> Model:
         if parametrize.is_parametrized(module):
             _make_plain(module)
     if x is not None:
-        want, got = copy.deepcopy(model).eval()(x), plain(x)
+        want, got = _copied(model).eval()(x), plain(x)
         if not torch.allclose(want, got, rtol=1e-5, atol=1e-6, equal_nan=True):
             error = float((want - got).abs().max())
             raise RuntimeError(f"The exported model differs on x by {error:.1e}.")
@@ -75,6 +75,15 @@ def to_measure(model: nn.Module) -> nn.Module:
         if getattr(module, "inplace", False):
             module.inplace = False  # type: ignore[assignment]
     return plain
+
+
+def _copied(model: Model) -> Model:
+    """A deep copy; weights that a hook computes (old weight norm, pruning) are copied by value."""
+    held = [value for module in model.modules() for value in vars(module).values()]
+    memo: dict[int, Any] = {
+        id(t): t.detach().clone() for t in held if isinstance(t, Tensor) and not t.is_leaf
+    }
+    return copy.deepcopy(model, memo)
 
 
 def _make_plain(module: Any) -> None:

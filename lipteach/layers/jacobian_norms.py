@@ -10,6 +10,7 @@ from lipteach.primitives.jacobian import jacobians
 MOST_ENTRIES = 2**22  # of the Jacobians that are in memory together: 32 MiB in float64
 
 
+@torch.no_grad()  # a forward of its own may hold weights that ask for gradients
 def jacobian_norms(model: nn.Module, x: Tensor, p: float) -> Tensor:
     """The induced p → p norm of the Jacobian at each sample of x, for p = 1, 2 or ∞.
 

@@ -83,7 +83,7 @@ def lipschitz_bounds(model: nn.Module, x: Tensor, p: float = 2) -> LipschitzBoun
         raise TypeError(f"model must be an nn.Module; got {type(model).__name__}.")
     check_tensor(x, min_dim=2)
     check_norm(p)
-    with torch.inference_mode(False):
+    with torch.inference_mode(False), torch.no_grad():
         plain = to_measure(model)
         _check_parameters(plain)
         points = x.detach().double().clone()
