@@ -9,3 +9,10 @@ def uniform(*shape: int, low: float = -1.0, high: float = 1.0, seed: int = 0) ->
     generator = torch.Generator().manual_seed(seed)
     unit = torch.rand(*shape, generator=generator, dtype=torch.float64)
     return low + (high - low) * unit
+
+
+def matrix_of(f, *shape: int, dtype=torch.float64) -> Tensor:
+    """The matrix of a linear map of inputs of that shape, by its values on the axes."""
+    n = torch.Size(shape).numel()
+    with torch.no_grad():
+        return f(torch.eye(n, dtype=dtype).view(n, *shape)).flatten(1).mT

@@ -76,10 +76,6 @@ def audit(model: nn.Module, x: Tensor | None = None) -> Audit:
     Returns:
         The numbers and the text, in an `Audit`.
 
-    Raises:
-        TypeError: if model is not an ``nn.Module``, or x not a floating-point tensor.
-        ValueError: if x is empty or not finite, or a weight is not finite.
-
     Example:
         >>> _ = lt.audit(nn.Sequential(lt.orthonormal(nn.Linear(4, 4)), lt.MaxMin()))
         layer  kind        smallest  largest  norm    method

@@ -52,9 +52,8 @@ def orthonormal(
         The module, with the parametrization registered on it.
 
     Raises:
-        TypeError: if module is of another type or lazy, or an argument of another type.
-        ValueError: if it has no such parameter, one which is parametrized already, not finite or
-            zero, or a convolution of another kind than said above.
+        ValueError: if it has no such parameter, one which is parametrized already or zero, or it is
+            a convolution of another kind than said above.
 
     Example:
         >>> layer = lt.orthonormal(nn.Linear(3, 5))
@@ -95,8 +94,7 @@ def spectral(module: Layer, name: str = "weight") -> Layer:
         The module, with the parametrization registered on it.
 
     Raises:
-        TypeError: as `orthonormal` does.
-        ValueError: as `orthonormal` does, and where the weight is zero.
+        ValueError: as `orthonormal` does.
 
     Example:
         >>> layer = lt.spectral(nn.Linear(3, 5))
@@ -128,8 +126,7 @@ def linf(module: Layer, name: str = "weight", bound: float = 1.0) -> Layer:
         The module, with the parametrization registered on it.
 
     Raises:
-        TypeError: as `orthonormal` does.
-        ValueError: as `orthonormal` does, and if the bound is not positive.
+        ValueError: as `orthonormal` does.
 
     Example:
         >>> layer = lt.linf(nn.Linear(2, 1))

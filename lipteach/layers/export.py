@@ -31,8 +31,7 @@ def export(model: Model, x: Tensor | None = None) -> Model:
         The plain copy.
 
     Raises:
-        TypeError: if model is not an ``nn.Module``, or x not a tensor.
-        RuntimeError: if a weight or an output of the copy differs.
+        RuntimeError: if an output of the copy differs.
 
     Example:
         >>> layer = lt.orthonormal(nn.Linear(3, 2))

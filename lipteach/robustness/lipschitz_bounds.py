@@ -48,7 +48,8 @@ def lipschitz_bounds(model: nn.Module, x: Tensor, p: float = 2) -> LipschitzBoun
       p → p norm, or with that of another q = 1, 2, ∞ where the way through it,
       $\|z\|_q \le k^{\max(0, 1/q - 1/p)} \|z\|_p$ for k numbers, is shorter; also with
       $\|W\|_{q,\infty}$, as the first layer in Theorem 3. Norms of convolutions are those at the
-      image size of x, or bounds of them.
+      image size of x, or bounds of them. A module with forward hooks, a forward of its own or the
+      like has no bound: what it computes is not what its class does.
 
     The model is taken in evaluation mode and in float64, and left as it is. Both bounds hold up to
     rounding there, about 1e-12 of their size for a few layers.
@@ -62,9 +63,7 @@ def lipschitz_bounds(model: nn.Module, x: Tensor, p: float = 2) -> LipschitzBoun
         ``(lower, upper)``, two floats. upper is infinite where a module has no known bound.
 
     Raises:
-        TypeError: if model is not an ``nn.Module``, x not a floating-point tensor, or p no number.
-        ValueError: if x is empty, not finite, has fewer than two dimensions or does not fit the
-            model, a parameter is not finite, or p is unknown.
+        ValueError: if x does not fit the model.
 
     Warns:
         UnknownBoundWarning: if upper is infinite; it names the module.
@@ -73,7 +72,8 @@ def lipschitz_bounds(model: nn.Module, x: Tensor, p: float = 2) -> LipschitzBoun
         >>> x = torch.linspace(-2, 2, 9)[:, None]
         >>> [round(bound, 6) for bound in lt.lipschitz_bounds(lt.abs_network(), x)]
         [1.0, 1.0]
-        >>> relu = nn.Sequential(lt.linear([[1.0], [-1.0]]), nn.ReLU(), lt.linear([[1.0, 1.0]]))
+        >>> up, down = lt.frozen_linear([[1.0], [-1.0]]), lt.frozen_linear([[1.0, 1.0]])
+        >>> relu = nn.Sequential(up, nn.ReLU(), down)
         >>> [round(bound, 6) for bound in lt.lipschitz_bounds(relu, x)]  # of |x| as well
         [1.0, 2.0]
 

@@ -20,7 +20,7 @@ from lipteach.theory.frozen import frozen_linear
 
 
 def abs_network(p: float = 2) -> nn.Sequential:
-    r"""The absolute value by sorting: one hidden layer of two units (appendix A.1, Figure 10).
+    r"""Build the absolute value by sorting: one hidden layer of two units (appendix A.1, Fig. 10).
 
     $$|x| = W_2\,\mathrm{MaxMin}(W_1 x), \qquad W_1 = \tfrac1{\sqrt2}\binom{1}{-1},\quad
       W_2 = \tfrac1{\sqrt2}(1, -1).$$
@@ -33,10 +33,6 @@ def abs_network(p: float = 2) -> nn.Sequential:
 
     Returns:
         A network from (…, 1) to (…, 1).
-
-    Raises:
-        TypeError: if p is not a number.
-        ValueError: if p is another number.
 
     Example:
         >>> lt.abs_network(math.inf)(torch.tensor([[-2.0], [3.0]]).double()).flatten().tolist()
@@ -52,7 +48,7 @@ def abs_network(p: float = 2) -> nn.Sequential:
 
 
 def w_network(c: float = 1.0) -> nn.Sequential:
-    r"""The letter W: two hidden layers of four units (appendix A.1, Figure 11).
+    r"""Build the letter W: two hidden layers of four units (appendix A.1, Figure 11).
 
     $$\bigl||x| - c\bigr| = e^\top \mathrm{MaxMin}(\mathrm{MaxMin}(e x) - c e),
       \qquad e = \tfrac12 (1, -1, 1, -1)^\top.$$
@@ -64,10 +60,6 @@ def w_network(c: float = 1.0) -> nn.Sequential:
 
     Returns:
         A network from (…, 1) to (…, 1).
-
-    Raises:
-        TypeError: if c is not a real number.
-        ValueError: if c is not finite.
 
     Example:
         >>> lt.w_network()(torch.arange(-2.0, 3.0).double()[:, None]).flatten().tolist()
@@ -89,7 +81,7 @@ def _interleave_zeros(n: int) -> Tensor:
 
 
 def relu_network(n: int) -> nn.Sequential:
-    r"""ReLU from MaxMin, by a zero beside each entry (appendix A.2, Equation 6).
+    r"""Build ReLU from MaxMin, by a zero beside each entry (appendix A.2, Equation 6).
 
     $$\mathrm{ReLU}(x) = E^\top \mathrm{MaxMin}(E x), \qquad E x = (x_1, 0, x_2, 0, \dots).$$
 
@@ -100,10 +92,6 @@ def relu_network(n: int) -> nn.Sequential:
 
     Returns:
         A network from (…, n) to (…, n).
-
-    Raises:
-        TypeError: if n is not an integer.
-        ValueError: if n < 1.
 
     Example:
         >>> lt.relu_network(2)(torch.tensor([3.0, -1.0]).double()).tolist()
@@ -116,7 +104,7 @@ def relu_network(n: int) -> nn.Sequential:
 
 
 def crelu_network(n: int) -> nn.Sequential:
-    r"""Concatenated ReLU, (ReLU(x), ReLU(−x)), from MaxMin (appendix A.2, Equation 7).
+    r"""Build concatenated ReLU, (ReLU(x), ReLU(−x)), from MaxMin (appendix A.2, Equation 7).
 
     MaxMin(x, 0) = (ReLU(x), −ReLU(−x)): the last layer changes the sign of every second entry and
     collects the two halves. It is a signed permutation.
@@ -126,10 +114,6 @@ def crelu_network(n: int) -> nn.Sequential:
 
     Returns:
         A network from (…, n) to (…, 2n).
-
-    Raises:
-        TypeError: if n is not an integer.
-        ValueError: if n < 1.
 
     Example:
         >>> (lt.crelu_network(2)(torch.tensor([3.0, -1.0]).double()) + 0.0).tolist()
@@ -143,7 +127,7 @@ def crelu_network(n: int) -> nn.Sequential:
 
 
 def leaky_relu_network(slope: float) -> nn.Sequential:
-    r"""Leaky ReLU within the 2-norm constraint (appendix A.2, corrected).
+    r"""Build leaky ReLU within the 2-norm constraint (appendix A.2, corrected).
 
     $$\max(x, a x) = v^\top \mathrm{MaxMin}(v x), \qquad
       v = (\cos t, \sin t),\ \sin 2t = a, \quad a \in [0, 1].$$
@@ -158,7 +142,6 @@ def leaky_relu_network(slope: float) -> nn.Sequential:
         A network from (…, 1) to (…, 1).
 
     Raises:
-        TypeError: if slope is not a real number.
         ValueError: if slope is outside [−1, 1]: no 1-Lipschitz network has such a slope.
 
     Example:
@@ -174,7 +157,7 @@ def leaky_relu_network(slope: float) -> nn.Sequential:
 
 
 def maxout_network(n: int, size: int) -> nn.Sequential:
-    r"""Maxout over groups of `size` adjacent entries, from GroupSort (appendix A.2).
+    r"""Build maxout over groups of `size` adjacent entries, from GroupSort (appendix A.2).
 
     The sort is descending, so that the first entry of each group is its maximum; the selection of
     the first entries has norm 1 in every p-norm. The layer that produces the n entries must satisfy
@@ -188,8 +171,7 @@ def maxout_network(n: int, size: int) -> nn.Sequential:
         A network from (…, n) to (…, n / size).
 
     Raises:
-        TypeError: if n or size is not an integer.
-        ValueError: if n or size is less than 1, or size does not divide n.
+        ValueError: if size does not divide n.
 
     Example:
         >>> x = torch.tensor([1.0, 5.0, 2.0, -1.0, -7.0, -3.0]).double()

@@ -127,9 +127,6 @@ def read_number(value: float, digits: int = 53) -> Term:
     float64 and 16 in float32. Numbers of shorter formats are taken as they are, since there any
     float is near some root.
 
-    Raises:
-        ValueError: if value is not finite.
-
     Example:
         >>> read_number(0.7071067811865476), read_number(0.1), read_number(0.1234567)
         (multiply(1/2, root(2)), 1/10, 4447996384931129/36028797018963968)

@@ -23,10 +23,6 @@ def frozen_linear(W: Matrix, b: Tensor | Sequence[float] | None = None) -> nn.Li
     Returns:
         A layer from (…, n) to (…, m).
 
-    Raises:
-        TypeError: if W or b holds something else than real numbers.
-        ValueError: if W is no matrix, b does not fit it, or an entry is not finite.
-
     Example:
         >>> lt.frozen_linear([[1.0, 2.0]], [0.5])(torch.tensor([3.0, 4.0]).double()).tolist()
         [11.5]

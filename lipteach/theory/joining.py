@@ -21,7 +21,7 @@ Network = nn.Sequential
 
 
 def stack(f: nn.Sequential, g: nn.Sequential) -> nn.Sequential:
-    r"""Two networks side by side: x ↦ (f(x), g(x)) (appendix E).
+    r"""Put two networks side by side: x ↦ (f(x), g(x)) (appendix E).
 
     $$W_1 = \begin{pmatrix} W_1^f \\ W_1^g \end{pmatrix}, \qquad
       W_i = \begin{pmatrix} W_i^f & 0 \\ 0 & W_i^g \end{pmatrix} \quad (i \ge 2).$$
@@ -38,7 +38,6 @@ def stack(f: nn.Sequential, g: nn.Sequential) -> nn.Sequential:
         A frozen network in float64, from (…, n) to (…, outputs of f + outputs of g).
 
     Raises:
-        TypeError: if f or g is no ``nn.Sequential``.
         ValueError: if f or g has other modules than linear layers and MaxMin, a hidden width is
             odd, or the numbers of inputs differ.
 
@@ -61,7 +60,7 @@ def stack(f: nn.Sequential, g: nn.Sequential) -> nn.Sequential:
 
 
 def pad_depth(f: nn.Sequential, depth: int) -> nn.Sequential:
-    """The same function with more layers (appendix E).
+    """Make a network deeper without changing its function (appendix E).
 
     What MaxMin has sorted it sorts no further: behind the last hidden layer we put the identity and
     another MaxMin, as often as needed. Behind the output it would be wrong: there is nothing to
@@ -76,11 +75,10 @@ def pad_depth(f: nn.Sequential, depth: int) -> nn.Sequential:
         A frozen network in float64. A linear layer that directly follows another is merged with it.
 
     Raises:
-        TypeError: if f is no ``nn.Sequential`` or depth no integer.
         ValueError: if f is deeper already, has other modules, or a hidden width is odd.
 
     Example:
-        >>> f = lt.pad_depth(nn.Sequential(lt.linear([[0.5]])), depth=3)
+        >>> f = lt.pad_depth(nn.Sequential(lt.frozen_linear([[0.5]])), depth=3)
         >>> [type(module).__name__ for module in f], f(torch.tensor([4.0]).double()).tolist()
         (['Linear', 'MaxMin', 'Selection', 'MaxMin', 'Selection'], [2.0])
 
@@ -93,7 +91,7 @@ def pad_depth(f: nn.Sequential, depth: int) -> nn.Sequential:
 
 
 def maximum(f: nn.Sequential, g: nn.Sequential, permutation: bool = False) -> nn.Sequential:
-    r"""The maximum of two networks, entry by entry, as one network (appendix E).
+    r"""Build the maximum of two networks, entry by entry, as one network (appendix E).
 
     $$\max(f, g) = (1, 0)\, \mathrm{MaxMin}(f, g).$$
 
@@ -111,11 +109,10 @@ def maximum(f: nn.Sequential, g: nn.Sequential, permutation: bool = False) -> nn
         A frozen network in float64, from (…, n) to (…, m).
 
     Raises:
-        TypeError: as `stack` does, or if permutation is no bool.
         ValueError: as `stack` does, and if the numbers of outputs differ.
 
     Example:
-        >>> identity = nn.Sequential(lt.linear([[1.0]]))
+        >>> identity = nn.Sequential(lt.frozen_linear([[1.0]]))
         >>> h = lt.maximum(identity, lt.w_network())
         >>> h(torch.tensor([[-3.0], [3.0]]).double()).flatten().tolist()
         [2.0, 3.0]
@@ -126,7 +123,7 @@ def maximum(f: nn.Sequential, g: nn.Sequential, permutation: bool = False) -> nn
 
 
 def minimum(f: nn.Sequential, g: nn.Sequential, permutation: bool = False) -> nn.Sequential:
-    r"""The minimum of two networks, entry by entry: (0, 1) MaxMin(f, g) (appendix E).
+    r"""Build the minimum of two networks, entry by entry: (0, 1) MaxMin(f, g) (appendix E).
 
     Args:
         f: as for `maximum`.
@@ -137,11 +134,10 @@ def minimum(f: nn.Sequential, g: nn.Sequential, permutation: bool = False) -> nn
         A frozen network in float64, from (…, n) to (…, m).
 
     Raises:
-        TypeError: as `maximum` does.
         ValueError: as `maximum` does.
 
     Example:
-        >>> identity = nn.Sequential(lt.linear([[1.0]]))
+        >>> identity = nn.Sequential(lt.frozen_linear([[1.0]]))
         >>> h = lt.minimum(identity, lt.w_network())
         >>> h(torch.tensor([[-3.0], [3.0]]).double()).flatten().tolist()
         [-3.0, 2.0]

@@ -30,7 +30,7 @@ Function = Callable[[Tensor], Tensor]
 def approximate(
     g: Function, points: Tensor, p: float = 2, method: str = "lattice", midpoint: bool = False
 ) -> ChunkedSequential:
-    r"""A network in the class of Theorem 3 that meets a 1-Lipschitz g at N points (appendix E).
+    r"""Build a network of the class of Theorem 3 that meets a 1-Lipschitz g at points (appendix E).
 
     - "lattice", for p = 1, 2, ∞: Lemma 1 with the affine maps f_ij of `affine_through`,
 
@@ -72,10 +72,7 @@ def approximate(
         by side. `network_size` tells its size.
 
     Raises:
-        TypeError: if g is not callable or returns no floating-point tensor, points is no
-            floating-point tensor, or p, method or midpoint is of another type.
-        ValueError: if points or values are empty, not finite or of another shape, p or method is
-            unknown, "mcshane" is asked for p = 2 or midpoint without "mcshane", or g is not
+        ValueError: if "mcshane" is asked for p = 2 or midpoint without "mcshane", or g is not
             1-Lipschitz: the message names two points.
 
     Example:

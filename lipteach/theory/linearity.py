@@ -23,7 +23,7 @@ class HypothesisError(ValueError):
 def collapse_affine(
     network: nn.Sequential, x: Tensor, tol: float | None = None
 ) -> tuple[Tensor, Tensor]:
-    r"""The affine function that Theorem 1 says a gradient-norm-preserving network is.
+    r"""Find the affine function that Theorem 1 says a gradient-norm-preserving network is.
 
     Let f be a network of Linear layers with ‖W‖₂ ≤ 1 and element-wise, monotone, 1-Lipschitz
     activations φ, with one output and ‖∇f‖₂ = 1. From the last layer backwards, with w = W_L,
@@ -46,14 +46,13 @@ def collapse_affine(
         W of shape (1, n) and b of shape (1,): f(x) = W x + b on the domain.
 
     Raises:
-        TypeError: if network or x is of another type.
         HypothesisError: (a ValueError) if a hypothesis fails; the message names the layer, the unit
             and a point.
-        ValueError: if x does not fit the network, or a weight is not finite.
+        ValueError: if a module has hooks or a forward of its own.
 
     Example:
         >>> rows = torch.eye(2, dtype=torch.float64)
-        >>> f = nn.Sequential(lt.linear(rows), nn.ReLU(), lt.linear([[0.6, 0.8]]))
+        >>> f = nn.Sequential(lt.frozen_linear(rows), nn.ReLU(), lt.frozen_linear([[0.6, 0.8]]))
         >>> W, b = lt.collapse_affine(f, torch.tensor([[1.0, 2.0], [3.0, 1.0]]).double())
         >>> W.tolist(), b.tolist()
         ([[0.6, 0.8]], [0.0])
@@ -80,7 +79,7 @@ def collapse_affine(
 def gradient_norms(
     network: nn.Sequential, x: Tensor, scalar: Callable[[Tensor], Tensor] | None = None
 ) -> Tensor:
-    r"""The norm of the gradient on its way back through the layers (Theorem 1, the first step).
+    r"""Compute the norm of the gradient on its way back through the layers (Theorem 1, first step).
 
     $$\|\partial f / \partial h_l\|_2$$
 
@@ -97,9 +96,8 @@ def gradient_norms(
         The norms, of shape (modules + 1, batch), from the input to the output.
 
     Raises:
-        TypeError: if network or x is of another type.
-        ValueError: if x does not fit the network, a weight is not finite, there are several outputs
-            and no `scalar`, or `scalar` has no gradient.
+        ValueError: if there are several outputs and no `scalar`, `scalar` has no gradient, or a
+            module has hooks or a forward of its own.
 
     Example:
         >>> network = nn.Sequential(nn.Linear(1, 1), nn.ReLU())

@@ -30,7 +30,7 @@ class Size(NamedTuple):
 
 
 def in_lipschitz_class(network: nn.Module, p: float = 2, tol: float = 1e-12) -> bool:
-    r"""Whether a network belongs to the class of Theorem 3, written with "at most" (appendix E).
+    r"""Tell whether a network is in the class of Theorem 3, written with "at most" (appendix E).
 
     $$\|W_1\|_{p,\infty} \le 1, \qquad \|W_i\|_\infty \le 1 \quad (i \ge 2),$$
 
@@ -47,10 +47,6 @@ def in_lipschitz_class(network: nn.Module, p: float = 2, tol: float = 1e-12) -> 
 
     Returns:
         True or False. A network with any other module is not a member.
-
-    Raises:
-        TypeError: if network is no ``nn.Sequential``, or p or tol no number.
-        ValueError: if p < 1, or tol is negative or not finite.
 
     Example:
         >>> lt.in_lipschitz_class(lt.abs_network(math.inf), p=2)
@@ -87,7 +83,6 @@ def network_size(network: nn.Module) -> Size:
         A named tuple (pieces, layers, weights).
 
     Raises:
-        TypeError: if network is no ``nn.Sequential``.
         ValueError: if it has no linear layer.
 
     Example:

@@ -17,7 +17,7 @@ from lipteach.theory.linearity import check_points
 
 
 def theorem2_counterexample() -> tuple[nn.Sequential, nn.Sequential]:
-    r"""Two networks that Theorem 2 calls equal, and that differ (an erratum of appendix D).
+    r"""Build two networks that Theorem 2 calls equal, and that differ (an erratum of appendix D).
 
     The first computes f(x) = |x₁| on ℝ², with ‖∇f‖₂ = 1 almost everywhere. Its first matrix
 
@@ -53,7 +53,7 @@ def theorem2_counterexample() -> tuple[nn.Sequential, nn.Sequential]:
 def singular_value_derivatives(
     network: nn.Sequential, layer: int, x: Tensor
 ) -> tuple[Tensor, Tensor]:
-    r"""How f changes, to first order, with each singular value of one weight matrix.
+    r"""Compute how f changes, to first order, with each singular value of one weight matrix.
 
     With W = Σⱼ σⱼ uⱼ vⱼᵀ, input h of the layer and gradient δ = ∂f/∂z after it,
 
@@ -71,8 +71,7 @@ def singular_value_derivatives(
         The singular values σ, of shape (k,) with k = min(m, n), and ∂f/∂σ, of shape (batch, k).
 
     Raises:
-        TypeError: if network, layer or x is of another type.
-        ValueError: if layer is no index of an ``nn.Linear``, or x does not fit.
+        ValueError: if layer is no index of an ``nn.Linear``.
 
     Example:
         >>> f, _ = lt.theorem2_counterexample()
