@@ -10,8 +10,9 @@ import math
 import torch
 from torch import Tensor, nn
 
-from lipteach.primitives import MaxMin
+from lipteach.primitives import MaxMin, Selection
 from lipteach.primitives._validate import check_integer
+from lipteach.primitives.composition import check_sequence, runs_as
 from lipteach.theory.frozen import frozen_linear
 from lipteach.theory.linearity import check_points
 
@@ -82,11 +83,10 @@ def singular_value_derivatives(
 
     Source: Anil, Lucas and Grosse (2019), appendix D, the proof of Theorem 2 read to first order.
     """
-    if not isinstance(network, nn.Sequential):
-        raise TypeError(f"network must be an nn.Sequential; got {type(network).__name__}.")
+    check_sequence(network)
     check_integer(layer, "layer", low=0)
-    linear_layer = network[layer] if layer < len(network) else None
-    if not isinstance(linear_layer, nn.Linear):
+    linear_layer = network[layer] if layer < len(network) else nn.Identity()
+    if not runs_as(linear_layer, (nn.Linear, Selection)):
         raise ValueError(f"layer must be the index of an nn.Linear in the network; got {layer}.")
     check_points(x, network)
     h = network[:layer](x).detach()  # (batch, n_layer)

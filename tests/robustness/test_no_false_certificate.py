@@ -91,7 +91,8 @@ def test_a_hook_or_a_forward_of_the_whole() -> None:
         with pytest.warns(lt.UnknownBoundWarning, match=r"for Sequential, which has"):
             assert lt.lipschitz_bounds(network, uniform(4, 4)).upper == math.inf
         assert not lt.in_lipschitz_class(network, math.inf)
-        for refused in (lt.gradient_norms, lt.collapse_affine):
+        first = lambda f, x: lt.singular_value_derivatives(f, 0, x)  # noqa: E731
+        for refused in (lt.gradient_norms, lt.collapse_affine, first):
             with pytest.raises(ValueError, match="its Sequential has"):
                 refused(network, uniform(4, 4))
 
