@@ -87,14 +87,11 @@ def spectral(module: Layer, name: str = "weight") -> Layer:
     largest are left as they are: spectral normalization keeps no gradient norm.
 
     Args:
-        module: an ``nn.Linear`` or ``nn.Conv2d``, as for `orthonormal`.
+        module: an ``nn.Linear`` or ``nn.Conv2d``, as for `orthonormal`, which says what is refused.
         name: the name of the parameter.
 
     Returns:
         The module, with the parametrization registered on it.
-
-    Raises:
-        ValueError: as `orthonormal` does.
 
     Example:
         >>> layer = lt.spectral(nn.Linear(3, 5))
@@ -118,15 +115,12 @@ def linf(module: Layer, name: str = "weight", bound: float = 1.0) -> Layer:
     L1 norm bounds ‖conv‖_∞ for every image size, stride and zero padding.
 
     Args:
-        module: an ``nn.Linear`` or ``nn.Conv2d``, as for `orthonormal`.
+        module: an ``nn.Linear`` or ``nn.Conv2d``, as for `orthonormal`, which says what is refused.
         name: the name of the parameter.
         bound: the largest row sum, positive.
 
     Returns:
         The module, with the parametrization registered on it.
-
-    Raises:
-        ValueError: as `orthonormal` does.
 
     Example:
         >>> layer = lt.linf(nn.Linear(2, 1))

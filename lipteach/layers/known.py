@@ -42,14 +42,9 @@ def unknown(name: str, module: nn.Module) -> str:
 
 
 def product(module: nn.Module, norms: dict[int, float]) -> tuple[float, str]:
-    """The product of the norms along a Sequential, or infinity and the module without a bound.
+    """The product of the norms along a Sequential and "", or infinity and the module without one.
 
-    Args:
-        module: the model.
-        norms: an upper bound for each layer, by ``id``.
-
-    Returns:
-        The bound and "", or infinity and the name and class of the first module without one.
+    `norms` holds an upper bound for each layer, by its ``id``.
     """
     bound = 1.0
     for name, step in walk(module):

@@ -55,10 +55,7 @@ def spectrum(layer: Any, sizes: set[tuple[int, ...]]) -> Spectrum:
     A convolution is decomposed where its images have one size and its matrix is small enough.
     Otherwise the bounds are those for all sizes (`convolution_norm_bounds`), and where these do
     not know it (groups, …), $\sqrt{\|\cdot\|_1 \|\cdot\|_\infty}$ at the sizes that are given.
-
-    Args:
-        layer: one of `LAYERS`, in float64.
-        sizes: of the images that a convolution receives; empty if not known.
+    `layer` is one of `LAYERS`, in float64; `sizes` are those of its images, empty if not known.
     """
     if isinstance(layer, Scale):
         return _exact(torch.tensor([abs(layer.factor)]), "its factor")

@@ -133,9 +133,6 @@ def minimum(f: nn.Sequential, g: nn.Sequential, permutation: bool = False) -> nn
     Returns:
         A frozen network in float64, from (…, n) to (…, m).
 
-    Raises:
-        ValueError: as `maximum` does.
-
     Example:
         >>> identity = nn.Sequential(lt.frozen_linear([[1.0]]))
         >>> h = lt.minimum(identity, lt.w_network())
