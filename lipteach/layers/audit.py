@@ -93,7 +93,7 @@ def audit(model: nn.Module, x: Tensor | None = None) -> Audit:
         x = x.detach().double()
     plain = to_measure(model)
     sizes: Sizes = {} if x is None else input_sizes(plain, x)
-    originals = dict(model.named_modules())
+    originals = dict(model.named_modules(remove_duplicate=False))
     layers, norms = [], {}
     for name, module in plain.named_modules():
         if isinstance(module, LAYERS):

@@ -31,7 +31,7 @@ def export(model: Model, x: Tensor | None = None) -> Model:
         The plain copy.
 
     Raises:
-        RuntimeError: if an output of the copy differs.
+        RuntimeError: if a weight changes each time it is read, or an output of the copy differs.
 
     Example:
         >>> layer = lt.orthonormal(nn.Linear(3, 2))
@@ -66,13 +66,17 @@ def to_measure(model: nn.Module) -> nn.Module:
     """A plain copy in evaluation mode and float64, of which no module overwrites its input.
 
     Backward hooks are left out: they change no value, but would change what is called its Jacobian.
+    A compiled call is not copied, but what had one is still seen to have it.
     """
     plain = export(model).eval().double().requires_grad_(False)
-    for module in plain.modules():
+    originals = dict(model.named_modules(remove_duplicate=False))
+    for name, module in plain.named_modules():
+        if vars(originals[name]).get("_compiled_call_impl") is not None:
+            module._compiled_call_impl = module._call_impl
         module._backward_hooks.clear()
         module._backward_pre_hooks.clear()
         if getattr(module, "inplace", False):
-            module.inplace = False  # type: ignore[assignment]
+            module.inplace = False
     return plain
 
 
@@ -98,6 +102,10 @@ def _make_plain(module: Any) -> None:
         )
         for name, parametrization in module.parametrizations.items()
     }
+    for name, value in values.items():
+        if not torch.allclose(value, getattr(module, name), equal_nan=True):
+            kind = type(module).__bases__[0].__name__
+            raise RuntimeError(f"The {name} of this {kind} changes each time it is read.")
     module.__class__ = type(module).__bases__[0]
     del module.parametrizations
     others = dict(module._parameters)

@@ -66,11 +66,13 @@ def in_lipschitz_class(network: nn.Module, p: float = 2, tol: float = 1e-12) -> 
         return False
     if len(linears) + sum(map(_sorts_pairs, modules)) < len(modules):
         return False
+    if not all(isinstance(m, Selection) or torch.equal(m.weight, m.weight) for m in linears):
+        return False  # a weight that changes each time it is read, or is NaN
     norms = [
         1.0 if isinstance(layer, Selection) else largest_row(layer.weight, math.inf if k else p)
         for k, layer in enumerate(linears)
     ]
-    return all(norm <= 1 + tol for norm in norms)  # NaN is not
+    return all(norm <= 1 + tol for norm in norms)
 
 
 def network_size(network: nn.Module) -> Size:

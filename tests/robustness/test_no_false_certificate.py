@@ -120,6 +120,16 @@ def test_a_backward_hook_changes_no_value_and_no_bound() -> None:
         lt.gradient_norms(nn.Sequential(layer, nn.Linear(4, 1).double()), x)
 
 
+def test_a_compiled_call_is_not_believed() -> None:
+    """A compiler may do what it likes."""
+    layer = identity()
+    layer.compile(backend="eager")
+    network = nn.Sequential(layer)
+    with pytest.warns(lt.UnknownBoundWarning, match=r"for 0 \(Linear\), which has a compiled call"):
+        assert lt.lipschitz_bounds(network, uniform(4, 4)).upper == math.inf
+    assert not lt.in_lipschitz_class(network, math.inf)
+
+
 def test_what_inherits_or_is_parametrized_is_believed() -> None:
     for layer in (Inherits(4, 4), lt.orthonormal(identity())):
         network = nn.Sequential(layer.double())
