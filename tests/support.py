@@ -15,3 +15,10 @@ def svd_polar(W: Tensor) -> Tensor:
     """U Vᵀ, with the gradient of torch's own decomposition."""
     U, _, Vh = torch.linalg.svd(W, full_matrices=False)
     return U @ Vh
+
+
+def matrix_of(f, *shape: int, dtype=torch.float64) -> Tensor:
+    """The matrix of a linear map of inputs of that shape, by its values on the axes."""
+    n = torch.Size(shape).numel()
+    with torch.no_grad():
+        return f(torch.eye(n, dtype=dtype).view(n, *shape)).flatten(1).mT

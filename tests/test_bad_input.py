@@ -219,18 +219,23 @@ def rows():
     )
 
     for W in ("x", None, [[1.0], [1.0, 2.0]], [["1"]]):
-        yield lt.linear, [W], TypeError, "W must be a matrix"
+        yield lt.frozen_linear, [W], TypeError, "W must be a matrix"
     for W in ([[1j]], [[True]]):
-        yield lt.linear, [W], TypeError, "W must hold real numbers; got torch."
-    yield lt.linear, [[1.0]], ValueError, "W must have 2 dimensions and at least one entry; got"
-    yield lt.linear, [[[math.nan]]], ValueError, "W must be finite"
+        yield lt.frozen_linear, [W], TypeError, "W must hold real numbers; got torch."
     yield (
-        lt.linear,
+        lt.frozen_linear,
+        [[1.0]],
+        ValueError,
+        "W must have 2 dimensions and at least one entry; got",
+    )
+    yield lt.frozen_linear, [[[math.nan]]], ValueError, "W must be finite"
+    yield (
+        lt.frozen_linear,
         [[[1.0]], [1.0, 2.0]],
         ValueError,
         "b must have one entry for each of the 1 rows",
     )
-    yield lt.linear, [[[1.0]], "b"], TypeError, "b must be a list"
+    yield lt.frozen_linear, [[[1.0]], "b"], TypeError, "b must be a list"
 
     f = lt.abs_network()
     claim = lambda x: abs(x[0])  # noqa: E731

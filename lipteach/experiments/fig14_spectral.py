@@ -24,6 +24,7 @@ from torch.nn.utils import parametrizations, parametrize
 from lipteach.experiments import CellRecord, Experiment, Record, Run
 from lipteach.layers import orthonormal
 from lipteach.primitives import MaxMin, operator_norm, wasserstein_dual
+from lipteach.primitives.composition import linear_layers
 from lipteach.training import cone, orthonormal_network
 
 METHODS = ("orthonormal", "spectral")
@@ -79,11 +80,6 @@ def train(settings: Settings, seed: int, run: Run) -> dict[str, Any]:
             for name, value in measure(network, *test).items():
                 run.log(name, value)
     return measure(network, *test)
-
-
-def linear_layers(network: nn.Sequential) -> list[nn.Linear]:
-    """List those with a weight."""
-    return [module for module in network if isinstance(module, nn.Linear)]
 
 
 def constrain(layer: nn.Linear, method: str, generator: torch.Generator) -> None:

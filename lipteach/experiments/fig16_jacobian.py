@@ -26,7 +26,7 @@ from torch.nn import functional
 
 from lipteach.experiments import CellRecord, Experiment, Record, Run
 from lipteach.experiments.machine.records import ROOT
-from lipteach.layers import retract_
+from lipteach.layers import make_tangent_, retract_
 from lipteach.primitives import MaxMin, jacobian_singular_values
 from lipteach.training import load_mnist, mnist_sample, orthonormal_network
 
@@ -102,19 +102,6 @@ def load_digits(settings: Settings, split: str, device: torch.device) -> tuple[T
         images, labels = mnist_sample(split)
     pooled = functional.avg_pool2d(images, 28 // settings.side)
     return pooled.flatten(1).to(device), labels.to(device)
-
-
-@torch.no_grad()
-def make_tangent_(network: nn.Sequential) -> None:
-    """Take from each weight's gradient the part that points off the orthonormal matrices."""
-    for layer in network:
-        if not isinstance(layer, nn.Linear) or layer.weight.grad is None:
-            continue
-        W, G = layer.weight, layer.weight.grad
-        tall = len(W) >= W.shape[1]
-        A = W.mT @ G if tall else G @ W.mT
-        A = (A + A.mT) / 2
-        G -= W @ A if tall else A @ W
 
 
 @torch.no_grad()

@@ -25,9 +25,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from lipteach.experiments import Experiment, Record, Run, RunError
-from lipteach.experiments.fig14_spectral import linear_layers
-from lipteach.experiments.fig16_jacobian import make_tangent_
-from lipteach.layers import export, orthonormal, retract_, spectral
+from lipteach.layers import export, make_tangent_, orthonormal, retract_, spectral
 from lipteach.primitives import (
     FullSort,
     GroupSort,
@@ -36,6 +34,7 @@ from lipteach.primitives import (
     operator_norm,
     wasserstein_dual,
 )
+from lipteach.primitives.composition import linear_layers
 from lipteach.training import Cones, absolute_value, cone, orthonormal_network, three_cones
 
 PAIRS = ("absolute value", "three cones", "cone")

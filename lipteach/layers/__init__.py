@@ -4,7 +4,7 @@ from lipteach.layers.audit import Audit, LayerAudit, audit
 from lipteach.layers.constrain import linf, orthonormal, spectral
 from lipteach.layers.export import export
 from lipteach.layers.norm_bounds import convolution_norm_bounds
-from lipteach.layers.retraction import retract_
+from lipteach.layers.retraction import make_tangent_, retract_
 
 __all__ = [
     "Audit",
@@ -13,6 +13,7 @@ __all__ = [
     "convolution_norm_bounds",
     "export",
     "linf",
+    "make_tangent_",
     "orthonormal",
     "retract_",
     "spectral",

@@ -9,19 +9,17 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from lipteach.layers.constrain import kernel_class
 from lipteach.layers.export import to_measure
 from lipteach.layers.jacobian_norms import jacobian_norms
 from lipteach.layers.known import product
-from lipteach.layers.layer_norms import Sizes, convolution_matrix, input_sizes
-from lipteach.layers.norm_bounds import convolution_norm_bounds
+from lipteach.layers.layer_norms import LAYERS, Sizes, input_sizes, spectrum
 from lipteach.layers.parametrizations import LInf
-from lipteach.primitives import Selection
+from lipteach.primitives import Scale, Selection
 from lipteach.primitives._validate import check_tensor
+from lipteach.primitives.composition import alteration, runs_as
 
 
 @dataclass(frozen=True)
@@ -78,10 +76,6 @@ def audit(model: nn.Module, x: Tensor | None = None) -> Audit:
     Returns:
         The numbers and the text, in an `Audit`.
 
-    Raises:
-        TypeError: if model is not an ``nn.Module``, or x not a floating-point tensor.
-        ValueError: if x is empty or not finite, or a weight is not finite.
-
     Example:
         >>> _ = lt.audit(nn.Sequential(lt.orthonormal(nn.Linear(4, 4)), lt.MaxMin()))
         layer  kind        smallest  largest  norm    method
@@ -99,10 +93,10 @@ def audit(model: nn.Module, x: Tensor | None = None) -> Audit:
         x = x.detach().double()
     plain = to_measure(model)
     sizes: Sizes = {} if x is None else input_sizes(plain, x)
-    originals = dict(model.named_modules())
+    originals = dict(model.named_modules(remove_duplicate=False))
     layers, norms = [], {}
     for name, module in plain.named_modules():
-        if isinstance(module, nn.Linear | nn.Conv2d):
+        if isinstance(module, LAYERS):
             layer = _layer(name or "model", module, sizes, _inf_norm(originals[name], module))
             layers.append(layer)
             norms[id(module)] = layer.upper
@@ -114,36 +108,18 @@ def audit(model: nn.Module, x: Tensor | None = None) -> Audit:
 
 
 def _layer(name: str, module: Any, sizes: Sizes, inf_norm: float) -> LayerAudit:
-    if isinstance(module, Selection):  # its matrix may be too large to be made
-        kind = f"Selection {module.in_features}→{module.out_features}"
-        times = module.index.bincount(minlength=module.in_features).double().sqrt()
-        sigma = times.sort(descending=True).values[: module.out_features]
-        small, large = float(sigma[-1]), float(sigma[0])
-        return LayerAudit(name, kind, small, large, large, large, "counted", inf_norm)
-    check_tensor(module.weight, f"The weight of {name}")
-    rows, columns = module.weight.shape[:2]
-    kind = f"{type(module).__name__} {columns}→{rows}"
-    if isinstance(module, nn.Linear):
-        return _exact(name, kind, module.weight, "SVD", inf_norm)
-    kind = f"{type(module).__name__} {module.in_channels}→{rows}"
-    places = sizes.get(id(module), set())
-    matrix = convolution_matrix(module, places)
-    if matrix is not None:
-        size = next(iter(places))
-        return _exact(name, kind, matrix, f"SVD of the map at {size[-2]}×{size[-1]}", inf_norm)
-    try:
-        stride = kernel_class(module, module.weight).stride
-    except ValueError:
-        nan = math.nan
-        return LayerAudit(name, kind, nan, nan, nan, nan, "none for this convolution", inf_norm)
-    low, high = (float(b) for b in convolution_norm_bounds(module.weight, stride))
-    return LayerAudit(name, kind, math.nan, math.nan, low, high, "grid, all sizes", inf_norm)
-
-
-def _exact(name: str, kind: str, W: Tensor, method: str, inf_norm: float) -> LayerAudit:
-    sigma = torch.linalg.svdvals(W)
-    small, large = float(sigma[-1]), float(sigma[0])
-    return LayerAudit(name, kind, small, large, large, large, method, inf_norm)
+    if isinstance(module, Scale):
+        kind = f"Scale ×{module.factor:g}"
+    elif isinstance(module, nn.Linear):
+        kind = f"{type(module).__name__} {module.in_features}→{module.out_features}"
+    else:
+        kind = f"{type(module).__name__} {module.in_channels}→{module.out_channels}"
+    if not isinstance(module, (Selection, Scale)):
+        check_tensor(module.weight, f"The weight of {name}")
+    if not runs_as(module, LAYERS):
+        nan, said = math.nan, alteration(module) or "a forward of its own"
+        return LayerAudit(name, kind, nan, nan, nan, nan, f"none: it has {said}", inf_norm)
+    return LayerAudit(name, kind, *spectrum(module, sizes.get(id(module), set())), inf_norm)
 
 
 def _inf_norm(original: Any, plain: Any) -> float:

@@ -52,9 +52,8 @@ def orthonormal(
         The module, with the parametrization registered on it.
 
     Raises:
-        TypeError: if module is of another type or lazy, or an argument of another type.
-        ValueError: if it has no such parameter, one which is parametrized already, not finite or
-            zero, or a convolution of another kind than said above.
+        ValueError: if it has no such parameter, one which is parametrized already or zero, or it is
+            a convolution of another kind than said above.
 
     Example:
         >>> layer = lt.orthonormal(nn.Linear(3, 5))
@@ -88,15 +87,11 @@ def spectral(module: Layer, name: str = "weight") -> Layer:
     largest are left as they are: spectral normalization keeps no gradient norm.
 
     Args:
-        module: an ``nn.Linear`` or ``nn.Conv2d``, as for `orthonormal`.
+        module: an ``nn.Linear`` or ``nn.Conv2d``, as for `orthonormal`, which says what is refused.
         name: the name of the parameter.
 
     Returns:
         The module, with the parametrization registered on it.
-
-    Raises:
-        TypeError: as `orthonormal` does.
-        ValueError: as `orthonormal` does, and where the weight is zero.
 
     Example:
         >>> layer = lt.spectral(nn.Linear(3, 5))
@@ -120,16 +115,12 @@ def linf(module: Layer, name: str = "weight", bound: float = 1.0) -> Layer:
     L1 norm bounds ‖conv‖_∞ for every image size, stride and zero padding.
 
     Args:
-        module: an ``nn.Linear`` or ``nn.Conv2d``, as for `orthonormal`.
+        module: an ``nn.Linear`` or ``nn.Conv2d``, as for `orthonormal`, which says what is refused.
         name: the name of the parameter.
         bound: the largest row sum, positive.
 
     Returns:
         The module, with the parametrization registered on it.
-
-    Raises:
-        TypeError: as `orthonormal` does.
-        ValueError: as `orthonormal` does, and if the bound is not positive.
 
     Example:
         >>> layer = lt.linf(nn.Linear(2, 1))
@@ -186,7 +177,7 @@ def _check_method(method: Any) -> None:
 
 def _check(module: Any, name: Any) -> Tensor:
     """Return the parameter of that name of a layer that can be constrained."""
-    if not isinstance(module, nn.Linear | nn.Conv2d):
+    if not isinstance(module, (nn.Linear, nn.Conv2d)):
         raise TypeError(f"module must be an nn.Linear or nn.Conv2d; got {type(module).__name__}.")
     if not isinstance(name, str):
         raise TypeError(f"name must be a string; got {type(name).__name__}.")

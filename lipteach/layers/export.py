@@ -31,8 +31,7 @@ def export(model: Model, x: Tensor | None = None) -> Model:
         The plain copy.
 
     Raises:
-        TypeError: if model is not an ``nn.Module``, or x not a tensor.
-        RuntimeError: if a weight or an output of the copy differs.
+        RuntimeError: if a weight changes each time it is read, or an output of the copy differs.
 
     Example:
         >>> layer = lt.orthonormal(nn.Linear(3, 2))
@@ -46,7 +45,7 @@ def export(model: Model, x: Tensor | None = None) -> Model:
         raise TypeError(f"model must be an nn.Module; got {type(model).__name__}.")
     if x is not None and not isinstance(x, Tensor):
         raise TypeError(f"x must be a torch.Tensor or None; got {type(x).__name__}.")
-    plain = copy.deepcopy(model)
+    plain = _copied(model)
     flags = [module.training for module in plain.modules()]
     modules = list(plain.modules())
     plain.eval()  # a parametrization with state must not move on while it is read
@@ -54,7 +53,7 @@ def export(model: Model, x: Tensor | None = None) -> Model:
         if parametrize.is_parametrized(module):
             _make_plain(module)
     if x is not None:
-        want, got = copy.deepcopy(model).eval()(x), plain(x)
+        want, got = _copied(model).eval()(x), plain(x)
         if not torch.allclose(want, got, rtol=1e-5, atol=1e-6, equal_nan=True):
             error = float((want - got).abs().max())
             raise RuntimeError(f"The exported model differs on x by {error:.1e}.")
@@ -64,12 +63,30 @@ def export(model: Model, x: Tensor | None = None) -> Model:
 
 
 def to_measure(model: nn.Module) -> nn.Module:
-    """A plain copy in evaluation mode and float64, of which no module overwrites its input."""
+    """A plain copy in evaluation mode and float64, of which no module overwrites its input.
+
+    Backward hooks are left out: they change no value, but would change what is called its Jacobian.
+    A compiled call is not copied, but what had one is still seen to have it.
+    """
     plain = export(model).eval().double().requires_grad_(False)
-    for module in plain.modules():
+    originals = dict(model.named_modules(remove_duplicate=False))
+    for name, module in plain.named_modules():
+        if vars(originals[name]).get("_compiled_call_impl") is not None:
+            module._compiled_call_impl = module._call_impl
+        module._backward_hooks.clear()
+        module._backward_pre_hooks.clear()
         if getattr(module, "inplace", False):
-            module.inplace = False  # type: ignore[assignment]
+            module.inplace = False
     return plain
+
+
+def _copied(model: Model) -> Model:
+    """A deep copy; weights that a hook computes (old weight norm, pruning) are copied by value."""
+    held = [value for module in model.modules() for value in vars(module).values()]
+    memo: dict[int, Any] = {
+        id(t): t.detach().clone() for t in held if isinstance(t, Tensor) and not t.is_leaf
+    }
+    return copy.deepcopy(model, memo)
 
 
 def _make_plain(module: Any) -> None:
@@ -85,6 +102,10 @@ def _make_plain(module: Any) -> None:
         )
         for name, parametrization in module.parametrizations.items()
     }
+    for name, value in values.items():
+        if not torch.allclose(value, getattr(module, name), equal_nan=True):
+            kind = type(module).__bases__[0].__name__
+            raise RuntimeError(f"The {name} of this {kind} changes each time it is read.")
     module.__class__ = type(module).__bases__[0]
     del module.parametrizations
     others = dict(module._parameters)

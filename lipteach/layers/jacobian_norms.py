@@ -5,19 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from lipteach.primitives.jacobian import jacobians
+
 MOST_ENTRIES = 2**22  # of the Jacobians that are in memory together: 32 MiB in float64
 
 
-def jacobians(model: nn.Module, x: Tensor) -> Tensor:
-    """The Jacobian at each sample of x, (batch, …): shape (batch, outputs, inputs)."""
-
-    def one(sample: Tensor) -> Tensor:
-        return model(sample[None]).flatten()  # type: ignore[no-any-return]
-
-    J: Tensor = torch.func.vmap(torch.func.jacrev(one))(x)
-    return J.flatten(2)
-
-
+@torch.no_grad()  # a forward of its own may hold weights that ask for gradients
 def jacobian_norms(model: nn.Module, x: Tensor, p: float) -> Tensor:
     """The induced p → p norm of the Jacobian at each sample of x, for p = 1, 2 or ∞.
 

@@ -1,25 +1,21 @@
-"""What is known of the modules of a composition: which have a norm, and which do not stretch.
+"""What is known of the modules of a composition: which do not stretch, and what bounds the whole.
 
 Source: the composition of Lipschitz maps; the constants are of the modules' derivatives.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable
 from typing import Any
 
 from torch import nn
 
-from lipteach.primitives import (
-    Abs,
-    ChunkedSequential,
-    FullSort,
-    GroupSort,
-    MaxMin,
-    Selection,
-)
+from lipteach.layers.layer_norms import LAYERS
+from lipteach.primitives import Abs, FullSort, GroupSort, MaxMin, Maxout
+from lipteach.primitives.composition import runs_as, walk
 
-SORTS = (Abs, FullSort, GroupSort, MaxMin)
+SORTS = (Abs, FullSort, GroupSort, MaxMin, Maxout)
 SCALARS = (nn.ReLU, nn.ReLU6, nn.Tanh, nn.Sigmoid, nn.LogSigmoid, nn.Hardtanh, nn.Softsign)
 SHAPES = (nn.Identity, nn.Flatten, nn.Unflatten, nn.PixelShuffle, nn.PixelUnshuffle)
 
@@ -35,24 +31,9 @@ CONDITIONS: dict[type[nn.Module], Callable[[Any], bool]] = {
 
 def one_lipschitz(module: nn.Module) -> bool:
     """Whether a module without a weight matrix is known not to stretch, for p = 1, 2 and ∞."""
-    kind = type(module)
-    if kind in CONDITIONS:
-        return CONDITIONS[kind](module)
-    return kind in (*SORTS, *SCALARS, *SHAPES)
-
-
-def steps(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]:
-    """The modules that a Sequential runs one after the other, at every depth, with their names."""
-    if type(module) in (nn.Sequential, ChunkedSequential):
-        for key, child in module._modules.items():  # a child that stands twice comes twice
-            yield from steps(child, f"{name}.{key}" if name else key)  # type: ignore[arg-type]
-    else:
-        yield name, module
-
-
-def is_layer(module: nn.Module) -> bool:
-    """Whether a module has a weight matrix or a kernel, and no forward of its own."""
-    return type(module) in (nn.Linear, nn.Conv2d, Selection)
+    if runs_as(module, (*SORTS, *SCALARS, *SHAPES)):
+        return True
+    return any(holds(module) for kind, holds in CONDITIONS.items() if runs_as(module, kind))
 
 
 def unknown(name: str, module: nn.Module) -> str:
@@ -61,21 +42,16 @@ def unknown(name: str, module: nn.Module) -> str:
 
 
 def product(module: nn.Module, norms: dict[int, float]) -> tuple[float, str]:
-    """The product of the norms along a Sequential, or infinity and the module without a bound.
+    """The product of the norms along a Sequential and "", or infinity and the module without one.
 
-    Args:
-        module: the model.
-        norms: an upper bound for each layer, by ``id``.
-
-    Returns:
-        The bound and "", or infinity and the name and class of the first module without one.
+    `norms` holds an upper bound for each layer, by its ``id``.
     """
     bound = 1.0
-    for name, step in steps(module):
-        factor = 1.0 if one_lipschitz(step) else float("inf")
-        factor = norms[id(step)] if is_layer(step) else factor
-        if not factor < float("inf"):  # NaN too: a layer of which nothing is known
-            return float("inf"), unknown(name, step)
+    for name, step in walk(module):
+        factor = 1.0 if one_lipschitz(step) else math.inf
+        factor = norms[id(step)] if runs_as(step, LAYERS) else factor
+        if not factor < math.inf:  # NaN too: a layer of which nothing is known
+            return math.inf, unknown(name, step)
         bound *= factor
     return bound, ""
 
@@ -88,4 +64,4 @@ def _apart(pool: Any) -> bool:
 
 def _both(value: Any, default: Any) -> tuple[int, int]:
     value = default if value is None else value
-    return tuple(value) if isinstance(value, tuple | list) else (value, value)
+    return tuple(value) if isinstance(value, (tuple, list)) else (value, value)

@@ -1,4 +1,4 @@
-r"""The norms of one layer: of an ``nn.Linear``, and of an ``nn.Conv2d`` at the size of its input.
+r"""The norms of one layer: all that audits and bounds say of a layer is said here.
 
 Source: the definitions; what is said of kernels is ours.
 """
@@ -6,17 +6,29 @@ Source: the definitions; what is said of kernels is ours.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from lipteach.layers.constrain import kernel_class
 from lipteach.layers.norm_bounds import convolution_norm_bounds
-from lipteach.primitives import Selection, mixed_norm, operator_norm
+from lipteach.primitives import Scale, Selection, mixed_norm, operator_norm
 
+LAYERS = (nn.Linear, nn.Conv2d, Selection, Scale)  # the modules that have a norm
 MOST_PIXELS, MOST_ENTRIES = 2000, 4_000_000  # the largest matrix of a convolution that we build
 Sizes = dict[int, set[tuple[int, ...]]]
+
+
+class Spectrum(NamedTuple):
+    """The singular values of a layer, NaN if not known, and its 2-norm between two numbers."""
+
+    smallest: float
+    largest: float
+    lower: float
+    upper: float
+    method: str
 
 
 def input_sizes(model: nn.Module, x: Tensor) -> Sizes:
@@ -37,49 +49,53 @@ def input_sizes(model: nn.Module, x: Tensor) -> Sizes:
     return sizes
 
 
-def convolution_matrix(conv: nn.Conv2d, sizes: set[tuple[int, ...]]) -> Tensor | None:
-    """The matrix of the convolution, if its images have one size, and one that is small enough."""
-    if len(sizes) != 1:
-        return None
-    (size,) = sizes
-    pixels = math.prod(size)
-    if pixels > MOST_PIXELS:
-        return None
-    images = torch.eye(pixels, dtype=conv.weight.dtype, device=conv.weight.device)
-    matrix = conv._conv_forward(images.view(-1, *size), conv.weight, None).flatten(1).mT
-    return matrix if matrix.numel() <= MOST_ENTRIES else None
+def spectrum(layer: Any, sizes: set[tuple[int, ...]]) -> Spectrum:
+    r"""The singular values of a layer, or bounds of its 2-norm, and how they were found.
 
-
-def upper_norm(layer: Any, p: float, sizes: set[tuple[int, ...]]) -> float:
-    r"""An upper bound of the induced p → p norm of a layer; exact where a matrix is at hand.
-
-    A convolution is exact for p = 1 and ∞, unless its padding repeats or reflects pixels. For p = 2
-    it is exact where it is small, and otherwise `convolution_norm_bounds`; where that does not know
-    it (groups, …), $\sqrt{\|\cdot\|_1 \|\cdot\|_\infty}$.
-
-    Args:
-        layer: an ``nn.Linear``, ``nn.Conv2d`` or `Selection`, in float64.
-        p: 1, 2 or ``math.inf``.
-        sizes: of the images that a convolution receives.
-
-    Returns:
-        The bound.
+    A convolution is decomposed where its images have one size and its matrix is small enough.
+    Otherwise the bounds are those for all sizes (`convolution_norm_bounds`), and where these do
+    not know it (groups, …), $\sqrt{\|\cdot\|_1 \|\cdot\|_\infty}$ at the sizes that are given.
+    `layer` is one of `LAYERS`, in float64; `sizes` are those of its images, empty if not known.
     """
+    if isinstance(layer, Scale):
+        return _exact(torch.tensor([abs(layer.factor)]), "its factor")
     if isinstance(layer, Selection):  # its matrix may be too large to be made
-        used = float(layer.index.bincount().max())
-        return math.pow(used, 1 / p)
+        times = layer.index.bincount(minlength=layer.in_features).double()
+        sigma = times.sqrt().sort(descending=True).values
+        return _exact(sigma[: layer.out_features], "counted")
     if isinstance(layer, nn.Linear):
-        return float(operator_norm(layer.weight, p))
-    if p != 2:
-        return max(_largest_sum(layer, p, size) for size in sizes)
-    matrix = convolution_matrix(layer, sizes)
+        return _exact(torch.linalg.svdvals(layer.weight), "SVD")
+    matrix = _matrix(layer, sizes)
     if matrix is not None:
-        return float(operator_norm(matrix, 2))
+        (size,) = sizes
+        sigma = torch.linalg.svdvals(matrix)
+        return _exact(sigma, f"SVD of the map at {size[-2]}×{size[-1]}")
+    nan = math.nan
     try:
         stride = kernel_class(layer, layer.weight).stride
     except ValueError:
-        return math.sqrt(upper_norm(layer, 1, sizes) * upper_norm(layer, math.inf, sizes))
-    return float(convolution_norm_bounds(layer.weight, stride)[1])
+        if not sizes:
+            return Spectrum(nan, nan, nan, nan, "none for this convolution")
+        high = math.sqrt(upper_norm(layer, 1, sizes) * upper_norm(layer, math.inf, sizes))
+        return Spectrum(nan, nan, 0.0, high, "row and column sums")
+    low, high = (float(b) for b in convolution_norm_bounds(layer.weight, stride))
+    return Spectrum(nan, nan, low, high, "grid, all sizes")
+
+
+def upper_norm(layer: Any, p: float, sizes: set[tuple[int, ...]]) -> float:
+    """An upper bound of the induced p → p norm of a layer, p = 1, 2 or ∞; exact with a matrix.
+
+    A convolution is exact for p = 1 and ∞, unless its padding repeats or reflects pixels.
+    """
+    if p == 2:
+        return spectrum(layer, sizes).upper
+    if isinstance(layer, Scale):
+        return abs(layer.factor)
+    if isinstance(layer, Selection):
+        return float(layer.index.bincount().max()) if p == 1 else 1.0
+    if isinstance(layer, nn.Linear):
+        return float(operator_norm(layer.weight, p))
+    return max(_largest_sum(layer, p, size) for size in sizes)
 
 
 def upper_norm_to_max(layer: Any, p: float, sizes: set[tuple[int, ...]]) -> float:
@@ -91,6 +107,24 @@ def upper_norm_to_max(layer: Any, p: float, sizes: set[tuple[int, ...]]) -> floa
     return upper_norm(layer, p, sizes)
 
 
+def _exact(sigma: Tensor, method: str) -> Spectrum:
+    small, large = float(sigma[-1]), float(sigma[0])
+    return Spectrum(small, large, large, large, method)
+
+
+def _matrix(conv: nn.Conv2d, sizes: set[tuple[int, ...]]) -> Tensor | None:
+    """The matrix of the convolution, if its images have one size, and one that is small enough."""
+    if len(sizes) != 1:
+        return None
+    (size,) = sizes
+    pixels = math.prod(size)
+    if pixels > MOST_PIXELS:
+        return None
+    images = torch.eye(pixels, dtype=conv.weight.dtype, device=conv.weight.device)
+    matrix = convolved(conv, conv.weight, images.view(-1, *size)).flatten(1).mT
+    return matrix if matrix.numel() <= MOST_ENTRIES else None
+
+
 @torch.enable_grad()
 def _largest_sum(conv: nn.Conv2d, p: float, size: tuple[int, ...]) -> float:
     """The largest row sum (p = ∞) or column sum (p = 1) of |matrix|, by the map with kernel |K|.
@@ -100,6 +134,15 @@ def _largest_sum(conv: nn.Conv2d, p: float, size: tuple[int, ...]) -> float:
     """
     image = torch.ones(1, *size, dtype=conv.weight.dtype, device=conv.weight.device)
     image.requires_grad_()
-    rows = conv._conv_forward(image, conv.weight.detach().abs(), None)
+    rows = convolved(conv, conv.weight.detach().abs(), image)
     sums = rows if p == math.inf else torch.autograd.grad(rows.sum(), image)[0]
     return float(sums.detach().max())
+
+
+def convolved(conv: nn.Conv2d, kernel: Tensor, images: Tensor) -> Tensor:
+    """The images under the layer with another kernel and without its bias, whatever its padding."""
+    held = {"weight": kernel}
+    if conv.bias is not None:
+        held["bias"] = torch.zeros_like(conv.bias)
+    found: Tensor = functional_call(conv, held, (images,))
+    return found

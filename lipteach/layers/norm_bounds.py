@@ -42,10 +42,6 @@ def convolution_norm_bounds(
     Returns:
         The lower bound of the supremum and the upper bound, scalars in float64, differentiable.
 
-    Raises:
-        TypeError: if kernel is not a floating-point tensor, or stride no integer.
-        ValueError: if kernel has not four dimensions, is empty or not finite, or stride < 1.
-
     Example:
         >>> low, high = lt.convolution_norm_bounds(torch.ones(1, 1, 3, 3))
         >>> round(low.item(), 2), round(high.item(), 2)

@@ -1,4 +1,4 @@
-"""Retraction: weights put back on the orthonormal matrices after a step of an optimizer.
+"""Orthonormal weights as plain parameters: put back on the manifold, and gradients along it.
 
 Source: M. Cisse et al. (2017) with β = ½; Anil, Lucas and Grosse (2019), appendix B.1.
 """
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from lipteach.layers.constrain import kernel_class
+from lipteach.layers.convolution import KernelClass
 from lipteach.primitives import RankWarning, Selection, parseval_step, polar
 from lipteach.primitives._fast.symmetric import symmetric_product
 from lipteach.primitives._validate import check_integer, check_real, check_tensor
@@ -51,9 +52,8 @@ def retract_(model: Model, steps: int = 1, method: str = "polar", tol: float = 1
         The model itself.
 
     Raises:
-        TypeError: if an argument is of another type.
-        ValueError: if steps < 1, tol is not in (0, 1), the method is unknown, or a weight is not
-            finite, zero, or of a convolution that `orthonormal` refuses.
+        ValueError: if tol is not below 1, or a weight is zero, or of a convolution that
+            `orthonormal` refuses.
 
     Warns:
         RankWarning: if a weight has not full rank: then its polar factor is not determined.
@@ -65,8 +65,7 @@ def retract_(model: Model, steps: int = 1, method: str = "polar", tol: float = 1
 
     Source: M. Cisse et al. (2017); Cholesky-QR: A. Stathopoulos and K. Wu (2002).
     """
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"model must be an nn.Module; got {type(model).__name__}.")
+    _check_model(model)
     check_integer(steps, "steps")
     if check_real(tol, "tol", above=0.0) >= 1:
         raise ValueError(f"tol must be less than 1; got {tol}.")
@@ -84,11 +83,71 @@ def retract_(model: Model, steps: int = 1, method: str = "polar", tol: float = 1
     return model
 
 
+@torch.no_grad()
+def make_tangent_(model: Model) -> Model:
+    r"""Project the gradients of plain weights on the tangent space of the orthonormal matrices.
+
+    Called after ``backward()`` and before ``optimizer.step()``, as `retract_` is after it. For an
+    orthonormal W with m ≥ n, and transposed for a wide one,
+
+    $$G \leftarrow G - W\, \tfrac12 (W^\top G + G^\top W), \qquad
+      \text{so that}\quad W^\top G + G^\top W = 0 :$$
+
+    of G stays what moves W along the manifold, and what the retraction would take back is gone. It
+    matters to an optimizer which, like Adam, scales by the gradients it has seen.
+
+    Every ``nn.Linear`` at every depth is meant, and every ``nn.Conv2d`` whose patches do not
+    overlap, by its flattened kernel. Other convolutions, parametrized weights and weights without a
+    gradient are left alone. A shared weight is projected once.
+
+    Args:
+        model: any module; the ``grad`` of its weights is changed in place.
+
+    Returns:
+        The model itself.
+
+    Raises:
+        ValueError: for a convolution that `orthonormal` refuses.
+
+    Example:
+        >>> layer = nn.Linear(2, 2)
+        >>> layer.weight.data, layer.weight.grad = torch.eye(2), torch.tensor([[3.0, 2], [4, 5]])
+        >>> lt.make_tangent_(layer).weight.grad.tolist()  # of the rotations
+        [[0.0, -1.0], [1.0, 0.0]]
+
+    Source: P.-A. Absil, R. Mahony and R. Sepulchre (2008), Optimization Algorithms on Matrix
+    Manifolds, section 3.6.1.
+    """
+    _check_model(model)
+    for name, module in _plain_layers(model):
+        weight, gradient = module.weight, module.weight.grad
+        if gradient is None or (isinstance(module, nn.Conv2d) and _kernels(name, module).factors):
+            continue
+        W, G = weight.flatten(1), gradient.flatten(1)
+        tall = len(W) >= W.shape[1]
+        A = W.mT @ G if tall else G @ W.mT
+        A = (A + A.mT) / 2
+        gradient -= (W @ A if tall else A @ W).view_as(gradient)
+    return model
+
+
+def _check_model(model: nn.Module) -> None:
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model must be an nn.Module; got {type(model).__name__}.")
+
+
+def _kernels(name: str, conv: nn.Conv2d) -> KernelClass:
+    try:
+        return kernel_class(conv, conv.weight)
+    except ValueError as error:
+        raise ValueError(f"{name} has no tangent space: {error}") from error
+
+
 def _plain_layers(model: nn.Module) -> Iterator[tuple[str, Any]]:
     """The layers with a plain weight, and their names, each weight once."""
     seen = set()
     for name, module in model.named_modules():
-        if not isinstance(module, nn.Linear | nn.Conv2d) or isinstance(module, Selection):
+        if not isinstance(module, (nn.Linear, nn.Conv2d)) or isinstance(module, Selection):
             continue
         plain = not parametrize.is_parametrized(module, "weight")
         if plain and id(module.weight) not in seen and module.weight.numel():

@@ -18,6 +18,7 @@ from lipteach.primitives.jacobian import (
     jacobian_singular_values,
     jacobian_spectral_norm,
 )
+from lipteach.primitives.maxout import Maxout
 from lipteach.primitives.norms import (
     is_orthonormal,
     mixed_norm,
@@ -34,6 +35,7 @@ from lipteach.primitives.projections import (
     project_linf_norm,
     project_simplex,
 )
+from lipteach.primitives.scale import Scale
 from lipteach.primitives.selection import ChunkedSequential, Selection
 from lipteach.primitives.spectral_jacobian import spectral_jacobian_penalty
 from lipteach.primitives.wasserstein import (
@@ -49,7 +51,9 @@ __all__ = [
     "FullSort",
     "GroupSort",
     "MaxMin",
+    "Maxout",
     "RankWarning",
+    "Scale",
     "Selection",
     "bjorck",
     "bjorck_apply",

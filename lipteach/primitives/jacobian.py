@@ -144,13 +144,18 @@ def jacobian_singular_values(f: Function, x: Tensor, chunk_size: int = 64) -> Te
     Source: Anil, Lucas and Grosse (2019), appendix G.3, Fig. 16.
     """
     check_integer(chunk_size, "chunk_size")
-    one, m = of_one(f, x)
-    jacobians = vmap(jacrev(one))
+    of_one(f, x)
     found = []
     for chunk in torch.split(x, chunk_size):
-        J = check_finite(jacobians(chunk)).reshape(len(chunk), m, -1)
+        J = check_finite(jacobians(f, chunk))
         found.append(torch.linalg.svdvals(J if J.itemsize > 2 else J.float()).to(J.dtype))
     return torch.cat(found)
+
+
+def jacobians(f: Function, x: Tensor) -> Tensor:
+    """The Jacobian of f at each sample of x, by reverse passes: (batch, outputs, inputs)."""
+    J: Tensor = vmap(jacrev(lambda sample: f(sample[None]).flatten()))(x)
+    return J.flatten(2)
 
 
 def of_one(f: Any, x: Any) -> tuple[Function, int]:

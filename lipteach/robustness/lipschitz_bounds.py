@@ -13,9 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from lipteach.layers.export import to_measure
-from lipteach.layers.known import is_layer, one_lipschitz, steps, unknown
-from lipteach.layers.layer_norms import input_sizes, upper_norm, upper_norm_to_max
+from lipteach.layers.known import one_lipschitz, unknown
+from lipteach.layers.layer_norms import LAYERS, input_sizes, upper_norm, upper_norm_to_max
 from lipteach.primitives._validate import NORMS, check_norm, check_tensor
+from lipteach.primitives.composition import alteration, runs_as, walk
 from lipteach.robustness.steepest import steepest
 
 
@@ -47,7 +48,8 @@ def lipschitz_bounds(model: nn.Module, x: Tensor, p: float = 2) -> LipschitzBoun
       p → p norm, or with that of another q = 1, 2, ∞ where the way through it,
       $\|z\|_q \le k^{\max(0, 1/q - 1/p)} \|z\|_p$ for k numbers, is shorter; also with
       $\|W\|_{q,\infty}$, as the first layer in Theorem 3. Norms of convolutions are those at the
-      image size of x, or bounds of them.
+      image size of x, or bounds of them. A module with forward hooks, a forward of its own or the
+      like has no bound: what it computes is not what its class does.
 
     The model is taken in evaluation mode and in float64, and left as it is. Both bounds hold up to
     rounding there, about 1e-12 of their size for a few layers.
@@ -61,9 +63,7 @@ def lipschitz_bounds(model: nn.Module, x: Tensor, p: float = 2) -> LipschitzBoun
         ``(lower, upper)``, two floats. upper is infinite where a module has no known bound.
 
     Raises:
-        TypeError: if model is not an ``nn.Module``, x not a floating-point tensor, or p no number.
-        ValueError: if x is empty, not finite, has fewer than two dimensions or does not fit the
-            model, a parameter is not finite, or p is unknown.
+        ValueError: if x does not fit the model.
 
     Warns:
         UnknownBoundWarning: if upper is infinite; it names the module.
@@ -72,7 +72,8 @@ def lipschitz_bounds(model: nn.Module, x: Tensor, p: float = 2) -> LipschitzBoun
         >>> x = torch.linspace(-2, 2, 9)[:, None]
         >>> [round(bound, 6) for bound in lt.lipschitz_bounds(lt.abs_network(), x)]
         [1.0, 1.0]
-        >>> relu = nn.Sequential(lt.linear([[1.0], [-1.0]]), nn.ReLU(), lt.linear([[1.0, 1.0]]))
+        >>> up, down = lt.frozen_linear([[1.0], [-1.0]]), lt.frozen_linear([[1.0, 1.0]])
+        >>> relu = nn.Sequential(up, nn.ReLU(), down)
         >>> [round(bound, 6) for bound in lt.lipschitz_bounds(relu, x)]  # of |x| as well
         [1.0, 2.0]
 
@@ -82,7 +83,7 @@ def lipschitz_bounds(model: nn.Module, x: Tensor, p: float = 2) -> LipschitzBoun
         raise TypeError(f"model must be an nn.Module; got {type(model).__name__}.")
     check_tensor(x, min_dim=2)
     check_norm(p)
-    with torch.inference_mode(False):
+    with torch.inference_mode(False), torch.no_grad():
         plain = to_measure(model)
         _check_parameters(plain)
         points = x.detach().double().clone()
@@ -121,15 +122,16 @@ def _certified(model: nn.Module, x: Tensor, p: float) -> tuple[float, str]:
     sizes = input_sizes(model, x)
     z = x[:1]
     bounds = _converted({q: 1.0 if q == p else math.inf for q in NORMS}, z.numel())
-    for name, step in steps(model):
+    for name, step in walk(model):
         z = step(z)
-        if is_layer(step):
+        if runs_as(step, LAYERS):
             places = sizes.get(id(step), set())
             to_max = min(bounds[q] * upper_norm_to_max(step, q, places) for q in NORMS)
             bounds = {q: bounds[q] * upper_norm(step, q, places) for q in NORMS}
             bounds[math.inf] = min(bounds[math.inf], to_max)
         elif not one_lipschitz(step):
-            return math.inf, unknown(name, step)
+            said = alteration(step)
+            return math.inf, unknown(name, step) + (f", which has {said}" if said else "")
         bounds = _converted(bounds, z.numel())
     return bounds[p], ""
 

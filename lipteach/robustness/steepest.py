@@ -10,7 +10,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from lipteach.layers.jacobian_norms import jacobian_norms, jacobians
+from lipteach.layers.jacobian_norms import jacobian_norms
+from lipteach.primitives.jacobian import jacobians
 from lipteach.primitives.power_iteration import start_vector
 
 BEST, GOALS, DIRECTIONS, ROUNDS = 4, 8, 2, 20
@@ -24,14 +25,7 @@ def steepest(model: nn.Module, x: Tensor, p: float) -> float:
     The Jacobian of a piecewise linear model is constant on each piece: there is no slope to climb,
     only other pieces to jump to. In each round the best points jump, by a few lengths, to either
     side along the directions that their Jacobians stretch most, and along those to other points.
-
-    Args:
-        model: a plain model in float64.
-        x: points, (batch, …).
-        p: 1, 2 or ``math.inf``.
-
-    Returns:
-        The norm; 0 if no Jacobian found is finite.
+    The result is 0 if no Jacobian found is finite.
     """
     flat = x.flatten(1)
     spread = float((flat - flat.mean(0)).norm(dim=1).max()) or float(flat.norm(dim=1).max()) or 1.0

@@ -15,7 +15,7 @@ from lipteach.theory.exact_networks import (
     relu_network,
     w_network,
 )
-from lipteach.theory.frozen import linear
+from lipteach.theory.frozen import frozen_linear, linear
 from lipteach.theory.joining import maximum, minimum, pad_depth, stack
 from lipteach.theory.lattice import approximate
 from lipteach.theory.linearity import HypothesisError, collapse_affine, gradient_norms
@@ -37,6 +37,7 @@ __all__ = [
     "approximate",
     "collapse_affine",
     "crelu_network",
+    "frozen_linear",
     "full_sort_from_maxmin",
     "gradient_norms",
     "in_lipschitz_class",

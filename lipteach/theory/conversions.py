@@ -15,11 +15,11 @@ from torch import nn
 from lipteach.primitives import Abs, FullSort, MaxMin
 from lipteach.primitives._validate import check_integer, check_real
 from lipteach.theory.exact_networks import abs_network
-from lipteach.theory.frozen import linear
+from lipteach.theory.frozen import frozen_linear
 
 
 def maxmin_from_full_sort(n: int, bound: float) -> nn.Sequential:
-    r"""MaxMin from one sort of all n entries, by biases that keep the pairs apart (appendix A.3).
+    r"""Build MaxMin from one sort of n entries, by biases that keep pairs apart (appendix A.3).
 
     $$\mathrm{MaxMin}(x) = \mathrm{FullSort}(x + b) - b, \qquad
       b = (g(n/2 - 1),\, g(n/2 - 1),\, \dots,\, g,\, g,\, 0,\, 0),\quad g = 2 x_{\max}.$$
@@ -37,8 +37,7 @@ def maxmin_from_full_sort(n: int, bound: float) -> nn.Sequential:
         A network from (…, n) to (…, n). Biases up to n·x_max cost about log₂ n bits of precision.
 
     Raises:
-        TypeError: if n is not an integer or bound not a real number.
-        ValueError: if n is odd or less than 2, or bound is not positive and finite.
+        ValueError: if n is odd.
 
     Example:
         >>> f = lt.maxmin_from_full_sort(4, bound=4.0)
@@ -52,11 +51,13 @@ def maxmin_from_full_sort(n: int, bound: float) -> nn.Sequential:
     check_real(n * bound, "n · bound")
     pair = torch.arange(n // 2 - 1, -1, -1, dtype=torch.float64)
     b = 2 * bound * pair.repeat_interleave(2)  # (n,)
-    return nn.Sequential(linear(torch.eye(n), b), FullSort(), linear(torch.eye(n), -b))
+    return nn.Sequential(
+        frozen_linear(torch.eye(n), b), FullSort(), frozen_linear(torch.eye(n), -b)
+    )
 
 
 def full_sort_from_maxmin(n: int) -> nn.Sequential:
-    r"""The sort of n entries from MaxMin layers and permutations: a sorting network.
+    r"""Build the sort of n entries from MaxMin layers and permutations: a sorting network.
 
     Appendix A.3 leaves out this direction. A layer of MaxMin between two permutations compares n/2
     pairs at once. Batcher's bitonic sorter needs m(m + 1)/2 such layers for n = 2ᵐ; for any other
@@ -70,8 +71,7 @@ def full_sort_from_maxmin(n: int) -> nn.Sequential:
         A network from (…, n) to (…, n), descending.
 
     Raises:
-        TypeError: if n is not an integer.
-        ValueError: if n is odd or less than 2.
+        ValueError: if n is odd.
 
     Example:
         >>> lt.full_sort_from_maxmin(4)(torch.tensor([3.0, 1.0, 2.0, 4.0]).double()).tolist()
@@ -86,9 +86,9 @@ def full_sort_from_maxmin(n: int) -> nn.Sequential:
     before = torch.eye(n)  # undoes the permutation of the round before
     for pairs in rounds:
         P = torch.eye(n)[[i for pair in pairs for i in pair]]  # the entries of a pair side by side
-        layers += [linear(P @ before), MaxMin()]
+        layers += [frozen_linear(P @ before), MaxMin()]
         before = P.T
-    return nn.Sequential(*layers, linear(before))
+    return nn.Sequential(*layers, frozen_linear(before))
 
 
 def _bitonic_rounds(n: int) -> list[list[tuple[int, int]]]:
@@ -118,7 +118,7 @@ def _transposition_rounds(n: int) -> list[list[tuple[int, int]]]:
 
 
 def maxmin_from_abs(bound: float) -> nn.Sequential:
-    r"""MaxMin of two entries from absolute values (appendix A.3, corrected).
+    r"""Build MaxMin of two entries from absolute values (appendix A.3, corrected).
 
     $$\mathrm{MaxMin}(z) = M\,\Bigl|M z + \binom{\sqrt2 B}{0}\Bigr| - \binom{B}{B}, \qquad
       M = \tfrac1{\sqrt2}\begin{pmatrix} 1 & 1 \\ 1 & -1 \end{pmatrix}.$$
@@ -132,10 +132,6 @@ def maxmin_from_abs(bound: float) -> nn.Sequential:
     Returns:
         A network from (…, 2) to (…, 2).
 
-    Raises:
-        TypeError: if bound is not a real number.
-        ValueError: if bound is not positive and finite.
-
     Example:
         >>> f = lt.maxmin_from_abs(bound=4.0)
         >>> f(torch.tensor([1.0, 3.0]).double()).round(decimals=9).tolist()
@@ -146,11 +142,11 @@ def maxmin_from_abs(bound: float) -> nn.Sequential:
     check_real(bound, "bound", above=0.0)
     M = torch.tensor([[1.0, 1.0], [1.0, -1.0]], dtype=torch.float64) * math.sqrt(0.5)
     shift = [math.sqrt(2) * bound, 0.0]
-    return nn.Sequential(linear(M, shift), Abs(), linear(M, [-bound, -bound]))
+    return nn.Sequential(frozen_linear(M, shift), Abs(), frozen_linear(M, [-bound, -bound]))
 
 
 def abs_from_maxmin() -> nn.Sequential:
-    r"""The absolute value from MaxMin (appendix A.3): the network of Figure 10.
+    r"""Build the absolute value from MaxMin (appendix A.3): the network of Figure 10.
 
     $$|x| = \tfrac1{\sqrt2}(1, -1)\,\mathrm{MaxMin}\Bigl(\tfrac1{\sqrt2}\binom{1}{-1} x\Bigr).$$
 

@@ -16,11 +16,11 @@ from torch import Tensor, nn
 
 from lipteach.primitives import GroupSort, MaxMin
 from lipteach.primitives._validate import check_integer, check_norm, check_real
-from lipteach.theory.frozen import linear
+from lipteach.theory.frozen import frozen_linear
 
 
 def abs_network(p: float = 2) -> nn.Sequential:
-    r"""The absolute value by sorting: one hidden layer of two units (appendix A.1, Figure 10).
+    r"""Build the absolute value by sorting: one hidden layer of two units (appendix A.1, Fig. 10).
 
     $$|x| = W_2\,\mathrm{MaxMin}(W_1 x), \qquad W_1 = \tfrac1{\sqrt2}\binom{1}{-1},\quad
       W_2 = \tfrac1{\sqrt2}(1, -1).$$
@@ -34,10 +34,6 @@ def abs_network(p: float = 2) -> nn.Sequential:
     Returns:
         A network from (…, 1) to (…, 1).
 
-    Raises:
-        TypeError: if p is not a number.
-        ValueError: if p is another number.
-
     Example:
         >>> lt.abs_network(math.inf)(torch.tensor([[-2.0], [3.0]]).double()).flatten().tolist()
         [2.0, 3.0]
@@ -47,11 +43,12 @@ def abs_network(p: float = 2) -> nn.Sequential:
     check_norm(p)
     first = {1: 0.5, 2: math.sqrt(0.5), math.inf: 1.0}[p]
     last = {1: 1.0, 2: math.sqrt(0.5), math.inf: 0.5}[p]
-    return nn.Sequential(linear([[first], [-first]]), MaxMin(), linear([[last, -last]]))
+    up, down = frozen_linear([[first], [-first]]), frozen_linear([[last, -last]])
+    return nn.Sequential(up, MaxMin(), down)
 
 
 def w_network(c: float = 1.0) -> nn.Sequential:
-    r"""The letter W: two hidden layers of four units (appendix A.1, Figure 11).
+    r"""Build the letter W: two hidden layers of four units (appendix A.1, Figure 11).
 
     $$\bigl||x| - c\bigr| = e^\top \mathrm{MaxMin}(\mathrm{MaxMin}(e x) - c e),
       \qquad e = \tfrac12 (1, -1, 1, -1)^\top.$$
@@ -64,10 +61,6 @@ def w_network(c: float = 1.0) -> nn.Sequential:
     Returns:
         A network from (…, 1) to (…, 1).
 
-    Raises:
-        TypeError: if c is not a real number.
-        ValueError: if c is not finite.
-
     Example:
         >>> lt.w_network()(torch.arange(-2.0, 3.0).double()[:, None]).flatten().tolist()
         [1.0, 0.0, 1.0, 0.0, 1.0]
@@ -76,8 +69,8 @@ def w_network(c: float = 1.0) -> nn.Sequential:
     """
     check_real(c, "c")
     e = torch.tensor([[0.5], [-0.5], [0.5], [-0.5]], dtype=torch.float64)
-    hidden = linear(torch.eye(4), -c * e.flatten())
-    return nn.Sequential(linear(e), MaxMin(), hidden, MaxMin(), linear(e.T))
+    hidden = frozen_linear(torch.eye(4), -c * e.flatten())
+    return nn.Sequential(frozen_linear(e), MaxMin(), hidden, MaxMin(), frozen_linear(e.T))
 
 
 def _interleave_zeros(n: int) -> Tensor:
@@ -88,7 +81,7 @@ def _interleave_zeros(n: int) -> Tensor:
 
 
 def relu_network(n: int) -> nn.Sequential:
-    r"""ReLU from MaxMin, by a zero beside each entry (appendix A.2, Equation 6).
+    r"""Build ReLU from MaxMin, by a zero beside each entry (appendix A.2, Equation 6).
 
     $$\mathrm{ReLU}(x) = E^\top \mathrm{MaxMin}(E x), \qquad E x = (x_1, 0, x_2, 0, \dots).$$
 
@@ -100,10 +93,6 @@ def relu_network(n: int) -> nn.Sequential:
     Returns:
         A network from (…, n) to (…, n).
 
-    Raises:
-        TypeError: if n is not an integer.
-        ValueError: if n < 1.
-
     Example:
         >>> lt.relu_network(2)(torch.tensor([3.0, -1.0]).double()).tolist()
         [3.0, 0.0]
@@ -111,11 +100,11 @@ def relu_network(n: int) -> nn.Sequential:
     Source: Anil, Lucas and Grosse (2019), appendix A.2.
     """
     E = _interleave_zeros(check_integer(n, "n"))
-    return nn.Sequential(linear(E), MaxMin(), linear(E.T))
+    return nn.Sequential(frozen_linear(E), MaxMin(), frozen_linear(E.T))
 
 
 def crelu_network(n: int) -> nn.Sequential:
-    r"""Concatenated ReLU, (ReLU(x), ReLU(−x)), from MaxMin (appendix A.2, Equation 7).
+    r"""Build concatenated ReLU, (ReLU(x), ReLU(−x)), from MaxMin (appendix A.2, Equation 7).
 
     MaxMin(x, 0) = (ReLU(x), −ReLU(−x)): the last layer changes the sign of every second entry and
     collects the two halves. It is a signed permutation.
@@ -126,10 +115,6 @@ def crelu_network(n: int) -> nn.Sequential:
     Returns:
         A network from (…, n) to (…, 2n).
 
-    Raises:
-        TypeError: if n is not an integer.
-        ValueError: if n < 1.
-
     Example:
         >>> (lt.crelu_network(2)(torch.tensor([3.0, -1.0]).double()) + 0.0).tolist()
         [3.0, 0.0, 0.0, 1.0]
@@ -138,11 +123,11 @@ def crelu_network(n: int) -> nn.Sequential:
     """
     E = _interleave_zeros(check_integer(n, "n"))
     collect = torch.cat([E.T, -E.T.roll(1, dims=1)])  # (2n, 2n): even entries, then minus odd ones
-    return nn.Sequential(linear(E), MaxMin(), linear(collect))
+    return nn.Sequential(frozen_linear(E), MaxMin(), frozen_linear(collect))
 
 
 def leaky_relu_network(slope: float) -> nn.Sequential:
-    r"""Leaky ReLU within the 2-norm constraint (appendix A.2, corrected).
+    r"""Build leaky ReLU within the 2-norm constraint (appendix A.2, corrected).
 
     $$\max(x, a x) = v^\top \mathrm{MaxMin}(v x), \qquad
       v = (\cos t, \sin t),\ \sin 2t = a, \quad a \in [0, 1].$$
@@ -157,7 +142,6 @@ def leaky_relu_network(slope: float) -> nn.Sequential:
         A network from (…, 1) to (…, 1).
 
     Raises:
-        TypeError: if slope is not a real number.
         ValueError: if slope is outside [−1, 1]: no 1-Lipschitz network has such a slope.
 
     Example:
@@ -169,11 +153,11 @@ def leaky_relu_network(slope: float) -> nn.Sequential:
     """
     t = math.asin(check_real(slope, "slope", low=-1.0, high=1.0)) / 2
     v = torch.tensor([[math.cos(t)], [math.sin(t)]], dtype=torch.float64)
-    return nn.Sequential(linear(v), MaxMin(), linear(v.T))
+    return nn.Sequential(frozen_linear(v), MaxMin(), frozen_linear(v.T))
 
 
 def maxout_network(n: int, size: int) -> nn.Sequential:
-    r"""Maxout over groups of `size` adjacent entries, from GroupSort (appendix A.2).
+    r"""Build maxout over groups of `size` adjacent entries, from GroupSort (appendix A.2).
 
     The sort is descending, so that the first entry of each group is its maximum; the selection of
     the first entries has norm 1 in every p-norm. The layer that produces the n entries must satisfy
@@ -187,8 +171,7 @@ def maxout_network(n: int, size: int) -> nn.Sequential:
         A network from (…, n) to (…, n / size).
 
     Raises:
-        TypeError: if n or size is not an integer.
-        ValueError: if n or size is less than 1, or size does not divide n.
+        ValueError: if size does not divide n.
 
     Example:
         >>> x = torch.tensor([1.0, 5.0, 2.0, -1.0, -7.0, -3.0]).double()
@@ -200,4 +183,4 @@ def maxout_network(n: int, size: int) -> nn.Sequential:
     if check_integer(n, "n") % check_integer(size, "size"):
         raise ValueError(f"size must divide n; got n = {n} and size = {size}.")
     select = torch.eye(n, dtype=torch.float64)[::size]  # (n / size, n)
-    return nn.Sequential(GroupSort(size), linear(select))
+    return nn.Sequential(GroupSort(size), frozen_linear(select))

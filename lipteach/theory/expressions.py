@@ -127,9 +127,6 @@ def read_number(value: float, digits: int = 53) -> Term:
     float64 and 16 in float32. Numbers of shorter formats are taken as they are, since there any
     float is near some root.
 
-    Raises:
-        ValueError: if value is not finite.
-
     Example:
         >>> read_number(0.7071067811865476), read_number(0.1), read_number(0.1234567)
         (multiply(1/2, root(2)), 1/10, 4447996384931129/36028797018963968)
@@ -140,7 +137,7 @@ def read_number(value: float, digits: int = 53) -> Term:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, Term | Real) and not isinstance(value, bool)
+    return isinstance(value, (Term, Real)) and not isinstance(value, bool)
 
 
 def as_term(value: Any) -> Term:
@@ -150,7 +147,7 @@ def as_term(value: Any) -> Term:
     if not _is_number(value):
         kind = type(value).__name__
         raise TypeError(f"A term or a real number is needed here; got {value!r} ({kind}).")
-    if isinstance(value, int | Fraction):
+    if isinstance(value, (int, Fraction)):
         return Term("number", Fraction(value))
     return read_number(float(value))
 
@@ -191,7 +188,7 @@ def Sqrt(n: int | Fraction) -> Term:
     >>> lt.prove(lambda x: (lt.terms.Sqrt(2) * x) ** 2, lambda x: 2 * x**2)
     Proof: for every real x
     """
-    if isinstance(n, bool) or not isinstance(n, int | Fraction):
+    if isinstance(n, bool) or not isinstance(n, (int, Fraction)):
         raise TypeError(f"Sqrt needs an integer or a Fraction; got {n!r} ({type(n).__name__}).")
     if n < 0:
         raise ValueError(f"Sqrt needs a number that is not negative; got {n}.")

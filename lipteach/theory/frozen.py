@@ -11,8 +11,10 @@ from torch import Tensor, nn
 Matrix = Tensor | Sequence[Sequence[float]]
 
 
-def linear(W: Matrix, b: Tensor | Sequence[float] | None = None) -> nn.Linear:
-    """A frozen ``nn.Linear`` in float64, x ↦ W x + b, for weights that are known.
+def frozen_linear(W: Matrix, b: Tensor | Sequence[float] | None = None) -> nn.Linear:
+    """Make a frozen ``nn.Linear`` in float64, x ↦ W x + b, of weights that are known.
+
+    ``lt.linear`` is the same function.
 
     Args:
         W: the weight, (m, n), as a tensor or a list of rows.
@@ -21,12 +23,8 @@ def linear(W: Matrix, b: Tensor | Sequence[float] | None = None) -> nn.Linear:
     Returns:
         A layer from (…, n) to (…, m).
 
-    Raises:
-        TypeError: if W or b holds something else than real numbers.
-        ValueError: if W is no matrix, b does not fit it, or an entry is not finite.
-
     Example:
-        >>> lt.linear([[1.0, 2.0]], [0.5])(torch.tensor([3.0, 4.0]).double()).tolist()
+        >>> lt.frozen_linear([[1.0, 2.0]], [0.5])(torch.tensor([3.0, 4.0]).double()).tolist()
         [11.5]
 
     Source: ours; the building block of the networks of appendix A.
@@ -42,6 +40,9 @@ def linear(W: Matrix, b: Tensor | Sequence[float] | None = None) -> nn.Linear:
     if bias is not None:
         layer.bias.data.copy_(bias)
     return layer.requires_grad_(False)
+
+
+linear = frozen_linear
 
 
 def _numbers(values: Any, name: str, ndim: int) -> Tensor:

@@ -14,14 +14,14 @@ from torch import Tensor, nn
 
 from lipteach.primitives import ChunkedSequential, MaxMin, Selection
 from lipteach.primitives._validate import check_integer
-from lipteach.theory.frozen import linear
-from lipteach.theory.lipschitz_class import flat
+from lipteach.primitives.composition import alteration, runs_as, walk
+from lipteach.theory.frozen import frozen_linear
 
 Network = nn.Sequential
 
 
 def stack(f: nn.Sequential, g: nn.Sequential) -> nn.Sequential:
-    r"""Two networks side by side: x ↦ (f(x), g(x)) (appendix E).
+    r"""Put two networks side by side: x ↦ (f(x), g(x)) (appendix E).
 
     $$W_1 = \begin{pmatrix} W_1^f \\ W_1^g \end{pmatrix}, \qquad
       W_i = \begin{pmatrix} W_i^f & 0 \\ 0 & W_i^g \end{pmatrix} \quad (i \ge 2).$$
@@ -38,7 +38,6 @@ def stack(f: nn.Sequential, g: nn.Sequential) -> nn.Sequential:
         A frozen network in float64, from (…, n) to (…, outputs of f + outputs of g).
 
     Raises:
-        TypeError: if f or g is no ``nn.Sequential``.
         ValueError: if f or g has other modules than linear layers and MaxMin, a hidden width is
             odd, or the numbers of inputs differ.
 
@@ -61,7 +60,7 @@ def stack(f: nn.Sequential, g: nn.Sequential) -> nn.Sequential:
 
 
 def pad_depth(f: nn.Sequential, depth: int) -> nn.Sequential:
-    """The same function with more layers (appendix E).
+    """Make a network deeper without changing its function (appendix E).
 
     What MaxMin has sorted it sorts no further: behind the last hidden layer we put the identity and
     another MaxMin, as often as needed. Behind the output it would be wrong: there is nothing to
@@ -76,11 +75,10 @@ def pad_depth(f: nn.Sequential, depth: int) -> nn.Sequential:
         A frozen network in float64. A linear layer that directly follows another is merged with it.
 
     Raises:
-        TypeError: if f is no ``nn.Sequential`` or depth no integer.
         ValueError: if f is deeper already, has other modules, or a hidden width is odd.
 
     Example:
-        >>> f = lt.pad_depth(nn.Sequential(lt.linear([[0.5]])), depth=3)
+        >>> f = lt.pad_depth(nn.Sequential(lt.frozen_linear([[0.5]])), depth=3)
         >>> [type(module).__name__ for module in f], f(torch.tensor([4.0]).double()).tolist()
         (['Linear', 'MaxMin', 'Selection', 'MaxMin', 'Selection'], [2.0])
 
@@ -93,7 +91,7 @@ def pad_depth(f: nn.Sequential, depth: int) -> nn.Sequential:
 
 
 def maximum(f: nn.Sequential, g: nn.Sequential, permutation: bool = False) -> nn.Sequential:
-    r"""The maximum of two networks, entry by entry, as one network (appendix E).
+    r"""Build the maximum of two networks, entry by entry, as one network (appendix E).
 
     $$\max(f, g) = (1, 0)\, \mathrm{MaxMin}(f, g).$$
 
@@ -111,11 +109,10 @@ def maximum(f: nn.Sequential, g: nn.Sequential, permutation: bool = False) -> nn
         A frozen network in float64, from (…, n) to (…, m).
 
     Raises:
-        TypeError: as `stack` does, or if permutation is no bool.
         ValueError: as `stack` does, and if the numbers of outputs differ.
 
     Example:
-        >>> identity = nn.Sequential(lt.linear([[1.0]]))
+        >>> identity = nn.Sequential(lt.frozen_linear([[1.0]]))
         >>> h = lt.maximum(identity, lt.w_network())
         >>> h(torch.tensor([[-3.0], [3.0]]).double()).flatten().tolist()
         [2.0, 3.0]
@@ -126,7 +123,7 @@ def maximum(f: nn.Sequential, g: nn.Sequential, permutation: bool = False) -> nn
 
 
 def minimum(f: nn.Sequential, g: nn.Sequential, permutation: bool = False) -> nn.Sequential:
-    r"""The minimum of two networks, entry by entry: (0, 1) MaxMin(f, g) (appendix E).
+    r"""Build the minimum of two networks, entry by entry: (0, 1) MaxMin(f, g) (appendix E).
 
     Args:
         f: as for `maximum`.
@@ -136,12 +133,8 @@ def minimum(f: nn.Sequential, g: nn.Sequential, permutation: bool = False) -> nn
     Returns:
         A frozen network in float64, from (…, n) to (…, m).
 
-    Raises:
-        TypeError: as `maximum` does.
-        ValueError: as `maximum` does.
-
     Example:
-        >>> identity = nn.Sequential(lt.linear([[1.0]]))
+        >>> identity = nn.Sequential(lt.frozen_linear([[1.0]]))
         >>> h = lt.minimum(identity, lt.w_network())
         >>> h(torch.tensor([[-3.0], [3.0]]).double()).flatten().tolist()
         [-3.0, 2.0]
@@ -174,10 +167,10 @@ def compose(second: nn.Linear, first: nn.Linear) -> nn.Linear:
         if isinstance(first, Selection):
             return Selection(first.index[second.index], first.in_features)
         bias = None if first.bias is None else first.bias[second.index]
-        return linear(first.weight[second.index], bias)
+        return frozen_linear(first.weight[second.index], bias)
     W = second.weight
     b = W.new_zeros(second.out_features) if second.bias is None else second.bias
-    return linear(W @ first.weight, b if first.bias is None else W @ first.bias + b)
+    return frozen_linear(W @ first.weight, b if first.bias is None else W @ first.bias + b)
 
 
 def _layers(network: Any, name: str) -> list[nn.Linear]:
@@ -186,12 +179,12 @@ def _layers(network: Any, name: str) -> list[nn.Linear]:
         raise TypeError(f"{name} must be an nn.Sequential; got {type(network).__name__}.")
     layers: list[nn.Linear] = []
     sorted_last = True
-    for module in flat(network):
-        if isinstance(module, nn.Linear):
+    for _, module in walk(network):
+        if runs_as(module, (nn.Linear, Selection)):
             layer = _copied(module)
             layers.append(layer if sorted_last else compose(layer, layers.pop()))
             sorted_last = False
-        elif type(module) is MaxMin and module.dim == -1 and not sorted_last:
+        elif runs_as(module, MaxMin) and module.dim == -1 and not sorted_last:
             sorted_last = True
             if layers[-1].out_features % 2:
                 raise ValueError(
@@ -199,7 +192,8 @@ def _layers(network: Any, name: str) -> list[nn.Linear]:
                     f"has {layers[-1].out_features} units in hidden layer {len(layers)}."
                 )
         else:
-            kind = type(module).__name__
+            said = alteration(module)
+            kind = type(module).__name__ + (f" with {said}" if said else "")
             raise ValueError(f"{name} must be linear layers with MaxMin between; it has a {kind}.")
     if sorted_last:
         raise ValueError(f"{name} must end with a linear layer.")
@@ -210,7 +204,7 @@ def _copied(layer: nn.Linear) -> nn.Linear:
     """The layer, frozen, in float64 on the CPU."""
     if isinstance(layer, Selection):
         return Selection(layer.index.cpu(), layer.in_features)
-    return linear(layer.weight, layer.bias)
+    return frozen_linear(layer.weight, layer.bias)
 
 
 def _padded(layers: list[nn.Linear], depth: int) -> list[nn.Linear]:
@@ -227,7 +221,7 @@ def _padded(layers: list[nn.Linear], depth: int) -> list[nn.Linear]:
 
 def _above(a: nn.Linear, b: nn.Linear) -> nn.Linear:
     """The rows of a above those of b."""
-    return linear(torch.cat([a.weight, b.weight]), _biases(a, b))
+    return frozen_linear(torch.cat([a.weight, b.weight]), _biases(a, b))
 
 
 def _blocks(a: nn.Linear, b: nn.Linear) -> nn.Linear:
@@ -238,7 +232,7 @@ def _blocks(a: nn.Linear, b: nn.Linear) -> nn.Linear:
     m, n = a.weight.shape
     W = torch.zeros(m + b.out_features, n + b.in_features, dtype=torch.float64)
     W[:m, :n], W[m:, n:] = a.weight, b.weight
-    return linear(W, _biases(a, b))
+    return frozen_linear(W, _biases(a, b))
 
 
 def _biases(a: nn.Linear, b: nn.Linear) -> Tensor | None:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from lipteach.primitives import ChunkedSequential, MaxMin, Selection
 from lipteach.primitives._validate import check_norm, check_tensor
-from lipteach.theory.frozen import linear
+from lipteach.theory.frozen import frozen_linear
 from lipteach.theory.joining import compose, stack
 from lipteach.theory.separation import distances, dual_vector
 
@@ -30,7 +30,7 @@ Function = Callable[[Tensor], Tensor]
 def approximate(
     g: Function, points: Tensor, p: float = 2, method: str = "lattice", midpoint: bool = False
 ) -> ChunkedSequential:
-    r"""A network in the class of Theorem 3 that meets a 1-Lipschitz g at N points (appendix E).
+    r"""Build a network of the class of Theorem 3 that meets a 1-Lipschitz g at points (appendix E).
 
     - "lattice", for p = 1, 2, ∞: Lemma 1 with the affine maps f_ij of `affine_through`,
 
@@ -72,10 +72,7 @@ def approximate(
         by side. `network_size` tells its size.
 
     Raises:
-        TypeError: if g is not callable or returns no floating-point tensor, points is no
-            floating-point tensor, or p, method or midpoint is of another type.
-        ValueError: if points or values are empty, not finite or of another shape, p or method is
-            unknown, "mcshane" is asked for p = 2 or midpoint without "mcshane", or g is not
+        ValueError: if "mcshane" is asked for p = 2 or midpoint without "mcshane", or g is not
             1-Lipschitz: the message names two points.
 
     Example:
@@ -110,7 +107,7 @@ def _lattice(x: Tensor, values: Tensor, p: float) -> nn.Sequential:
     """Lemma 1: the maximum over i of the minimum over j of f_ij."""
     N = len(x)
     if N == 1:
-        return nn.Sequential(linear(torch.zeros_like(x), values))
+        return nn.Sequential(frozen_linear(torch.zeros_like(x), values))
     i, j = torch.triu_indices(N, N, offset=1)  # f_ij = f_ji: one of both is enough
     d = x[j] - x[i]  # (pairs, n)
     slope = (values[j] - values[i]) / distances(d, p)
@@ -145,15 +142,15 @@ def _midway(x: Tensor, values: Tensor, p: float) -> nn.Sequential:
 def _weighed(network: nn.Sequential, W: list[list[float]]) -> nn.Sequential:
     """W times the outputs of a network, as its last layer."""
     layers: list[Any] = list(network)
-    return nn.Sequential(*layers[:-1], compose(linear(W), layers[-1]))
+    return nn.Sequential(*layers[:-1], compose(frozen_linear(W), layers[-1]))
 
 
 def _max_of_min(W: Tensor, b: Tensor, groups: Tensor) -> nn.Sequential:
     """The max over the rows of `groups` of the min along each of the pieces W[k]·z + b[k]."""
     W, b, groups = _merge(W, b, groups)
     if len(W) == 1:
-        return nn.Sequential(linear(W, b))
-    modules: list[nn.Module] = [linear(W, b)]
+        return nn.Sequential(frozen_linear(W, b))
+    modules: list[nn.Module] = [frozen_linear(W, b)]
     width = len(W)
     for place in (1, 0):  # of each sorted pair the minimum, then the maximum
         while groups.shape[1] > 1:

@@ -10,8 +10,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from lipteach.primitives import FullSort, GroupSort, MaxMin
+from lipteach.primitives import FullSort, GroupSort, MaxMin, Selection
 from lipteach.primitives._validate import check_real, check_tensor
+from lipteach.primitives.composition import check_sequence, runs_as, walk
 
 
 class HypothesisError(ValueError):
@@ -22,7 +23,7 @@ class HypothesisError(ValueError):
 def collapse_affine(
     network: nn.Sequential, x: Tensor, tol: float | None = None
 ) -> tuple[Tensor, Tensor]:
-    r"""The affine function that Theorem 1 says a gradient-norm-preserving network is.
+    r"""Find the affine function that Theorem 1 says a gradient-norm-preserving network is.
 
     Let f be a network of Linear layers with ‖W‖₂ ≤ 1 and element-wise, monotone, 1-Lipschitz
     activations φ, with one output and ‖∇f‖₂ = 1. From the last layer backwards, with w = W_L,
@@ -45,14 +46,13 @@ def collapse_affine(
         W of shape (1, n) and b of shape (1,): f(x) = W x + b on the domain.
 
     Raises:
-        TypeError: if network or x is of another type.
         HypothesisError: (a ValueError) if a hypothesis fails; the message names the layer, the unit
             and a point.
-        ValueError: if x does not fit the network, or a weight is not finite.
+        ValueError: if a module has hooks or a forward of its own.
 
     Example:
         >>> rows = torch.eye(2, dtype=torch.float64)
-        >>> f = nn.Sequential(lt.linear(rows), nn.ReLU(), lt.linear([[0.6, 0.8]]))
+        >>> f = nn.Sequential(lt.frozen_linear(rows), nn.ReLU(), lt.frozen_linear([[0.6, 0.8]]))
         >>> W, b = lt.collapse_affine(f, torch.tensor([[1.0, 2.0], [3.0, 1.0]]).double())
         >>> W.tolist(), b.tolist()
         ([[0.6, 0.8]], [0.0])
@@ -79,7 +79,7 @@ def collapse_affine(
 def gradient_norms(
     network: nn.Sequential, x: Tensor, scalar: Callable[[Tensor], Tensor] | None = None
 ) -> Tensor:
-    r"""The norm of the gradient on its way back through the layers (Theorem 1, the first step).
+    r"""Compute the norm of the gradient on its way back through the layers (Theorem 1, first step).
 
     $$\|\partial f / \partial h_l\|_2$$
 
@@ -96,9 +96,8 @@ def gradient_norms(
         The norms, of shape (modules + 1, batch), from the input to the output.
 
     Raises:
-        TypeError: if network or x is of another type.
-        ValueError: if x does not fit the network, a weight is not finite, there are several outputs
-            and no `scalar`, or `scalar` has no gradient.
+        ValueError: if there are several outputs and no `scalar`, `scalar` has no gradient, or a
+            module has hooks or a forward of its own.
 
     Example:
         >>> network = nn.Sequential(nn.Linear(1, 1), nn.ReLU())
@@ -108,8 +107,7 @@ def gradient_norms(
 
     Source: Anil, Lucas and Grosse (2019), appendix D, the proof of Theorem 1.
     """
-    if not isinstance(network, nn.Sequential):
-        raise TypeError(f"network must be an nn.Sequential; got {type(network).__name__}.")
+    check_sequence(network)
     if scalar is not None and not callable(scalar):
         raise TypeError(f"scalar must be a function of the outputs; got {type(scalar).__name__}.")
     check_points(x, network)
@@ -128,16 +126,15 @@ def gradient_norms(
 
 def _layers(network: nn.Sequential) -> tuple[list[nn.Linear], list[nn.Module]]:
     """The Linear layers and, between them, the activations; refuses what Theorem 1 is not about."""
-    if not isinstance(network, nn.Sequential):
-        raise TypeError(f"network must be an nn.Sequential; got {type(network).__name__}.")
-    modules = list(network)
-    linears = [m for m in modules[0::2] if isinstance(m, nn.Linear)]
+    check_sequence(network)
+    modules = [module for _, module in walk(network)]
+    linears = [m for m in modules[0::2] if runs_as(m, (nn.Linear, Selection))]
     activations = modules[1::2]
     if len(linears) != len(activations) + 1 or any(isinstance(m, nn.Linear) for m in activations):
         found = ", ".join(type(m).__name__ for m in modules) or "nothing"
         raise ValueError(f"network must alternate Linear and activation layers; got {found}.")
     for k, phi in enumerate(activations):
-        if isinstance(phi, MaxMin | GroupSort | FullSort):
+        if isinstance(phi, (MaxMin, GroupSort, FullSort)):
             found = f"Activation {k + 1} is {type(phi).__name__}"
             raise HypothesisError(f"{found}, not element-wise: Theorem 1 does not apply.")
     if linears[-1].out_features != 1:

@@ -6,14 +6,14 @@ Source: Anil, Lucas and Grosse (2019), appendix E.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from lipteach.primitives import ChunkedSequential, GroupSort, MaxMin, Selection
+from lipteach.primitives import GroupSort, MaxMin, Selection
 from lipteach.primitives._validate import check_real
+from lipteach.primitives.composition import linear_layers, runs_as, walk
 
 
 class Size(NamedTuple):
@@ -30,7 +30,7 @@ class Size(NamedTuple):
 
 
 def in_lipschitz_class(network: nn.Module, p: float = 2, tol: float = 1e-12) -> bool:
-    r"""Whether a network belongs to the class of Theorem 3, written with "at most" (appendix E).
+    r"""Tell whether a network is in the class of Theorem 3, written with "at most" (appendix E).
 
     $$\|W_1\|_{p,\infty} \le 1, \qquad \|W_i\|_\infty \le 1 \quad (i \ge 2),$$
 
@@ -48,10 +48,6 @@ def in_lipschitz_class(network: nn.Module, p: float = 2, tol: float = 1e-12) -> 
     Returns:
         True or False. A network with any other module is not a member.
 
-    Raises:
-        TypeError: if network is no ``nn.Sequential``, or p or tol no number.
-        ValueError: if p < 1, or tol is negative or not finite.
-
     Example:
         >>> lt.in_lipschitz_class(lt.abs_network(math.inf), p=2)
         True
@@ -64,17 +60,19 @@ def in_lipschitz_class(network: nn.Module, p: float = 2, tol: float = 1e-12) -> 
     check_real(tol, "tol", low=0.0)
     if not isinstance(network, nn.Sequential):
         raise TypeError(f"network must be an nn.Sequential; got {type(network).__name__}.")
-    modules = list(flat(network))
-    linears = [module for module in modules if isinstance(module, nn.Linear)]
+    modules = [module for _, module in walk(network)]
+    linears = [module for module in modules if runs_as(module, (nn.Linear, Selection))]
     if not linears or modules[0] is not linears[0]:
         return False
-    if not all(isinstance(module, nn.Linear) or _sorts_pairs(module) for module in modules):
+    if len(linears) + sum(map(_sorts_pairs, modules)) < len(modules):
         return False
+    if not all(isinstance(m, Selection) or torch.equal(m.weight, m.weight) for m in linears):
+        return False  # a weight that changes each time it is read, or is NaN
     norms = [
-        1.0 if type(layer) is Selection else largest_row(layer.weight, math.inf if k else p)
+        1.0 if isinstance(layer, Selection) else largest_row(layer.weight, math.inf if k else p)
         for k, layer in enumerate(linears)
     ]
-    return all(norm <= 1 + tol for norm in norms)  # NaN is not
+    return all(norm <= 1 + tol for norm in norms)
 
 
 def network_size(network: nn.Module) -> Size:
@@ -87,7 +85,6 @@ def network_size(network: nn.Module) -> Size:
         A named tuple (pieces, layers, weights).
 
     Raises:
-        TypeError: if network is no ``nn.Sequential``.
         ValueError: if it has no linear layer.
 
     Example:
@@ -98,21 +95,12 @@ def network_size(network: nn.Module) -> Size:
     """
     if not isinstance(network, nn.Sequential):
         raise TypeError(f"network must be an nn.Sequential; got {type(network).__name__}.")
-    modules = list(flat(network))
-    linears = [module for module in modules if isinstance(module, nn.Linear)]
+    linears = linear_layers(network)
     if not linears:
         raise ValueError("network must have a linear layer; it has none.")
+    sorts = sum(_sorts_pairs(module) for _, module in walk(network))
     weights = sum(_nonzero(layer) for layer in linears)
-    return Size(linears[0].out_features, sum(map(_sorts_pairs, modules)), weights)
-
-
-def flat(network: nn.Module) -> Iterator[nn.Module]:
-    """The modules of nested ``nn.Sequential``, in order."""
-    if isinstance(network, nn.Sequential) and type(network) in (nn.Sequential, ChunkedSequential):
-        for child in network:
-            yield from flat(child)
-    else:
-        yield network
+    return Size(linears[0].out_features, sorts, weights)
 
 
 def largest_row(W: Tensor, p: float) -> float:
@@ -129,20 +117,20 @@ def dual(p: float) -> float:
 
 def check_exponent(p: Any) -> None:
     """Require a number from 1 to infinity."""
-    if isinstance(p, bool) or not isinstance(p, int | float):
+    if isinstance(p, bool) or not isinstance(p, (int, float)):
         raise TypeError(f"p must be a number from 1 to math.inf; got {p!r} ({type(p).__name__}).")
     if not p >= 1:
         raise ValueError(f"p must be from 1 to math.inf; got {p}.")
 
 
 def _sorts_pairs(module: nn.Module) -> bool:
-    if not isinstance(module, MaxMin | GroupSort):
-        return False
-    return module.dim == -1 and getattr(module, "size", 2) == 2
+    if runs_as(module, GroupSort):
+        return module.size == 2 and module.dim == -1
+    return runs_as(module, MaxMin) and module.dim == -1
 
 
 def _nonzero(layer: nn.Linear) -> int:
-    if type(layer) is Selection:
+    if isinstance(layer, Selection):
         return layer.out_features
     bias = 0 if layer.bias is None else int(layer.bias.count_nonzero())
     return int(layer.weight.count_nonzero()) + bias

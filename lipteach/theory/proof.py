@@ -80,10 +80,9 @@ def prove(
         :class:`Undecided`.
 
     Raises:
-        TypeError: if an argument is of another type, or a term is used as a truth value.
-        ValueError: if sizes do not fit, the domain is empty, a weight is not finite, a layer is
-            not known, a term is divided by 0, tol is negative (or positive, with a claim that
-            terms differ) or timeout not positive.
+        TypeError: if a term is used as a truth value.
+        ValueError: if the domain is empty, a layer is not known or has hooks, a term is divided by
+            0, or tol is positive with a claim that terms differ.
         ImportError: if z3 is not installed.
 
     Example:

@@ -12,10 +12,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from lipteach.primitives.composition import walk
 from lipteach.theory.domain import Bound, Call, conjunction, is_pair, parameters, read_domain
 from lipteach.theory.expressions import And, Formula, Term, as_term, read_number
 from lipteach.theory.solver import OutOfTime, Point, evaluate, relaxed
-from lipteach.theory.terms import apply, input_size, layers
+from lipteach.theory.terms import apply, input_size
 
 Runner = Callable[[Point], list[float]]
 
@@ -154,7 +155,7 @@ def _listed(answer: Any) -> list[Term]:
 
 def _is_statement(claimed: Any) -> bool:
     parts = claimed if isinstance(claimed, Sequence) else [claimed]
-    return bool(parts) and all(isinstance(part, Formula | bool) for part in parts)
+    return bool(parts) and all(isinstance(part, (Formula, bool)) for part in parts)
 
 
 def _runner(network: Any, outputs: list[Term], inputs: list[Term]) -> Runner:
@@ -164,7 +165,7 @@ def _runner(network: Any, outputs: list[Term], inputs: list[Term]) -> Runner:
 
     def run(point: Point) -> list[float]:
         x = torch.tensor([float(point[v.args[0]]) for v in inputs], dtype=torch.float64)
-        for layer in layers(network):
+        for _, layer in walk(network):
             if isinstance(layer, nn.Linear):
                 b = None if layer.bias is None else layer.bias.detach().cpu().double()
                 x = nn.functional.linear(x, layer.weight.detach().cpu().double(), b)

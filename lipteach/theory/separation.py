@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from lipteach.primitives._validate import check_real, check_tensor
-from lipteach.theory.frozen import linear
+from lipteach.theory.frozen import frozen_linear
 from lipteach.theory.lipschitz_class import check_exponent, dual
 
 
 def affine_through(x: Tensor, y: Tensor, a: float, b: float, p: float = 2) -> nn.Sequential:
-    r"""The affine map through two points, with the least Lipschitz constant (appendix E).
+    r"""Build the affine map through two points, with the least Lipschitz constant (appendix E).
 
     $$f(z) = a + w \cdot (z - x), \qquad w = \frac{b - a}{\|d\|_p}\, J_p(d), \quad d = y - x,$$
 
@@ -40,9 +40,7 @@ def affine_through(x: Tensor, y: Tensor, a: float, b: float, p: float = 2) -> nn
         A frozen network of one layer, from (…, n) to (…, 1), in float64.
 
     Raises:
-        TypeError: if x or y is not a floating-point tensor, or a, b or p is no number.
-        ValueError: if the points are equal, of different shape or not finite, p < 1, or |a − b|
-            exceeds ‖x − y‖_p by more than rounding.
+        ValueError: if the points are equal, or |a − b| exceeds ‖x − y‖_p by more than rounding.
 
     Example:
         >>> x, y = torch.tensor([0.0, 0.0]), torch.tensor([2.0, 1.0])
@@ -53,11 +51,11 @@ def affine_through(x: Tensor, y: Tensor, a: float, b: float, p: float = 2) -> nn
     Source: Anil, Lucas and Grosse (2019), appendix E.
     """
     w, offset, _ = _two_values(x, y, a, b, p)
-    return nn.Sequential(linear(w[None], [offset]))
+    return nn.Sequential(frozen_linear(w[None], [offset]))
 
 
 def unit_affine_through(x: Tensor, y: Tensor, a: float, b: float, p: float = 2) -> nn.Sequential:
-    r"""The affine map through two points with dual norm exactly 1 (appendix E, Theorem 3).
+    r"""Build the affine map through two points with dual norm exactly 1 (appendix E, Theorem 3).
 
     Theorem 3 asks ‖W₁‖_{p,∞} = 1, not "at most". In two or more dimensions there is room for it:
     to w of `affine_through` we add a multiple of some z orthogonal to d = y − x,
@@ -78,7 +76,6 @@ def unit_affine_through(x: Tensor, y: Tensor, a: float, b: float, p: float = 2) 
         A frozen network of one layer, from (…, n) to (…, 1), in float64.
 
     Raises:
-        TypeError: as `affine_through` does.
         ValueError: as `affine_through` does, and if n = 1 and |a − b| < |x − y|.
 
     Example:
@@ -99,7 +96,7 @@ def unit_affine_through(x: Tensor, y: Tensor, a: float, b: float, p: float = 2) 
             )
         w = _lengthen(w, d / d.abs().amax(), dual(p))
         offset = float(a) - float(w @ x.detach().double())
-    return nn.Sequential(linear(w[None], [offset]))
+    return nn.Sequential(frozen_linear(w[None], [offset]))
 
 
 def distances(d: Tensor, p: float) -> Tensor:

@@ -8,13 +8,15 @@ its weights. The functions below do to lists of terms what the layers do to tens
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeGuard, TypeVar
+from collections.abc import Callable, Sequence
+from functools import reduce
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from lipteach.primitives import Abs, ChunkedSequential, FullSort, GroupSort, MaxMin, Selection
+from lipteach.primitives import Abs, FullSort, GroupSort, MaxMin, Maxout, Scale, Selection
+from lipteach.primitives.composition import alteration, runs_as, walk
 from lipteach.theory.expressions import (
     And,
     Formula,
@@ -50,7 +52,6 @@ __all__ = [
 ]
 
 Reader = Callable[[float, int], Term]
-M = TypeVar("M", bound=nn.Module)
 
 
 def relu(x: Any) -> Term:
@@ -139,11 +140,10 @@ def apply(network: nn.Module, x: Sequence[Any], reader: Reader = read_number) ->
     """The outputs of a network, as terms, at a list of terms or numbers.
 
     It knows ``nn.Sequential``, ``Linear``, ``Identity``, ``ReLU``, ``LeakyReLU`` and this package's
-    Selection, MaxMin, GroupSort, FullSort and Abs along the last dimension. The weights are read as
-    :func:`read_number` says.
+    Selection, Scale, Abs, and MaxMin, GroupSort, FullSort and Maxout along the last dimension. The
+    weights are read as :func:`read_number` says.
 
     Raises:
-        TypeError: if the network is not an ``nn.Module``.
         ValueError: if a layer is of another kind, has hooks or a forward of its own, or does not
             fit its input.
 
@@ -151,69 +151,69 @@ def apply(network: nn.Module, x: Sequence[Any], reader: Reader = read_number) ->
         >>> apply(nn.Linear(2, 1, bias=False).requires_grad_(False), [0, 0])
         [0]
     """
+    if not isinstance(network, nn.Module):
+        raise TypeError(f"network must be an nn.Module; got {type(network).__name__}.")
     h = [as_term(v) for v in x]
-    for layer in layers(network):
+    for _, layer in walk(network):
         h = _layer(layer, h, reader)
     return h
 
 
-def layers(network: nn.Module) -> Iterator[nn.Module]:
-    """The layers of nested ``nn.Sequential``, in order."""
-    if not isinstance(network, nn.Module):
-        raise TypeError(f"network must be an nn.Module; got {type(network).__name__}.")
-    if network._forward_hooks or network._forward_pre_hooks:
-        raise ValueError(
-            f"network must be made of plain layers; its {type(network).__name__} has hooks, whose "
-            "effect a proof cannot see."
-        )
-    if "forward" in vars(network) or type(network).__call__ is not nn.Module.__call__:
-        raise ValueError(
-            f"network must be made of plain layers; this {type(network).__name__} has a forward of "
-            "its own."
-        )
-    if _runs(network, nn.Sequential) or _runs(network, ChunkedSequential):
-        for child in network:
-            yield from layers(child)
-    else:
-        yield network
-
-
 def input_size(network: nn.Module) -> int | None:
-    """The number of inputs, if a Linear layer tells it: the other layers keep the width."""
-    found = (layer.in_features for layer in layers(network) if isinstance(layer, nn.Linear))
-    return next(found, None)
-
-
-def _runs(layer: nn.Module, kind: type[M]) -> TypeGuard[M]:
-    """Whether the layer computes what its class does: a subclass may have changed it."""
-    return isinstance(layer, kind) and type(layer).forward is kind.forward
+    """The number of inputs, if a Linear layer tells it: but for Maxout, others keep the width."""
+    groups = 1
+    for _, layer in walk(network):
+        _refuse_altered(layer)
+        if isinstance(layer, nn.Linear):
+            return groups * layer.in_features
+        groups *= layer.size if isinstance(layer, Maxout) else 1
+    return None
 
 
 def _layer(layer: nn.Module, h: list[Term], reader: Reader) -> list[Term]:
-    if _runs(layer, nn.Linear):
+    if runs_as(layer, nn.Linear):
         return _linear(layer, h, reader)
-    if _runs(layer, Selection):
+    if runs_as(layer, Selection):
         _check_width(layer, h)
         return [h[i] for i in layer.index.tolist()]
-    if _runs(layer, MaxMin):
+    if runs_as(layer, Scale):
+        return [reader(layer.factor, 53) * z for z in h]
+    if runs_as(layer, MaxMin):
         return _sorted(h, 2, layer.dim)
-    if _runs(layer, GroupSort):
+    if runs_as(layer, GroupSort):
         return _sorted(h, layer.size, layer.dim)
-    if _runs(layer, FullSort):
+    if runs_as(layer, FullSort):
         return _sorted(h, len(h), layer.dim)
-    if _runs(layer, Abs):
+    if runs_as(layer, Maxout):
+        return _maxima(h, layer.size)
+    if runs_as(layer, Abs):
         return [abs(z) for z in h]
-    if _runs(layer, nn.ReLU):
+    if runs_as(layer, nn.ReLU):
         return [Max(z, 0) for z in h]
-    if _runs(layer, nn.LeakyReLU):
+    if runs_as(layer, nn.LeakyReLU):
         slope = reader(layer.negative_slope, 53)
         return [Max(z, 0) + slope * Min(z, 0) for z in h]
-    if _runs(layer, nn.Identity):
+    if runs_as(layer, nn.Identity):
         return h
+    _refuse_altered(layer)
     raise ValueError(
-        "A proof knows Sequential, Linear, Identity, ReLU, LeakyReLU, Abs, MaxMin, GroupSort and "
-        f"FullSort layers; the network has a {type(layer).__name__}."
+        "A proof knows Sequential, Linear, Selection, Scale, Identity, ReLU, LeakyReLU, Abs, "
+        f"MaxMin, GroupSort, FullSort and Maxout layers; the network has a {type(layer).__name__}."
     )
+
+
+def _refuse_altered(layer: nn.Module) -> None:
+    if said := alteration(layer):
+        raise ValueError(
+            f"network must be made of plain layers; its {type(layer).__name__} has {said}, whose "
+            "effect a proof cannot see."
+        )
+
+
+def _maxima(h: list[Term], size: int) -> list[Term]:
+    if len(h) % size:
+        raise ValueError(f"Maxout needs a length that its size divides; got {len(h)} and {size}.")
+    return [reduce(Max, h[k : k + size]) for k in range(0, len(h), size)]
 
 
 def _sorted(h: list[Term], size: int, dim: int) -> list[Term]:

@@ -10,14 +10,15 @@ import math
 import torch
 from torch import Tensor, nn
 
-from lipteach.primitives import MaxMin
+from lipteach.primitives import MaxMin, Selection
 from lipteach.primitives._validate import check_integer
-from lipteach.theory.frozen import linear
+from lipteach.primitives.composition import check_sequence, runs_as
+from lipteach.theory.frozen import frozen_linear
 from lipteach.theory.linearity import check_points
 
 
 def theorem2_counterexample() -> tuple[nn.Sequential, nn.Sequential]:
-    r"""Two networks that Theorem 2 calls equal, and that differ (an erratum of appendix D).
+    r"""Build two networks that Theorem 2 calls equal, and that differ (an erratum of appendix D).
 
     The first computes f(x) = |x₁| on ℝ², with ‖∇f‖₂ = 1 almost everywhere. Its first matrix
 
@@ -43,8 +44,8 @@ def theorem2_counterexample() -> tuple[nn.Sequential, nn.Sequential]:
     W3 = torch.tensor([[1, 1, 0, 0], [0, 0, 1, -1]], dtype=torch.float64) * r
 
     def with_first(W1: list[list[float]]) -> nn.Sequential:
-        rest = [linear(W2), MaxMin(), linear(W3), MaxMin(), linear([[1, 0]])]
-        return nn.Sequential(linear(W1), MaxMin(), *rest)
+        rest = [frozen_linear(W2), MaxMin(), frozen_linear(W3), MaxMin(), frozen_linear([[1, 0]])]
+        return nn.Sequential(frozen_linear(W1), MaxMin(), *rest)
 
     return with_first([[r, 0.0], [-r, 0.0]]), with_first([[r, r], [-r, r]])
 
@@ -53,7 +54,7 @@ def theorem2_counterexample() -> tuple[nn.Sequential, nn.Sequential]:
 def singular_value_derivatives(
     network: nn.Sequential, layer: int, x: Tensor
 ) -> tuple[Tensor, Tensor]:
-    r"""How f changes, to first order, with each singular value of one weight matrix.
+    r"""Compute how f changes, to first order, with each singular value of one weight matrix.
 
     With W = Σⱼ σⱼ uⱼ vⱼᵀ, input h of the layer and gradient δ = ∂f/∂z after it,
 
@@ -71,8 +72,7 @@ def singular_value_derivatives(
         The singular values σ, of shape (k,) with k = min(m, n), and ∂f/∂σ, of shape (batch, k).
 
     Raises:
-        TypeError: if network, layer or x is of another type.
-        ValueError: if layer is no index of an ``nn.Linear``, or x does not fit.
+        ValueError: if layer is no index of an ``nn.Linear``.
 
     Example:
         >>> f, _ = lt.theorem2_counterexample()
@@ -83,11 +83,10 @@ def singular_value_derivatives(
 
     Source: Anil, Lucas and Grosse (2019), appendix D, the proof of Theorem 2 read to first order.
     """
-    if not isinstance(network, nn.Sequential):
-        raise TypeError(f"network must be an nn.Sequential; got {type(network).__name__}.")
+    check_sequence(network)
     check_integer(layer, "layer", low=0)
-    linear_layer = network[layer] if layer < len(network) else None
-    if not isinstance(linear_layer, nn.Linear):
+    linear_layer = network[layer] if layer < len(network) else nn.Identity()
+    if not runs_as(linear_layer, (nn.Linear, Selection)):
         raise ValueError(f"layer must be the index of an nn.Linear in the network; got {layer}.")
     check_points(x, network)
     h = network[:layer](x).detach()  # (batch, n_layer)

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 from lipteach.primitives import MaxMin
 from lipteach.primitives._validate import check_tensor
-from lipteach.theory.frozen import linear
+from lipteach.theory.frozen import frozen_linear
 
 
 def maximum_of_functionals(w1: Tensor, w2: Tensor) -> nn.Sequential:
-    r"""max(w₁·x, w₂·x) of two unit vectors, by layers of 2-norm 1 (appendix E, completed).
+    r"""Build max(w₁·x, w₂·x) of two unit vectors, by layers of 2-norm 1 (appendix E, completed).
 
     The lattice construction computes w₁·x and w₂·x in one layer, whose 2-norm is √2 if w₁ = w₂.
     But w₁ + w₂ and w₁ − w₂ are orthogonal. With $e_\pm = (w_1 \pm w_2)/2$, c = ‖e₊‖ and s = ‖e₋‖,
@@ -34,8 +34,7 @@ def maximum_of_functionals(w1: Tensor, w2: Tensor) -> nn.Sequential:
         A frozen network in float64, from (…, n) to (…, 1).
 
     Raises:
-        TypeError: if w1 or w2 is not a floating-point tensor.
-        ValueError: if they are of different shape, not finite, or not of 2-norm 1 up to 1e-6.
+        ValueError: if w1 or w2 is not of 2-norm 1 up to 1e-6.
 
     Example:
         >>> f = lt.maximum_of_functionals(torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0]))
@@ -60,7 +59,9 @@ def maximum_of_functionals(w1: Tensor, w2: Tensor) -> nn.Sequential:
     across = minus / s if s > 0 else torch.zeros_like(minus)
     half = 0.5**0.5
     first = half * torch.stack([up, up, across, -across])  # (4, n)
-    return nn.Sequential(linear(first), MaxMin(), linear(half * torch.stack([c, c, s, -s])[None]))
+    return nn.Sequential(
+        frozen_linear(first), MaxMin(), frozen_linear(half * torch.stack([c, c, s, -s])[None])
+    )
 
 
 def _part_across(v: Tensor, w: Tensor) -> Tensor:

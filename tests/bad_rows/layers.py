@@ -24,6 +24,8 @@ def rows():
     yield lt.orthonormal, [filled(0.0)], ValueError, "zero matrix"
 
     yield from retracted()
+    yield lt.make_tangent_, [None], TypeError, "model must be an nn.Module; got NoneType"
+    yield from scaled()
     yield lt.export, [None], TypeError, "model must be an nn.Module; got NoneType"
     yield lt.export, [layer, [1.0]], TypeError, "x must be a torch.Tensor or None; got list"
     yield lt.audit, [None], TypeError, "model must be an nn.Module; got NoneType"
@@ -37,6 +39,22 @@ def rows():
         yield bounds, [torch.ones(dims * [1])], ValueError, "kernel must have 4 dimensions; got"
     yield from integer_rows(lambda s: bounds(torch.ones(1, 1, 2, 2), s), "stride")
     yield bounds, [torch.ones(1, 1, 2, 2), (1, 2, 3)], ValueError, "one integer or two; got 3"
+
+
+def scaled():
+    yield from number_rows(lt.Scale, "factor", "")
+    yield from tensor_rows_of(lt.Scale(2.0))
+    yield from integer_rows(lt.Maxout, "size")
+    yield from tensor_rows_of(lt.Maxout(2))
+    yield lt.Maxout(2), [torch.full((2,), math.nan)], ValueError, "NaN"
+    yield lt.Maxout(2), [torch.ones(3)], ValueError, "size must divide the length along dim; got l"
+    yield lt.Maxout(2), [torch.tensor(1.0)], ValueError, "x must have at least 1 dimension"
+
+
+def tensor_rows_of(module):
+    """What a module of tensors refuses; infinity and NaN are its own matter."""
+    rows = tensor_rows(module, "x")
+    yield from (row for row in rows if row[3] != "NaN")
 
 
 def filled(value: float) -> nn.Linear:

@@ -13,12 +13,12 @@ from lipteach.experiments.fig14_spectral import (
     Settings,
     cells,
     constrain,
-    linear_layers,
     measure,
     steps_to,
     train,
 )
 from lipteach.primitives import MaxMin
+from lipteach.primitives.composition import linear_layers
 from lipteach.training import cone, orthonormal_network
 
 SMALL = Settings(16, "orthonormal", width=32, batch=64, steps=60)

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from support import uniform
+from support import matrix_of, uniform
 from torch import nn
 from torch.nn import functional as F
 
@@ -43,9 +43,9 @@ def test_the_numbers_are_those_of_singular_values(capsys) -> None:
     assert capsys.readouterr().out == found.text + "\n"
     first, second, third, fourth = found.layers
     for layer, conv, size in ((first, model[0], (1, 8, 8)), (second, model[2], (4, 8, 8))):
-        images = torch.eye(math.prod(size), dtype=torch.float64).view(-1, *size)
-        matrix = F.conv2d(images, conv.weight.double(), None, conv.stride, conv.padding).flatten(1)
-        sigma = torch.linalg.svdvals(matrix.detach())
+        K = conv.weight.double()
+        matrix = matrix_of(lambda x, c=conv, K=K: F.conv2d(x, K, None, c.stride, c.padding), *size)
+        sigma = torch.linalg.svdvals(matrix)
         assert [layer.smallest, layer.largest] == pytest.approx([sigma[-1].item(), sigma[0].item()])
         assert layer.lower == layer.upper == layer.largest
     assert second.upper > torch.linalg.matrix_norm(model[2].weight.detach().flatten(1), 2) * 1.01

@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import uniform
+from support import matrix_of, uniform
 from torch import nn
 from torch.nn import functional as F
 
@@ -30,10 +30,7 @@ def convolution(
 
 def matrix(conv: nn.Conv2d, height: int, width: int) -> torch.Tensor:
     """The whole linear map on images of that size."""
-    images = torch.eye(conv.in_channels * height * width, dtype=conv.weight.dtype)
-    images = images.view(-1, conv.in_channels, height, width)
-    with torch.no_grad():
-        return conv(images).flatten(1).T
+    return matrix_of(conv, conv.in_channels, height, width, dtype=conv.weight.dtype)
 
 
 def torus(K: torch.Tensor, size: int, stride: int = 1) -> torch.Tensor:

@@ -87,6 +87,20 @@ def test_parametrizations_of_others_are_exported_too() -> None:
     assert torch.equal(lt.export(other).weight, other.weight)
 
 
+def test_a_weight_that_is_random_is_refused() -> None:
+    class Noise(nn.Module):
+        def forward(self, X):
+            return X * torch.rand_like(X)
+
+    layer = nn.Linear(3, 2)
+    parametrize.register_parametrization(layer, "weight", Noise())
+    for refused in (lt.export, lambda m: lt.lipschitz_bounds(m, torch.ones(1, 3)), lt.audit):
+        with pytest.raises(RuntimeError, match="The weight of this Linear changes each time"):
+            refused(nn.Sequential(layer))
+    layer.bias.data.zero_()
+    assert not lt.in_lipschitz_class(nn.Sequential(layer), tol=100.0)
+
+
 def test_a_model_that_cannot_be_the_same_is_refused() -> None:
     class Odd(nn.Linear):
         def forward(self, x):

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from robustness.pieces import slopes_of_a_line, slopes_of_a_plane
-from support import uniform
+from support import matrix_of, uniform
 from torch import nn
 
 import lipteach as lt
@@ -182,7 +182,7 @@ def test_random_pairs_never_leave_the_bounds(p: float) -> None:
 def test_the_norms_of_a_convolution_are_those_of_its_matrix(conv: nn.Conv2d) -> None:
     filled(conv, 1)
     conv.bias.data.zero_()
-    matrix = conv(torch.eye(50, dtype=torch.float64).view(50, 2, 5, 5)).flatten(1).T
+    matrix = matrix_of(conv, 2, 5, 5)
     for p in NORMS:
         lower, upper = lt.lipschitz_bounds(nn.Sequential(conv), uniform(2, 2, 5, 5), p)
         exact = float(torch.linalg.matrix_norm(matrix, p))
@@ -325,7 +325,6 @@ def test_a_convolution_at_two_sizes_counts_with_its_largest_norm(p: float) -> No
     conv = filled(nn.Conv2d(1, 1, 5, bias=False), 1)
     conv.weight.abs_()
     lower, upper = lt.lipschitz_bounds(nn.Sequential(conv, conv), uniform(1, 1, 10, 10), p)
-    images = torch.eye(100, dtype=torch.float64).view(100, 1, 10, 10)
-    exact = float(torch.linalg.matrix_norm(conv(conv(images)).flatten(1).T, p))
+    exact = float(torch.linalg.matrix_norm(matrix_of(nn.Sequential(conv, conv), 1, 10, 10), p))
     assert lower == pytest.approx(exact, rel=1e-12)
     assert exact <= upper <= 1.01 * float(conv.weight.sum()) ** 2

@@ -139,3 +139,11 @@ def test_float64_batches_and_float32(network: nn.Sequential) -> None:
     wide = network(x)
     assert wide.shape[:2] == (2, 3)
     torch.testing.assert_close(network.float()(x.float()).double(), wide, rtol=1e-5, atol=1e-6)
+
+
+def test_a_frozen_layer_has_an_older_name() -> None:
+    layer = lt.frozen_linear([[3, 4]], [5])
+    assert lt.linear is lt.frozen_linear
+    assert layer.weight.dtype == layer.bias.dtype == torch.float64
+    assert not any(p.requires_grad for p in layer.parameters())
+    assert layer(torch.ones(2).double()).item() == 12

@@ -15,7 +15,6 @@ from lipteach.classroom.compare_functions import compare_function, compare_netwo
 from lipteach.classroom.lessons.l08_lattice.figures import centres
 from lipteach.primitives import GroupSort, MaxMin
 from lipteach.theory import linear
-from lipteach.theory.lipschitz_class import flat
 
 # --- 08.slope
 
