@@ -14,6 +14,7 @@ from lipteach.classroom.compare import a_kind, call, close, compare_tensor, need
 from lipteach.classroom.compare_functions import compare_function, compare_network
 from lipteach.classroom.lessons.l08_lattice.figures import centres
 from lipteach.primitives import GroupSort, MaxMin
+from lipteach.primitives.composition import walk
 from lipteach.theory import linear
 
 # --- 08.slope
@@ -47,7 +48,7 @@ def _compare_network(
     """Return the modules, nested ones too; a MaxMin that meets an odd width is told first."""
     if isinstance(answer, type) or not isinstance(answer, nn.Sequential):
         raise Hint("type", f"An nn.Sequential is needed, and this is {a_kind(answer)}.")
-    modules, width = list(flat(answer)), 0
+    modules, width = [module for _, module in walk(answer)], 0
     for module in modules:
         if isinstance(module, nn.Linear):
             width = module.out_features
