@@ -19,6 +19,7 @@ from lipteach.layers.convolution import KernelClass
 from lipteach.primitives import RankWarning, Selection, parseval_step, polar
 from lipteach.primitives._fast.symmetric import symmetric_product
 from lipteach.primitives._validate import check_integer, check_real, check_tensor
+from lipteach.primitives.numerical_warnings import warn_caller
 from lipteach.primitives.orthonormal import refuse_zero
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -79,7 +80,7 @@ def retract_(model: Model, steps: int = 1, method: str = "polar", tol: float = 1
         except ValueError as error:
             raise ValueError(f"{name} cannot be retracted: {error}") from error
         for warning in caught:
-            warnings.warn(f"{name}: {warning.message}", warning.category, stacklevel=3)
+            warn_caller(warning.category(f"{name}: {warning.message}"))
     return model
 
 
@@ -194,7 +195,7 @@ def _qr(W: Tensor, tol: float) -> Tensor:
     diagonal = R.diagonal()
     if bool(diagonal.abs().min() <= 4 * torch.finfo(A.dtype).eps * diagonal.abs().max()):
         text = "the weight has not full rank; its columns are completed to an orthonormal basis."
-        warnings.warn(text, RankWarning, stacklevel=2)
+        warn_caller(RankWarning(text))
     Q = Q * torch.where(diagonal < 0, -1.0, 1.0).to(Q.dtype)
     return Q if Q.shape == W.shape else Q.mT
 

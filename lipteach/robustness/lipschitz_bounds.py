@@ -6,7 +6,6 @@ Source: the composition of Lipschitz maps; Anil, Lucas and Grosse (2019), sectio
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any, NamedTuple
 
 import torch
@@ -17,6 +16,7 @@ from lipteach.layers.known import one_lipschitz, unknown
 from lipteach.layers.layer_norms import LAYERS, input_sizes, upper_norm, upper_norm_to_max
 from lipteach.primitives._validate import NORMS, check_norm, check_tensor
 from lipteach.primitives.composition import alteration, runs_as, walk
+from lipteach.primitives.numerical_warnings import warn_caller
 from lipteach.robustness.steepest import steepest
 
 
@@ -91,7 +91,7 @@ def lipschitz_bounds(model: nn.Module, x: Tensor, p: float = 2) -> LipschitzBoun
         upper, missing = _certified(plain, points, p)
         if missing:
             text = f"The upper bound is infinite: none is known for {missing}."
-            warnings.warn(text, UnknownBoundWarning, stacklevel=2)
+            warn_caller(UnknownBoundWarning(text))
         lower = steepest(plain, points, p)
     return LipschitzBounds(min(lower, upper), upper)  # against rounding
 
