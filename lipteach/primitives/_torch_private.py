@@ -11,9 +11,10 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 F = TypeVar("F", bound=Callable[..., Any])
+HOOKS = ("forward_hooks", "forward_pre_hooks", "backward_hooks", "backward_pre_hooks")
 
 
 def transforms_active() -> bool:
@@ -37,6 +38,18 @@ def assume_constant(function: F) -> F:
     """Do what torch.compiler.assume_constant_result does, without importing the compiler."""
     function._dynamo_marked_constant = True  # type: ignore[attr-defined]
     return function
+
+
+def has_hooks(module: nn.Module) -> bool:
+    """Whether a call of the module runs a hook, its own or a global one; True if not to be told."""
+    own = [vars(module).get(f"_{kind}") for kind in HOOKS]
+    everywhere = [getattr(torch.nn.modules.module, f"_global_{kind}", None) for kind in HOOKS]
+    return any(hooks is None or len(hooks) > 0 for hooks in (*own, *everywhere))
+
+
+def is_compiled(module: nn.Module) -> bool:
+    """Whether ``module.compile()`` has put another call in place of the module's own."""
+    return vars(module).get("_compiled_call_impl") is not None
 
 
 def print_options() -> Any:

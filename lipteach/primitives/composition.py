@@ -10,14 +10,13 @@ from collections.abc import Iterator
 from typing import Any, TypeGuard, TypeVar
 
 from torch import Tensor, nn
-from torch.nn.modules import module as torch_module
 
+from lipteach.primitives._torch_private import has_hooks, is_compiled
 from lipteach.primitives.selection import ChunkedSequential
 
 M = TypeVar("M", bound=nn.Module)
 
 SEQUENCES = (nn.Sequential, ChunkedSequential)
-HOOKS = ("forward_hooks", "forward_pre_hooks", "backward_hooks", "backward_pre_hooks")
 # What a subclass may redefine without changing what a run computes; all else is not believed.
 HARMLESS = {
     *("__init__", "__repr__", "_get_name", "extra_repr", "reset_parameters", "__getstate__"),
@@ -43,12 +42,11 @@ def runs_as(module: nn.Module, kinds: type[M] | tuple[type[M], ...]) -> TypeGuar
 
 def alteration(module: nn.Module) -> str:
     """What beside its class has a say in what a module computes, in words; "" if nothing."""
-    held = vars(module)
-    if any(held.get(f"_{kind}") or getattr(torch_module, f"_global_{kind}") for kind in HOOKS):
+    if has_hooks(module):
         return "hooks"
-    if any(callable(getattr(type(module), name, None)) for name in held):
+    if any(callable(getattr(type(module), name, None)) for name in vars(module)):
         return "a forward of its own"
-    if held.get("_compiled_call_impl") is not None:
+    if is_compiled(module):
         return "a compiled call"
     tensors = (*module._parameters.values(), *module._buffers.values())
     plain = all(type(t) in (Tensor, nn.Parameter, type(None)) for t in tensors)

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from support import svd_polar, uniform
+from torch import nn
 
 import lipteach as lt
 from lipteach.classroom import guard
@@ -43,3 +44,10 @@ def test_the_settings_of_print_may_move(left, monkeypatch: pytest.MonkeyPatch) -
     private.restore_print_options(None)
     monkeypatch.setattr(guard, "print_options", lambda: None)
     assert guard.run(lambda: 3).value == 3
+
+
+def test_hooks_that_cannot_be_seen_are_feared(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = nn.Linear(1, 1)
+    assert not private.has_hooks(layer)
+    monkeypatch.delattr(torch.nn.modules.module, "_global_forward_hooks")
+    assert private.has_hooks(layer)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -13,6 +13,7 @@ from lipteach.classroom.checks import Exercise, Hint, Mistake
 from lipteach.classroom.compare import a_kind, call, compare_number, need_tensor, seeded
 from lipteach.classroom.compare_functions import compare_function
 from lipteach.primitives import MaxMin
+from lipteach.primitives.composition import walk
 from lipteach.theory.frozen import Matrix, linear
 from lipteach.theory.theorem2 import theorem2_counterexample
 
@@ -32,22 +33,13 @@ def one_activation(network: nn.Sequential) -> nn.Sequential:
     return nn.Sequential(*[network[1] if k % 2 else m for k, m in enumerate(network)])
 
 
-def _leaves(network: nn.Sequential) -> Iterator[nn.Module]:
-    """The modules inside, in order; one that is used twice comes twice."""
-    for module in network:
-        if type(module) is nn.Sequential:
-            yield from _leaves(module)
-        else:
-            yield module
-
-
 def _need_layers(answer: Any, activation: type[nn.Module], count: int) -> list[nn.Linear]:
     """The Linear layers of a network of `count` of them, with the activation between them."""
     if isinstance(answer, type):
         raise Hint("type", f"This is the class {answer.__name__}: hand in an instance of it.")
     if type(answer) is not nn.Sequential:
         raise Hint("type", f"An nn.Sequential is needed, and this is {a_kind(answer)}.")
-    leaves = list(_leaves(answer))
+    leaves = [module for _, module in walk(answer)]
     for module in leaves:
         if not isinstance(module, nn.Linear | activation):
             text = f"Only Linear and {activation.__name__} are allowed here"
