@@ -34,7 +34,8 @@ PIXELS = """img => { if (!img.complete || !img.naturalWidth) return '';
   const c = document.createElement('canvas');
   c.width = img.naturalWidth; c.height = img.naturalHeight;
   c.getContext('2d').drawImage(img, 0, 0); return c.toDataURL(); }"""
-PROMPTS = "[...document.querySelectorAll('.jp-NotebookPanel .jp-CodeCell .jp-InputPrompt')]"
+IN_SIGHT = ".jp-InputPrompt:not(.jp-Placeholder *)"  # a folded cell has a prompt without a number
+PROMPTS = f"[...document.querySelectorAll('.jp-NotebookPanel .jp-CodeCell {IN_SIGHT}')]"
 NUMBERED = f"n => {{ const p = {PROMPTS}.map(e => e.textContent.trim()); "
 NUMBERED += "return p.length >= n && p.every(t => /^\\[\\d+\\]:$/.test(t)); }"
 CLEARED = f"() => !{PROMPTS}.some(e => /\\d/.test(e.textContent))"
@@ -144,7 +145,10 @@ def open_notebook(page: Page, address: str) -> None:
 
 
 def run_all(page: Page, cells: int, seconds: float) -> None:
-    """Clear the saved outputs, or every cell would look run at once; then run all."""
+    """Clear the saved outputs, or every cell would look run at once; then run all.
+
+    `cells` are the code cells in sight: a folded one shows no prompt.
+    """
     menu(page, "Edit", "editmenu:clear-all")
     page.wait_for_function(CLEARED, timeout=15_000)
     menu(page, "Run", "runmenu:run-all")

@@ -95,7 +95,9 @@ def test_a_reader_runs_the_lesson(stem: str, server: tuple[str, str], page: Page
     code = [cell for cell in book["cells"] if cell["cell_type"] == "code"]
     # ?reset forgets the workspace, so that the tabs of the test before do not return.
     open_notebook(page, f"{base}/lab/tree/{stem}.ipynb?reset&token={token}")
-    run_all(page, cells=len(code), seconds=180)
+    folded = [cell["metadata"].get("jupyter", {}).get("source_hidden", False) for cell in code]
+    run_all(page, cells=folded.count(False), seconds=180)
+    expect(page.locator(f"{NOTEBOOK} .jp-CodeCell .jp-Placeholder")).to_have_count(sum(folded))
     for kind in ("error", "stderr"):
         bad = page.locator(f"{NOTEBOOK} [data-mime-type='application/vnd.jupyter.{kind}']")
         assert bad.count() == 0, bad.first.inner_text()[:500]
