@@ -8,6 +8,7 @@ from lipteach.primitives.activations import (
     FullSort,
     GroupSort,
     MaxMin,
+    Maxout,
     full_sort,
     group_sort,
     maxmin,
@@ -18,7 +19,7 @@ from lipteach.primitives.jacobian import (
     jacobian_singular_values,
     jacobian_spectral_norm,
 )
-from lipteach.primitives.maxout import Maxout
+from lipteach.primitives.modules import ChunkedSequential, Scale, Selection
 from lipteach.primitives.norms import (
     is_orthonormal,
     mixed_norm,
@@ -35,8 +36,6 @@ from lipteach.primitives.projections import (
     project_linf_norm,
     project_simplex,
 )
-from lipteach.primitives.scale import Scale
-from lipteach.primitives.selection import ChunkedSequential, Selection
 from lipteach.primitives.spectral_jacobian import spectral_jacobian_penalty
 from lipteach.primitives.wasserstein import (
     exact_wasserstein,
