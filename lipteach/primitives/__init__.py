@@ -25,11 +25,11 @@ from lipteach.primitives.norms import (
     mixed_norm,
     norm_upper_bounds,
     operator_norm,
+    power_iteration,
 )
 from lipteach.primitives.numerical_warnings import ConvergenceWarning, RankWarning
 from lipteach.primitives.orthonormal import bjorck, bjorck_trajectory, parseval_step
 from lipteach.primitives.polar import polar
-from lipteach.primitives.power_iteration import power_iteration
 from lipteach.primitives.projections import (
     in_l1_ball,
     project_l1_ball,

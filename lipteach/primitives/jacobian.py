@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.func import jacrev, vjp, vmap
 
 from lipteach.primitives._validate import FLOATS, check_integer, check_tensor, transforming
-from lipteach.primitives.power_iteration import normalized, start_vector
+from lipteach.primitives.norms import normalized, start_vector
 
 Function = Callable[[Tensor], Tensor]
 BY_MODE = (

@@ -12,10 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lipteach.primitives._fast.optimal_polynomials import optimal_quintics as optimal_quintics
-from lipteach.primitives._fast.polar_derivative import Found, by_decomposition, near_identity
-from lipteach.primitives._fast.polar_methods import find
-from lipteach.primitives._sylvester import solve_sylvester
+from lipteach.primitives._fast.polar_methods import Found, by_decomposition, find, near_identity
+from lipteach.primitives._fast.polynomials import optimal_quintics as optimal_quintics
 from lipteach.primitives._torch_private import is_batched
 from lipteach.primitives._validate import check_real, check_tensor, plain_precision, transforming
 from lipteach.primitives.numerical_warnings import warn_caller
@@ -44,6 +42,56 @@ def differential(W: Tensor, Q: Tensor, dW: Tensor) -> Tensor:
     if W.shape[-2] > W.shape[-1]:
         dQ = dQ + (dW - Q @ A) @ solve_sylvester(H, 2 * torch.eye(H.shape[-1]).to(H).expand_as(H))
     return dQ
+
+
+def solve_sylvester(H: Tensor, K: Tensor) -> Tensor:
+    """Return Y with HY + YH = K for symmetric positive H, both (…, n, n)."""
+    Y: Tensor = _Sylvester.apply(H, K)  # type: ignore[no-untyped-call]
+    return Y
+
+
+class _Sylvester(torch.autograd.Function):
+    """A division between the eigenvectors of H, whose own derivative would break at ties."""
+
+    @staticmethod
+    def forward(H: Tensor, K: Tensor) -> Tensor:
+        eigenvalues, V = torch.linalg.eigh((H + H.mT) / 2)
+        inside: Tensor = V.mT @ K @ V
+        inside = inside * _inverse(eigenvalues[..., :, None] + eigenvalues[..., None, :])
+        Y: Tensor = V @ inside @ V.mT
+        return Y
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(inputs[0], output)
+        ctx.save_for_forward(inputs[0], output)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
+        H, Y = ctx.saved_tensors
+        K = solve_sylvester(H, grad)  # the operator is its own transpose
+        return -(K @ Y.mT + Y.mT @ K), K
+
+    @staticmethod
+    def jvp(ctx: Any, dH: Tensor, dK: Tensor) -> Tensor:
+        H, Y = ctx.saved_tensors
+        return solve_sylvester(H, dK - dH @ Y - Y @ dH)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[Any, Any], H: Tensor, K: Tensor) -> tuple[Tensor, int]:
+        H, K = (
+            x.expand(info.batch_size, *x.shape) if dim is None else x.movedim(dim, 0)
+            for x, dim in zip((H, K), in_dims, strict=True)
+        )
+        while H.ndim < K.ndim:
+            H = H.unsqueeze(1)
+        return solve_sylvester(H, K), 0
+
+
+def _inverse(x: Tensor) -> Tensor:
+    """Return 1/x, and 0 where rounding has the last word: there no derivative exists."""
+    least = torch.finfo(x.dtype).eps * x.amax(dim=-1, keepdim=True)
+    return torch.where(x > least, 1 / x, 0.0)
 
 
 def plain_polar(W: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from lipteach.primitives.jacobian import (
     refuse_zero_rows,
     start,
 )
-from lipteach.primitives.power_iteration import normalized
+from lipteach.primitives.norms import normalized
 
 READINGS = ("shared", "sample", "whole")
 
