@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -53,8 +54,7 @@ def bjorck_apply(
     float32. A single vector profits: a batch of b vectors costs b times the products.
 
     Args:
-        W: matrices of shape (…, m, n), floating point, finite, none of them zero, scaled into the
-            basin as for `bjorck`.
+        W: matrices of shape (…, m, n), scaled into the basin as for `bjorck`.
         v: vectors of shape (…, n), with W's dtype and device; their leading dimensions are
             broadcast with W's. For one W a batch of vectors is a batch of rows, as in nn.Linear.
         steps: k, at least 1.
@@ -97,16 +97,9 @@ class _Products:
     """Products with W and Wᵀ, and what is computed from them."""
 
     def __init__(self, W: Tensor, v: Tensor) -> None:
-        self.W, self.Wt, self.v = W, W.mT, v
+        self.W, self.v = W, v
+        self.times_w, self.times_wt = partial(_times, W, W.mT), partial(_times, W.mT, W)
         self.w = self.times_w(v)  # both methods begin with it
-
-    def times_w(self, x: Tensor) -> Tensor:
-        """Compute W x for vectors x of shape (…, n)."""
-        return _times(self.W, self.Wt, x)
-
-    def times_wt(self, y: Tensor) -> Tensor:
-        """Compute Wᵀ y for vectors y of shape (…, m)."""
-        return _times(self.Wt, self.W, y)
 
     def recursion(self, steps: int, order: int) -> Tensor:
         """Compute A_k v: A_{j+1} = f(B_j) A_j and B_{j+1} = f(B_j)² B_j, f being the step."""
@@ -143,8 +136,7 @@ class _Products:
         text = f"a singular value above √2 needs the recursion's {exact_degree} products"
         if exact_degree > MOST_PRODUCTS:
             raise ValueError(f"W must be scaled first: {text}.")
-        text = f"W was not scaled: {text}."
-        warn_caller(ConvergenceWarning(text))
+        warn_caller(ConvergenceWarning(f"W was not scaled: {text}."))
         return None
 
     def radii(self) -> Iterable[tuple[float, bool]]:

@@ -42,8 +42,8 @@ def jacobian_power_iteration(
     Args:
         f: a network; it maps a batch to a batch, each sample for itself and without randomness (so
             dropout and batch normalization must be in eval mode).
-        x: a batch of inputs, of shape (batch, …), floating point, finite.
-        steps: the number of steps, at least 1.
+        x: a batch of inputs, of shape (batch, …).
+        steps: at least 1.
         u: where to start, of shape (m,) or (batch, m), such as the u of an earlier call at these
             samples; any length.
         generator: the source of a random start for each sample where u is not given; without it
@@ -90,26 +90,12 @@ def jacobian_spectral_norm(
 
     is the largest singular value of the Jacobian; a differentiable f on a convex set has the
     largest one as its Lipschitz constant in the 2-norm. This is the first result of
-    `jacobian_power_iteration`, which also returns the u to go on from.
+    `jacobian_power_iteration`, of shape (batch,); that also returns the u to go on from. The
+    arguments and errors are the same.
 
-    Args:
-        f: a network; it maps a batch to a batch, each sample for itself and without randomness (so
-            dropout and batch normalization must be in eval mode).
-        x: a batch of inputs, of shape (batch, …), floating point, finite.
-        steps: the number of steps, at least 1.
-        u: where to start, of shape (m,) or (batch, m); any length.
-        generator: the source of a random start where u is not given.
-
-    Returns:
-        Lower bounds, of shape (batch,), which never fall as steps grows; differentiable.
-
-    Raises:
-        ValueError: as `jacobian_power_iteration`.
-
-    Example:
-        >>> f = lambda x: x.square().sum(1, keepdim=True)  # its gradient is 2 x
-        >>> lt.jacobian_spectral_norm(f, torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
-        tensor([10.,  0.])
+    >>> f = lambda x: x.square().sum(1, keepdim=True)  # its gradient is 2 x
+    >>> lt.jacobian_spectral_norm(f, torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
+    tensor([10.,  0.])
 
     Source: Anil, Lucas and Grosse (2019), appendix F.
     """
@@ -123,23 +109,14 @@ def jacobian_singular_values(f: Function, x: Tensor, chunk_size: int = 64) -> Te
     decomposed: exact, up to rounding. float16 and bfloat16 are decomposed in float32. Under
     ``torch.no_grad()`` the Jacobians of a chunk are forgotten as soon as it is done.
 
-    Args:
-        f: a network; it maps a batch to a batch, each sample for itself and without randomness (so
-            dropout and batch normalization must be in eval mode).
-        x: a batch of inputs, of shape (batch, …), floating point, finite.
-        chunk_size: the number of samples taken at a time; their Jacobians are in memory together.
+    f, x and the errors are those of `jacobian_power_iteration`; the Jacobians of `chunk_size`
+    samples are in memory together. The result has shape (batch, k), with k the smaller number of
+    outputs and inputs.
 
-    Returns:
-        Singular values of shape (batch, k), with k the smaller number of outputs and inputs.
-
-    Raises:
-        ValueError: as `jacobian_power_iteration`.
-
-    Example:
-        >>> f = lambda x: x * torch.tensor([3.0, -1.0])
-        >>> lt.jacobian_singular_values(f, torch.zeros(2, 2))
-        tensor([[3., 1.],
-                [3., 1.]])
+    >>> f = lambda x: x * torch.tensor([3.0, -1.0])
+    >>> lt.jacobian_singular_values(f, torch.zeros(2, 2))
+    tensor([[3., 1.],
+            [3., 1.]])
 
     Source: Anil, Lucas and Grosse (2019), appendix G.3, Fig. 16.
     """

@@ -1,6 +1,6 @@
-r"""Norms of weight matrices: which Lipschitz constant a linear layer has, and in which norm.
+"""Norms of weight matrices: the Lipschitz constants of linear layers, exact, from above and below.
 
-Source: Anil, Lucas and Grosse (2019), appendix B (2-norm), C and E (∞-norm and mixed norms).
+Each takes matrices W of shape (…, m, n); a norm, a bound or an answer has shape (…).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from lipteach.primitives.orthonormal import refuse_zero
 
 
 def operator_norm(W: Tensor, p: float = 2) -> Tensor:
-    r"""The induced p → p norm: the exact Lipschitz constant of x ↦ W x in the p-norm.
+    r"""The induced p → p norm of W (…, m, n): the Lipschitz constant of x ↦ W x in the p-norm.
 
     $$\|W\|_p = \max_{x \ne 0} \|W x\|_p / \|x\|_p,$$
 
@@ -31,17 +31,9 @@ def operator_norm(W: Tensor, p: float = 2) -> Tensor:
     row sum of |W| for p = ∞. It is not the p-norm of the entries, which ``W.norm(p)`` gives. It is
     computed in float64; a norm beyond the range of W's dtype comes back as infinity.
 
-    Args:
-        W: matrices of shape (…, m, n), floating point, finite.
-        p: 1, 2 or ``math.inf``.
-
-    Returns:
-        The norms, of shape (…).
-
-    Example:
-        >>> W = torch.ones(1, 4)
-        >>> [round(lt.operator_norm(W, p).item(), 6) for p in (1, 2, math.inf)]
-        [1.0, 2.0, 4.0]
+    >>> W = torch.ones(1, 4)
+    >>> [round(lt.operator_norm(W, p).item(), 6) for p in (1, 2, math.inf)]
+    [1.0, 2.0, 4.0]
 
     Source: Anil, Lucas and Grosse (2019), appendix B.3 and C.
     """
@@ -52,24 +44,16 @@ def operator_norm(W: Tensor, p: float = 2) -> Tensor:
 
 
 def mixed_norm(W: Tensor, p: float) -> Tensor:
-    r"""The mixed norm ‖W‖_{p,∞}: the Lipschitz constant of x ↦ W x from the p-norm to the ∞-norm.
+    r"""The mixed norm ‖W‖_{p,∞} of W (…, m, n): the constant of x ↦ W x from p-norm to ∞-norm.
 
     $$\|W\|_{p,\infty} = \max_i \|w_i\|_q, \qquad 1/p + 1/q = 1,$$
 
-    the largest dual norm of a row w_i. Theorem 3 asks it of the first layer. It is computed in
-    float64, as `operator_norm` is.
+    the largest dual norm of a row w_i, for p = 1, 2 or ∞, and q = ∞, 2 or 1. Theorem 3 asks it of
+    the first layer. It is computed in float64.
 
-    Args:
-        W: matrices of shape (…, m, n), floating point, finite.
-        p: 1, 2 or ``math.inf``; q is then ∞, 2 or 1.
-
-    Returns:
-        The norms, of shape (…).
-
-    Example:
-        >>> W = torch.tensor([[3.0, 4.0], [1.0, -1.0]])
-        >>> [lt.mixed_norm(W, p).item() for p in (1, 2, math.inf)]
-        [4.0, 5.0, 7.0]
+    >>> W = torch.tensor([[3.0, 4.0], [1.0, -1.0]])
+    >>> [lt.mixed_norm(W, p).item() for p in (1, 2, math.inf)]
+    [4.0, 5.0, 7.0]
 
     Source: Anil, Lucas and Grosse (2019), appendix E, Theorem 3.
     """
@@ -83,7 +67,7 @@ def mixed_norm(W: Tensor, p: float) -> Tensor:
 def norm_upper_bounds(W: Tensor) -> dict[str, Tensor]:
     r"""Upper bounds of the largest singular value that need no singular values (appendix B.3).
 
-    For W with m rows and n columns, by the name of the bound:
+    For W of shape (…, m, n), each of shape (…), by the name of the bound:
 
     - "max": $\sqrt{mn}\, \max_{ij} |W_{ij}|$ (9);
     - "one": $\sqrt{n}\, \|W\|_1$ (10), with the largest column sum of |W|;
@@ -94,15 +78,8 @@ def norm_upper_bounds(W: Tensor) -> dict[str, Tensor]:
 
     All five hold for every W, up to rounding; they are computed in float64.
 
-    Args:
-        W: matrices of shape (…, m, n), floating point, finite.
-
-    Returns:
-        The five bounds, each of shape (…), with W's dtype; differentiable.
-
-    Example:
-        >>> {name: bound.item() for name, bound in lt.norm_upper_bounds(torch.ones(1, 4)).items()}
-        {'max': 2.0, 'one': 2.0, 'inf': 4.0, 'geometric': 2.0, 'gram': 2.0}
+    >>> {name: bound.item() for name, bound in lt.norm_upper_bounds(torch.ones(1, 4)).items()}
+    {'max': 2.0, 'one': 2.0, 'inf': 4.0, 'geometric': 2.0, 'gram': 2.0}
 
     Source: Anil, Lucas and Grosse (2019), Equations (9) to (11); "gram": B. Delattre et al. (2023).
     """
@@ -142,8 +119,8 @@ def power_iteration(
     from step to step. Dividing W by it leaves a matrix whose norm is at least 1, never less.
 
     Args:
-        W: matrices of shape (…, m, n), floating point, finite, none of them zero.
-        steps: the number of steps, at least 1.
+        W: matrices of shape (…, m, n).
+        steps: at least 1.
         u: where to start, of shape (m,) or (…, m), such as the u of an earlier call; any length.
         generator: the source of a random start where u is not given; without it the start is a
             fixed vector without pattern, cos k² for k = 1, …, m.
@@ -208,23 +185,15 @@ def normalized(rows: Tensor) -> Tensor:
 def is_orthonormal(W: Tensor, tol: float = 1e-4) -> Tensor:
     r"""Whether the rows or the columns of W, whichever are fewer, are orthonormal up to `tol`.
 
-    With W of shape m × n the smaller Gram matrix G (WᵀW if n ≤ m, else WWᵀ) is compared with I:
+    With W of shape (…, m, n) the smaller Gram matrix G (WᵀW if n ≤ m, else WWᵀ) is compared with I:
 
     $$\|G - I\|_2 = \max_j |\sigma_j(W)^2 - 1| \le \text{tol}.$$
 
     A wide W can never satisfy WᵀW = I: it is WWᵀ that is asked. The singular values are computed in
-    float64.
+    float64; the answers are Booleans of shape (…).
 
-    Args:
-        W: matrices of shape (…, m, n), floating point, finite.
-        tol: the largest admitted ‖G − I‖₂, positive.
-
-    Returns:
-        Booleans of shape (…).
-
-    Example:
-        >>> lt.is_orthonormal(torch.eye(2, 3)), lt.is_orthonormal(torch.ones(2, 3))
-        (tensor(True), tensor(False))
+    >>> lt.is_orthonormal(torch.eye(2, 3)), lt.is_orthonormal(torch.ones(2, 3))
+    (tensor(True), tensor(False))
 
     Source: Anil, Lucas and Grosse (2019), appendix B.3.
     """

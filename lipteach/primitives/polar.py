@@ -139,9 +139,7 @@ def polar(W: Tensor, tol: float = 1e-5, method: str = "auto") -> Tensor:
 
     Only W, Q and, after a decomposition, its two bases are kept for it, however many steps the
     forward pass took. It can be differentiated again (not by ``jacfwd(jacfwd(…))``: torch takes
-    the second forward derivative of every ``autograd.Function`` for 0).
-
-    The methods:
+    the second forward derivative of every ``autograd.Function`` for 0). The methods:
 
     - "svd": by a singular value decomposition (for a large matrix on a CPU by the eigenvectors of
       WᵀW, with the small singular values found anew).
@@ -155,14 +153,11 @@ def polar(W: Tensor, tol: float = 1e-5, method: str = "auto") -> Tensor:
       are cheap and decompositions slow. ``make bench`` measures the choice.
 
     Args:
-        W: matrices of shape (…, m, n), floating point, finite, none of them zero.
+        W: matrices of shape (…, m, n).
         tol: the largest ‖QᵀQ − I‖₂ (‖QQᵀ − I‖₂ if m < n), positive; estimated by ten steps of
             Lanczos where no theory gives it. Half precision is computed in float32, where tol
             holds, and then rounded.
-        method: "auto", "bjorck", "polynomial" or "svd".
-
-    Returns:
-        A tensor of W's shape, dtype and device.
+        method: one of them.
 
     Raises:
         ValueError: if a matrix is zero.
@@ -197,8 +192,7 @@ def polar(W: Tensor, tol: float = 1e-5, method: str = "auto") -> Tensor:
         Q, warnings = _Found.apply(A, found), [*found.warnings]  # type: ignore[no-untyped-call]
     for warning in warnings:
         warn_caller(warning)
-    Q = Q.mT if wide else Q
-    return Q if Q.dtype == W.dtype else Q.to(W.dtype)
+    return (Q.mT if wide else Q).to(W.dtype)
 
 
 def _under_transforms(W: Tensor, tol: float, method: str) -> tuple[Tensor, list[Warning]]:

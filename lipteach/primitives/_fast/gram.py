@@ -47,11 +47,11 @@ def thin_svd(
     """U, σ, V with W = U diag(σ) Vᵀ for W (…, m, n), m ≥ n, the σ in no particular order.
 
     A single large matrix on a CPU goes by the eigenvectors V of WᵀW, which cost a third of a
-    singular value decomposition. Squaring loses the small singular values, so those below
-    `_small` times the largest are found anew, by a decomposition of the few columns W V that
-    belong to them, in float64. One step of Björck leaves of U's error its square, so that U Vᵀ
-    is as orthonormal as V: up to about √n eps; LAPACK's own is spared it where `tol` is no less
-    than what it is sure to keep. `gram` is WᵀW where it is known.
+    singular value decomposition. Squaring loses the small singular values, so that those are found
+    anew, by a decomposition of the few columns W V that belong to them, in float64. One step of
+    Björck leaves of U's error its square, so that U Vᵀ is as orthonormal as V: up to about √n eps;
+    LAPACK's own is spared it where `tol` is no less than what it is sure to keep. `gram` is WᵀW
+    where it is known.
     """
     if W.ndim == 2 and W.is_cpu and W.shape[-1] >= _GRAM_FROM:
         found = _by_gram(W, symmetric_product(W, W) if gram is None else gram)
@@ -63,11 +63,6 @@ def thin_svd(
     return U, sigma, Vh.mT
 
 
-def _small(dtype: torch.dtype) -> float:
-    """The ratio of singular values whose columns W V are orthogonal up to about 1e-3."""
-    return math.sqrt(8e3 * torch.finfo(dtype).eps)
-
-
 def _by_gram(W: Tensor, gram: Tensor) -> tuple[Tensor, Tensor, Tensor] | None:
     """The decomposition, or None where too many singular values are small, or squares vanish."""
     info = torch.finfo(W.dtype)
@@ -76,8 +71,10 @@ def _by_gram(W: Tensor, gram: Tensor) -> tuple[Tensor, Tensor, Tensor] | None:
     _, V = torch.linalg.eigh(gram)  # eigenvalues ascend, so the small ones stand first
     U = W @ V
     sigma = torch.linalg.vector_norm(U, dim=0)
-    count = int((sigma < _small(W.dtype) * sigma.max()).sum())
-    if count > len(sigma) // 8 or bool((sigma[count:] < _small(W.dtype) * sigma.max()).any()):
+    # Above, the columns W V are orthogonal up to about 1e-3.
+    small = sigma < math.sqrt(8e3 * info.eps) * sigma.max()
+    count = int(small.sum())
+    if count > len(sigma) // 8 or bool(small[count:].any()):
         return None
     U[:, count:] /= sigma[count:]
     if count:

@@ -51,11 +51,9 @@ def in_plain_memory(x: Tensor) -> bool:
     """Whether x's entries may be looked at without waiting, and its memory written by hand."""
     # a subclass may stand for something else
     plain = x.is_cpu and type(x) in (Tensor, nn.Parameter)
-    return plain and not (torch.compiler.is_compiling() or is_batched(x) or _tracing())
-
-
-def _tracing() -> bool:
-    return bool(torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]
+    if not plain or torch.compiler.is_compiling() or is_batched(x):
+        return False
+    return not torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
 
 
 def refuse_nan(x: Tensor, total: float | None = None) -> None:
