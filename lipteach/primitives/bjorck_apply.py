@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from functools import partial
 
 import torch
 from torch import Tensor
@@ -84,8 +83,7 @@ def bjorck_apply(
     Source: Anil, Lucas and Grosse (2019), appendix B.4 and Table 3; the truncated series is ours.
     """
     _check(W, v, steps, order, method, tol)
-    half = W.dtype in (torch.float16, torch.bfloat16)
-    product = _Products(W.float(), v.float()) if half else _Products(W, v)
+    product = _Products(W, v) if W.itemsize > 2 else _Products(W.float(), v.float())
     y = product.chebyshev(steps, order, tol) if method == "chebyshev" else None
     if y is None:
         y = product.recursion(steps, order)
@@ -94,12 +92,17 @@ def bjorck_apply(
 
 
 class _Products:
-    """Products with W and Wᵀ, and what is computed from them."""
+    """Products of W with vectors (…, n), of Wᵀ with (…, m), and what is computed from them."""
 
     def __init__(self, W: Tensor, v: Tensor) -> None:
-        self.W, self.v = W, v
-        self.times_w, self.times_wt = partial(_times, W, W.mT), partial(_times, W.mT, W)
+        self.W, self.Wt, self.v = W, W.mT, v
         self.w = self.times_w(v)  # both methods begin with it
+
+    def times_w(self, x: Tensor) -> Tensor:
+        return _times(self.W, self.Wt, x)
+
+    def times_wt(self, y: Tensor) -> Tensor:
+        return _times(self.Wt, self.W, y)
 
     def recursion(self, steps: int, order: int) -> Tensor:
         """Compute A_k v: A_{j+1} = f(B_j) A_j and B_{j+1} = f(B_j)² B_j, f being the step."""

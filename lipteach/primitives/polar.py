@@ -56,9 +56,10 @@ class _Sylvester(torch.autograd.Function):
     @staticmethod
     def forward(H: Tensor, K: Tensor) -> Tensor:
         eigenvalues, V = torch.linalg.eigh((H + H.mT) / 2)
-        inside: Tensor = V.mT @ K @ V
-        inside = inside * _inverse(eigenvalues[..., :, None] + eigenvalues[..., None, :])
-        Y: Tensor = V @ inside @ V.mT
+        sums = eigenvalues[..., :, None] + eigenvalues[..., None, :]
+        least = torch.finfo(H.dtype).eps * sums.amax(dim=-1, keepdim=True)
+        # 0 where rounding has the last word: there no derivative exists.
+        Y: Tensor = V @ (V.mT @ K @ V * torch.where(sums > least, 1 / sums, 0.0)) @ V.mT
         return Y
 
     @staticmethod
@@ -86,12 +87,6 @@ class _Sylvester(torch.autograd.Function):
         while H.ndim < K.ndim:
             H = H.unsqueeze(1)
         return solve_sylvester(H, K), 0
-
-
-def _inverse(x: Tensor) -> Tensor:
-    """Return 1/x, and 0 where rounding has the last word: there no derivative exists."""
-    least = torch.finfo(x.dtype).eps * x.amax(dim=-1, keepdim=True)
-    return torch.where(x > least, 1 / x, 0.0)
 
 
 def plain_polar(W: Tensor) -> Tensor:
