@@ -37,11 +37,7 @@ from lipteach.primitives.projections import (
     project_simplex,
 )
 from lipteach.primitives.spectral_jacobian import spectral_jacobian_penalty
-from lipteach.primitives.wasserstein import (
-    exact_wasserstein,
-    transport_plan,
-    wasserstein_dual,
-)
+from lipteach.primitives.wasserstein import exact_wasserstein, transport_plan, wasserstein_dual
 
 __all__ = [
     "Abs",

@@ -22,12 +22,7 @@ RADII = (1.05, math.sqrt(2))
 
 
 def bjorck_apply(
-    W: Tensor,
-    v: Tensor,
-    steps: int,
-    order: int = 1,
-    method: str = "chebyshev",
-    tol: float = 1e-5,
+    W: Tensor, v: Tensor, steps: int, order: int = 1, method: str = "chebyshev", tol: float = 1e-5
 ) -> Tensor:
     r"""Return A_k v for A_k = ``bjorck(W, steps=k, order=p)`` without forming A_k (appendix B.4).
 

@@ -143,13 +143,12 @@ def of_one(f: Any, x: Any) -> tuple[Function, int]:
     _check_mode(f)
 
     def one(sample: Tensor) -> Tensor:
-        y: Any = f(sample.unsqueeze(0))
+        y: object = f(sample.unsqueeze(0))
         if not isinstance(y, Tensor):
             raise TypeError(f"f must return a torch.Tensor; got {type(y).__name__}.")
         if y.dtype not in FLOATS:
             raise TypeError(f"f must return a floating-point tensor; got {y.dtype}.")
-        flat: Tensor = y.flatten()
-        return flat
+        return y.flatten()
 
     with torch.no_grad():
         m = one(x[0]).numel()
@@ -193,8 +192,7 @@ def pull_and_push(one: Function, x: Tensor, u: Tensor) -> tuple[Tensor, Function
     The samples are kept apart by vmap, so that one backward pass serves them all.
     """
     pull = vjp(vmap(one), x)[1]
-    pulled = vjp(lambda u: pull(u)[0], u)
-    g, push = pulled[0], pulled[1]
+    g, push = vjp(lambda u: pull(u)[0], u)[:2]
     return g, lambda v: push(v)[0]
 
 

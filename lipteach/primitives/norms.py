@@ -107,10 +107,7 @@ def gram_bound(W: Tensor) -> Tensor:
 
 
 def power_iteration(
-    W: Tensor,
-    steps: int = 10,
-    u: Tensor | None = None,
-    generator: torch.Generator | None = None,
+    W: Tensor, steps: int = 10, u: Tensor | None = None, generator: torch.Generator | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
     r"""Estimate the largest singular value of W, and its singular vectors (appendix B.2).
 

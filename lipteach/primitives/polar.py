@@ -46,8 +46,7 @@ def differential(W: Tensor, Q: Tensor, dW: Tensor) -> Tensor:
 
 def solve_sylvester(H: Tensor, K: Tensor) -> Tensor:
     """Return Y with HY + YH = K for symmetric positive H, both (…, n, n)."""
-    Y: Tensor = _Sylvester.apply(H, K)  # type: ignore[no-untyped-call]
-    return Y
+    return _Sylvester.apply(H, K)  # type: ignore[no-any-return, no-untyped-call]
 
 
 class _Sylvester(torch.autograd.Function):
@@ -91,8 +90,7 @@ class _Sylvester(torch.autograd.Function):
 
 def plain_polar(W: Tensor) -> Tensor:
     """Compute `factor`, differentiable any number of times by `differential`."""
-    Q: Tensor = _Polar.apply(W, factor)  # type: ignore[no-untyped-call]
-    return Q
+    return _Polar.apply(W, factor)  # type: ignore[no-any-return, no-untyped-call]
 
 
 class _Polar(torch.autograd.Function):

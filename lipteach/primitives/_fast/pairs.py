@@ -43,8 +43,7 @@ def sort_pairs(x: Tensor, dim: int, descending: bool) -> Tensor:
         return _sort_by_index(x, dim, descending)
     if not x.is_contiguous() and torch.empty_like(x).stride() != x.stride():
         x = x.contiguous()  # gaps or overlaps in memory
-    result: Tensor = _SortPairs.apply(x, dim, x.stride(), descending)  # type: ignore[no-untyped-call]
-    return result
+    return _SortPairs.apply(x, dim, x.stride(), descending)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def in_plain_memory(x: Tensor) -> bool:
@@ -102,8 +101,7 @@ class _SwapPairs(torch.autograd.Function):
             return _swap_where(where.as_strided(half, steps), x, dim)
         if not torch.is_grad_enabled():  # most backward passes: nothing to record
             return _exchange(x, where, strides)
-        result: Tensor = _SwapPairs.apply(x, dim, strides, where)  # type: ignore[no-untyped-call]
-        return result
+        return _SwapPairs.apply(x, dim, strides, where)  # type: ignore[no-any-return, no-untyped-call]
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, dim: int, strides: tuple[int, ...], where: Any) -> Tensor:

@@ -22,8 +22,6 @@ from torch import Tensor
 from lipteach.primitives._fast.gram import symmetric_product
 
 Coefficients = tuple[float, float, float]
-_EXCHANGES = 40
-_GRID = 20_000
 _LANCZOS_STEPS = 10
 _MARGIN = 0.08  # ten steps miss an end by some 4 % of the width at n = 1024
 
@@ -34,10 +32,10 @@ def best_quintic(low: float, high: float) -> tuple[Coefficients, float]:
     By the exchange algorithm of Remez: on four points the error takes the values ±e in turn, and
     the points move to where the error is largest, until they rest.
     """
-    grid = torch.linspace(low, high, _GRID, dtype=torch.float64)
+    grid = torch.linspace(low, high, 20_000, dtype=torch.float64)
     signs = torch.tensor([1.0, -1.0, 1.0, -1.0], dtype=torch.float64)
     points = low + (high - low) * torch.tensor([0.0, 0.25, 0.75, 1.0], dtype=torch.float64)
-    for _ in range(_EXCHANGES):
+    for _ in range(40):
         system = torch.stack((points, points**3, points**5, signs), dim=1)
         a, b, c, level = torch.linalg.solve(system, torch.ones(4, dtype=torch.float64)).tolist()
         # The error has two extrema inside, where its derivative a + 3b x² + 5c x⁴ is 0.
@@ -86,12 +84,8 @@ def spectrum_ends(S: Tensor) -> tuple[float, float]:
     each.
     """
     n = S.shape[-1]
-    if n <= 32:
-        eigenvalues = torch.linalg.eigvalsh(S)
-        margin = 0.0
-    else:
-        eigenvalues = torch.linalg.eigvalsh(_lanczos(S))
-        margin = _MARGIN
+    matrix, margin = (S, 0.0) if n <= 32 else (_lanczos(S), _MARGIN)
+    eigenvalues = torch.linalg.eigvalsh(matrix)
     low, high = float(eigenvalues.min()), float(eigenvalues.max())
     wider = margin * (high - low) + 4 * math.sqrt(n) * torch.finfo(S.dtype).eps
     return low - wider, high + wider
