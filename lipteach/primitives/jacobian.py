@@ -37,7 +37,7 @@ def jacobian_power_iteration(
     end $\sigma = u^\top J v = \|J v\|$ (appendix F). J is never formed: $J^\top u$ is reverse-mode
     differentiation, and since it is linear in u, its own reverse mode gives $J v$. What holds for
     `power_iteration` holds here: σ is a **lower bound** that never falls from step to step. A
-    Jacobian that is zero has σ = 0, and u stays where it was.
+    Jacobian that is zero has σ = 0 and v = 0, and u stays where it was.
 
     Args:
         f: a network; it maps a batch to a batch, each sample for itself and without randomness (so
@@ -46,14 +46,12 @@ def jacobian_power_iteration(
         steps: at least 1.
         u: where to start, of shape (m,) or (batch, m), such as the u of an earlier call at these
             samples; any length.
-        generator: the source of a random start for each sample where u is not given; without it
-            the start is the fixed vector cos k², k = 1, …, m.
+        generator: the source of a start for each sample, as in `power_iteration`.
 
     Returns:
-        ``(sigma, u, v)`` of shapes (batch,), (batch, m) and (batch, n). u and v have length 1 (but
-        where the Jacobian is 0: v is 0, and u as it came) and carry no gradient; sigma is
-        differentiable in x and in the parameters of f, with the gradient of uᵀ J v for constant u
-        and v.
+        ``(sigma, u, v)`` of shapes (batch,), (batch, m) and (batch, n). u and v have length 1 and
+        carry no gradient; sigma is differentiable in x and in the parameters of f, with the
+        gradient of uᵀ J v for constant u and v.
 
     Raises:
         ValueError: if f is in training mode where that makes a difference, u is zero, or the

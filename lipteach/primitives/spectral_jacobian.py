@@ -55,7 +55,7 @@ def spectral_jacobian_penalty(
         x: a batch of inputs, of shape (batch, …).
         u: the u of the step before, or a start, of shape (m,) or with the last two readings
             (rows, m); not zero.
-        generator: the source of a start, as in `jacobian_power_iteration`.
+        generator: the source of a start, as in `power_iteration`.
         batch: the reading.
 
     Returns:
