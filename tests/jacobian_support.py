@@ -1,12 +1,8 @@
 """Smooth networks and their explicit Jacobians, for the tests of appendix F."""
 
 import torch
+from support import normal as random
 from torch import nn
-
-
-def random(*shape: int, seed: int = 0) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
 
 def network(n: int, m: int, seed: int = 0) -> nn.Sequential:

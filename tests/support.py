@@ -11,6 +11,12 @@ def uniform(*shape: int, low: float = -1.0, high: float = 1.0, seed: int = 0) ->
     return low + (high - low) * unit
 
 
+def normal(*shape: int, seed: int = 0) -> Tensor:
+    """Normal float64 numbers from their own generator."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+
 def svd_polar(W: Tensor) -> Tensor:
     """U Vᵀ, with the gradient of torch's own decomposition."""
     U, _, Vh = torch.linalg.svd(W, full_matrices=False)

@@ -17,7 +17,7 @@ from torch.nn.utils import parametrize
 from lipteach.layers.constrain import kernel_class
 from lipteach.layers.convolution import KernelClass
 from lipteach.primitives import RankWarning, Selection, parseval_step, polar
-from lipteach.primitives._fast.symmetric import symmetric_product
+from lipteach.primitives._fast.gram import symmetric_product
 from lipteach.primitives._validate import check_integer, check_real, check_tensor
 from lipteach.primitives.numerical_warnings import warn_caller
 from lipteach.primitives.orthonormal import refuse_zero

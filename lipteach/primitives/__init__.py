@@ -8,6 +8,7 @@ from lipteach.primitives.activations import (
     FullSort,
     GroupSort,
     MaxMin,
+    Maxout,
     full_sort,
     group_sort,
     maxmin,
@@ -18,31 +19,25 @@ from lipteach.primitives.jacobian import (
     jacobian_singular_values,
     jacobian_spectral_norm,
 )
-from lipteach.primitives.maxout import Maxout
+from lipteach.primitives.modules import ChunkedSequential, Scale, Selection
 from lipteach.primitives.norms import (
     is_orthonormal,
     mixed_norm,
     norm_upper_bounds,
     operator_norm,
+    power_iteration,
 )
 from lipteach.primitives.numerical_warnings import ConvergenceWarning, RankWarning
 from lipteach.primitives.orthonormal import bjorck, bjorck_trajectory, parseval_step
 from lipteach.primitives.polar import polar
-from lipteach.primitives.power_iteration import power_iteration
 from lipteach.primitives.projections import (
     in_l1_ball,
     project_l1_ball,
     project_linf_norm,
     project_simplex,
 )
-from lipteach.primitives.scale import Scale
-from lipteach.primitives.selection import ChunkedSequential, Selection
 from lipteach.primitives.spectral_jacobian import spectral_jacobian_penalty
-from lipteach.primitives.wasserstein import (
-    exact_wasserstein,
-    transport_plan,
-    wasserstein_dual,
-)
+from lipteach.primitives.wasserstein import exact_wasserstein, transport_plan, wasserstein_dual
 
 __all__ = [
     "Abs",

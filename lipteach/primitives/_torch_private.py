@@ -54,14 +54,10 @@ def is_compiled(module: nn.Module) -> bool:
 
 def print_options() -> Any:
     """Copy the settings of torch.set_printoptions; None where they cannot be read."""
-    return copy.copy(getattr(_tensor_str(), "PRINT_OPTS", None))
+    return copy.copy(getattr(getattr(torch, "_tensor_str", None), "PRINT_OPTS", None))
 
 
 def restore_print_options(options: Any) -> None:
     """Put back what `print_options` copied."""
     if options is not None:
-        _tensor_str().PRINT_OPTS = options
-
-
-def _tensor_str() -> Any:
-    return getattr(torch, "_tensor_str", None)
+        torch._tensor_str.PRINT_OPTS = options

@@ -46,7 +46,7 @@ def _all_finite(x: Tensor) -> bool:
     return math.isfinite(x.sum().item()) or bool(torch.isfinite(x).all())
 
 
-def check_integer(value: Any, name: str, low: int = 1) -> int:
+def check_integer(value: Any, name: str, low: float = 1) -> int:
     """Require a Python integer (not a bool) of at least `low`."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} must be an integer; got {value!r} ({type(value).__name__}).")
@@ -55,16 +55,9 @@ def check_integer(value: Any, name: str, low: int = 1) -> int:
     return value
 
 
-def check_dim(dim: Any) -> int:
-    """Require a Python integer, of either sign."""
-    if isinstance(dim, bool) or not isinstance(dim, int):
-        raise TypeError(f"dim must be an integer; got {dim!r} ({type(dim).__name__}).")
-    return dim
-
-
 def axis(x: Tensor, dim: Any, name: str = "x") -> int:
     """Return `dim` counted from the front, and require that x has it."""
-    if not -x.ndim <= check_dim(dim) < x.ndim:
+    if not -x.ndim <= check_integer(dim, "dim", -math.inf) < x.ndim:
         raise ValueError(f"dim must be in [{-x.ndim}, {x.ndim - 1}] for this {name}; got {dim}.")
     return int(dim % x.ndim)
 

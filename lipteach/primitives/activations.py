@@ -1,17 +1,20 @@
-"""Activations that sort: GroupSort, MaxMin, FullSort, and the absolute value (appendix A).
+"""Activations that sort: GroupSort and its relatives, and the absolute value (appendix A).
 
 Sorting is a permutation of its input, chosen by the input. Its Jacobian is that permutation's
 matrix, so that it is orthogonal everywhere, ties included: J Jᵀ = I. Nothing here averages a
-gradient over equal entries, as `torch.maximum` and `torch.minimum` do.
+gradient over equal entries, as `torch.maximum` and `torch.minimum` do. All keep the shape of x, but
+for Maxout, and can be differentiated any number of times.
 """
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor, nn
 
 from lipteach.primitives._fast import pairs
-from lipteach.primitives._validate import axis, check_dim, check_integer, check_tensor
+from lipteach.primitives._validate import axis, check_integer, check_tensor
 
 
 def sort_groups(x: Tensor, size: int, dim: int, descending: bool) -> Tensor:
@@ -55,9 +58,6 @@ def group_sort(x: Tensor, size: int, dim: int = -1, descending: bool = True) -> 
         dim: the dimension to sort along.
         descending: whether the greatest entry of a group comes first.
 
-    Returns:
-        A tensor of x's shape, dtype and device, differentiable any number of times.
-
     Raises:
         ValueError: if size does not divide n, or x holds NaN. The look for NaN is left out on an
             accelerator, where it would wait for the device, under ``torch.func`` and under
@@ -87,15 +87,8 @@ def maxmin(x: Tensor, dim: int = -1) -> Tensor:
     $$(x_1, x_2, x_3, x_4, \dots) \mapsto
       (\max(x_1, x_2), \min(x_1, x_2), \max(x_3, x_4), \min(x_3, x_4), \dots)$$
 
-    Args:
-        x: a tensor of shape (…, n, …), n along `dim` being even.
-        dim: the dimension to sort along.
-
-    Returns:
-        A tensor of x's shape, dtype and device, differentiable any number of times.
-
     Raises:
-        ValueError: if n is odd, or x holds NaN, as in `group_sort`.
+        ValueError: if the length of x along `dim` is odd, or x holds NaN, as in `group_sort`.
 
     Example:
         >>> lt.maxmin(torch.tensor([3.0, 1.0, 2.0, 4.0]))
@@ -113,19 +106,10 @@ def maxmin(x: Tensor, dim: int = -1) -> Tensor:
 
 
 def full_sort(x: Tensor, dim: int = -1, descending: bool = True) -> Tensor:
-    r"""Sort all entries along `dim`: GroupSort with one group (appendix A.1).
+    """Sort all entries along `dim`: `group_sort` with one group (appendix A.1).
 
-    Args:
-        x: a tensor of shape (…, n, …).
-        dim: the dimension to sort along.
-        descending: whether the greatest entry comes first.
-
-    Returns:
-        A tensor of x's shape, dtype and device, differentiable any number of times.
-
-    Example:
-        >>> lt.full_sort(torch.tensor([3.0, 1.0, 2.0, 4.0]))
-        tensor([4., 3., 2., 1.])
+    >>> lt.full_sort(torch.tensor([3.0, 1.0, 2.0, 4.0]))
+    tensor([4., 3., 2., 1.])
 
     Source: Anil, Lucas and Grosse (2019), appendix A.1.
     """
@@ -139,14 +123,12 @@ class GroupSort(nn.Module):
 
     >>> lt.GroupSort(3)(torch.tensor([1.0, 2.0, 3.0]))
     tensor([3., 2., 1.])
-
-    Source: Anil, Lucas and Grosse (2019), appendix A.1.
     """
 
     def __init__(self, size: int, dim: int = -1) -> None:
         super().__init__()
         self.size = check_integer(size, "size")
-        self.dim = check_dim(dim)
+        self.dim = check_integer(dim, "dim", -math.inf)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return `group_sort(x, size, dim)`."""
@@ -162,13 +144,11 @@ class MaxMin(nn.Module):
 
     >>> lt.MaxMin()(torch.tensor([1.0, 2.0]))
     tensor([2., 1.])
-
-    Source: Anil, Lucas and Grosse (2019), appendix A.1.
     """
 
     def __init__(self, dim: int = -1) -> None:
         super().__init__()
-        self.dim = check_dim(dim)
+        self.dim = check_integer(dim, "dim", -math.inf)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return `maxmin(x, dim)`."""
@@ -184,13 +164,11 @@ class FullSort(nn.Module):
 
     >>> lt.FullSort()(torch.tensor([1.0, 3.0, 2.0]))
     tensor([3., 2., 1.])
-
-    Source: Anil, Lucas and Grosse (2019), appendix A.1.
     """
 
     def __init__(self, dim: int = -1) -> None:
         super().__init__()
-        self.dim = check_dim(dim)
+        self.dim = check_integer(dim, "dim", -math.inf)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return `full_sort(x, dim)`."""
@@ -201,12 +179,37 @@ class FullSort(nn.Module):
         return f"dim={self.dim}"
 
 
+class Maxout(nn.Module):
+    r"""Keep the maximum of each group of `size` adjacent entries of the last dimension.
+
+    It is the first entry of each group that `group_sort` gives, so that at a tie the gradient goes
+    to one of the entries, whole: (…, n) becomes (…, n / size). 1-Lipschitz for p = 1, 2 and ∞, as
+    the groups are apart. `maxout_network` builds it of layers.
+
+    >>> lt.Maxout(3)(torch.tensor([1.0, 5.0, 2.0, -1.0, -7.0, -3.0]))
+    tensor([ 5., -1.])
+
+    Source: I. Goodfellow et al. (2013); Anil, Lucas and Grosse (2019), appendix A.2.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = check_integer(size, "size")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the maxima."""
+        return group_sort(x, self.size)[..., :: self.size]
+
+    def extra_repr(self) -> str:
+        """Return the setting, for print."""
+        return f"size={self.size}"
+
+
 class Abs(nn.Module):
     r"""The absolute value of each entry, with derivative +1 at zero (appendix A.3).
 
     Where $|x|$ has a corner any slope in [-1, 1] is a subgradient. `torch.abs` takes 0 and so
-    loses the gradient there; we take +1, so that the Jacobian is orthogonal everywhere, as
-    it is for MaxMin. NaN is refused.
+    loses the gradient there; with +1 the Jacobian is orthogonal everywhere. NaN is refused.
 
     >>> lt.Abs()(torch.tensor([-2.0, 0.0, 3.0]))
     tensor([2., 0., 3.])

@@ -22,12 +22,7 @@ RADII = (1.05, math.sqrt(2))
 
 
 def bjorck_apply(
-    W: Tensor,
-    v: Tensor,
-    steps: int,
-    order: int = 1,
-    method: str = "chebyshev",
-    tol: float = 1e-5,
+    W: Tensor, v: Tensor, steps: int, order: int = 1, method: str = "chebyshev", tol: float = 1e-5
 ) -> Tensor:
     r"""Return A_k v for A_k = ``bjorck(W, steps=k, order=p)`` without forming A_k (appendix B.4).
 
@@ -53,8 +48,7 @@ def bjorck_apply(
     float32. A single vector profits: a batch of b vectors costs b times the products.
 
     Args:
-        W: matrices of shape (…, m, n), floating point, finite, none of them zero, scaled into the
-            basin as for `bjorck`.
+        W: matrices of shape (…, m, n), scaled into the basin as for `bjorck`.
         v: vectors of shape (…, n), with W's dtype and device; their leading dimensions are
             broadcast with W's. For one W a batch of vectors is a batch of rows, as in nn.Linear.
         steps: k, at least 1.
@@ -84,8 +78,7 @@ def bjorck_apply(
     Source: Anil, Lucas and Grosse (2019), appendix B.4 and Table 3; the truncated series is ours.
     """
     _check(W, v, steps, order, method, tol)
-    half = W.dtype in (torch.float16, torch.bfloat16)
-    product = _Products(W.float(), v.float()) if half else _Products(W, v)
+    product = _Products(W, v) if W.itemsize > 2 else _Products(W.float(), v.float())
     y = product.chebyshev(steps, order, tol) if method == "chebyshev" else None
     if y is None:
         y = product.recursion(steps, order)
@@ -94,18 +87,16 @@ def bjorck_apply(
 
 
 class _Products:
-    """Products with W and Wᵀ, and what is computed from them."""
+    """Products of W with vectors (…, n), of Wᵀ with (…, m), and what is computed from them."""
 
     def __init__(self, W: Tensor, v: Tensor) -> None:
         self.W, self.Wt, self.v = W, W.mT, v
         self.w = self.times_w(v)  # both methods begin with it
 
     def times_w(self, x: Tensor) -> Tensor:
-        """Compute W x for vectors x of shape (…, n)."""
         return _times(self.W, self.Wt, x)
 
     def times_wt(self, y: Tensor) -> Tensor:
-        """Compute Wᵀ y for vectors y of shape (…, m)."""
         return _times(self.Wt, self.W, y)
 
     def recursion(self, steps: int, order: int) -> Tensor:
@@ -143,8 +134,7 @@ class _Products:
         text = f"a singular value above √2 needs the recursion's {exact_degree} products"
         if exact_degree > MOST_PRODUCTS:
             raise ValueError(f"W must be scaled first: {text}.")
-        text = f"W was not scaled: {text}."
-        warn_caller(ConvergenceWarning(text))
+        warn_caller(ConvergenceWarning(f"W was not scaled: {text}."))
         return None
 
     def radii(self) -> Iterable[tuple[float, bool]]:

@@ -12,7 +12,7 @@ from typing import Any, TypeGuard, TypeVar
 from torch import Tensor, nn
 
 from lipteach.primitives._torch_private import has_hooks, is_compiled
-from lipteach.primitives.selection import ChunkedSequential
+from lipteach.primitives.modules import ChunkedSequential
 
 M = TypeVar("M", bound=nn.Module)
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.func import jacrev, vjp, vmap
 
 from lipteach.primitives._validate import FLOATS, check_integer, check_tensor, transforming
-from lipteach.primitives.power_iteration import normalized, start_vector
+from lipteach.primitives.norms import normalized, start_vector
 
 Function = Callable[[Tensor], Tensor]
 BY_MODE = (
@@ -37,23 +37,21 @@ def jacobian_power_iteration(
     end $\sigma = u^\top J v = \|J v\|$ (appendix F). J is never formed: $J^\top u$ is reverse-mode
     differentiation, and since it is linear in u, its own reverse mode gives $J v$. What holds for
     `power_iteration` holds here: σ is a **lower bound** that never falls from step to step. A
-    Jacobian that is zero has σ = 0, and u stays where it was.
+    Jacobian that is zero has σ = 0 and v = 0, and u stays where it was.
 
     Args:
         f: a network; it maps a batch to a batch, each sample for itself and without randomness (so
             dropout and batch normalization must be in eval mode).
-        x: a batch of inputs, of shape (batch, …), floating point, finite.
-        steps: the number of steps, at least 1.
+        x: a batch of inputs, of shape (batch, …).
+        steps: at least 1.
         u: where to start, of shape (m,) or (batch, m), such as the u of an earlier call at these
             samples; any length.
-        generator: the source of a random start for each sample where u is not given; without it
-            the start is the fixed vector cos k², k = 1, …, m.
+        generator: the source of a start for each sample, as in `power_iteration`.
 
     Returns:
-        ``(sigma, u, v)`` of shapes (batch,), (batch, m) and (batch, n). u and v have length 1 (but
-        where the Jacobian is 0: v is 0, and u as it came) and carry no gradient; sigma is
-        differentiable in x and in the parameters of f, with the gradient of uᵀ J v for constant u
-        and v.
+        ``(sigma, u, v)`` of shapes (batch,), (batch, m) and (batch, n). u and v have length 1 and
+        carry no gradient; sigma is differentiable in x and in the parameters of f, with the
+        gradient of uᵀ J v for constant u and v.
 
     Raises:
         ValueError: if f is in training mode where that makes a difference, u is zero, or the
@@ -90,26 +88,12 @@ def jacobian_spectral_norm(
 
     is the largest singular value of the Jacobian; a differentiable f on a convex set has the
     largest one as its Lipschitz constant in the 2-norm. This is the first result of
-    `jacobian_power_iteration`, which also returns the u to go on from.
+    `jacobian_power_iteration`, of shape (batch,); that also returns the u to go on from. The
+    arguments and errors are the same.
 
-    Args:
-        f: a network; it maps a batch to a batch, each sample for itself and without randomness (so
-            dropout and batch normalization must be in eval mode).
-        x: a batch of inputs, of shape (batch, …), floating point, finite.
-        steps: the number of steps, at least 1.
-        u: where to start, of shape (m,) or (batch, m); any length.
-        generator: the source of a random start where u is not given.
-
-    Returns:
-        Lower bounds, of shape (batch,), which never fall as steps grows; differentiable.
-
-    Raises:
-        ValueError: as `jacobian_power_iteration`.
-
-    Example:
-        >>> f = lambda x: x.square().sum(1, keepdim=True)  # its gradient is 2 x
-        >>> lt.jacobian_spectral_norm(f, torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
-        tensor([10.,  0.])
+    >>> f = lambda x: x.square().sum(1, keepdim=True)  # its gradient is 2 x
+    >>> lt.jacobian_spectral_norm(f, torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
+    tensor([10.,  0.])
 
     Source: Anil, Lucas and Grosse (2019), appendix F.
     """
@@ -123,23 +107,14 @@ def jacobian_singular_values(f: Function, x: Tensor, chunk_size: int = 64) -> Te
     decomposed: exact, up to rounding. float16 and bfloat16 are decomposed in float32. Under
     ``torch.no_grad()`` the Jacobians of a chunk are forgotten as soon as it is done.
 
-    Args:
-        f: a network; it maps a batch to a batch, each sample for itself and without randomness (so
-            dropout and batch normalization must be in eval mode).
-        x: a batch of inputs, of shape (batch, …), floating point, finite.
-        chunk_size: the number of samples taken at a time; their Jacobians are in memory together.
+    f, x and the errors are those of `jacobian_power_iteration`; the Jacobians of `chunk_size`
+    samples are in memory together. The result has shape (batch, k), with k the smaller number of
+    outputs and inputs.
 
-    Returns:
-        Singular values of shape (batch, k), with k the smaller number of outputs and inputs.
-
-    Raises:
-        ValueError: as `jacobian_power_iteration`.
-
-    Example:
-        >>> f = lambda x: x * torch.tensor([3.0, -1.0])
-        >>> lt.jacobian_singular_values(f, torch.zeros(2, 2))
-        tensor([[3., 1.],
-                [3., 1.]])
+    >>> f = lambda x: x * torch.tensor([3.0, -1.0])
+    >>> lt.jacobian_singular_values(f, torch.zeros(2, 2))
+    tensor([[3., 1.],
+            [3., 1.]])
 
     Source: Anil, Lucas and Grosse (2019), appendix G.3, Fig. 16.
     """
@@ -166,13 +141,12 @@ def of_one(f: Any, x: Any) -> tuple[Function, int]:
     _check_mode(f)
 
     def one(sample: Tensor) -> Tensor:
-        y: Any = f(sample.unsqueeze(0))
+        y: object = f(sample.unsqueeze(0))
         if not isinstance(y, Tensor):
             raise TypeError(f"f must return a torch.Tensor; got {type(y).__name__}.")
         if y.dtype not in FLOATS:
             raise TypeError(f"f must return a floating-point tensor; got {y.dtype}.")
-        flat: Tensor = y.flatten()
-        return flat
+        return y.flatten()
 
     with torch.no_grad():
         m = one(x[0]).numel()
@@ -216,8 +190,7 @@ def pull_and_push(one: Function, x: Tensor, u: Tensor) -> tuple[Tensor, Function
     The samples are kept apart by vmap, so that one backward pass serves them all.
     """
     pull = vjp(vmap(one), x)[1]
-    pulled = vjp(lambda u: pull(u)[0], u)
-    g, push = pulled[0], pulled[1]
+    g, push = vjp(lambda u: pull(u)[0], u)[:2]
     return g, lambda v: push(v)[0]
 
 

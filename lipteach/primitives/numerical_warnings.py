@@ -27,11 +27,7 @@ def warn_caller(warning: Warning) -> None:
 
     From Python 3.12 on, ``warnings.warn(…, skip_file_prefixes=…)`` does the same.
     """
-    frame, level = inspect.currentframe(), 0
-    while frame is not None and _is_ours(frame.f_globals.get("__name__", "")):
+    frame, level, ours = inspect.currentframe(), 0, ("lipteach", "torch")
+    while frame and frame.f_globals.get("__name__", "").partition(".")[0] in ours:
         frame, level = frame.f_back, level + 1
     warnings.warn(warning, stacklevel=level + 1)
-
-
-def _is_ours(module: str) -> bool:
-    return module.partition(".")[0] in ("lipteach", "torch")

@@ -30,15 +30,14 @@ def bjorck(W: Tensor, steps: int = 15, order: int = 1, beta: float = 0.5) -> Ten
     1, with order of convergence p + 1, for every σ in (0, √2); at order 1 for every σ in
     (0, √((1 + β)/β)) if β < 1. A singular value 0 stays 0. Scale W first (`norm_upper_bounds`).
 
+    It keeps the shape of W and can be differentiated any number of times. A step costs p + 1 matrix
+    products, one of them with the smaller Gram matrix (WᵀW or WWᵀ).
+
     Args:
-        W: matrices of shape (…, m, n), floating point, finite, none of them zero.
-        steps: the number of steps, at least 1.
+        W: matrices of shape (…, m, n).
+        steps: at least 1.
         order: p, from 1 to 6.
         beta: the step size β > 0. From β = 1 on, 1 is no longer attracting, and a warning says so.
-
-    Returns:
-        A tensor of W's shape, dtype and device, differentiable any number of times. A step costs
-        p + 1 matrix products, one of them with the smaller Gram matrix (WᵀW or WWᵀ).
 
     Raises:
         ValueError: if a matrix is zero.
@@ -65,23 +64,11 @@ def bjorck(W: Tensor, steps: int = 15, order: int = 1, beta: float = 0.5) -> Ten
 def bjorck_trajectory(W: Tensor, steps: int = 15, order: int = 1, beta: float = 0.5) -> Tensor:
     """Return every iterate of `bjorck`, W itself first (appendix B.1, Figs 12 and 13).
 
-    Args:
-        W: matrices of shape (…, m, n), as in `bjorck`.
-        steps: the number of steps, at least 1.
-        order: from 1 to 6.
-        beta: the step size β > 0.
+    The result has shape (steps + 1, …, m, n). The arguments, errors and the warning of β are those
+    of `bjorck`; divergence is shown and not warned of.
 
-    Returns:
-        A tensor of shape (steps + 1, …, m, n): the iterates 0, 1, …, steps.
-
-    Warns:
-        ConvergenceWarning: if beta ≥ 1.
-
-    Example:
-        >>> lt.bjorck_trajectory(torch.tensor([[0.5]]), steps=3).flatten()
-        tensor([0.5000, 0.6875, 0.8688, 0.9753])
-
-    Source: as of `bjorck`.
+    >>> lt.bjorck_trajectory(torch.tensor([[0.5]]), steps=3).flatten()
+    tensor([0.5000, 0.6875, 0.8688, 0.9753])
     """
     _check(W, steps, order, beta)
     iterates = [W]
@@ -96,24 +83,11 @@ def parseval_step(W: Tensor, beta: float) -> Tensor:
     $$W \leftarrow (1 + \beta) W - \beta W W^\top W,$$
 
     a step of size 1 down the gradient of $\tfrac{\beta}{4} \|W^\top W - I\|_F^2$ (the paper's β/2
-    would make it twice as long). At β = ½ it is one Björck step of order 1, for every shape.
+    would make it twice as long). It is one step of `bjorck` of order 1, whose arguments and errors
+    it has, and its warning of β.
 
-    Args:
-        W: matrices of shape (…, m, n), floating point, finite, none of them zero.
-        beta: the step size β > 0.
-
-    Returns:
-        A tensor of W's shape, dtype and device, differentiable any number of times.
-
-    Raises:
-        ValueError: if a matrix is zero.
-
-    Warns:
-        ConvergenceWarning: if beta ≥ 1, where 1 is no longer attracting.
-
-    Example:
-        >>> lt.parseval_step(torch.tensor([[0.5]]), beta=0.5)
-        tensor([[0.6875]])
+    >>> lt.parseval_step(torch.tensor([[0.5]]), beta=0.5)
+    tensor([[0.6875]])
 
     Source: M. Cisse et al. (2017); Anil, Lucas and Grosse (2019), Equation (8).
     """

@@ -12,10 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lipteach.primitives._fast.optimal_polynomials import optimal_quintics as optimal_quintics
-from lipteach.primitives._fast.polar_derivative import Found, by_decomposition, near_identity
-from lipteach.primitives._fast.polar_methods import find
-from lipteach.primitives._sylvester import solve_sylvester
+from lipteach.primitives._fast.polar_methods import Found, by_decomposition, find, near_identity
+from lipteach.primitives._fast.polynomials import optimal_quintics as optimal_quintics
 from lipteach.primitives._torch_private import is_batched
 from lipteach.primitives._validate import check_real, check_tensor, plain_precision, transforming
 from lipteach.primitives.numerical_warnings import warn_caller
@@ -46,10 +44,53 @@ def differential(W: Tensor, Q: Tensor, dW: Tensor) -> Tensor:
     return dQ
 
 
+def solve_sylvester(H: Tensor, K: Tensor) -> Tensor:
+    """Return Y with HY + YH = K for symmetric positive H, both (…, n, n)."""
+    return _Sylvester.apply(H, K)  # type: ignore[no-any-return, no-untyped-call]
+
+
+class _Sylvester(torch.autograd.Function):
+    """A division between the eigenvectors of H, whose own derivative would break at ties."""
+
+    @staticmethod
+    def forward(H: Tensor, K: Tensor) -> Tensor:
+        eigenvalues, V = torch.linalg.eigh((H + H.mT) / 2)
+        sums = eigenvalues[..., :, None] + eigenvalues[..., None, :]
+        least = torch.finfo(H.dtype).eps * sums.amax(dim=-1, keepdim=True)
+        # 0 where rounding has the last word: there no derivative exists.
+        Y: Tensor = V @ (V.mT @ K @ V * torch.where(sums > least, 1 / sums, 0.0)) @ V.mT
+        return Y
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(inputs[0], output)
+        ctx.save_for_forward(inputs[0], output)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
+        H, Y = ctx.saved_tensors
+        K = solve_sylvester(H, grad)  # the operator is its own transpose
+        return -(K @ Y.mT + Y.mT @ K), K
+
+    @staticmethod
+    def jvp(ctx: Any, dH: Tensor, dK: Tensor) -> Tensor:
+        H, Y = ctx.saved_tensors
+        return solve_sylvester(H, dK - dH @ Y - Y @ dH)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[Any, Any], H: Tensor, K: Tensor) -> tuple[Tensor, int]:
+        H, K = (
+            x.expand(info.batch_size, *x.shape) if dim is None else x.movedim(dim, 0)
+            for x, dim in zip((H, K), in_dims, strict=True)
+        )
+        while H.ndim < K.ndim:
+            H = H.unsqueeze(1)
+        return solve_sylvester(H, K), 0
+
+
 def plain_polar(W: Tensor) -> Tensor:
     """Compute `factor`, differentiable any number of times by `differential`."""
-    Q: Tensor = _Polar.apply(W, factor)  # type: ignore[no-untyped-call]
-    return Q
+    return _Polar.apply(W, factor)  # type: ignore[no-any-return, no-untyped-call]
 
 
 class _Polar(torch.autograd.Function):
@@ -91,9 +132,7 @@ def polar(W: Tensor, tol: float = 1e-5, method: str = "auto") -> Tensor:
 
     Only W, Q and, after a decomposition, its two bases are kept for it, however many steps the
     forward pass took. It can be differentiated again (not by ``jacfwd(jacfwd(…))``: torch takes
-    the second forward derivative of every ``autograd.Function`` for 0).
-
-    The methods:
+    the second forward derivative of every ``autograd.Function`` for 0). The methods:
 
     - "svd": by a singular value decomposition (for a large matrix on a CPU by the eigenvectors of
       WᵀW, with the small singular values found anew).
@@ -107,14 +146,11 @@ def polar(W: Tensor, tol: float = 1e-5, method: str = "auto") -> Tensor:
       are cheap and decompositions slow. ``make bench`` measures the choice.
 
     Args:
-        W: matrices of shape (…, m, n), floating point, finite, none of them zero.
+        W: matrices of shape (…, m, n).
         tol: the largest ‖QᵀQ − I‖₂ (‖QQᵀ − I‖₂ if m < n), positive; estimated by ten steps of
             Lanczos where no theory gives it. Half precision is computed in float32, where tol
             holds, and then rounded.
-        method: "auto", "bjorck", "polynomial" or "svd".
-
-    Returns:
-        A tensor of W's shape, dtype and device.
+        method: one of them.
 
     Raises:
         ValueError: if a matrix is zero.
@@ -149,8 +185,7 @@ def polar(W: Tensor, tol: float = 1e-5, method: str = "auto") -> Tensor:
         Q, warnings = _Found.apply(A, found), [*found.warnings]  # type: ignore[no-untyped-call]
     for warning in warnings:
         warn_caller(warning)
-    Q = Q.mT if wide else Q
-    return Q if Q.dtype == W.dtype else Q.to(W.dtype)
+    return (Q.mT if wide else Q).to(W.dtype)
 
 
 def _under_transforms(W: Tensor, tol: float, method: str) -> tuple[Tensor, list[Warning]]:

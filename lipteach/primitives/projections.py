@@ -26,12 +26,9 @@ def project_simplex(y: Tensor, radius: float = 1.0, dim: int = -1) -> Tensor:
     $I_S - 1_S 1_S^\top / K$ wherever x is differentiable.
 
     Args:
-        y: a tensor of shape (…, n, …), n along `dim`, floating point, finite.
+        y: vectors of length n along `dim`, in a tensor of shape (…, n, …).
         radius: r, the sum, positive.
         dim: the dimension along which the vectors lie.
-
-    Returns:
-        A tensor of y's shape, dtype and device, differentiable.
 
     Example:
         >>> lt.project_simplex(torch.tensor([0.8, -0.6, 0.1]))
@@ -49,22 +46,13 @@ def project_l1_ball(y: Tensor, radius: float = 1.0, dim: int = -1) -> Tensor:
     $$x = \begin{cases} y & \text{if } \|y\|_1 \le r, \\
       \mathrm{sign}(y) \odot \text{simplex}_r(|y|) & \text{otherwise,} \end{cases}$$
 
-    with `project_simplex` as simplex_r. A point of the ball is returned as it is, and its Jacobian
-    is the identity.
+    with `project_simplex` as simplex_r, whose arguments it takes. A point of the ball is returned
+    as it is, and its Jacobian is the identity. The L1 norm of x is at most r up to the rounding of
+    its entries (see `in_l1_ball`).
 
-    Args:
-        y: a tensor of shape (…, n, …), n along `dim`, floating point, finite.
-        radius: r, positive.
-        dim: the dimension along which the vectors lie.
-
-    Returns:
-        A tensor of y's shape, dtype and device, differentiable; its L1 norm is at most r up to the
-        rounding of its entries (see `in_l1_ball`).
-
-    Example:
-        >>> lt.project_l1_ball(torch.tensor([[0.8, -0.6, 0.1], [0.2, -0.1, 0.0]]))
-        tensor([[ 0.6000, -0.4000,  0.0000],
-                [ 0.2000, -0.1000,  0.0000]])
+    >>> lt.project_l1_ball(torch.tensor([[0.8, -0.6, 0.1], [0.2, -0.1, 0.0]]))
+    tensor([[ 0.6000, -0.4000,  0.0000],
+            [ 0.2000, -0.1000,  0.0000]])
 
     Source: J. Duchi et al. (2008); L. Condat (2016); Anil, Lucas and Grosse (2019), appendix C.
     """
@@ -76,23 +64,15 @@ def project_l1_ball(y: Tensor, radius: float = 1.0, dim: int = -1) -> Tensor:
 
 
 def project_linf_norm(W: Tensor, bound: float = 1.0) -> Tensor:
-    r"""Project W, in the Frobenius norm, on the matrices with ∞-norm at most `bound`.
+    r"""Project W (…, m, n), in the Frobenius norm, on the matrices with ∞-norm at most `bound`.
 
     $$\|W\|_\infty = \max_i \|w_i\|_1 = \max_{x \ne 0} \|W x\|_\infty / \|x\|_\infty$$
 
     is the largest L1 norm of a *row* w_i, so that each row is projected on the L1 ball by itself.
 
-    Args:
-        W: matrices of shape (…, m, n), floating point, finite.
-        bound: the largest admitted ∞-norm, positive.
-
-    Returns:
-        A tensor of W's shape, dtype and device, differentiable.
-
-    Example:
-        >>> lt.project_linf_norm(torch.tensor([[0.5, 0.5], [1.0, -0.5]]))
-        tensor([[ 0.5000,  0.5000],
-                [ 0.7500, -0.2500]])
+    >>> lt.project_linf_norm(torch.tensor([[0.5, 0.5], [1.0, -0.5]]))
+    tensor([[ 0.5000,  0.5000],
+            [ 0.7500, -0.2500]])
 
     Source: Anil, Lucas and Grosse (2019), section 4.2, appendix C and H.5.
     """
@@ -103,19 +83,11 @@ def project_linf_norm(W: Tensor, bound: float = 1.0) -> Tensor:
 def in_l1_ball(y: Tensor, radius: float = 1.0, dim: int = -1, tol: float = 1e-6) -> Tensor:
     r"""Whether $\|y\|_1 \le (1 + \text{tol})\, r$ along `dim`, with the sum taken in float64.
 
-    Args:
-        y: a tensor of shape (…, n, …), n along `dim`, floating point, finite.
-        radius: r, positive.
-        dim: the dimension along which the vectors lie.
-        tol: the relative excess admitted, positive. What `project_l1_ball` returns in float16
-            needs 1e-3, and in bfloat16 1e-2.
+    The answers are Booleans of y's shape without `dim`. What `project_l1_ball` returns in float16
+    needs a `tol` of 1e-3, and in bfloat16 1e-2.
 
-    Returns:
-        Booleans of y's shape without `dim`.
-
-    Example:
-        >>> lt.in_l1_ball(torch.tensor([[0.6, -0.4], [0.6, 0.6]]))
-        tensor([ True, False])
+    >>> lt.in_l1_ball(torch.tensor([[0.6, -0.4], [0.6, 0.6]]))
+    tensor([ True, False])
 
     Source: Anil, Lucas and Grosse (2019), appendix C.
     """

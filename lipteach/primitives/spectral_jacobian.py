@@ -16,7 +16,7 @@ from lipteach.primitives.jacobian import (
     refuse_zero_rows,
     start,
 )
-from lipteach.primitives.power_iteration import normalized
+from lipteach.primitives.norms import normalized
 
 READINGS = ("shared", "sample", "whole")
 
@@ -51,14 +51,12 @@ def spectral_jacobian_penalty(
     "whole" of which only zeros are left gives way to the fixed vector.
 
     Args:
-        f: a network; it maps a batch to a batch, each sample for itself and without randomness (so
-            dropout and batch normalization must be in eval mode).
-        x: a batch of inputs, of shape (batch, …), floating point, finite.
+        f: a network, as in `jacobian_power_iteration`.
+        x: a batch of inputs, of shape (batch, …).
         u: the u of the step before, or a start, of shape (m,) or with the last two readings
             (rows, m); not zero.
-        generator: the source of a random start where u is not given; without it the start is the
-            fixed vector cos k², k = 1, …, m.
-        batch: "shared", "sample" or "whole".
+        generator: the source of a start, as in `power_iteration`.
+        batch: the reading.
 
     Returns:
         ``(penalty, u)``: a scalar, differentiable in the parameters of f and in x, and the new u of

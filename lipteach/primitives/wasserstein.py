@@ -5,8 +5,6 @@ With $\|\cdot\|$ the Euclidean norm, over the couplings π of p₁ and p₂ on t
 
 $$W_1(p_1, p_2) = \min_\pi E_{(x, y) \sim \pi} \|x - y\|
                 = \max_f E_{x \sim p_1} f(x) - E_{y \sim p_2} f(y).$$
-
-Source: Anil, Lucas and Grosse (2019), Equation (1) and appendix H.1.
 """
 
 from __future__ import annotations
@@ -36,9 +34,6 @@ def wasserstein_dual(f: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> Ten
         f: maps (n, …) to (n,) or (n, 1): one number for each sample.
         x: samples of p₁, of shape (n, …), where f is to be high.
         y: samples of p₂, of shape (m, …), where f is to be low.
-
-    Returns:
-        A number, of shape (); differentiable in x, y and what f holds.
 
     Raises:
         ValueError: if f returns another number of values.
@@ -85,12 +80,9 @@ def exact_wasserstein(
 
     Args:
         x: points of shape (…, n, d).
-        y: points of shape (…, m, d); the leading dimensions broadcast.
+        y: points of shape (…, m, d); the leading dimensions broadcast, to those of the distances.
         a: weights of shape (…, n), none negative and with sum 1; 1/n each by default.
         b: weights of shape (…, m), none negative and with sum 1; 1/m each by default.
-
-    Returns:
-        The distances, of shape (…), with x's dtype.
 
     Raises:
         ValueError: if weights are negative or do not have sum 1.
@@ -114,19 +106,13 @@ def transport_plan(
 ) -> Tensor:
     r"""A plan that reaches `exact_wasserstein`: how much mass goes from xᵢ to yⱼ.
 
-    Where several plans are best it is one of them. The arguments, errors and warnings are those of
+    The plans P have shape (…, n, m), and are constants: no gradient flows through them. Where
+    several are best it is one of them. The arguments, errors and warnings are those of
     `exact_wasserstein`.
 
-    Returns:
-        The plans P, of shape (…, n, m), with x's dtype: $\sum_j P_{ij} = a_i$ and
-        $\sum_i P_{ij} = b_j$. Constants: no gradient flows through them.
-
-    Example:
-        >>> x, y = torch.tensor([[0.0], [5.0]]), torch.tensor([[6.0], [1.0]])
-        >>> lt.transport_plan(x, y).tolist()
-        [[0.0, 0.5], [0.5, 0.0]]
-
-    Source: as `exact_wasserstein`.
+    >>> x, y = torch.tensor([[0.0], [5.0]]), torch.tensor([[6.0], [1.0]])
+    >>> lt.transport_plan(x, y).tolist()
+    [[0.0, 0.5], [0.5, 0.0]]
     """
     return _solve(x, y, a, b)[0].to(x.dtype)
 
@@ -140,22 +126,19 @@ def _solve(x: Tensor, y: Tensor, a: Tensor | None, b: Tensor | None) -> tuple[Te
             f"x and y must hold points of the same dimension; got {x.shape[-1]} and {y.shape[-1]}."
         )
     a, b = _weights(a, "a", x, "x"), _weights(b, "b", y, "y")
-    batch = _common_batch(x.shape[:-2], y.shape[:-2], a.shape[:-1], b.shape[:-1])
+    leading = x.shape[:-2], y.shape[:-2], a.shape[:-1], b.shape[:-1]
+    try:
+        batch = torch.broadcast_shapes(*leading)  # type: ignore[no-untyped-call]
+    except RuntimeError:
+        had = ", ".join(str(tuple(shape)) for shape in leading)
+        text = f"the leading dimensions of x, y, a and b must broadcast; got {had}."
+        raise ValueError(text) from None
     exact = "donot_use_mm_for_euclid_dist"  # the other way loses half of the digits
     distances = torch.cdist(in_float64(x), in_float64(y), compute_mode=exact)
     distances = distances.expand(*batch, *distances.shape[-2:])
     a, b = a.expand(*batch, a.shape[-1]), b.expand(*batch, b.shape[-1])
     plan: Tensor = _Plan.apply(distances.detach(), a.detach(), b.detach())  # type: ignore[no-untyped-call]
     return plan, distances
-
-
-def _common_batch(*shapes: tuple[int, ...]) -> tuple[int, ...]:
-    try:
-        return tuple(torch.broadcast_shapes(*shapes))  # type: ignore[no-untyped-call]
-    except RuntimeError:
-        had = ", ".join(str(tuple(shape)) for shape in shapes)
-        text = f"the leading dimensions of x, y, a and b must broadcast; got {had}."
-        raise ValueError(text) from None
 
 
 def _weights(weights: Tensor | None, name: str, points: Tensor, whose: str) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lipteach.layers.jacobian_norms import jacobian_norms
 from lipteach.primitives.jacobian import jacobians
-from lipteach.primitives.power_iteration import start_vector
+from lipteach.primitives.norms import start_vector
 
 BEST, GOALS, DIRECTIONS, ROUNDS = 4, 8, 2, 20
 LENGTHS = [2.0**-k for k in range(-1, 5)]  # of a jump, in spreads of the points

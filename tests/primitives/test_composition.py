@@ -11,13 +11,7 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 import lipteach as lt
-from lipteach.primitives.composition import (
-    alteration,
-    check_sequence,
-    linear_layers,
-    runs_as,
-    walk,
-)
+from lipteach.primitives.composition import alteration, check_sequence, linear_layers, runs_as, walk
 
 
 def test_modules_come_in_the_order_in_which_they_run_with_their_names() -> None:

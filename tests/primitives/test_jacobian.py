@@ -42,10 +42,7 @@ def test_the_first_step_on_diag_3_1() -> None:
 
 
 @given(
-    seed=st.integers(0, 10**6),
-    batch=st.integers(1, 4),
-    n=st.integers(1, 5),
-    m=st.integers(1, 5),
+    seed=st.integers(0, 10**6), batch=st.integers(1, 4), n=st.integers(1, 5), m=st.integers(1, 5)
 )
 @settings(max_examples=25, deadline=None)
 def test_lower_bounds_that_never_fall(seed: int, batch: int, n: int, m: int) -> None:

@@ -7,16 +7,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import normal as random
 
 import lipteach as lt
 
 NORMS = [1, 2, math.inf]
 SHAPES = [(1, 1), (1, 4), (4, 1), (3, 5), (5, 3), (2, 3, 4), (2, 1, 3, 3)]
-
-
-def random(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, generator=generator, dtype=torch.float64).to(dtype)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -73,7 +69,7 @@ def test_operator_norm_is_not_the_norm_of_the_entries() -> None:
 @pytest.mark.parametrize("p", NORMS)
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
 def test_dtype_zero_and_gradient(norm, p: float, dtype: torch.dtype) -> None:
-    W = random(3, 2, dtype=dtype)
+    W = random(3, 2).to(dtype)
     assert norm(W, p).dtype == dtype
     torch.testing.assert_close(norm(W, p).double(), norm(W.double(), p), rtol=2e-2, atol=0)
     assert norm(torch.zeros_like(W), p) == 0

@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import normal
 from torch.utils.flop_counter import FlopCounterMode
 
 import lipteach as lt
@@ -17,9 +18,8 @@ DTYPES = {torch.float64: 1e-12, torch.float32: 1e-5, torch.float16: 2e-2, torch.
 
 
 def random(*shape: int, seed: int = 0) -> torch.Tensor:
-    """A matrix of operator norm at most 1, in float64."""
-    generator = torch.Generator().manual_seed(seed)
-    W = torch.randn(*shape, generator=generator, dtype=torch.float64)
+    """A matrix of operator norm 1, in float64."""
+    W = normal(*shape, seed=seed)
     return W / torch.linalg.matrix_norm(W, 2)[..., None, None]
 
 

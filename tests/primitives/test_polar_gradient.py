@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 from support import svd_polar, uniform
 
 import lipteach as lt
-from lipteach.primitives._sylvester import solve_sylvester
-from lipteach.primitives.polar import METHODS
+from lipteach.primitives.polar import METHODS, solve_sylvester
 
 SHAPES = [(4, 4), (6, 3), (3, 6), (2, 5, 3), (1, 1), (1, 4), (4, 1)]
 

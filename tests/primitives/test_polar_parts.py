@@ -10,20 +10,17 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 from support import uniform
 
-from lipteach.primitives._fast.optimal_polynomials import (
-    best_quintic,
-    optimal_quintics,
-    quintic_step,
-)
-from lipteach.primitives._fast.spectrum import (
+from lipteach.primitives._fast.gram import symmetric_product, thin_svd
+from lipteach.primitives._fast.polynomials import (
     SCHEMES,
+    best_quintic,
     inverse_root,
     matrix_polynomial,
+    optimal_quintics,
+    quintic_step,
     rounded_out,
     spectrum_ends,
 )
-from lipteach.primitives._fast.symmetric import symmetric_product
-from lipteach.primitives._fast.thin_svd import thin_svd
 
 
 @pytest.mark.parametrize("low", [1e-3, 0.03, 0.2, 0.7])

@@ -6,16 +6,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import normal as random
 
 import lipteach as lt
 
 SHAPES = [(1, 1), (1, 4), (4, 1), (3, 3), (2, 5), (5, 2), (2, 3, 4), (2, 1, 4, 3)]
 DTYPES = {torch.float64: 1e-9, torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}
-
-
-def random(*shape: int, seed: int = 0) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
 
 def test_one_step_on_diag_2_1() -> None:

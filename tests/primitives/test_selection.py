@@ -10,7 +10,7 @@ from support import uniform
 from torch import nn
 
 import lipteach as lt
-from lipteach.primitives import selection
+from lipteach.primitives import modules
 
 
 @given(
@@ -59,7 +59,7 @@ def test_parts_are_the_whole(shape: tuple[int, ...], monkeypatch: pytest.MonkeyP
     layers = [lt.linear(uniform(4, 3)), lt.MaxMin(), lt.linear(uniform(2, 4))]
     whole, parts = nn.Sequential(*layers), lt.ChunkedSequential(*layers)
     x = uniform(*shape)
-    monkeypatch.setattr(selection, "MOST_ENTRIES", 8)  # two rows at a time
+    monkeypatch.setattr(modules, "MOST_ENTRIES", 8)  # two rows at a time
     assert parts(x).shape == whole(x).shape
     assert torch.allclose(parts(x), whole(x), atol=1e-15)
 
@@ -75,9 +75,9 @@ def test_no_part_is_wider_than_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
     first = lt.linear(uniform(6, 1))
     first.register_forward_hook(lambda module, inputs, output: seen.append(len(output)))
-    monkeypatch.setattr(selection, "MOST_ENTRIES", 20)
+    monkeypatch.setattr(modules, "MOST_ENTRIES", 20)
     lt.ChunkedSequential(first)(uniform(10, 1))
     assert seen == [3, 3, 3, 1]
-    monkeypatch.setattr(selection, "MOST_ENTRIES", 5)
+    monkeypatch.setattr(modules, "MOST_ENTRIES", 5)
     lt.ChunkedSequential(first)(uniform(2, 1))
     assert seen[4:] == [1, 1], "a point is not divided"

@@ -43,19 +43,16 @@ def sort_pairs(x: Tensor, dim: int, descending: bool) -> Tensor:
         return _sort_by_index(x, dim, descending)
     if not x.is_contiguous() and torch.empty_like(x).stride() != x.stride():
         x = x.contiguous()  # gaps or overlaps in memory
-    result: Tensor = _SortPairs.apply(x, dim, x.stride(), descending)  # type: ignore[no-untyped-call]
-    return result
+    return _SortPairs.apply(x, dim, x.stride(), descending)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def in_plain_memory(x: Tensor) -> bool:
     """Whether x's entries may be looked at without waiting, and its memory written by hand."""
     # a subclass may stand for something else
     plain = x.is_cpu and type(x) in (Tensor, nn.Parameter)
-    return plain and not (torch.compiler.is_compiling() or is_batched(x) or _tracing())
-
-
-def _tracing() -> bool:
-    return bool(torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]
+    if not plain or torch.compiler.is_compiling() or is_batched(x):
+        return False
+    return not torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
 
 
 def refuse_nan(x: Tensor, total: float | None = None) -> None:
@@ -104,8 +101,7 @@ class _SwapPairs(torch.autograd.Function):
             return _swap_where(where.as_strided(half, steps), x, dim)
         if not torch.is_grad_enabled():  # most backward passes: nothing to record
             return _exchange(x, where, strides)
-        result: Tensor = _SwapPairs.apply(x, dim, strides, where)  # type: ignore[no-untyped-call]
-        return result
+        return _SwapPairs.apply(x, dim, strides, where)  # type: ignore[no-any-return, no-untyped-call]
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, dim: int, strides: tuple[int, ...], where: Any) -> Tensor:

@@ -1,11 +1,4 @@
-"""Linear maps without arithmetic, and networks that evaluate many points in bounded memory.
-
-A lattice of N points selects and compares N² numbers. As a matrix a selection of k entries among n
-holds k·n numbers, of which k count; here it holds k indices.
-
-Source: the vectors [1, 0] and [0, 1] and the permutation of Anil, Lucas and Grosse (2019), appendix
-E.
-"""
+"""Linear layers without a matrix, and networks that evaluate many points in bounded memory."""
 
 from __future__ import annotations
 
@@ -15,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lipteach.primitives._validate import check_integer
+from lipteach.primitives._validate import check_integer, check_real, check_tensor
 
 MOST_ENTRIES = 2**20  # of the widest layer at once: 8 MiB in float64, which caches hold
 
@@ -27,8 +20,9 @@ class Selection(nn.Linear):
     this kind. Its ∞-norm is 1; its 1-norm is the number of times that an entry is used most, and
     its 2-norm the root of that.
 
-    The layer stores the indices s alone. `weight` is the matrix, made anew each time it is read, in
-    the dtype that the layer was cast to; writing to it changes nothing.
+    The layer stores the indices s alone: as a matrix, k entries among n are k·n numbers, and a
+    lattice of N points selects N². `weight` is the matrix, made anew each time it is read, in the
+    dtype that the layer was cast to; writing to it changes nothing.
 
     Args:
         index: s, the entry that each output takes, as a list of integers or an int64 tensor.
@@ -39,7 +33,8 @@ class Selection(nn.Linear):
         >>> swap(torch.tensor([3.0, 5.0])).tolist(), swap.weight.tolist()
         ([5.0, 3.0], [[0.0, 1.0], [1.0, 0.0]])
 
-    Source: Anil, Lucas and Grosse (2019), appendix E.
+    Source: the vectors [1, 0] and [0, 1] and the permutation of Anil, Lucas and Grosse (2019),
+    appendix E.
     """
 
     index: Tensor
@@ -88,10 +83,39 @@ def _indices(index: Any, in_features: int) -> Tensor:
         )
     if read.dtype != torch.int64:
         raise TypeError(f"index must hold int64 integers; got {read.dtype}.")
-    if int(read.min()) < 0 or int(read.max()) >= in_features:
-        wrong = int(read.min()) if int(read.min()) < 0 else int(read.max())
+    low, high = (int(i) for i in read.aminmax())
+    if low < 0 or high >= in_features:
+        wrong = low if low < 0 else high
         raise ValueError(f"index must be in [0, {in_features}); it holds {wrong}.")
     return read.detach().clone()
+
+
+class Scale(nn.Module):
+    r"""Multiply by a constant: $x \mapsto a\,x$, with norm |a| in every p-norm (appendix H.4).
+
+    A network of 1-Lipschitz layers and scaling layers has the product of the scales as its
+    constant. Since sorts and ReLU are homogeneous, φ(a x) = a φ(x) for a ≥ 0 (not for a < 0:
+    MaxMin(−x) ≠ −MaxMin(x)), scaling inside is scaling of the output, if each later bias is
+    multiplied by the scales before it. a is no parameter: training leaves it alone.
+
+    >>> lt.Scale(10.0)(torch.tensor([1.0, -0.5]))
+    tensor([10., -5.])
+
+    Source: Anil, Lucas and Grosse (2019), appendix H.4.
+    """
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = check_real(factor, "factor")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return factor · x."""
+        check_tensor(x, min_dim=0, finite=False)
+        return self.factor * x
+
+    def extra_repr(self) -> str:
+        """Return the setting, for print."""
+        return f"factor={self.factor:g}"
 
 
 class ChunkedSequential(nn.Sequential):
@@ -103,8 +127,6 @@ class ChunkedSequential(nn.Sequential):
     >>> f = lt.ChunkedSequential(lt.Selection([0, 0], 1), lt.MaxMin())
     >>> f(torch.ones(3, 1)).shape
     torch.Size([3, 2])
-
-    Source: ours.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -112,10 +134,5 @@ class ChunkedSequential(nn.Sequential):
         widths = (m.out_features for m in self.modules() if isinstance(m, nn.Linear))
         rows = max(1, MOST_ENTRIES // max(widths, default=1))
         parts = torch.split(x.reshape(-1, x.shape[-1]), rows)
-        y = torch.cat([self._whole(part) for part in parts])
+        y = torch.cat([*map(super().forward, parts)])
         return y.view(*x.shape[:-1], y.shape[-1])
-
-    def _whole(self, x: Tensor) -> Tensor:
-        for module in self:
-            x = module(x)
-        return x
