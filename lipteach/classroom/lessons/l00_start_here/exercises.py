@@ -44,23 +44,20 @@ EXERCISES = (
             "float32": lambda a, b: torch.maximum(a.float(), b.float()),
             "formula": lambda a, b: (a + b + (a - b).abs()) / 2,
         },
-        mistakes=[
-            Mistake(
-                "minimum",
+        mistakes={
+            "minimum": (
                 torch.minimum,
                 "This is the smaller one: which way does your comparison point?",
             ),
-            Mistake(
-                "one number",
+            "one number": (
                 lambda a, b: torch.maximum(a.max(), b.max()),
                 "This is one number for the whole input: which pairs are we asked to compare?",
             ),
-            Mistake(
-                "absolute values",
+            "absolute values": (
                 lambda a, b: torch.maximum(a.abs(), b.abs()),
                 "The signs are gone: is -1 larger than 0?",
             ),
-        ],
+        },
         wrong={
             "detached": (lambda a, b: torch.maximum(a, b).detach(), "no gradient flows"),
             "first input": (lambda a, b: a + 0 * b, "is right"),
@@ -75,23 +72,17 @@ EXERCISES = (
         ),
         solution=find("Theorem 2").verdict,
         right={"capitals": "Erratum", "blanks": " erratum "},
-        mistakes=[
-            Mistake(
-                "correct",
-                "correct",
-                "Its row names a counterexample: which row did you find?",
-            ),
-            Mistake(
-                "under conditions",
+        mistakes={
+            "correct": ("correct", "Its row names a counterexample: which row did you find?"),
+            "under conditions": (
                 "under conditions",
                 "That is the verdict on Theorem 1: what does `find` say of Theorem 2?",
             ),
-            Mistake(
-                "ambiguous",
+            "ambiguous": (
                 "ambiguous",
                 "The text can be read in one way only: is what it says true?",
             ),
-        ],
+        },
         wrong={"the row": (find("Theorem 2"), "The answer is one of")},
     ),
 )

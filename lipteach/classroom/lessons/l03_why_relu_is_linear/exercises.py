@@ -291,79 +291,60 @@ EXERCISES = (
             "a product": lambda w, d: (1 - d**2) @ w**2,
             "float32": lambda w, d: lost(w.float(), d.float()),
         },
-        mistakes=[
-            Mistake(
-                "no squares",
+        mistakes={
+            "no squares": (
                 lambda w, d: ((1 - d) * w).sum(-1),
                 "No squares yet: ‖w‖² is a sum of squares, and so is ‖w D‖².",
             ),
-            Mistake(
-                "slope not squared",
+            "slope not squared": (
                 lambda w, d: ((1 - d) * w**2).sum(-1),
                 "The slope enters ‖w D‖² squared as well: (dᵢ wᵢ)² = ?",
             ),
-            Mistake(
-                "norms",
+            "norms": (
                 lambda w, d: w.norm() - (w * d).norm(dim=-1),
                 "This is the difference of the norms; Equation (12) has that of their squares.",
             ),
-            Mistake(
-                "mean",
+            "mean": (
                 lambda w, d: lost(w, d) / len(w),
                 "A mean over the units instead of their sum: which one is a norm made of?",
             ),
-            Mistake(
-                "one number",
+            "one number": (
                 lambda w, d: ((1 - d**2) * w**2).sum(),
                 "All points are in one number: along which dimension do the units lie?",
-                when=lambda got, want, *_: got.ndim < want.ndim,  # however it was summed
+                lambda got, want, *_: got.ndim < want.ndim,  # however it was summed
             ),
-            Mistake(
-                "over the points",
+            "over the points": (
                 lambda w, d: ((1 - d**2) * w**2).sum(0),
                 "For w of shape (4,) and d of shape (5, 4) you return one number for each unit: "
                 "which of the two dimensions is summed?",
             ),
-            Mistake(
-                "terms",
+            "terms": (
                 lambda w, d: (1 - d**2) * w**2,
                 "For w and d of shape (2,) you return both terms of (12): what is left to do?",
             ),
-            Mistake(
-                "the rest",
+            "the rest": (
                 lambda w, d: (w * d).square().sum(-1),
                 "This is what is left: what was lost?",
             ),
-        ],
+        },
     ),
     Exercise(
         name="03.offset",
         judge=lambda answer, mistakes: compare_number(answer, OFFSET, mistakes=mistakes),
         solution=OFFSET,
         right={"a tensor": torch.tensor(0.68), "a row": torch.tensor([0.68]), "sum": -0.28 + 0.96},
-        mistakes=[
-            Mistake(
-                "the paper",
-                0,
-                "This is the paper's collapse, which leaves out c: what is φ(5) − 5?",
-            ),
-            Mistake("same side", -1.24, "The second unit sits below −1: is its offset −1, too?"),
-            Mistake(
-                "both turned", 1.24, "The first unit sits above 1: is φ(z) − z positive there?"
-            ),
-            Mistake("sign", -OFFSET, "Both signs are turned: φ(z) = z − 1 for z > 1, so c = ?"),
-            Mistake(
-                "f itself",
+        mistakes={
+            "the paper": (0, "This is the paper's collapse, which leaves out c: what is φ(5) − 5?"),
+            "same side": (-1.24, "The second unit sits below −1: is its offset −1, too?"),
+            "both turned": (1.24, "The first unit sits above 1: is φ(z) − z positive there?"),
+            "sign": (-OFFSET, "Both signs are turned: φ(z) = z − 1 for z > 1, so c = ?"),
+            "f itself": (
                 -2.72,
                 "This is f itself at z = (5, −5): by how much is it above 0.28 z₁ + 0.96 z₂?",
             ),
-            Mistake(
-                "first unit", -0.28, "This comes from the first unit: what does the second one add?"
-            ),
-            Mistake(
-                "second unit", 0.96, "This comes from the second unit: what does the first one add?"
-            ),
-        ],
+            "first unit": (-0.28, "This comes from the first unit: what does the second one add?"),
+            "second unit": (0.96, "This comes from the second unit: what does the first one add?"),
+        },
         wrong={"weights": ([0.28, 0.96], "A number is needed")},
     ),
     Exercise(
@@ -373,47 +354,38 @@ EXERCISES = (
         ),
         solution=MEAN_NORM,
         right={"three digits": 0.604, "a tensor": torch.tensor(MEAN_NORM), "four digits": 0.6036},
-        mistakes=[
-            Mistake(
-                "the positive quadrant",
+        mistakes={
+            "the positive quadrant": (
                 1,
                 "This holds on [0, 1]²: what happens to a unit whose input is negative?",
             ),
-            Mistake(
-                "half", 0.5, "Half of the units are active, but is the norm of (1, 0)/√2 one half?"
-            ),
-            Mistake(
-                "a quarter",
+            "half": (0.5, "Half of the units are active, but is the norm of (1, 0)/√2 one half?"),
+            "a quarter": (
                 0.25,
                 "Only one quarter counts here: is the gradient 0 where one unit is active?",
             ),
-            Mistake(
-                "root mean square",
+            "root mean square": (
                 R,
                 "This is the root of the mean square: which mean is asked for?",
             ),
-            Mistake(
-                "three quarters",
+            "three quarters": (
                 (1 + math.sqrt(2)) / 3,
                 "One quarter is left out: where are both units off?",
             ),
-            Mistake(
-                "no factor",
+            "no factor": (
                 (2 + math.sqrt(2)) / 4,
                 "Is the factor 1/√2 in every gradient, and are all four quarters in the mean?",
             ),
-            Mistake(
-                "not divided",
+            "not divided": (
                 1 + math.sqrt(2),
                 "This is the integral: what is the area of the square?",
             ),
-            Mistake(
-                "one digit",
+            "one digit": (
                 0.6,
                 "Nearly: what are its three digits?",
-                when=lambda got: abs(got - MEAN_NORM) < 5e-3,
+                lambda got: abs(got - MEAN_NORM) < 5e-3,
             ),
-        ],
+        },
         wrong={"a function": (lost, "A number is needed")},
     ),
     Exercise(

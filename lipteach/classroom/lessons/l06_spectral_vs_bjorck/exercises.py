@@ -210,58 +210,48 @@ EXERCISES = (
                 _grown(W, u, steps).norm() / (W.T @ _grown(W, u, steps - 1)).norm()
             ),
         },
-        mistakes=[
-            Mistake(
-                "half a step",
+        mistakes={
+            "half a step": (
                 lambda W, u, steps: _half_step(W, u, steps - 1),
                 "This is ‖Wᵀu‖, before the second half of the last step: what is ‖W v‖?",
             ),
-            Mistake(
-                "one step less",
+            "one step less": (
                 lambda W, u, k: estimate(W, u, k - 1) if k > 1 else _half_step(W, u, 0),
                 "One step too few: how often does the loop run?",
             ),
-            Mistake(
-                "one step more",
+            "one step more": (
                 lambda W, u, steps: estimate(W, u, steps + 1),
                 "One step too many: how often does the loop run?",
             ),
-            Mistake(
-                "a unit vector",
+            "a unit vector": (
                 lambda W, *_: W.new_ones(()),
                 "This is 1, the length of a unit vector: is it taken before u is divided by it?",
             ),
-            Mistake(
-                "half a step more",
+            "half a step more": (
                 _half_step,
                 "This is ‖Wᵀu‖ with the last u, half a step too far: where does a step end?",
             ),
-            Mistake(
-                "squared",
+            "squared": (
                 lambda W, u, steps: estimate(W, u, steps) ** 2,
                 "This is σ²: is Wᵀ W v or W v measured at the end?",
             ),
-            Mistake(
-                "not divided",
+            "not divided": (
                 lambda W, u, steps: _grown(W, u, steps).norm(),
                 "The vectors grow with every step: where are they divided by length?",
             ),
-            Mistake(
-                "the same start",
+            "the same start": (
                 lambda W, u, _steps: estimate(W, u, 1),
                 "Every step starts from the same u: what does the next step begin with?",
             ),
-            Mistake(
-                "first u",
+            "first u": (
                 lambda W, u, steps: u / u.norm() @ W @ power_iteration(W, steps, u)[2],
                 "uᵀ W v with the u of the start: which u belongs to the last v?",
             ),
-            Mistake(
-                "svd",
+            "svd": (
                 lambda W, _u, _steps: operator_norm(W),
                 "This is σ₁ itself, from singular values: what is the estimate after these steps?",
             ),
-        ],
+        },
         wrong={
             "no transpose": (lambda W, u, steps: _by_rayleigh(W.T, u, steps), "raised"),
             "all of it": (lambda W, u, steps: (estimate(W, u, steps), u), "is a tuple"),
@@ -296,46 +286,39 @@ EXERCISES = (
             "a tensor": torch.tensor(OVERSHOOT),
             "by the formula": 3 * math.sqrt(10 / 82),
         },
-        mistakes=[
-            Mistake(
-                "the estimate",
+        mistakes={
+            "the estimate": (
                 math.sqrt(8.2),
                 "This is the estimate: which norm is left when W is divided by it?",
             ),
-            Mistake("one", 1, "This is what the division aims at: is the estimate equal to 3?"),
-            Mistake(
-                "upside down",
+            "one": (1, "This is what the division aims at: is the estimate equal to 3?"),
+            "upside down": (
                 math.sqrt(8.2) / 3,
                 "This is estimate/3, below 1: which of the two is divided?",
             ),
-            Mistake(
-                "half a step",
+            "half a step": (
                 3 / math.sqrt(5),
                 "‖Wᵀu‖ = √5 is only half of the step: what is ‖W v‖?",
             ),
-            Mistake(
-                "the lesson's",
+            "the lesson's": (
                 2 / math.sqrt(3.4),
                 "This is right for diag(2, 1): what changes for diag(3, 1)?",
             ),
-            Mistake(
-                "the norm",
+            "the norm": (
                 3,
                 "This is the norm before: which norm is left after dividing by the estimate?",
             ),
-            Mistake("no root", 3 / 8.2, "82/10 is the square of the estimate: what is its root?"),
-            Mistake(
-                "no length",
+            "no root": (3 / 8.2, "82/10 is the square of the estimate: what is its root?"),
+            "no length": (
                 3 / math.sqrt(82),
                 "Is v divided by its length before W is applied to it?",
             ),
-            Mistake(
-                "two decimals",
+            "two decimals": (
                 1.05,
                 "Nearly: what are its four decimals?",
-                when=lambda got: abs(got - OVERSHOOT) < 5e-3,
+                lambda got: abs(got - OVERSHOOT) < 5e-3,
             ),
-        ],
+        },
         wrong={"a matrix": ([[1.0476, 0.0], [0.0, 0.3492]], "A number is needed")},
     ),
     Exercise(
@@ -369,49 +352,39 @@ EXERCISES = (
         judge=lambda answer, mistakes: compare_number(answer, KEPT, tol=5e-4, mistakes=mistakes),
         solution=KEPT,
         right={"three digits": 0.791, "a tensor": torch.tensor(KEPT), "a root": 0.625**0.5},
-        mistakes=[
-            Mistake(
-                "mean of both",
+        mistakes={
+            "mean of both": (
                 0.75,
                 "This is the mean of 1 and ½: which mean of the lengths is asked for?",
             ),
-            Mistake(
-                "the least",
+            "the least": (
                 0.5,
                 "This is the least that is kept: what do the other directions keep?",
             ),
-            Mistake("all", 1, "Only one direction keeps all: which share does the other one keep?"),
-            Mistake("squared", 0.625, "This is the mean of the squares: what is left to do?"),
-            Mistake(
-                "Frobenius",
+            "all": (1, "Only one direction keeps all: which share does the other one keep?"),
+            "squared": (0.625, "This is the mean of the squares: what is left to do?"),
+            "Frobenius": (
                 math.sqrt(1.25),
                 "This is the Frobenius norm of W: the mean of cos² t is not 1.",
             ),
-            Mistake(
-                "mean length",
+            "mean length": (
                 0.7710,
                 "This is the mean length: what is the mean of its square, and the root?",
             ),
-            Mistake(
-                "divided late",
+            "divided late": (
                 math.sqrt(1.25) / 2,
                 "Divided after the root: is it a mean of lengths or of their squares?",
             ),
-            Mistake(
-                "one direction",
+            "one direction": (
                 math.sqrt(0.5),
                 "As if the second singular value were 0: what does the ½ still keep?",
             ),
-            Mistake(
-                "the least, squared",
+            "the least, squared": (
                 0.25,
                 "This is the square of ½: how much does the other direction add?",
             ),
-        ],
-        wrong={
-            "two digits": (0.8, "not the number"),
-            "a pair": ([1.0, 0.5], "A number is needed"),
         },
+        wrong={"two digits": (0.8, "not the number"), "a pair": ([1.0, 0.5], "A number is needed")},
     ),
     Exercise(
         name="06.one-direction",
