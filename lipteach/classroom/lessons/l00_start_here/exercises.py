@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from lipteach.appendix import VERDICTS, find
-from lipteach.classroom.checks import Exercise, Mistake
+from lipteach.classroom.checks import Exercise
 from lipteach.classroom.compare import compare_choice, seeded
 from lipteach.classroom.compare_functions import compare_function
 
@@ -21,22 +20,19 @@ def _looped(a: Tensor, b: Tensor) -> Tensor:
     return torch.stack([x if x >= y else y for x, y in pairs]).reshape(a.shape)
 
 
-def _judge_larger(answer: Any, mistakes: Sequence[Mistake]) -> None:
-    one, two = torch.tensor([3.0, -1.0]).double(), torch.tensor([2.0, 5.0]).double()
-    compare_function(
-        answer,
-        torch.maximum,
-        inputs=[(one, two), (seeded(4), seeded(4, seed=1))],
-        layouts=[(seeded(2, 3, 4), seeded(2, 3, 4, seed=1))],
-        gradient=True,
-        mistakes=mistakes,
-    )
-
-
 EXERCISES = (
     Exercise(
         name="00.first-check",
-        judge=_judge_larger,
+        judge=partial(
+            compare_function,
+            reference=torch.maximum,
+            inputs=[
+                (torch.tensor([3.0, -1.0]).double(), torch.tensor([2.0, 5.0]).double()),
+                (seeded(4), seeded(4, seed=1)),
+            ],
+            layouts=[(seeded(2, 3, 4), seeded(2, 3, 4, seed=1))],
+            gradient=True,
+        ),
         solution=torch.maximum,
         right={
             "where": lambda a, b: torch.where(a > b, a, b),
@@ -67,9 +63,7 @@ EXERCISES = (
     ),
     Exercise(
         name="00.verdict",
-        judge=lambda answer, mistakes: compare_choice(
-            answer, find("Theorem 2").verdict, VERDICTS, mistakes=mistakes
-        ),
+        judge=partial(compare_choice, value=find("Theorem 2").verdict, choices=VERDICTS),
         solution=find("Theorem 2").verdict,
         right={"capitals": "Erratum", "blanks": " erratum "},
         mistakes={

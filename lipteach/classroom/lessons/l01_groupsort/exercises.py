@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -51,23 +52,6 @@ def _first_dim(x: Tensor, size: int) -> Tensor:
     return torch.cat([part.sort(dim=-1, descending=True).values for part in parts])
 
 
-def _judge_group_sort(answer: Any, mistakes: Sequence[Mistake]) -> None:
-    compare_function(
-        answer,
-        group_sort,
-        inputs=[
-            (torch.tensor([1.0, 3.0, 2.0, 6.0, 4.0, 5.0]).double(), 3),
-            (seeded(8), 2),
-            (seeded(6), 6),
-        ],
-        layouts=[(seeded(2, 3, 8), 4), (seeded(6, 5).T, 3)],
-        ties=[(torch.tensor([2.0, 2.0, 1.0, 1.0]).double(), 2), (torch.zeros(4).double(), 4)],
-        gradient=True,
-        permutation_at_ties=True,
-        mistakes=mistakes,
-    )
-
-
 # --- 01.tie
 
 
@@ -111,20 +95,6 @@ def _shifted(got: Tensor, want: Tensor, _x: Tensor) -> bool:
     return bool((gap - gap.mean()).abs().max() < 1e-5)
 
 
-def _judge_distance(answer: Any, mistakes: Sequence[Mistake]) -> None:
-    compare_network(
-        answer,
-        _distance,
-        inputs=[
-            torch.tensor([[3.0, 1.0]]).double(),
-            torch.tensor([[1.0, 1.0], [0.0, 3.0], [3.0, 0.0]]).double(),
-            seeded(12, 2),
-        ],
-        allowed=(nn.Linear, nn.Identity, MaxMin, GroupSort),
-        mistakes=mistakes,
-    )
-
-
 def _not_finite() -> nn.Sequential:
     layer = linear([[R, -R]])
     layer.weight[0, 0] = math.nan
@@ -164,16 +134,6 @@ def _folds(
 
 def _three_folds(x: Tensor) -> Tensor:
     return ((x.abs() - 2).abs() - 1).abs()
-
-
-def _judge_folds(answer: Any, mistakes: Sequence[Mistake]) -> None:
-    compare_network(
-        answer,
-        _three_folds,
-        inputs=[torch.linspace(-5, 5, 41).double()[:, None]],
-        allowed=(nn.Linear, nn.Identity, MaxMin, GroupSort),
-        mistakes=mistakes,
-    )
 
 
 # --- 01.leaky-weights
@@ -228,9 +188,7 @@ def _judge_leaky(answer: Any, mistakes: Sequence[Mistake]) -> None:
 EXERCISES = (
     Exercise(
         name="01.predict-sort",
-        judge=lambda answer, mistakes: compare_tensor(
-            answer, [3, 2, 1, 6, 5, 4], mistakes=mistakes
-        ),
+        judge=partial(compare_tensor, value=[3, 2, 1, 6, 5, 4]),
         solution=[3, 2, 1, 6, 5, 4],
         right={"tensor": torch.tensor([3.0, 2.0, 1.0, 6.0, 5.0, 4.0]), "tuple": (3, 2, 1, 6, 5, 4)},
         mistakes={
@@ -259,7 +217,19 @@ EXERCISES = (
     ),
     Exercise(
         name="01.group-sort",
-        judge=_judge_group_sort,
+        judge=partial(
+            compare_function,
+            reference=group_sort,
+            inputs=[
+                (torch.tensor([1.0, 3.0, 2.0, 6.0, 4.0, 5.0]).double(), 3),
+                (seeded(8), 2),
+                (seeded(6), 6),
+            ],
+            layouts=[(seeded(2, 3, 8), 4), (seeded(6, 5).T, 3)],
+            ties=[(torch.tensor([2.0, 2.0, 1.0, 1.0]).double(), 2), (torch.zeros(4).double(), 4)],
+            gradient=True,
+            permutation_at_ties=True,
+        ),
         solution=group_sort,
         right={
             "looped": _looped,
@@ -357,7 +327,16 @@ EXERCISES = (
     ),
     Exercise(
         name="01.distance",
-        judge=_judge_distance,
+        judge=partial(
+            compare_network,
+            reference=_distance,
+            inputs=[
+                torch.tensor([[3.0, 1.0]]).double(),
+                torch.tensor([[1.0, 1.0], [0.0, 3.0], [3.0, 0.0]]).double(),
+                seeded(12, 2),
+            ],
+            allowed=(nn.Linear, nn.Identity, MaxMin, GroupSort),
+        ),
         solution=distance_network(),
         right={
             "float32": distance_network().float(),
@@ -409,7 +388,12 @@ EXERCISES = (
     ),
     Exercise(
         name="01.three-folds",
-        judge=_judge_folds,
+        judge=partial(
+            compare_network,
+            reference=_three_folds,
+            inputs=[torch.linspace(-5, 5, 41).double()[:, None]],
+            allowed=(nn.Linear, nn.Identity, MaxMin, GroupSort),
+        ),
         solution=_folds(2.0, 1.0),
         right={"two units": _folds(2.0, 1.0, first=PAIR), "float32": _folds(2.0, 1.0).float()},
         mistakes={
@@ -495,7 +479,7 @@ EXERCISES = (
     ),
     Exercise(
         name="01.maxout-norm",
-        judge=lambda answer, mistakes: compare_number(answer, 3, mistakes=mistakes),
+        judge=partial(compare_number, value=3),
         solution=3,
         right={"root": math.sqrt(9), "tensor": torch.tensor(3.0)},
         mistakes={

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from lipteach import linear
-from lipteach.classroom.checks import Exercise, Hint, Mistake
+from lipteach.classroom.checks import Exercise, Hint
 from lipteach.classroom.compare import call, compare_number, need_tensor, seeded
 from lipteach.classroom.compare_functions import compare_network
 from lipteach.primitives import Abs, MaxMin, full_sort, maxmin
@@ -97,17 +97,7 @@ def _two_rounds(k: int) -> nn.Sequential:
     return nn.Sequential(*list(_second_largest())[:3], linear(torch.eye(4)[[k]]))
 
 
-def _judge_second(answer: Any, mistakes: Sequence[Mistake]) -> None:
-    one = torch.tensor([0.5, -2.0, 3.0, 1.0]).double()  # a small row, for hints that show values
-    orders = torch.tensor(list(itertools.permutations([-2.0, 0.5, 1.0, 3.0]))).double()
-    bits = torch.tensor(list(itertools.product([0.0, 1.0], repeat=4))).double()
-    compare_network(
-        answer,
-        lambda x: x.sort(dim=-1, descending=True).values[..., 1:2],
-        inputs=[one, orders, bits, seeded(50, 4)],
-        allowed=(nn.Linear, MaxMin),
-        mistakes=mistakes,
-    )
+_ROW = torch.tensor([0.5, -2.0, 3.0, 1.0]).double()  # a small row, for hints that show values
 
 
 # --- 02.four-by-abs
@@ -135,17 +125,8 @@ def _only_where_sums_are_small(got: Tensor, want: Tensor, x: Tensor) -> bool:
     return bool(sums[wrong].max() < min(0.0, float(sums[~wrong].min())))
 
 
-def _judge_four(answer: Any, mistakes: Sequence[Mistake]) -> None:
-    one = torch.tensor([0.5, -2.0, 3.0, 1.0]).double()
-    corners = torch.tensor(list(itertools.product([-3.0, 3.0], repeat=4))).double()
-    inside = 6 * torch.rand(200, 4, generator=torch.Generator().manual_seed(0)).double() - 3
-    compare_network(
-        answer,
-        maxmin,
-        inputs=[one, torch.cat([corners, inside])],
-        allowed=(nn.Linear, Abs),
-        mistakes=mistakes,
-    )
+_CORNERS = torch.tensor(list(itertools.product([-3.0, 3.0], repeat=4))).double()
+_INSIDE = 6 * torch.rand(200, 4, generator=torch.Generator().manual_seed(0)).double() - 3
 
 
 EXERCISES = (
@@ -197,7 +178,7 @@ EXERCISES = (
     ),
     Exercise(
         name="02.count-rounds",
-        judge=lambda answer, mistakes: compare_number(answer, 55, mistakes=mistakes),
+        judge=partial(compare_number, value=55),
         solution=55,
         right={"float": 55.0, "sum": sum(range(11))},
         mistakes={
@@ -230,7 +211,17 @@ EXERCISES = (
     ),
     Exercise(
         name="02.second-largest",
-        judge=_judge_second,
+        judge=partial(
+            compare_network,
+            reference=lambda x: x.sort(dim=-1, descending=True).values[..., 1:2],
+            inputs=[
+                _ROW,
+                torch.tensor(list(itertools.permutations([-2.0, 0.5, 1.0, 3.0]))).double(),
+                torch.tensor(list(itertools.product([0.0, 1.0], repeat=4))).double(),
+                seeded(50, 4),
+            ],
+            allowed=(nn.Linear, MaxMin),
+        ),
         solution=_second_largest(),
         right={"sorted": _kth(1), "float32": _second_largest().float()},
         mistakes={
@@ -260,7 +251,7 @@ EXERCISES = (
     ),
     Exercise(
         name="02.bound-b",
-        judge=lambda answer, mistakes: compare_number(answer, 1, mistakes=mistakes),
+        judge=partial(compare_number, value=1),
         solution=1.0,
         right={"integer": 1, "tensor": torch.tensor([1.0])},
         mistakes={
@@ -283,7 +274,12 @@ EXERCISES = (
     ),
     Exercise(
         name="02.four-by-abs",
-        judge=_judge_four,
+        judge=partial(
+            compare_network,
+            reference=maxmin,
+            inputs=[_ROW, torch.cat([_CORNERS, _INSIDE])],
+            allowed=(nn.Linear, Abs),
+        ),
         solution=_four_by_abs(),
         right={"larger B": _four_by_abs(bound=5.0), "float32": _four_by_abs().float()},
         mistakes={

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from lipteach.classroom.checks import Exercise, Hint, Mistake
+from lipteach.classroom.checks import Exercise, Hint
 from lipteach.classroom.compare import a_kind, call, compare_number, need_tensor, seeded
 from lipteach.classroom.compare_functions import compare_function
 from lipteach.primitives import MaxMin
@@ -133,19 +134,6 @@ def _judge_beyond_half(answer: Any) -> None:
 def lost(w: Tensor, d: Tensor) -> Tensor:
     """‖w‖² − ‖w D‖² for D = diag(d): w of shape (n,), d of shape (…, n)."""
     return ((1 - d.square()) * w.square()).sum(-1)
-
-
-def _judge_lost(answer: Any, mistakes: Sequence[Mistake]) -> None:
-    w = torch.tensor([0.6, -0.8]).double()
-    slopes = torch.tensor([1.0, 0.5]).double()
-    many = seeded(5, 4, seed=1).clamp(-1, 1)
-    compare_function(
-        answer,
-        lost,
-        inputs=[(w, slopes), (seeded(4), seeded(4, seed=2).clamp(-1, 1))],
-        layouts=[(seeded(4), many)],
-        mistakes=mistakes,
-    )
 
 
 # --- 03.offset
@@ -284,7 +272,15 @@ EXERCISES = (
     ),
     Exercise(
         name="03.lost-norm",
-        judge=_judge_lost,
+        judge=partial(
+            compare_function,
+            reference=lost,
+            inputs=[
+                (torch.tensor([0.6, -0.8]).double(), torch.tensor([1.0, 0.5]).double()),
+                (seeded(4), seeded(4, seed=2).clamp(-1, 1)),
+            ],
+            layouts=[(seeded(4), seeded(5, 4, seed=1).clamp(-1, 1))],
+        ),
         solution=lost,
         right={
             "two norms": lambda w, d: w.norm() ** 2 - (w * d).norm(dim=-1) ** 2,
@@ -330,7 +326,7 @@ EXERCISES = (
     ),
     Exercise(
         name="03.offset",
-        judge=lambda answer, mistakes: compare_number(answer, OFFSET, mistakes=mistakes),
+        judge=partial(compare_number, value=OFFSET),
         solution=OFFSET,
         right={"a tensor": torch.tensor(0.68), "a row": torch.tensor([0.68]), "sum": -0.28 + 0.96},
         mistakes={
@@ -349,9 +345,7 @@ EXERCISES = (
     ),
     Exercise(
         name="03.mean-norm",
-        judge=lambda answer, mistakes: compare_number(
-            answer, MEAN_NORM, tol=2e-3, mistakes=mistakes
-        ),
+        judge=partial(compare_number, value=MEAN_NORM, tol=2e-3),
         solution=MEAN_NORM,
         right={"three digits": 0.604, "a tensor": torch.tensor(MEAN_NORM), "four digits": 0.6036},
         mistakes={

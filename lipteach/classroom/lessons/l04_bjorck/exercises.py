@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -57,15 +58,7 @@ def _by_svd(W: Tensor, beta: float) -> Tensor:
     return product
 
 
-def _judge_parseval(answer: Any, mistakes: Sequence[Mistake]) -> None:
-    small = torch.tensor([[0.5, 0.2], [0.1, 0.4]], dtype=torch.float64)
-    compare_function(
-        answer,
-        parseval_step,
-        inputs=[(small, 0.5), (small, 0.1)],
-        layouts=[(seeded(2, 4) / 2, 0.3), (seeded(4, 2) / 2, 0.3)],
-        mistakes=mistakes,
-    )
+_SMALL = torch.tensor([[0.5, 0.2], [0.1, 0.4]], dtype=torch.float64)
 
 
 # --- 04.condition
@@ -173,7 +166,7 @@ def _judge_scale(answer: Any) -> None:
 EXERCISES = (
     Exercise(
         name="04.steps",
-        judge=lambda answer, mistakes: compare_number(answer, STEPS, mistakes=mistakes),
+        judge=partial(compare_number, value=STEPS),
         solution=STEPS,
         right={"a tensor": torch.tensor(10), "a float": 10.0},
         mistakes={
@@ -215,7 +208,12 @@ EXERCISES = (
     ),
     Exercise(
         name="04.parseval-step",
-        judge=_judge_parseval,
+        judge=partial(
+            compare_function,
+            reference=parseval_step,
+            inputs=[(_SMALL, 0.5), (_SMALL, 0.1)],
+            layouts=[(seeded(2, 4) / 2, 0.3), (seeded(4, 2) / 2, 0.3)],
+        ),
         solution=parseval_step,
         right={
             "the gradient": lambda W, beta: W - beta * W @ (W.mT @ W - torch.eye(W.shape[1])),
@@ -270,7 +268,7 @@ EXERCISES = (
     ),
     Exercise(
         name="04.regularizer",
-        judge=lambda answer, mistakes: compare_number(answer, 0.075, mistakes=mistakes),
+        judge=partial(compare_number, value=0.075),
         solution=0.075,
         right={"a fraction": 0.3 / 4, "a tensor": torch.tensor(0.075)},
         mistakes={

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -121,21 +122,8 @@ def _contraction(m: int, n: int, seed: int = 0) -> Tensor:
     return 0.9 * W / norm
 
 
-def _judge_series(answer: Any, mistakes: Sequence[Mistake]) -> None:
-    c = [1.0, -0.5, 0.25, 2.0]
-    square = _contraction(3, 3)
-    compare_function(
-        answer,
-        odd_series,
-        inputs=[
-            (torch.tensor([[0.5]]).double(), torch.ones(1).double(), [1.0]),
-            (torch.tensor([[0.5]]).double(), torch.ones(1).double(), c),
-            (square, seeded(3, seed=4), c),
-            (square, seeded(3, seed=5), [0.3]),
-        ],
-        layouts=[(_contraction(5, 3, 1), seeded(3), c), (_contraction(2, 4, 2), seeded(4), c)],
-        mistakes=mistakes,
-    )
+_C = [1.0, -0.5, 0.25, 2.0]
+_SQUARE = _contraction(3, 3)
 
 
 # --- 05.implicit
@@ -178,20 +166,6 @@ def _by_eigh(W: Tensor, G: Tensor) -> Tensor:
     Q = W @ V @ torch.diag(1 / lengths) @ V.T
     K = Q.T @ G - G.T @ Q
     return Q @ V @ (V.T @ K @ V / (lengths[:, None] + lengths)) @ V.T
-
-
-def _judge_implicit(answer: Any, mistakes: Sequence[Mistake]) -> None:
-    one = torch.tensor([[1.2, 0.3], [-0.4, 0.8]]).double()
-    compare_function(
-        answer,
-        implicit_gradient,
-        inputs=[
-            (one, torch.tensor([[0.0, 1.0], [0.0, 0.0]]).double()),
-            (seeded(4, 4), seeded(4, 4, seed=1)),
-        ],
-        layouts=[(seeded(3, 3, seed=2).T, seeded(3, 3, seed=3).T)],
-        mistakes=mistakes,
-    )
 
 
 EXERCISES = (
@@ -255,7 +229,7 @@ EXERCISES = (
     ),
     Exercise(
         name="05.break-even",
-        judge=lambda answer, mistakes: compare_number(answer, 9, mistakes=mistakes),
+        judge=partial(compare_number, value=9),
         solution=9,
         right={"float": 9.0, "array": np.array(9), "tensor": torch.tensor([9])},
         mistakes={
@@ -278,7 +252,20 @@ EXERCISES = (
     ),
     Exercise(
         name="05.three-terms",
-        judge=_judge_series,
+        judge=partial(
+            compare_function,
+            reference=odd_series,
+            inputs=[
+                (torch.tensor([[0.5]]).double(), torch.ones(1).double(), [1.0]),
+                (torch.tensor([[0.5]]).double(), torch.ones(1).double(), _C),
+                (_SQUARE, seeded(3, seed=4), _C),
+                (_SQUARE, seeded(3, seed=5), [0.3]),
+            ],
+            layouts=[
+                (_contraction(5, 3, 1), seeded(3), _C),
+                (_contraction(2, 4, 2), seeded(4), _C),
+            ],
+        ),
         solution=odd_series,
         right={
             "by the singular values": _by_svd,
@@ -322,7 +309,7 @@ EXERCISES = (
     ),
     Exercise(
         name="05.best-line",
-        judge=lambda answer, mistakes: compare_number(answer, 4 / 3, tol=1e-4, mistakes=mistakes),
+        judge=partial(compare_number, value=4 / 3, tol=1e-4),
         solution=4 / 3,
         right={"rounded": 1.33333, "float32": np.float32(4 / 3), "tensor": torch.tensor(4 / 3)},
         mistakes={
@@ -345,7 +332,18 @@ EXERCISES = (
     ),
     Exercise(
         name="05.implicit",
-        judge=_judge_implicit,
+        judge=partial(
+            compare_function,
+            reference=implicit_gradient,
+            inputs=[
+                (
+                    torch.tensor([[1.2, 0.3], [-0.4, 0.8]]).double(),
+                    torch.tensor([[0.0, 1.0], [0.0, 0.0]]).double(),
+                ),
+                (seeded(4, 4), seeded(4, 4, seed=1)),
+            ],
+            layouts=[(seeded(3, 3, seed=2).T, seeded(3, 3, seed=3).T)],
+        ),
         solution=implicit_gradient,
         right={
             "one linear system": _kronecker,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from lipteach.classroom.checks import Exercise, Hint, Mistake
+from lipteach.classroom.checks import Exercise, Hint
 from lipteach.classroom.compare import (
     call,
     close,
@@ -48,20 +48,8 @@ def _half_step(W: Tensor, u: Tensor, steps: int) -> Any:
     return (W.T @ _grown(W, u, steps)).norm() / _grown(W, u, steps).norm()
 
 
-def _judge_power_iteration(answer: Any, mistakes: Sequence[Mistake]) -> None:
-    diagonal = torch.diag(torch.tensor([2.0, 1.0])).double()
-    ones = torch.ones(2).double()
-    compare_function(
-        answer,
-        estimate,
-        inputs=[
-            (diagonal, ones, 1),
-            (diagonal, ones, 3),
-            (seeded(5, 3, seed=1), seeded(5, seed=2), 4),
-            (seeded(3, 5, seed=3), seeded(3, seed=4), 4),
-        ],
-        mistakes=mistakes,
-    )
+_DIAGONAL = torch.diag(torch.tensor([2.0, 1.0])).double()
+_ONES = torch.ones(2).double()
 
 
 # --- 06.blind-start
@@ -201,7 +189,16 @@ def _judge_kernel(answer: Any) -> None:
 EXERCISES = (
     Exercise(
         name="06.power-iteration",
-        judge=_judge_power_iteration,
+        judge=partial(
+            compare_function,
+            reference=estimate,
+            inputs=[
+                (_DIAGONAL, _ONES, 1),
+                (_DIAGONAL, _ONES, 3),
+                (seeded(5, 3, seed=1), seeded(5, seed=2), 4),
+                (seeded(3, 5, seed=3), seeded(3, seed=4), 4),
+            ],
+        ),
         solution=estimate,
         right={
             "uᵀ W v": _by_rayleigh,
@@ -277,9 +274,7 @@ EXERCISES = (
     ),
     Exercise(
         name="06.overshoot",
-        judge=lambda answer, mistakes: compare_number(
-            answer, OVERSHOOT, tol=5e-5, mistakes=mistakes
-        ),
+        judge=partial(compare_number, value=OVERSHOOT, tol=5e-5),
         solution=OVERSHOOT,
         right={
             "four decimals": 1.0476,
@@ -349,7 +344,7 @@ EXERCISES = (
     ),
     Exercise(
         name="06.kept",
-        judge=lambda answer, mistakes: compare_number(answer, KEPT, tol=5e-4, mistakes=mistakes),
+        judge=partial(compare_number, value=KEPT, tol=5e-4),
         solution=KEPT,
         right={"three digits": 0.791, "a tensor": torch.tensor(KEPT), "a root": 0.625**0.5},
         mistakes={

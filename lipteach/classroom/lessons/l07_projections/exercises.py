@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -33,18 +34,6 @@ THRESHOLD = (0.9 + 0.5 + 0.25 - 1) / 3
 def _one_by_one(y: Tensor) -> Tensor:
     flat = y.reshape(-1, y.shape[-1])
     return torch.stack([project_simplex(row) for row in flat]).reshape(y.shape)
-
-
-def _judge_simplex(answer: Any, mistakes: Sequence[Mistake]) -> None:
-    compare_function(
-        answer,
-        project_simplex,
-        inputs=[torch.tensor([0.9, 0.5, -0.3, 0.25]).double(), seeded(6), 3 * seeded(5, seed=2)],
-        layouts=[seeded(4, 3), seeded(2, 3, 5), seeded(3, 4, seed=1).T],
-        ties=[torch.zeros(2).double(), torch.ones(2, 4).double()],
-        gradient=True,
-        mistakes=mistakes,
-    )
 
 
 # --- 07.worst
@@ -83,21 +72,6 @@ BY_HAND = torch.tensor([0.6, -0.4, 0.0], dtype=torch.float64)
 def _moved(y: Tensor, r: float) -> Tensor:
     """The sizes projected and the signs back: right for each y outside the ball."""
     return y.sign() * project_simplex(y.abs(), r)
-
-
-def _judge_repair(answer: Any, mistakes: Sequence[Mistake]) -> None:
-    inputs = [
-        (torch.tensor([0.8, -0.6, 0.1]).double(), 1.0),
-        (torch.tensor([0.2, -0.1]).double(), 1.0),
-        (torch.tensor([-2.0, 0.0]).double(), 1.0),
-        (torch.tensor([0.6, -0.5]).double(), 1.0),
-        (torch.tensor([0.9, -0.6]).double(), 2.0),
-        (torch.tensor([0.4, -0.3]).double(), 0.5),
-        (3 * seeded(6), 2.0),
-        (seeded(4, seed=1), 0.5),
-        (torch.zeros(3).double(), 1.0),
-    ]
-    compare_function(answer, project_l1_ball, inputs, gradient=True, mistakes=mistakes)
 
 
 # --- 07.moved-rows
@@ -145,9 +119,7 @@ def _judge_wrong_axis(answer: Any) -> None:
 EXERCISES = (
     Exercise(
         name="07.threshold",
-        judge=lambda answer, mistakes: compare_number(
-            answer, THRESHOLD, tol=5e-5, mistakes=mistakes
-        ),
+        judge=partial(compare_number, value=THRESHOLD, tol=5e-5),
         solution=THRESHOLD,
         right={"four digits": 0.2167, "a fraction": 13 / 60, "a tensor": torch.tensor(0.65 / 3)},
         mistakes={
@@ -170,7 +142,18 @@ EXERCISES = (
     ),
     Exercise(
         name="07.simplex",
-        judge=_judge_simplex,
+        judge=partial(
+            compare_function,
+            reference=project_simplex,
+            inputs=[
+                torch.tensor([0.9, 0.5, -0.3, 0.25]).double(),
+                seeded(6),
+                3 * seeded(5, seed=2),
+            ],
+            layouts=[seeded(4, 3), seeded(2, 3, 5), seeded(3, 4, seed=1).T],
+            ties=[torch.zeros(2).double(), torch.ones(2, 4).double()],
+            gradient=True,
+        ),
         solution=project_simplex,
         right={"one row at a time": _one_by_one, "float32": lambda y: project_simplex(y.float())},
         mistakes={
@@ -255,7 +238,7 @@ EXERCISES = (
     ),
     Exercise(
         name="07.by-hand",
-        judge=lambda answer, mistakes: compare_tensor(answer, BY_HAND, tol=1e-3, mistakes=mistakes),
+        judge=partial(compare_tensor, value=BY_HAND, tol=1e-3),
         solution=BY_HAND,
         right={"a list": [0.6, -0.4, 0], "float32": BY_HAND.float(), "a tuple": (0.6, -0.4, 0.0)},
         mistakes={
@@ -294,7 +277,22 @@ EXERCISES = (
     ),
     Exercise(
         name="07.repair",
-        judge=_judge_repair,
+        judge=partial(
+            compare_function,
+            reference=project_l1_ball,
+            inputs=[
+                (torch.tensor([0.8, -0.6, 0.1]).double(), 1.0),
+                (torch.tensor([0.2, -0.1]).double(), 1.0),
+                (torch.tensor([-2.0, 0.0]).double(), 1.0),
+                (torch.tensor([0.6, -0.5]).double(), 1.0),
+                (torch.tensor([0.9, -0.6]).double(), 2.0),
+                (torch.tensor([0.4, -0.3]).double(), 0.5),
+                (3 * seeded(6), 2.0),
+                (seeded(4, seed=1), 0.5),
+                (torch.zeros(3).double(), 1.0),
+            ],
+            gradient=True,
+        ),
         solution=project_l1_ball,
         right={
             "where": lambda y, r: torch.where(y.abs().sum() <= r, y, _moved(y, r)),

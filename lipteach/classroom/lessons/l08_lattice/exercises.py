@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -26,17 +27,6 @@ def slope(d: Tensor, c: float) -> Tensor:
     w = torch.zeros_like(d)
     w[k] = c / d[k]
     return w
-
-
-def _judge_slope(answer: Any, mistakes: Sequence[Mistake]) -> None:
-    given = [
-        ([0.5, -2.0, 1.0], 1.5),
-        ([3.0, 1.0], -2.0),
-        ([0.25, 0.5, -0.75, 1.0], 0.25),
-        ([-1.5], 1.0),
-    ]
-    inputs = [(torch.tensor(d).double(), c) for d, c in given]
-    compare_function(answer, slope, inputs, mistakes=mistakes)
 
 
 # --- networks of linear layers and MaxMin: 08.half and 08.affine-depth
@@ -127,15 +117,8 @@ def _chords(z: Tensor, x: Tensor, a: Tensor) -> Tensor:
     return a[k - 1] + (a[k] - a[k - 1]) / (x[k] - x[k - 1]) * (z - x[k - 1])
 
 
-def _judge_max_min(answer: Any, mistakes: Sequence[Mistake]) -> None:
-    x = torch.tensor([-1.0, -0.4, 0.1, 0.5, 1.0]).double()
-    z = 2 * seeded(12, seed=8)  # beyond the points as well
-    compare_function(
-        answer,
-        max_min,
-        [(z, x, (3 * x).sin() / 3), (z, x, 0.6 * x + 0.2 * x.abs()), (x, x, (2 * x).cos() / 2)],
-        mistakes=mistakes,
-    )
+_X = torch.tensor([-1.0, -0.4, 0.1, 0.5, 1.0]).double()
+_Z = 2 * seeded(12, seed=8)  # beyond the points as well
 
 
 # --- 08.worst-target
@@ -203,7 +186,19 @@ def _judge_affine(answer: Any, mistakes: Sequence[Mistake]) -> None:
 EXERCISES = (
     Exercise(
         name="08.slope",
-        judge=_judge_slope,
+        judge=partial(
+            compare_function,
+            reference=slope,
+            inputs=[
+                (torch.tensor(d).double(), c)
+                for d, c in [
+                    ([0.5, -2.0, 1.0], 1.5),
+                    ([3.0, 1.0], -2.0),
+                    ([0.25, 0.5, -0.75, 1.0], 0.25),
+                    ([-1.5], 1.0),
+                ]
+            ],
+        ),
         solution=slope,
         right={
             "one-hot": lambda d, c: torch.nn.functional.one_hot(d.abs().argmax(), len(d)) * (c / d),
@@ -306,7 +301,15 @@ EXERCISES = (
     ),
     Exercise(
         name="08.max-min",
-        judge=_judge_max_min,
+        judge=partial(
+            compare_function,
+            reference=max_min,
+            inputs=[
+                (_Z, _X, (3 * _X).sin() / 3),
+                (_Z, _X, 0.6 * _X + 0.2 * _X.abs()),
+                (_X, _X, (2 * _X).cos() / 2),
+            ],
+        ),
         solution=max_min,
         right={
             "a loop": _by_loops,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from lipteach.classroom.checks import Exercise, Hint, Mistake
+from lipteach.classroom.checks import Exercise, Hint
 from lipteach.classroom.compare import compare_number, compare_tensor, need_tensor, seeded
 from lipteach.classroom.compare_functions import compare_function, compare_network
 from lipteach.classroom.lessons.l09_universal.two_norm import letter_n
@@ -34,11 +34,6 @@ def _with_points(N: Any) -> Any:
     return lambda d, eps: N(d, eps) * (N(d, eps) - 1) / 2
 
 
-def _judge_pieces(answer: Any, mistakes: Sequence[Mistake]) -> None:
-    inputs = [(1, 0.1), (2, 0.25), (2, 0.5), (1, 0.3), (3, 1.0), (2, 0.3), (1, 0.45)]
-    compare_function(answer, pieces, inputs, mistakes=mistakes)
-
-
 # --- 09.cones: McShane's extension on the line.
 
 
@@ -54,21 +49,6 @@ def _each(z: Tensor, x: Tensor, values: Tensor, sign: float = -1.0) -> Tensor:
 def _nearest(z: Tensor, x: Tensor, values: Tensor) -> Tensor:
     near = (z[:, None] - x).abs().argmin(dim=1)
     return _each(z, x, values)[torch.arange(len(z)), near]
-
-
-def _judge_cones(answer: Any, mistakes: Sequence[Mistake]) -> None:
-    two = (
-        torch.tensor([-1.0, 0.0, 2.0]).double(),
-        torch.tensor([-0.5, 1.0]).double(),
-        torch.tensor([0.5, -0.25]).double(),
-    )
-    compare_function(
-        answer,
-        cones,
-        inputs=[two, (seeded(9), seeded(4, seed=1), 0.5 * seeded(4, seed=2))],
-        layouts=[(seeded(3), seeded(3, seed=1), 0.3 * seeded(3, seed=2))],
-        mistakes=mistakes,
-    )
 
 
 # --- 09.between: a row allowed in one metric only.
@@ -129,16 +109,10 @@ def _off_by_a_constant(got: Tensor, want: Tensor, *_x: Tensor) -> bool:
     return got.shape == want.shape and bool((off - off.mean()).abs().max() < 1e-5)
 
 
-def _judge_letter_n(answer: Any, mistakes: Sequence[Mistake]) -> None:
-    corners = torch.tensor([[-3.0], [-1.0], [0.0], [1.0], [3.0]]).double()
-    inputs = [corners, torch.linspace(-3, 3, 241).double()[:, None]]
-    compare_network(answer, letter_n, inputs, allowed=(nn.Linear, MaxMin), mistakes=mistakes)
-
-
 EXERCISES = (
     Exercise(
         name="09.points",
-        judge=lambda answer, mistakes: compare_number(answer, POINTS, mistakes=mistakes),
+        judge=partial(compare_number, value=POINTS),
         solution=POINTS,
         right={"a float": 20.0, "computed": 2 / 0.1, "a tensor": torch.tensor(20)},
         mistakes={
@@ -161,7 +135,11 @@ EXERCISES = (
     ),
     Exercise(
         name="09.pieces",
-        judge=_judge_pieces,
+        judge=partial(
+            compare_function,
+            reference=pieces,
+            inputs=[(1, 0.1), (2, 0.25), (2, 0.5), (1, 0.3), (3, 1.0), (2, 0.3), (1, 0.45)],
+        ),
         solution=pieces,
         right={
             "math.comb": lambda d, eps: math.comb(math.ceil(2 / eps) ** d, 2),
@@ -230,7 +208,19 @@ EXERCISES = (
     ),
     Exercise(
         name="09.cones",
-        judge=_judge_cones,
+        judge=partial(
+            compare_function,
+            reference=cones,
+            inputs=[
+                (
+                    torch.tensor([-1.0, 0.0, 2.0]).double(),
+                    torch.tensor([-0.5, 1.0]).double(),
+                    torch.tensor([0.5, -0.25]).double(),
+                ),
+                (seeded(9), seeded(4, seed=1), 0.5 * seeded(4, seed=2)),
+            ],
+            layouts=[(seeded(3), seeded(3, seed=1), 0.3 * seeded(3, seed=2))],
+        ),
         solution=cones,
         right={
             "max": lambda z, x, v: (v[None] - (x[None] - z[:, None]).abs()).max(dim=1).values,
@@ -302,7 +292,7 @@ EXERCISES = (
     ),
     Exercise(
         name="09.permutation",
-        judge=lambda answer, mistakes: compare_tensor(answer, ORDER, mistakes=mistakes),
+        judge=partial(compare_tensor, value=ORDER),
         solution=ORDER,
         right={
             "a tensor": torch.tensor(ORDER),
@@ -333,7 +323,15 @@ EXERCISES = (
     ),
     Exercise(
         name="09.letter-n",
-        judge=_judge_letter_n,
+        judge=partial(
+            compare_network,
+            reference=letter_n,
+            inputs=[
+                torch.tensor([[-3.0], [-1.0], [0.0], [1.0], [3.0]]).double(),
+                torch.linspace(-3, 3, 241).double()[:, None],
+            ],
+            allowed=(nn.Linear, MaxMin),
+        ),
         solution=_folds(),
         right={"two units": _one_layer_each(), "float32": _folds().float()},
         mistakes={

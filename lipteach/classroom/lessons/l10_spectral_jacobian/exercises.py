@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -167,7 +168,7 @@ EXERCISES = (
     ),
     Exercise(
         name="10.push",
-        judge=lambda answer, mistakes: compare_function(answer, push, PUSHES, mistakes=mistakes),
+        judge=partial(compare_function, reference=push, inputs=PUSHES),
         solution=push,
         right={
             "float32": lambda f, x, v: push(f, x.float(), v.float()),
@@ -212,7 +213,7 @@ EXERCISES = (
     ),
     Exercise(
         name="10.shared",
-        judge=lambda answer, mistakes: compare_number(answer, SHARED, tol=5e-4, mistakes=mistakes),
+        judge=partial(compare_number, value=SHARED, tol=5e-4),
         solution=SHARED,
         right={"a fraction": 5 / 2, "a tensor": torch.tensor(2.5), "an integer ratio": 50 / 20},
         mistakes={

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import torch
@@ -160,7 +161,7 @@ EXERCISES = (
     Exercise(
         name="11.cost",
         # ¾ at 0 and ¼ at 4 to ½ at 1 and ½ at 3: half goes 0 → 1, a quarter 0 → 3
-        judge=lambda answer, mistakes: compare_number(answer, 1.5, mistakes=mistakes),
+        judge=partial(compare_number, value=1.5),
         solution=0.5 * 1 + 0.25 * 3 + 0.25 * 1,
         right={"a fraction": 6 / 4, "a tensor": torch.tensor(1.5), "an integer sum": 0.75 + 0.75},
         mistakes={
@@ -245,7 +246,7 @@ EXERCISES = (
     ),
     Exercise(
         name="11.ball",
-        judge=lambda answer, mistakes: compare_number(answer, 0.8, tol=TOL, mistakes=mistakes),
+        judge=partial(compare_number, value=0.8, tol=TOL),
         solution=4 / 5,
         right={"four digits": 0.8, "a tensor": torch.tensor(0.8), "sampled well": 0.80005},
         mistakes={
