@@ -64,10 +64,10 @@ class Exercise:
     """An exercise with its judge and the answers which the judge is tested on, all by label.
 
     ``judge(answer)``, or ``judge(answer, mistakes=known)`` where there are mistakes, raises `Hint`
-    on the first fault and returns when the answer is right. ``right`` holds other right answers
-    (another dtype, a looped or vectorized form). A wrong answer that is recognised by what it is
-    stands in ``mistakes``: the answer, its hint and perhaps the ``when`` of `Mistake`; any other (a
-    shape, an exception, a gradient) in ``wrong``: the answer and a fragment of its hint.
+    on the first fault and returns when the answer is right. ``right`` holds other right answers,
+    a looped or vectorized form (float32 is tried for every exercise). A wrong answer recognised by
+    what it is stands in ``mistakes``: the answer, its hint and perhaps the ``when`` of `Mistake`;
+    any other (a shape, an exception, a gradient) in ``wrong``: an answer and a part of its hint.
     """
 
     name: str

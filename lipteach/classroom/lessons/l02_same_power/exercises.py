@@ -223,7 +223,7 @@ EXERCISES = (
             allowed=(nn.Linear, MaxMin),
         ),
         solution=_second_largest(),
-        right={"sorted": _kth(1), "float32": _second_largest().float()},
+        right={"sorted": _kth(1)},
         mistakes={
             "largest": (_kth(0), "This is the largest: which entry do you select in the end?"),
             "third": (_kth(2), "This is the third: which entry do you select in the end?"),
@@ -281,7 +281,7 @@ EXERCISES = (
             allowed=(nn.Linear, Abs),
         ),
         solution=_four_by_abs(),
-        right={"larger B": _four_by_abs(bound=5.0), "float32": _four_by_abs().float()},
+        right={"larger B": _four_by_abs(bound=5.0)},
         mistakes={
             "printed formula": (
                 _four_by_abs(after=(1.0, 0.0)),

@@ -226,7 +226,6 @@ EXERCISES = (
         solution=_HALF,
         right={
             "ReLU itself": relus([[1.0]], [[1.0]]),
-            "float32": relus([[R], [-R]], [[R, R]]).float(),
             "uneven": relus([[0.6], [-0.8]], [[0.6, 0.8]]),
             "nested": nn.Sequential(nn.Sequential(_HALF[0], _HALF[1]), _HALF[2]),
             "wide": relus([[0.5], [-0.5], [0.5], [-0.5]], [[0.5] * 4]),
@@ -285,7 +284,6 @@ EXERCISES = (
         right={
             "two norms": lambda w, d: w.norm() ** 2 - (w * d).norm(dim=-1) ** 2,
             "a product": lambda w, d: (1 - d**2) @ w**2,
-            "float32": lambda w, d: lost(w.float(), d.float()),
         },
         mistakes={
             "no squares": (
@@ -328,7 +326,7 @@ EXERCISES = (
         name="03.offset",
         judge=partial(compare_number, value=OFFSET),
         solution=OFFSET,
-        right={"a tensor": torch.tensor(0.68), "a row": torch.tensor([0.68]), "sum": -0.28 + 0.96},
+        right={"a row": torch.tensor([0.68]), "sum": -0.28 + 0.96},
         mistakes={
             "the paper": (0, "This is the paper's collapse, which leaves out c: what is φ(5) − 5?"),
             "same side": (-1.24, "The second unit sits below −1: is its offset −1, too?"),
@@ -347,7 +345,7 @@ EXERCISES = (
         name="03.mean-norm",
         judge=partial(compare_number, value=MEAN_NORM, tol=2e-3),
         solution=MEAN_NORM,
-        right={"three digits": 0.604, "a tensor": torch.tensor(MEAN_NORM), "four digits": 0.6036},
+        right={"three digits": 0.604, "four digits": 0.6036},
         mistakes={
             "the positive quadrant": (
                 1,
@@ -390,7 +388,6 @@ EXERCISES = (
             "downwards": lambda x: -x.abs(),
             "shifted": lambda x: (x - 0.3).abs(),
             "the letter W": lambda x: (x.abs() - 0.5).abs(),
-            "float32": lambda x: x.float().abs(),
             "where": lambda x: torch.where(x > 0.25, x, 0.5 - x),
         },
         wrong={
@@ -416,7 +413,6 @@ EXERCISES = (
             "order": with_third(_MIXED[::-1]),
             "one MaxMin thrice": one_activation(with_third(_MIXED)),
             "biases of 0": with_third(_MIXED, [0.0, 0.0]),
-            "float32": with_third(_MIXED).float(),
         },
         wrong={
             "the original": (theorem2_counterexample()[0], "W1 has the singular values 1, 0"),

@@ -218,7 +218,6 @@ EXERCISES = (
         right={
             "the gradient": lambda W, beta: W - beta * W @ (W.mT @ W - torch.eye(W.shape[1])),
             "from the left": lambda W, beta: (1 + beta) * W - beta * (W @ W.T) @ W,
-            "float32": lambda W, beta: parseval_step(W.float(), beta),
             "by the svd": _by_svd,
         },
         mistakes={
@@ -270,7 +269,7 @@ EXERCISES = (
         name="04.regularizer",
         judge=partial(compare_number, value=0.075),
         solution=0.075,
-        right={"a fraction": 0.3 / 4, "a tensor": torch.tensor(0.075)},
+        right={"a fraction": 0.3 / 4},
         mistakes={
             "the paper": (
                 0.15,
@@ -296,7 +295,6 @@ EXERCISES = (
             "by singular values": lambda W: bool(
                 (torch.linalg.svdvals(W) ** 2 - 1).abs().max() < 1
             ),
-            "float32": lambda W: meets_condition(W.float()),
             "a tensor": lambda W: torch.tensor(meets_condition(W)),
         },
         mistakes={
@@ -372,7 +370,6 @@ EXERCISES = (
             "bound (10)": lambda W: W / (W.shape[1] ** 0.5 * W.abs().sum(0).max()),
             "bound (11)": lambda W: W / (W.shape[0] ** 0.5 * W.abs().sum(1).max()),
             "root of the sum of squares": lambda W: W / W.norm(),
-            "float32": lambda W: scaled(W.float()),
         },
         wrong={
             "rows": (lambda W: W / W.norm(dim=1, keepdim=True), "no multiple of W"),

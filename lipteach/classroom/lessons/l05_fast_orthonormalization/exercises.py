@@ -269,7 +269,6 @@ EXERCISES = (
         solution=odd_series,
         right={
             "by the singular values": _by_svd,
-            "float32": lambda W, v, c: odd_series(W.float(), v.float(), c),
             "a list of terms": lambda W, v, c: sum(
                 odd_series(W, v, [0.0] * i + [one]) for i, one in enumerate(c)
             ),
@@ -311,7 +310,7 @@ EXERCISES = (
         name="05.best-line",
         judge=partial(compare_number, value=4 / 3, tol=1e-4),
         solution=4 / 3,
-        right={"rounded": 1.33333, "float32": np.float32(4 / 3), "tensor": torch.tensor(4 / 3)},
+        right={"rounded": 1.33333, "tensor": torch.tensor(4 / 3)},
         mistakes={
             "identity": (1, "With a = 1 the error is ½, at σ = ½ alone: what happens if a grows?"),
             "doubling": (2, "Now σ = ½ goes to 1 and σ = 1 to 2: is an error of 1 the best?"),
@@ -345,11 +344,7 @@ EXERCISES = (
             layouts=[(seeded(3, 3, seed=2).T, seeded(3, 3, seed=3).T)],
         ),
         solution=implicit_gradient,
-        right={
-            "one linear system": _kronecker,
-            "float32": lambda W, G: implicit_gradient(W.float(), G.float()),
-            "by eigh": _by_eigh,
-        },
+        right={"one linear system": _kronecker, "by eigh": _by_eigh},
         mistakes={
             "Y alone": (
                 _of_parts(lambda _Q, K, sums, Vh: _solve(K - K.T, sums, Vh)),

@@ -202,7 +202,6 @@ EXERCISES = (
         solution=estimate,
         right={
             "uᵀ W v": _by_rayleigh,
-            "float32": lambda W, u, steps: estimate(W.float(), u.float(), steps),
             "by W Wᵀ": lambda W, u, steps: (
                 _grown(W, u, steps).norm() / (W.T @ _grown(W, u, steps - 1)).norm()
             ),
@@ -276,11 +275,7 @@ EXERCISES = (
         name="06.overshoot",
         judge=partial(compare_number, value=OVERSHOOT, tol=5e-5),
         solution=OVERSHOOT,
-        right={
-            "four decimals": 1.0476,
-            "a tensor": torch.tensor(OVERSHOOT),
-            "by the formula": 3 * math.sqrt(10 / 82),
-        },
+        right={"four decimals": 1.0476, "by the formula": 3 * math.sqrt(10 / 82)},
         mistakes={
             "the estimate": (
                 math.sqrt(8.2),
@@ -323,7 +318,6 @@ EXERCISES = (
         right={
             "exact": lambda W: W / torch.linalg.matrix_norm(W, ord=2),
             "Frobenius": lambda W: W / W.norm(),
-            "float32": lambda W: certified(W.float()),
             "geometric": lambda W: W / norm_upper_bounds(W)["geometric"],
         },
         wrong={
@@ -346,7 +340,7 @@ EXERCISES = (
         name="06.kept",
         judge=partial(compare_number, value=KEPT, tol=5e-4),
         solution=KEPT,
-        right={"three digits": 0.791, "a tensor": torch.tensor(KEPT), "a root": 0.625**0.5},
+        right={"three digits": 0.791, "a root": 0.625**0.5},
         mistakes={
             "mean of both": (
                 0.75,
@@ -387,7 +381,6 @@ EXERCISES = (
         solution=_OUTER,
         right={
             "projection": [[0.64, -0.48], [-0.48, 0.36]],
-            "float32": _OUTER.float(),
             "another row": torch.outer(KEPT_DIRECTION, LOST),
             "sign": -_OUTER,
         },
@@ -407,7 +400,6 @@ EXERCISES = (
         solution=_MEAN,
         right={
             "checkerboard": _MEAN * _BOARD,
-            "float32": _MEAN.float(),
             "a batch of one": _MEAN[None, None],
             "negative": -_MEAN,
         },

@@ -121,7 +121,7 @@ EXERCISES = (
         name="07.threshold",
         judge=partial(compare_number, value=THRESHOLD, tol=5e-5),
         solution=THRESHOLD,
-        right={"four digits": 0.2167, "a fraction": 13 / 60, "a tensor": torch.tensor(0.65 / 3)},
+        right={"four digits": 0.2167, "a fraction": 13 / 60},
         mistakes={
             "k = 1": (-0.1, "This is the value at k = 1: does k = 2 meet the condition as well?"),
             "k = 2": (0.2, "This is the value at k = 2: is it below u₃, too?"),
@@ -155,7 +155,7 @@ EXERCISES = (
             gradient=True,
         ),
         solution=project_simplex,
-        right={"one row at a time": _one_by_one, "float32": lambda y: project_simplex(y.float())},
+        right={"one row at a time": _one_by_one},
         mistakes={
             "not cut": (
                 lambda y: y - (y - project_simplex(y)).amax(dim=-1, keepdim=True),
@@ -199,7 +199,6 @@ EXERCISES = (
         right={
             "where": lambda w, eps: torch.where(w >= 0, eps, -eps),
             "one by one": lambda w, eps: torch.stack([eps * v / v.abs() if v else v for v in w]),
-            "float32": lambda w, eps: worst(w.float(), eps),
         },
         mistakes={
             "2-norm": (
@@ -240,7 +239,7 @@ EXERCISES = (
         name="07.by-hand",
         judge=partial(compare_tensor, value=BY_HAND, tol=1e-3),
         solution=BY_HAND,
-        right={"a list": [0.6, -0.4, 0], "float32": BY_HAND.float(), "a tuple": (0.6, -0.4, 0.0)},
+        right={"a list": [0.6, -0.4, 0], "a tuple": (0.6, -0.4, 0.0)},
         mistakes={
             "as printed": (
                 [0.85, 0, 0.15],
@@ -294,10 +293,7 @@ EXERCISES = (
             gradient=True,
         ),
         solution=project_l1_ball,
-        right={
-            "where": lambda y, r: torch.where(y.abs().sum() <= r, y, _moved(y, r)),
-            "float32": lambda y, r: project_l1_ball(y.float(), r),
-        },
+        right={"where": lambda y, r: torch.where(y.abs().sum() <= r, y, _moved(y, r))},
         mistakes={
             "as printed": (project_simplex, "This is Algorithm 1 as printed: what of −0.6?"),
             "no early exit": (
@@ -406,11 +402,7 @@ EXERCISES = (
         name="07.wrong-axis",
         judge=_judge_wrong_axis,
         solution=LARGEST,
-        right={
-            "second row": LARGEST.flip(0),
-            "signs": [[0, 0, 0], [1, -1, -1]],
-            "float32": LARGEST.float(),
-        },
+        right={"second row": LARGEST.flip(0), "signs": [[0, 0, 0], [1, -1, -1]]},
         wrong={
             "rows": ([[1, 0, 0], [0, 1, 0]], "several columns"),
             "halves": ([[0.5, 0.5, 0.5], [0.5, 0.5, 0.5]], "is 1.5"),

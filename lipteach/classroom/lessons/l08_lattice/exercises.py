@@ -202,7 +202,6 @@ EXERCISES = (
         solution=slope,
         right={
             "one-hot": lambda d, c: torch.nn.functional.one_hot(d.abs().argmax(), len(d)) * (c / d),
-            "float32": lambda d, c: slope(d.float(), c),
             "by sign": lambda d, c: torch.where(
                 torch.arange(len(d)) == d.abs().argmax(), c * d.sign() / d.abs().max(), 0.0
             ),
@@ -254,7 +253,6 @@ EXERCISES = (
             "a sum of signs": _sorting(
                 linear([[1.0], [0.0], [0.5], [0.5]]), linear([[0.0, 0.0, 0.5, 0.5]])
             ),
-            "float32": half_network().float(),
             "nested": nn.Sequential(half_network()[:2], half_network()[2]),
             "GroupSort": nn.Sequential(
                 linear([[0.5], [0.5], [-1.0], [0.0]]), GroupSort(2), linear([[0.0, 1.0, 0.0, 0.0]])
@@ -311,10 +309,7 @@ EXERCISES = (
             ],
         ),
         solution=max_min,
-        right={
-            "a loop": _by_loops,
-            "float32": lambda z, x, a: max_min(z.float(), x.float(), a.float()),
-        },
+        right={"a loop": _by_loops},
         mistakes={
             "minimum of maxima": (
                 lambda z, x, a: -max_min(z, x, -a),
@@ -357,7 +352,6 @@ EXERCISES = (
         solution=roof,
         right={
             "higher": lambda z: 3 - z.abs(),
-            "float32": lambda z: -z.float().abs(),
             "minimum": lambda z: torch.minimum(z, -z),
             "roof with feet": lambda z: -z.abs().clamp(max=0.9),
         },
@@ -381,7 +375,6 @@ EXERCISES = (
                 linear(_TWICE), linear(torch.eye(2), _B), linear([[0.0, 1.0]])
             ),
             "the mean of the pair": _sorting(_MEANS, _SAME, linear(_W)),
-            "float32": affine_network().float(),
             "nested": nn.Sequential(affine_network()[:2], affine_network()[2:]),
             "padded by a constant": _sorting(
                 _MEANS, linear([[1.0, 0.0], [1.0, 0.0]]), linear([[1.0, 0.0]])

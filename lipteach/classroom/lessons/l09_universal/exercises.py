@@ -225,7 +225,6 @@ EXERCISES = (
         right={
             "max": lambda z, x, v: (v[None] - (x[None] - z[:, None]).abs()).max(dim=1).values,
             "a loop": lambda z, x, v: torch.stack([(v - (t - x).abs()).max() for t in z]),
-            "float32": lambda z, x, v: cones(z.float(), x.float(), v.float()),
             "numpy": lambda z, x, v: cones(z, x, v).numpy(),
         },
         mistakes={
@@ -333,7 +332,7 @@ EXERCISES = (
             allowed=(nn.Linear, MaxMin),
         ),
         solution=_folds(),
-        right={"two units": _one_layer_each(), "float32": _folds().float()},
+        right={"two units": _one_layer_each()},
         mistakes={
             "too high": (
                 _folds(after=0.0),

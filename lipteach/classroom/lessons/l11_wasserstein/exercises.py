@@ -163,7 +163,7 @@ EXERCISES = (
         # ¾ at 0 and ¼ at 4 to ½ at 1 and ½ at 3: half goes 0 → 1, a quarter 0 → 3
         judge=partial(compare_number, value=1.5),
         solution=0.5 * 1 + 0.25 * 3 + 0.25 * 1,
-        right={"a fraction": 6 / 4, "a tensor": torch.tensor(1.5), "an integer sum": 0.75 + 0.75},
+        right={"a fraction": 6 / 4, "an integer sum": 0.75 + 0.75},
         mistakes={
             "nearest hole": (
                 1,
@@ -189,7 +189,6 @@ EXERCISES = (
         solution=PLAN,
         right={
             "a list": [[1 / 12 if j // 4 == k else 0.0 for j in range(12)] for k in range(3)],
-            "float32": PLAN.float(),
             "an array": PLAN.numpy(),
             "four digits": PLAN.mul(1e4).round() / 1e4,
         },
@@ -248,7 +247,7 @@ EXERCISES = (
         name="11.ball",
         judge=partial(compare_number, value=0.8, tol=TOL),
         solution=4 / 5,
-        right={"four digits": 0.8, "a tensor": torch.tensor(0.8), "sampled well": 0.80005},
+        right={"four digits": 0.8, "sampled well": 0.80005},
         mistakes={
             "sphere": (1, "This is the sphere: how far from the origin are the points inside?"),
             "even radius": (
