@@ -80,6 +80,12 @@ def matcher(trials: Sequence[Trial], tol: float | None) -> Callable[[Mistake], b
     return matches
 
 
+def off_by_a_constant(got: Tensor, want: Tensor, *_arguments: Any) -> bool:
+    """The ``when`` of a `Mistake` in a bias."""
+    off = got - want
+    return got.shape == want.shape and bool((off - off.mean()).abs().max() < 1e-5)
+
+
 def judge_form(trials: Sequence[Trial], mistakes: Mistakes, tol: float | None) -> None:
     """Type, shape, and the inputs left as they were."""
     matches = matcher(trials, tol)

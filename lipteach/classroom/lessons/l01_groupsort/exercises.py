@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from lipteach.classroom.checks import Exercise, Hint, Mistake
 from lipteach.classroom.compare import call, compare_number, compare_tensor, need_tensor, seeded
 from lipteach.classroom.compare_functions import compare_function, compare_network
+from lipteach.classroom.trials import off_by_a_constant
 from lipteach.primitives import GroupSort, MaxMin
 from lipteach.primitives import group_sort as package_group_sort
 from lipteach.theory import linear
@@ -88,11 +89,6 @@ def distance_network() -> nn.Sequential:
 
 def _distance(x: Tensor) -> Tensor:
     return (x[..., :1] - x[..., 1:]).abs() / math.sqrt(2)
-
-
-def _shifted(got: Tensor, want: Tensor, _x: Tensor) -> bool:
-    gap = got - want
-    return bool((gap - gap.mean()).abs().max() < 1e-5)
 
 
 def _not_finite() -> nn.Sequential:
@@ -374,7 +370,7 @@ EXERCISES = (
             "default bias": (
                 nn.Sequential(MaxMin(), linear([[R, -R]], [0.3])),
                 "Off by one constant everywhere: has a layer a bias it does not need?",
-                _shifted,
+                off_by_a_constant,
             ),
         },
         wrong={

@@ -13,6 +13,7 @@ from lipteach.classroom.checks import Exercise, Hint
 from lipteach.classroom.compare import compare_number, compare_tensor, need_tensor, seeded
 from lipteach.classroom.compare_functions import compare_function, compare_network
 from lipteach.classroom.lessons.l09_universal.two_norm import letter_n
+from lipteach.classroom.trials import off_by_a_constant
 from lipteach.primitives import MaxMin
 from lipteach.theory import linear, maximum, minimum, w_network
 
@@ -102,11 +103,6 @@ def _lattice_n() -> nn.Sequential:
     up, down = linear([[1.0]], [2.0]), linear([[-1.0]])
     peak = minimum(nn.Sequential(up), nn.Sequential(down))
     return maximum(peak, nn.Sequential(linear([[1.0]], [-2.0])))
-
-
-def _off_by_a_constant(got: Tensor, want: Tensor, *_x: Tensor) -> bool:
-    off = got - want
-    return got.shape == want.shape and bool((off - off.mean()).abs().max() < 1e-5)
 
 
 EXERCISES = (
@@ -341,7 +337,7 @@ EXERCISES = (
             "off": (
                 _folds(after=-2.0),
                 "The shape is right: by which constant is it off?",
-                _off_by_a_constant,
+                off_by_a_constant,
             ),
             "W": (
                 w_network(2),
