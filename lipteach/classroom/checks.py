@@ -7,7 +7,7 @@ import dis
 import importlib
 import pkgutil
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from types import FunctionType, MappingProxyType
@@ -45,7 +45,7 @@ class NotTried(Exception):
 
 @dataclass(frozen=True, eq=False)
 class Mistake:
-    """A plausible wrong answer and the hint that it deserves, said once.
+    """A plausible wrong answer and the hint that it deserves, as a judge sees it.
 
     The judge recognises the mistake in an answer that is equal to ``answer`` (for functions and
     networks: that does the same), or for which ``when`` is true: ``when(got)`` for values,
@@ -61,20 +61,22 @@ class Mistake:
 
 @dataclass(frozen=True, eq=False)
 class Exercise:
-    """An exercise with its judge and the answers which the judge is tested on.
+    """An exercise with its judge and the answers which the judge is tested on, all by label.
 
-    ``judge(answer)``, or ``judge(answer, mistakes)`` where there are mistakes, raises `Hint` on the
-    first fault and returns when the answer is right. ``right`` holds other right answers by label
-    (another dtype, a looped or vectorized form). Wrong answers that are recognised by what they are
-    stand in ``mistakes``; the others (a shape, an exception, a gradient) in ``wrong``: by label, an
-    answer and a fragment of its hint.
+    ``judge(answer)``, or ``judge(answer, mistakes=known)`` where there are mistakes, raises `Hint`
+    on the first fault and returns when the answer is right. ``right`` holds other right answers,
+    a looped or vectorized form (float32 is tried for every exercise). A wrong answer recognised by
+    what it is stands in ``mistakes``: the answer, its hint and perhaps the ``when`` of `Mistake`;
+    any other (a shape, an exception, a gradient) in ``wrong``: an answer and a part of its hint.
     """
 
     name: str
     judge: Callable[..., None]
     solution: Any
     right: Mapping[str, Any]
-    mistakes: Sequence[Mistake] = ()
+    mistakes: Mapping[str, tuple[Any, str] | tuple[Any, str, Callable[..., Any]]] = field(
+        default_factory=dict
+    )
     wrong: Mapping[str, tuple[Any, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -86,6 +88,11 @@ class Exercise:
                 f"{self.name}: at least 1 other right and 3 wrong answers are needed; "
                 f"got {len(self.right)} and {wrong}"
             )
+
+    @property
+    def known(self) -> list[Mistake]:
+        """The mistakes as the judge takes them."""
+        return [Mistake(label, *said) for label, said in self.mistakes.items()]
 
 
 @dataclass(frozen=True)
@@ -157,7 +164,7 @@ def examine(exercise: Exercise, answer: Any) -> Report:
 
 def _judge(exercise: Exercise, answer: Any) -> None:
     try:
-        exercise.judge(answer, *([exercise.mistakes] if exercise.mistakes else []))
+        exercise.judge(answer, **({"mistakes": exercise.known} if exercise.mistakes else {}))
     except (Hint, NotTried, guard.TimeUp):
         raise
     except BaseException as error:  # described here, in the guard: an error's text is code too

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import copy
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,7 +43,7 @@ class Trial:
         return close(self.got, other, tol)
 
 
-def _observe(function: Callable[..., Any], arguments: tuple[Any, ...], boolean: bool) -> Any:
+def _observe(function: Callable[..., Any], arguments: Iterable[Any], boolean: bool) -> Any:
     """The output as a tensor, or the hint of what went wrong."""
     try:
         given = [a.detach() if isinstance(a, Tensor) else a for a in arguments]
@@ -52,17 +53,13 @@ def _observe(function: Callable[..., Any], arguments: tuple[Any, ...], boolean: 
 
 
 def attempt(answer: Any, reference: Callable[..., Any], inputs: Any) -> Trial:
-    """Call both on one input (a tensor, or a tuple of arguments), and leave it as it was."""
+    """Call both on one input: a tensor, or a tuple of arguments; the answer gets copies of them."""
     arguments = inputs if isinstance(inputs, tuple) else (inputs,)
     want = torch.as_tensor(reference(*arguments)).detach().clone()  # it may be a view of them
-    tensors = [a for a in arguments if isinstance(a, Tensor)]
-    kept = [a.clone() for a in tensors]
-    got = _observe(answer, arguments, want.dtype == torch.bool)
-    mutated = False
-    for tensor, before in zip(tensors, kept, strict=True):
-        if not torch.equal(tensor, before):
-            mutated = True
-            tensor.copy_(before)
+    given = copy.deepcopy(arguments)  # an answer that is stopped midway may leave anything there
+    got = _observe(answer, given, want.dtype == torch.bool)
+    pairs = zip(given, arguments, strict=True)
+    mutated = any(isinstance(a, Tensor) and not torch.equal(a, b) for a, b in pairs)
     return Trial(arguments, got, want, mutated)
 
 
@@ -81,6 +78,12 @@ def matcher(trials: Sequence[Trial], tol: float | None) -> Callable[[Mistake], b
         return all(t.matches(got, tol) for t, got in zip(trials, made, strict=True))
 
     return matches
+
+
+def off_by_a_constant(got: Tensor, want: Tensor, *_arguments: Any) -> bool:
+    """The ``when`` of a `Mistake` in a bias."""
+    off = got - want
+    return got.shape == want.shape and bool((off - off.mean()).abs().max() < 1e-5)
 
 
 def judge_form(trials: Sequence[Trial], mistakes: Mistakes, tol: float | None) -> None:

@@ -196,7 +196,7 @@ def test_registry_is_read_only():
     [
         ({"name": "first"}, "is named like"),
         ({"name": "01.Max Min"}, "is named like"),
-        ({"wrong": {}, "mistakes": ()}, "3 wrong answers are needed"),
+        ({"wrong": {}, "mistakes": {}}, "3 wrong answers are needed"),
         ({"right": {}}, "1 other right"),
     ],
 )

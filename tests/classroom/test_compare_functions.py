@@ -8,6 +8,7 @@ from classroom_support import kind_of
 from torch import nn
 
 import lipteach as lt
+from lipteach.classroom import guard
 from lipteach.classroom.checks import Mistake
 from lipteach.classroom.compare import seeded
 from lipteach.classroom.compare_functions import compare_function, compare_network
@@ -244,3 +245,14 @@ def test_the_norm_of_a_selection_counts():
         "constraint",
         "The 2-norm of '0.weight' is 1.414, above 1.",
     )
+
+
+def test_an_answer_stopped_midway_leaves_the_inputs_as_they_were():
+    def answer(x):
+        x.zero_()
+        raise guard.TimeUp
+
+    x = torch.ones(3).double()
+    with pytest.raises(guard.TimeUp):
+        compare_function(answer, torch.neg, [x])
+    assert x.tolist() == [1, 1, 1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from lipteach.classroom.checks import Exercise, Hint, Mistake
 from lipteach.classroom.compare import call, compare_number, compare_tensor, need_tensor, seeded
 from lipteach.classroom.compare_functions import compare_function, compare_network
+from lipteach.classroom.trials import off_by_a_constant
 from lipteach.primitives import GroupSort, MaxMin
 from lipteach.primitives import group_sort as package_group_sort
 from lipteach.theory import linear
@@ -51,23 +53,6 @@ def _first_dim(x: Tensor, size: int) -> Tensor:
     return torch.cat([part.sort(dim=-1, descending=True).values for part in parts])
 
 
-def _judge_group_sort(answer: Any, mistakes: Sequence[Mistake]) -> None:
-    compare_function(
-        answer,
-        group_sort,
-        inputs=[
-            (torch.tensor([1.0, 3.0, 2.0, 6.0, 4.0, 5.0]).double(), 3),
-            (seeded(8), 2),
-            (seeded(6), 6),
-        ],
-        layouts=[(seeded(2, 3, 8), 4), (seeded(6, 5).T, 3)],
-        ties=[(torch.tensor([2.0, 2.0, 1.0, 1.0]).double(), 2), (torch.zeros(4).double(), 4)],
-        gradient=True,
-        permutation_at_ties=True,
-        mistakes=mistakes,
-    )
-
-
 # --- 01.tie
 
 
@@ -104,25 +89,6 @@ def distance_network() -> nn.Sequential:
 
 def _distance(x: Tensor) -> Tensor:
     return (x[..., :1] - x[..., 1:]).abs() / math.sqrt(2)
-
-
-def _shifted(got: Tensor, want: Tensor, _x: Tensor) -> bool:
-    gap = got - want
-    return bool((gap - gap.mean()).abs().max() < 1e-5)
-
-
-def _judge_distance(answer: Any, mistakes: Sequence[Mistake]) -> None:
-    compare_network(
-        answer,
-        _distance,
-        inputs=[
-            torch.tensor([[3.0, 1.0]]).double(),
-            torch.tensor([[1.0, 1.0], [0.0, 3.0], [3.0, 0.0]]).double(),
-            seeded(12, 2),
-        ],
-        allowed=(nn.Linear, nn.Identity, MaxMin, GroupSort),
-        mistakes=mistakes,
-    )
 
 
 def _not_finite() -> nn.Sequential:
@@ -164,16 +130,6 @@ def _folds(
 
 def _three_folds(x: Tensor) -> Tensor:
     return ((x.abs() - 2).abs() - 1).abs()
-
-
-def _judge_folds(answer: Any, mistakes: Sequence[Mistake]) -> None:
-    compare_network(
-        answer,
-        _three_folds,
-        inputs=[torch.linspace(-5, 5, 41).double()[:, None]],
-        allowed=(nn.Linear, nn.Identity, MaxMin, GroupSort),
-        mistakes=mistakes,
-    )
 
 
 # --- 01.leaky-weights
@@ -228,37 +184,28 @@ def _judge_leaky(answer: Any, mistakes: Sequence[Mistake]) -> None:
 EXERCISES = (
     Exercise(
         name="01.predict-sort",
-        judge=lambda answer, mistakes: compare_tensor(
-            answer, [3, 2, 1, 6, 5, 4], mistakes=mistakes
-        ),
+        judge=partial(compare_tensor, value=[3, 2, 1, 6, 5, 4]),
         solution=[3, 2, 1, 6, 5, 4],
-        right={
-            "tensor": torch.tensor([3.0, 2.0, 1.0, 6.0, 5.0, 4.0]),
-            "tuple": (3, 2, 1, 6, 5, 4),
-        },
-        mistakes=[
-            Mistake(
-                "count",
+        right={"tuple": (3, 2, 1, 6, 5, 4)},
+        mistakes={
+            "count": (
                 [2, 1, 4, 3, 6, 5],
                 "That is three groups: is the 3 the number of groups, or the size of each?",
             ),
-            Mistake(
-                "ascending",
+            "ascending": (
                 [1, 2, 3, 4, 5, 6],
                 "Each group is in ascending order here: which end does GroupSort put first?",
             ),
-            Mistake("all", [6, 5, 4, 3, 2, 1], "That is FullSort: may the 6 leave its group?"),
-            Mistake(
-                "every second",
+            "all": ([6, 5, 4, 3, 2, 1], "That is FullSort: may the 6 leave its group?"),
+            "every second": (
                 [5, 3, 1, 6, 4, 2],
                 "That sorts every second entry: which entries are neighbours?",
             ),
-            Mistake(
-                "maxima",
+            "maxima": (
                 [3, 6],
                 "Those are the maxima of the groups: where do the other entries go?",
             ),
-        ],
+        },
         wrong={
             "a word": ("321654", "A list or tensor of numbers is needed"),
             "two exchanged": ([3, 2, 1, 6, 4, 5], "entry 5 of 6 is 4"),
@@ -266,27 +213,34 @@ EXERCISES = (
     ),
     Exercise(
         name="01.group-sort",
-        judge=_judge_group_sort,
+        judge=partial(
+            compare_function,
+            reference=group_sort,
+            inputs=[
+                (torch.tensor([1.0, 3.0, 2.0, 6.0, 4.0, 5.0]).double(), 3),
+                (seeded(8), 2),
+                (seeded(6), 6),
+            ],
+            layouts=[(seeded(2, 3, 8), 4), (seeded(6, 5).T, 3)],
+            ties=[(torch.tensor([2.0, 2.0, 1.0, 1.0]).double(), 2), (torch.zeros(4).double(), 4)],
+            gradient=True,
+            permutation_at_ties=True,
+        ),
         solution=group_sort,
         right={
             "looped": _looped,
-            "float32": lambda x, size: group_sort(x.float(), size),
             "bfloat16": lambda x, size: group_sort(x.bfloat16(), size),
             "float16": lambda x, size: group_sort(x.half(), size),
             "the package's": package_group_sort,
             "negated": lambda x, size: -_ascending(-x, size),
         },
-        mistakes=[
-            Mistake(
-                "ascending", _ascending, "Ascending order: which end of the group comes first?"
-            ),
-            Mistake(
-                "count",
+        mistakes={
+            "ascending": (_ascending, "Ascending order: which end of the group comes first?"),
+            "count": (
                 lambda x, size: group_sort(x, x.shape[-1] // size),
                 "You make `size` groups: what is `size` the size of?",
             ),
-            Mistake(
-                "strided",
+            "strided": (
                 lambda x, size: (
                     x.reshape(*x.shape[:-1], size, -1)
                     .sort(dim=-2, descending=True)
@@ -294,67 +248,56 @@ EXERCISES = (
                 ),
                 "Your groups take entries from far apart: which are neighbours?",
             ),
-            Mistake(
-                "ranks",
+            "ranks": (
                 lambda x, size: (
                     _groups(group_sort(x, size), size).transpose(-1, -2).reshape(x.shape)
                 ),
                 "All first places, then all second ones: do the groups stay put?",
             ),
-            Mistake(
-                "one vector",
+            "one vector": (
                 lambda x, size: x.view(-1, size).sort(dim=-1, descending=True).values.view(-1),
                 "Right for one vector: what does `view` do to a batch of them?",
             ),
-            Mistake(
-                "first dimension",
+            "first dimension": (
                 _first_dim,
                 "Right for one vector: which dimension does `x[i:i+size]` cut in a batch?",
             ),
-            Mistake(
-                "dimension 1",
+            "dimension 1": (
                 lambda x, size: _sorted(x, size, dim=1),
                 "Right for one vector: which dimension has the number 1 in a batch?",
             ),
-            Mistake(
-                "across",
+            "across": (
                 lambda x, size: _sorted(x, size, dim=-2),
                 "You sort across the groups: which dimension holds one group?",
             ),
-            Mistake(
-                "reversed",
+            "reversed": (
                 lambda x, size: _groups(x, size).flip(-1).reshape(x.shape),
                 "You turn each group around: what if it does not ascend?",
             ),
-            Mistake(
-                "flipped",
+            "flipped": (
                 lambda x, size: _ascending(x, size).flip(-1),
                 "After the flip the last group comes first: which dimension is to be flipped?",
             ),
-            Mistake(
-                "indices",
+            "indices": (
                 lambda x, size: (
                     _groups(x, size).sort(dim=-1, descending=True).indices.reshape(x.shape)
                 ),
                 "These are the indices of the sort: where are the values?",
             ),
-            Mistake(
-                "two of size",
+            "two of size": (
                 _ends,
                 "Two entries a group are left: where is the middle of a group of 3?",
             ),
-            Mistake(
-                "all",
+            "all": (
                 lambda x, _size: group_sort(x, x.shape[-1]),
                 "That sorts everything: where does one group end?",
             ),
-            Mistake(
-                "input",
+            "input": (
                 lambda x, _size: x.clone(),
                 "Your function returns its input.",
-                when=lambda got, _want, x, _size: torch.equal(got, x),
+                lambda got, _want, x, _size: torch.equal(got, x),
             ),
-        ],
+        },
         wrong={
             "the pair": (lambda x, _size: x.sort(), "returns a pair"),
             "detached": (lambda x, size: group_sort(x, size).detach(), "no gradient flows"),
@@ -379,57 +322,57 @@ EXERCISES = (
     ),
     Exercise(
         name="01.distance",
-        judge=_judge_distance,
+        judge=partial(
+            compare_network,
+            reference=_distance,
+            inputs=[
+                torch.tensor([[3.0, 1.0]]).double(),
+                torch.tensor([[1.0, 1.0], [0.0, 3.0], [3.0, 0.0]]).double(),
+                seeded(12, 2),
+            ],
+            allowed=(nn.Linear, nn.Identity, MaxMin, GroupSort),
+        ),
         solution=distance_network(),
         right={
-            "float32": distance_network().float(),
             "turned first": nn.Sequential(
                 linear([[0.5, -0.5], [-0.5, 0.5]]), MaxMin(), linear([[R, -R]])
-            ),
+            )
         },
-        mistakes=[
-            Mistake(
-                "not divided",
+        mistakes={
+            "not divided": (
                 nn.Sequential(MaxMin(), linear([[1.0, -1.0]])),
                 "|x₁ − x₂| itself: how long is the row (1, −1)?",
             ),
-            Mistake(
-                "halved",
+            "halved": (
                 nn.Sequential(MaxMin(), linear([[0.5, -0.5]])),
                 "|x₁ − x₂|/2: right for the ∞-norm; what may the row be long in the 2-norm?",
             ),
-            Mistake(
-                "sum",
+            "sum": (
                 nn.Sequential(MaxMin(), linear([[R, R]])),
                 "The sum of max and min is x₁ + x₂: which sign gives their difference?",
             ),
-            Mistake(
-                "maximum",
+            "maximum": (
                 nn.Sequential(MaxMin(), linear([[1.0, 0.0]])),
                 "Your output is max(x₁, x₂): what must be taken from it?",
             ),
-            Mistake(
-                "minimum",
+            "minimum": (
                 nn.Sequential(MaxMin(), linear([[0.0, 1.0]])),
                 "Your output is min(x₁, x₂): from what must it be taken?",
             ),
-            Mistake(
-                "negative",
+            "negative": (
                 nn.Sequential(MaxMin(), linear([[-R, R]])),
                 "Your output is negative: which place of a pair holds the maximum?",
             ),
-            Mistake(
-                "no sort",
+            "no sort": (
                 nn.Sequential(linear([[R, -R]])),
                 "Without a sort the output is (x₁ − x₂)/√2: where does the sign go?",
             ),
-            Mistake(
-                "default bias",
+            "default bias": (
                 nn.Sequential(MaxMin(), linear([[R, -R]], [0.3])),
                 "Off by one constant everywhere: has a layer a bias it does not need?",
-                when=_shifted,
+                off_by_a_constant,
             ),
-        ],
+        },
         wrong={
             "ReLU": (nn.Sequential(nn.ReLU(), linear([[R, -R]])), "uses ReLU"),
             "a module of one's own": (_Wrapped(), "in an nn.Sequential"),
@@ -439,57 +382,50 @@ EXERCISES = (
     ),
     Exercise(
         name="01.three-folds",
-        judge=_judge_folds,
+        judge=partial(
+            compare_network,
+            reference=_three_folds,
+            inputs=[torch.linspace(-5, 5, 41).double()[:, None]],
+            allowed=(nn.Linear, nn.Identity, MaxMin, GroupSort),
+        ),
         solution=_folds(2.0, 1.0),
-        right={"two units": _folds(2.0, 1.0, first=PAIR), "float32": _folds(2.0, 1.0).float()},
-        mistakes=[
-            Mistake(
-                "other order",
-                _folds(1.0, 2.0),
-                "This is | ||x| − 1| − 2 |: which fold comes first?",
-            ),
-            Mistake(
-                "two folds",
+        right={"two units": _folds(2.0, 1.0, first=PAIR)},
+        mistakes={
+            "other order": (_folds(1.0, 2.0), "This is | ||x| − 1| − 2 |: which fold comes first?"),
+            "two folds": (
                 _folds(2.0),
                 "This is ||x| − 2|, two folds: which hidden layer is still missing?",
             ),
-            Mistake(
-                "biases added",
+            "biases added": (
                 _folds(-2.0, -1.0),
                 "This is |x| + 3: which sign must the biases have to bring a corner below 0?",
             ),
-            Mistake(
-                "shifted in one step",
+            "shifted in one step": (
                 _folds(3.0),
                 "This is ||x| − 3|: can two shifts without a sort between them fold twice?",
             ),
-            Mistake(
-                "the same bias for all",
+            "the same bias for all": (
                 _folds(2.0, 1.0, shift=(1.0,) * 4),
                 "This is |x|: what does eᵀ make of a shift that is equal for all units?",
             ),
-            Mistake(
-                "last sort forgotten",
+            "last sort forgotten": (
                 nn.Sequential(*list(_folds(2.0, 1.0))[:-2], linear([E])),
                 "This is ||x| − 2| − 1: which layer makes an absolute value of it?",
             ),
-            Mistake(
-                "unscaled biases on two units",
+            "unscaled biases on two units": (
                 _folds(2.0, 1.0, first=PAIR, shift=(1.0, -1.0)),
                 "This is | ||x| − 2√2| − √2 |: your two units hold |x|/√2; "
                 "how much of it is a shift by 2?",
             ),
-            Mistake(
-                "unscaled biases on four units",
+            "unscaled biases on four units": (
                 _folds(2.0, 1.0, shift=(1.0, -1.0, 1.0, -1.0)),
                 "This is | ||x| − 4| − 2 |: your units hold |x|/2; how much of it is a shift by 2?",
             ),
-            Mistake(
-                "the infinity norm's weights",
+            "the infinity norm's weights": (
                 _folds(2.0, 1.0, first=(1.0, -1.0), last=(0.5, -0.5)),
                 "The function is right and these weights suit the ∞-norm: how long is (1, −1)?",
             ),
-        ],
+        },
         wrong={"a function": (_three_folds, "A network")},
     ),
     Exercise(
@@ -497,41 +433,35 @@ EXERCISES = (
         judge=_judge_leaky,
         solution=leaky_weights,
         right={"roots": _by_roots, "float32": lambda a: leaky_weights(a).float()},
-        mistakes=[
-            Mistake(
-                "the appendix's",
+        mistakes={
+            "the appendix's": (
                 lambda a: [1.0, a],
                 "(1, a) computes leaky ReLU with the readout (1, 0): what is its 2-norm?",
             ),
-            Mistake(
-                "rescaled",
+            "rescaled": (
                 lambda a: [1 / math.hypot(1, a), a / math.hypot(1, a)],
                 "(1, a) made short enough: what is 2·v₁·v₂ now?",
             ),
-            Mistake(
-                "half the slope",
+            "half the slope": (
                 lambda a: [1.0, a / 2],
                 "2·v₁·v₂ is a, as it should be: what is v₁² + v₂²?",
             ),
-            Mistake(
-                "angle not halved",
+            "angle not halved": (
                 lambda a: [math.cos(math.asin(a)), a],
                 "The angle t solves sin t = a here: which angle does 2·v₁·v₂ ask for?",
             ),
-            Mistake(
-                "swapped",
+            "swapped": (
                 lambda a: leaky_weights(a).flip(0),
                 "Both equations hold, but v₁ ≥ |v₂| does not: "
                 "which entry is the first after the sort?",
             ),
-            Mistake(
-                "negative",
+            "negative": (
                 lambda a: -leaky_weights(a),
                 "Both equations hold, but for x > 0 the greater entry comes second: "
                 "which sign has v₁?",
             ),
-            Mistake("ReLU", lambda _a: [1.0, 0.0], "This is ReLU for every a: where does a enter?"),
-        ],
+            "ReLU": (lambda _a: [1.0, 0.0], "This is ReLU for every a: where does a enter?"),
+        },
         wrong={
             "too long": (lambda a: [1.5, a], "norm of v"),
             "a tensor's function": (lambda a: torch.asin(a), "For a = 0.25: Your code raised"),
@@ -543,25 +473,15 @@ EXERCISES = (
     ),
     Exercise(
         name="01.maxout-norm",
-        judge=lambda answer, mistakes: compare_number(answer, 3, mistakes=mistakes),
+        judge=partial(compare_number, value=3),
         solution=3,
-        right={"root": math.sqrt(9), "tensor": torch.tensor(3.0)},
-        mistakes=[
-            Mistake(
-                "sum",
-                9,
-                "That is the sum of the squares of all entries: what makes a length of it?",
-            ),
-            Mistake(
-                "rows", 1, "Each row has norm 1: what does the layer do to x = u, the row itself?"
-            ),
-            Mistake(
-                "factor",
-                1 / 3,
-                "That is the factor which mends the layer: what is its norm before?",
-            ),
-            Mistake("two rows", math.sqrt(2), "That is the norm for two rows: how many are here?"),
-        ],
+        right={"root": math.sqrt(9)},
+        mistakes={
+            "sum": (9, "That is the sum of the squares of all entries: what makes a length of it?"),
+            "rows": (1, "Each row has norm 1: what does the layer do to x = u, the row itself?"),
+            "factor": (1 / 3, "That is the factor which mends the layer: what is its norm before?"),
+            "two rows": (math.sqrt(2), "That is the norm for two rows: how many are here?"),
+        },
         wrong={"the matrix": ([[1.0, 0.0]] * 9, "number")},
     ),
 )

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from lipteach import linear
-from lipteach.classroom.checks import Exercise, Hint, Mistake
+from lipteach.classroom.checks import Exercise, Hint
 from lipteach.classroom.compare import call, compare_number, need_tensor, seeded
 from lipteach.classroom.compare_functions import compare_network
 from lipteach.primitives import Abs, MaxMin, full_sort, maxmin
@@ -97,17 +97,7 @@ def _two_rounds(k: int) -> nn.Sequential:
     return nn.Sequential(*list(_second_largest())[:3], linear(torch.eye(4)[[k]]))
 
 
-def _judge_second(answer: Any, mistakes: Sequence[Mistake]) -> None:
-    one = torch.tensor([0.5, -2.0, 3.0, 1.0]).double()  # a small row, for hints that show values
-    orders = torch.tensor(list(itertools.permutations([-2.0, 0.5, 1.0, 3.0]))).double()
-    bits = torch.tensor(list(itertools.product([0.0, 1.0], repeat=4))).double()
-    compare_network(
-        answer,
-        lambda x: x.sort(dim=-1, descending=True).values[..., 1:2],
-        inputs=[one, orders, bits, seeded(50, 4)],
-        allowed=(nn.Linear, MaxMin),
-        mistakes=mistakes,
-    )
+_ROW = torch.tensor([0.5, -2.0, 3.0, 1.0]).double()  # a small row, for hints that show values
 
 
 # --- 02.four-by-abs
@@ -135,17 +125,8 @@ def _only_where_sums_are_small(got: Tensor, want: Tensor, x: Tensor) -> bool:
     return bool(sums[wrong].max() < min(0.0, float(sums[~wrong].min())))
 
 
-def _judge_four(answer: Any, mistakes: Sequence[Mistake]) -> None:
-    one = torch.tensor([0.5, -2.0, 3.0, 1.0]).double()
-    corners = torch.tensor(list(itertools.product([-3.0, 3.0], repeat=4))).double()
-    inside = 6 * torch.rand(200, 4, generator=torch.Generator().manual_seed(0)).double() - 3
-    compare_network(
-        answer,
-        maxmin,
-        inputs=[one, torch.cat([corners, inside])],
-        allowed=(nn.Linear, Abs),
-        mistakes=mistakes,
-    )
+_CORNERS = torch.tensor(list(itertools.product([-3.0, 3.0], repeat=4))).double()
+_INSIDE = 6 * torch.rand(200, 4, generator=torch.Generator().manual_seed(0)).double() - 3
 
 
 EXERCISES = (
@@ -197,70 +178,68 @@ EXERCISES = (
     ),
     Exercise(
         name="02.count-rounds",
-        judge=lambda answer, mistakes: compare_number(answer, 55, mistakes=mistakes),
+        judge=partial(compare_number, value=55),
         solution=55,
         right={"float": 55.0, "sum": sum(range(11))},
-        mistakes=[
-            Mistake(
-                "log",
+        mistakes={
+            "log": (
                 10,
                 "This is log2 of 1024: each of these ten merges has rounds of its own. How many?",
             ),
-            Mistake(
-                "one merge short",
+            "one merge short": (
                 45,
                 "The last merge is missing: do the rounds 1 + 2 + ... stop before m or at m?",
             ),
-            Mistake("square", 100, "This is m². Does every merge need as many rounds as the last?"),
-            Mistake("twice", 110, "This is m(m + 1), twice too many: what is 1 + 2 + ... + m?"),
-            Mistake(
-                "transposition",
+            "square": (100, "This is m². Does every merge need as many rounds as the last?"),
+            "twice": (110, "This is m(m + 1), twice too many: what is 1 + 2 + ... + m?"),
+            "transposition": (
                 1024,
                 "So many does odd-even transposition take. How many does the bitonic one?",
             ),
-            Mistake(
-                "one merge long", 66, "This counts a merge too many: 1024 is 2 to which power?"
-            ),
-            Mistake(
-                "comparisons of a merge",
+            "one merge long": (66, "This counts a merge too many: 1024 is 2 to which power?"),
+            "comparisons of a merge": (
                 5120,
                 "This is (n/2) log2 n: comparisons of one merge. How many rounds, in all merges?",
             ),
-            Mistake("operations", 10240, "This is n log2 n. How many rounds, not comparisons?"),
-            Mistake(
-                "all comparisons",
+            "operations": (10240, "This is n log2 n. How many rounds, not comparisons?"),
+            "all comparisons": (
                 28160,
                 "These are the single comparisons, 512 a round. How many rounds are they?",
             ),
-        ],
+        },
         wrong={"text": ("55 rounds", "number is needed")},
     ),
     Exercise(
         name="02.second-largest",
-        judge=_judge_second,
+        judge=partial(
+            compare_network,
+            reference=lambda x: x.sort(dim=-1, descending=True).values[..., 1:2],
+            inputs=[
+                _ROW,
+                torch.tensor(list(itertools.permutations([-2.0, 0.5, 1.0, 3.0]))).double(),
+                torch.tensor(list(itertools.product([0.0, 1.0], repeat=4))).double(),
+                seeded(50, 4),
+            ],
+            allowed=(nn.Linear, MaxMin),
+        ),
         solution=_second_largest(),
-        right={"sorted": _kth(1), "float32": _second_largest().float()},
-        mistakes=[
-            Mistake(
-                "largest", _kth(0), "This is the largest: which entry do you select in the end?"
-            ),
-            Mistake("third", _kth(2), "This is the third: which entry do you select in the end?"),
-            Mistake(
-                "smaller winner",
+        right={"sorted": _kth(1)},
+        mistakes={
+            "largest": (_kth(0), "This is the largest: which entry do you select in the end?"),
+            "third": (_kth(2), "This is the third: which entry do you select in the end?"),
+            "smaller winner": (
                 _two_rounds(1),
                 "This is the smaller of the two winners. Can a loser be second?",
             ),
-            Mistake(
-                "larger loser",
+            "larger loser": (
                 _two_rounds(2),
                 "This is the larger of the two losers. Can a winner be second?",
             ),
-            Mistake(
-                "first pair",
+            "first pair": (
                 nn.Sequential(MaxMin(), linear([[0.0, 1.0, 0.0, 0.0]])),
                 "This looks at the first pair only: what if the second pair has the two largest?",
             ),
-        ],
+        },
         wrong={
             "vector": (full_sort_from_maxmin(4), "shape"),
             "norm": (
@@ -272,90 +251,76 @@ EXERCISES = (
     ),
     Exercise(
         name="02.bound-b",
-        judge=lambda answer, mistakes: compare_number(answer, 1, mistakes=mistakes),
+        judge=partial(compare_number, value=1),
         solution=1.0,
         right={"integer": 1, "tensor": torch.tensor([1.0])},
-        mistakes=[
-            Mistake(
-                "once",
+        mistakes={
+            "once": (
                 0.5,
                 "This is 2 - B, of one entry. The fold acts on x + y + 2B: how negative is that?",
             ),
-            Mistake(
-                "value", 2, "At (-2, -2) the network gives (-1, -1). What does MaxMin give there?"
-            ),
-            Mistake("no error", 0, "Is x + y + 2B at least 0 in the corner (-2, -2)?"),
-            Mistake("B", 1.5, "This is B itself: what does the network give at (-2, -2)?"),
-            Mistake(
-                "output", -2, "This is the right output there. By how much is the network off?"
-            ),
-            Mistake(
-                "sign",
-                -1,
-                "The size of an error is asked, which has no sign. Which entry is it of?",
-            ),
-            Mistake(
-                "turned",
+            "value": (2, "At (-2, -2) the network gives (-1, -1). What does MaxMin give there?"),
+            "no error": (0, "Is x + y + 2B at least 0 in the corner (-2, -2)?"),
+            "B": (1.5, "This is B itself: what does the network give at (-2, -2)?"),
+            "output": (-2, "This is the right output there. By how much is the network off?"),
+            "sign": (-1, "The size of an error is asked, which has no sign. Which entry is it of?"),
+            "turned": (
                 0.7071,
                 "This is in the turned coordinates: what does the second M make of it?",
-                when=lambda got: abs(got - math.sqrt(0.5)) < 0.01,
+                lambda got: abs(got - math.sqrt(0.5)) < 0.01,
             ),
-        ],
+        },
         wrong={"point": (torch.tensor([-2.0, -2.0]), "One number")},
     ),
     Exercise(
         name="02.four-by-abs",
-        judge=_judge_four,
+        judge=partial(
+            compare_network,
+            reference=maxmin,
+            inputs=[_ROW, torch.cat([_CORNERS, _INSIDE])],
+            allowed=(nn.Linear, Abs),
+        ),
         solution=_four_by_abs(),
-        right={"larger B": _four_by_abs(bound=5.0), "float32": _four_by_abs().float()},
-        mistakes=[
-            Mistake(
-                "printed formula",
+        right={"larger B": _four_by_abs(bound=5.0)},
+        mistakes={
+            "printed formula": (
                 _four_by_abs(after=(1.0, 0.0)),
                 "Each minimum is too large by B, as in the printed formula. What is subtracted?",
             ),
-            Mistake(
-                "halves",
+            "halves": (
                 _four_by_abs(halves=True),
                 "Each half is compared with the other. Which entries form a pair?",
             ),
-            Mistake(
-                "shift B",
+            "shift B": (
                 _four_by_abs(before=(1.0, 0.0)),
                 "All is too small by one constant: what does M make of the shift (B, 0)?",
             ),
-            Mistake(
-                "shift on d",
+            "shift on d": (
                 _four_by_abs(before=(0.0, math.sqrt(2))),
                 "Your shift is on d. Which of s and d must not change its sign?",
             ),
-            Mistake(
-                "not turned back",
+            "not turned back": (
                 _four_by_abs()[:2],
                 "These are still s and |d|: what turns them back?",
             ),
-            Mistake(
-                "not taken back",
+            "not taken back": (
                 _four_by_abs(after=(0.0, 0.0)),
                 "All is too large by B. What takes the shift back?",
             ),
-            Mistake(
-                "added",
+            "added": (
                 _four_by_abs(after=(-1.0, -1.0)),
                 "All is too large by 2B: add B or take it away?",
             ),
-            Mistake(
-                "minus B",
+            "minus B": (
                 _four_by_abs(bound=-3.0),
                 "The shift has the wrong sign: where shall s be positive?",
             ),
-            Mistake(
-                "B small",
+            "B small": (
                 _four_by_abs(bound=2.0),
                 "Right for large sums, wrong where x + y is most negative: is B large enough?",
-                when=_only_where_sums_are_small,
+                _only_where_sums_are_small,
             ),
-        ],
+        },
         wrong={
             "no root": (_four_by_abs(scale=1.0), "2-norm"),
             "one pair": (nn.Sequential(linear(torch.eye(2)), Abs()), "raised"),

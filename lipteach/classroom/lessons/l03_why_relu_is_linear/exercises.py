@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from lipteach.classroom.checks import Exercise, Hint, Mistake
+from lipteach.classroom.checks import Exercise, Hint
 from lipteach.classroom.compare import a_kind, call, compare_number, need_tensor, seeded
 from lipteach.classroom.compare_functions import compare_function
 from lipteach.primitives import MaxMin
@@ -135,19 +136,6 @@ def lost(w: Tensor, d: Tensor) -> Tensor:
     return ((1 - d.square()) * w.square()).sum(-1)
 
 
-def _judge_lost(answer: Any, mistakes: Sequence[Mistake]) -> None:
-    w = torch.tensor([0.6, -0.8]).double()
-    slopes = torch.tensor([1.0, 0.5]).double()
-    many = seeded(5, 4, seed=1).clamp(-1, 1)
-    compare_function(
-        answer,
-        lost,
-        inputs=[(w, slopes), (seeded(4), seeded(4, seed=2).clamp(-1, 1))],
-        layouts=[(seeded(4), many)],
-        mistakes=mistakes,
-    )
-
-
 # --- 03.offset
 
 OFFSET = 0.28 * (-1) + 0.96 * (+1)
@@ -238,7 +226,6 @@ EXERCISES = (
         solution=_HALF,
         right={
             "ReLU itself": relus([[1.0]], [[1.0]]),
-            "float32": relus([[R], [-R]], [[R, R]]).float(),
             "uneven": relus([[0.6], [-0.8]], [[0.6, 0.8]]),
             "nested": nn.Sequential(nn.Sequential(_HALF[0], _HALF[1]), _HALF[2]),
             "wide": relus([[0.5], [-0.5], [0.5], [-0.5]], [[0.5] * 4]),
@@ -284,136 +271,113 @@ EXERCISES = (
     ),
     Exercise(
         name="03.lost-norm",
-        judge=_judge_lost,
+        judge=partial(
+            compare_function,
+            reference=lost,
+            inputs=[
+                (torch.tensor([0.6, -0.8]).double(), torch.tensor([1.0, 0.5]).double()),
+                (seeded(4), seeded(4, seed=2).clamp(-1, 1)),
+            ],
+            layouts=[(seeded(4), seeded(5, 4, seed=1).clamp(-1, 1))],
+        ),
         solution=lost,
         right={
             "two norms": lambda w, d: w.norm() ** 2 - (w * d).norm(dim=-1) ** 2,
             "a product": lambda w, d: (1 - d**2) @ w**2,
-            "float32": lambda w, d: lost(w.float(), d.float()),
         },
-        mistakes=[
-            Mistake(
-                "no squares",
+        mistakes={
+            "no squares": (
                 lambda w, d: ((1 - d) * w).sum(-1),
                 "No squares yet: ‖w‖² is a sum of squares, and so is ‖w D‖².",
             ),
-            Mistake(
-                "slope not squared",
+            "slope not squared": (
                 lambda w, d: ((1 - d) * w**2).sum(-1),
                 "The slope enters ‖w D‖² squared as well: (dᵢ wᵢ)² = ?",
             ),
-            Mistake(
-                "norms",
+            "norms": (
                 lambda w, d: w.norm() - (w * d).norm(dim=-1),
                 "This is the difference of the norms; Equation (12) has that of their squares.",
             ),
-            Mistake(
-                "mean",
+            "mean": (
                 lambda w, d: lost(w, d) / len(w),
                 "A mean over the units instead of their sum: which one is a norm made of?",
             ),
-            Mistake(
-                "one number",
+            "one number": (
                 lambda w, d: ((1 - d**2) * w**2).sum(),
                 "All points are in one number: along which dimension do the units lie?",
-                when=lambda got, want, *_: got.ndim < want.ndim,  # however it was summed
+                lambda got, want, *_: got.ndim < want.ndim,  # however it was summed
             ),
-            Mistake(
-                "over the points",
+            "over the points": (
                 lambda w, d: ((1 - d**2) * w**2).sum(0),
                 "For w of shape (4,) and d of shape (5, 4) you return one number for each unit: "
                 "which of the two dimensions is summed?",
             ),
-            Mistake(
-                "terms",
+            "terms": (
                 lambda w, d: (1 - d**2) * w**2,
                 "For w and d of shape (2,) you return both terms of (12): what is left to do?",
             ),
-            Mistake(
-                "the rest",
+            "the rest": (
                 lambda w, d: (w * d).square().sum(-1),
                 "This is what is left: what was lost?",
             ),
-        ],
+        },
     ),
     Exercise(
         name="03.offset",
-        judge=lambda answer, mistakes: compare_number(answer, OFFSET, mistakes=mistakes),
+        judge=partial(compare_number, value=OFFSET),
         solution=OFFSET,
-        right={"a tensor": torch.tensor(0.68), "a row": torch.tensor([0.68]), "sum": -0.28 + 0.96},
-        mistakes=[
-            Mistake(
-                "the paper",
-                0,
-                "This is the paper's collapse, which leaves out c: what is φ(5) − 5?",
-            ),
-            Mistake("same side", -1.24, "The second unit sits below −1: is its offset −1, too?"),
-            Mistake(
-                "both turned", 1.24, "The first unit sits above 1: is φ(z) − z positive there?"
-            ),
-            Mistake("sign", -OFFSET, "Both signs are turned: φ(z) = z − 1 for z > 1, so c = ?"),
-            Mistake(
-                "f itself",
+        right={"a row": torch.tensor([0.68]), "sum": -0.28 + 0.96},
+        mistakes={
+            "the paper": (0, "This is the paper's collapse, which leaves out c: what is φ(5) − 5?"),
+            "same side": (-1.24, "The second unit sits below −1: is its offset −1, too?"),
+            "both turned": (1.24, "The first unit sits above 1: is φ(z) − z positive there?"),
+            "sign": (-OFFSET, "Both signs are turned: φ(z) = z − 1 for z > 1, so c = ?"),
+            "f itself": (
                 -2.72,
                 "This is f itself at z = (5, −5): by how much is it above 0.28 z₁ + 0.96 z₂?",
             ),
-            Mistake(
-                "first unit", -0.28, "This comes from the first unit: what does the second one add?"
-            ),
-            Mistake(
-                "second unit", 0.96, "This comes from the second unit: what does the first one add?"
-            ),
-        ],
+            "first unit": (-0.28, "This comes from the first unit: what does the second one add?"),
+            "second unit": (0.96, "This comes from the second unit: what does the first one add?"),
+        },
         wrong={"weights": ([0.28, 0.96], "A number is needed")},
     ),
     Exercise(
         name="03.mean-norm",
-        judge=lambda answer, mistakes: compare_number(
-            answer, MEAN_NORM, tol=2e-3, mistakes=mistakes
-        ),
+        judge=partial(compare_number, value=MEAN_NORM, tol=2e-3),
         solution=MEAN_NORM,
-        right={"three digits": 0.604, "a tensor": torch.tensor(MEAN_NORM), "four digits": 0.6036},
-        mistakes=[
-            Mistake(
-                "the positive quadrant",
+        right={"three digits": 0.604, "four digits": 0.6036},
+        mistakes={
+            "the positive quadrant": (
                 1,
                 "This holds on [0, 1]²: what happens to a unit whose input is negative?",
             ),
-            Mistake(
-                "half", 0.5, "Half of the units are active, but is the norm of (1, 0)/√2 one half?"
-            ),
-            Mistake(
-                "a quarter",
+            "half": (0.5, "Half of the units are active, but is the norm of (1, 0)/√2 one half?"),
+            "a quarter": (
                 0.25,
                 "Only one quarter counts here: is the gradient 0 where one unit is active?",
             ),
-            Mistake(
-                "root mean square",
+            "root mean square": (
                 R,
                 "This is the root of the mean square: which mean is asked for?",
             ),
-            Mistake(
-                "three quarters",
+            "three quarters": (
                 (1 + math.sqrt(2)) / 3,
                 "One quarter is left out: where are both units off?",
             ),
-            Mistake(
-                "no factor",
+            "no factor": (
                 (2 + math.sqrt(2)) / 4,
                 "Is the factor 1/√2 in every gradient, and are all four quarters in the mean?",
             ),
-            Mistake(
-                "not divided",
+            "not divided": (
                 1 + math.sqrt(2),
                 "This is the integral: what is the area of the square?",
             ),
-            Mistake(
-                "one digit",
+            "one digit": (
                 0.6,
                 "Nearly: what are its three digits?",
-                when=lambda got: abs(got - MEAN_NORM) < 5e-3,
+                lambda got: abs(got - MEAN_NORM) < 5e-3,
             ),
-        ],
+        },
         wrong={"a function": (lost, "A number is needed")},
     ),
     Exercise(
@@ -424,7 +388,6 @@ EXERCISES = (
             "downwards": lambda x: -x.abs(),
             "shifted": lambda x: (x - 0.3).abs(),
             "the letter W": lambda x: (x.abs() - 0.5).abs(),
-            "float32": lambda x: x.float().abs(),
             "where": lambda x: torch.where(x > 0.25, x, 0.5 - x),
         },
         wrong={
@@ -450,7 +413,6 @@ EXERCISES = (
             "order": with_third(_MIXED[::-1]),
             "one MaxMin thrice": one_activation(with_third(_MIXED)),
             "biases of 0": with_third(_MIXED, [0.0, 0.0]),
-            "float32": with_third(_MIXED).float(),
         },
         wrong={
             "the original": (theorem2_counterexample()[0], "W1 has the singular values 1, 0"),

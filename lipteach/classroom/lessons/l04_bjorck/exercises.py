@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -57,15 +58,7 @@ def _by_svd(W: Tensor, beta: float) -> Tensor:
     return product
 
 
-def _judge_parseval(answer: Any, mistakes: Sequence[Mistake]) -> None:
-    small = torch.tensor([[0.5, 0.2], [0.1, 0.4]], dtype=torch.float64)
-    compare_function(
-        answer,
-        parseval_step,
-        inputs=[(small, 0.5), (small, 0.1)],
-        layouts=[(seeded(2, 4) / 2, 0.3), (seeded(4, 2) / 2, 0.3)],
-        mistakes=mistakes,
-    )
+_SMALL = torch.tensor([[0.5, 0.2], [0.1, 0.4]], dtype=torch.float64)
 
 
 # --- 04.condition
@@ -173,36 +166,29 @@ def _judge_scale(answer: Any) -> None:
 EXERCISES = (
     Exercise(
         name="04.steps",
-        judge=lambda answer, mistakes: compare_number(answer, STEPS, mistakes=mistakes),
+        judge=partial(compare_number, value=STEPS),
         solution=STEPS,
         right={"a tensor": torch.tensor(10), "a float": 10.0},
-        mistakes=[
-            Mistake(
-                "one early", 9, "After this step |σ − 1| is still above 1e-6: do you count from 0?"
-            ),
-            Mistake(
-                "one late", 11, "One step fewer is enough: is σ = 0.1 itself step 0 or step 1?"
-            ),
-            Mistake("order 2", 6, "This is order 2: which map has order 1?"),
-            Mistake("a rough look", 7, "After 7 steps σ has passed 0.96: how far is it from 1?"),
-            Mistake(
-                "small beta",
+        mistakes={
+            "one early": (9, "After this step |σ − 1| is still above 1e-6: do you count from 0?"),
+            "one late": (11, "One step fewer is enough: is σ = 0.1 itself step 0 or step 1?"),
+            "order 2": (6, "This is order 2: which map has order 1?"),
+            "a rough look": (7, "After 7 steps σ has passed 0.96: how far is it from 1?"),
+            "small beta": (
                 14153,
                 "This is β = 0.0003, and only to within 0.01: which β is Björck's?",
             ),
-            Mistake(
-                "a fraction",
+            "a fraction": (
                 9.5,
                 "Steps are counted: which whole number is it?",
-                when=lambda got: got != int(got),
+                lambda got: got != int(got),
             ),
-            Mistake(
-                "many",
+            "many": (
                 100,
                 "Did your loop stop at |σ − 1| ≤ 1e-6, and is β = ½?",
-                when=lambda got: got > 15,
+                lambda got: got > 15,
             ),
-        ],
+        },
         wrong={"a list": ([10, 11], "this is a list")},
     ),
     Exercise(
@@ -222,63 +208,58 @@ EXERCISES = (
     ),
     Exercise(
         name="04.parseval-step",
-        judge=_judge_parseval,
+        judge=partial(
+            compare_function,
+            reference=parseval_step,
+            inputs=[(_SMALL, 0.5), (_SMALL, 0.1)],
+            layouts=[(seeded(2, 4) / 2, 0.3), (seeded(4, 2) / 2, 0.3)],
+        ),
         solution=parseval_step,
         right={
             "the gradient": lambda W, beta: W - beta * W @ (W.mT @ W - torch.eye(W.shape[1])),
             "from the left": lambda W, beta: (1 + beta) * W - beta * (W @ W.T) @ W,
-            "float32": lambda W, beta: parseval_step(W.float(), beta),
             "by the svd": _by_svd,
         },
-        mistakes=[
-            Mistake(
-                "broadcast",
+        mistakes={
+            "broadcast": (
                 lambda W, beta: W @ (torch.eye(len(W.T)).to(W) + beta) - beta * W @ W.mT @ W,
                 "W(I + β) taken at its word adds β to every entry of I: which number stands on "
                 "the diagonal, and which beside it?",
             ),
-            Mistake(
-                "twice",
+            "twice": (
                 lambda W, beta: W - 2 * beta * (W @ W.mT @ W - W),
                 "This step is twice as long: it descends β/2 · ‖WᵀW − I‖², and (8) does not.",
             ),
-            Mistake(
-                "wrong side",
+            "wrong side": (
                 lambda W, beta: (1 + beta) * W - beta * W.mT @ W @ W,
                 "This is WᵀW W: on which side of W does WᵀW stand in (8)?",
             ),
-            Mistake(
-                "entries",
+            "entries": (
                 lambda W, beta: (1 + beta) * W - beta * W**3,
                 "W**3 cubes the entries: it would be right for a diagonal matrix. Which products "
                 "cube the singular values?",
             ),
-            Mistake(
-                "no growth",
+            "no growth": (
                 lambda W, beta: W - beta * W @ W.mT @ W,
                 "The singular values only shrink here: what does (8) add to W first?",
             ),
-            Mistake(
-                "one beta",
+            "one beta": (
                 lambda W, beta: (1 + beta) * W - W @ W.mT @ W,
                 "Where is the second β? A step leaves σ = 1 where it is.",
             ),
-            Mistake(
-                "plus",
+            "plus": (
                 lambda W, beta: (1 + beta) * W + beta * W @ W.mT @ W,
                 "Every singular value grows here: which of the two terms does (8) subtract?",
             ),
-            Mistake(
-                "no beta",
+            "no beta": (
                 lambda W, _beta: parseval_step(W, 0.5),
                 "Right for β = ½: where does the other β enter?",
             ),
-            Mistake(
-                "no transpose",
+            "no transpose": (
                 lambda W, beta: (1 + beta) * W - beta * W @ W @ W,
                 "Right for a symmetric W: which of the three factors is transposed?",
             ),
-        ],
+        },
         wrong={
             "not a function": (torch.eye(2), "A function is needed"),
             "one number": (lambda W, beta: parseval_step(W, beta).norm(), "the result has shape"),
@@ -286,32 +267,24 @@ EXERCISES = (
     ),
     Exercise(
         name="04.regularizer",
-        judge=lambda answer, mistakes: compare_number(answer, 0.075, mistakes=mistakes),
+        judge=partial(compare_number, value=0.075),
         solution=0.075,
-        right={"a fraction": 0.3 / 4, "a tensor": torch.tensor(0.075)},
-        mistakes=[
-            Mistake(
-                "the paper",
+        right={"a fraction": 0.3 / 4},
+        mistakes={
+            "the paper": (
                 0.15,
                 "This is the paper's β/2: what is the gradient of ‖WᵀW − I‖² in W?",
             ),
-            Mistake(
-                "beta", 0.3, "This is β itself: which factor does the gradient of ‖WᵀW − I‖² bring?"
-            ),
-            Mistake(
-                "twice", 0.6, "Twice β: does the factor of the gradient multiply c, or divide it?"
-            ),
-            Mistake(
-                "times four",
+            "beta": (0.3, "This is β itself: which factor does the gradient of ‖WᵀW − I‖² bring?"),
+            "twice": (0.6, "Twice β: does the factor of the gradient multiply c, or divide it?"),
+            "times four": (
                 1.2,
                 "You multiplied β by 4: does the gradient bring its factor to β, or to c?",
             ),
-            Mistake("a quarter", 0.25, "This is c/β: what is c for β = 0.3?"),
-            Mistake("an eighth", 0.0375, "Half of it: is there a factor 8 anywhere?"),
-            Mistake(
-                "sign", -0.075, "(8) subtracts the gradient: with which sign does W(WᵀW − I) enter?"
-            ),
-        ],
+            "a quarter": (0.25, "This is c/β: what is c for β = 0.3?"),
+            "an eighth": (0.0375, "Half of it: is there a factor 8 anywhere?"),
+            "sign": (-0.075, "(8) subtracts the gradient: with which sign does W(WᵀW − I) enter?"),
+        },
         wrong={"a function": (parseval_step, "A number is needed")},
     ),
     Exercise(
@@ -322,64 +295,53 @@ EXERCISES = (
             "by singular values": lambda W: bool(
                 (torch.linalg.svdvals(W) ** 2 - 1).abs().max() < 1
             ),
-            "float32": lambda W: meets_condition(W.float()),
             "a tensor": lambda W: torch.tensor(meets_condition(W)),
         },
-        mistakes=[
-            Mistake(
-                "the paper",
+        mistakes={
+            "the paper": (
                 lambda W: _off(W.T @ W) < 1,
                 "WᵀW of a wide W has eigenvalues 0, and ‖WᵀW − I‖ ≥ 1: which Gram matrix can "
                 "become I there?",
             ),
-            Mistake(
-                "always rows",
+            "always rows": (
                 lambda W: _off(W @ W.T) < 1,
                 "Right for wide matrices. WWᵀ of a tall W has eigenvalues 0: which one can become "
                 "I there?",
             ),
-            Mistake(
-                "the larger",
+            "the larger": (
                 lambda W: _off(W.T @ W if W.shape[0] < W.shape[1] else W @ W.T) < 1,
                 "The larger Gram matrix always has eigenvalues 0: which one is smaller?",
             ),
-            Mistake(
-                "frobenius",
+            "frobenius": (
                 lambda W: float((torch.linalg.svdvals(W) ** 2 - 1).norm()) < 1,
                 "Which norm is this? Many small errors add up in it.",
             ),
-            Mistake(
-                "norm only",
+            "norm only": (
                 lambda W: float(torch.linalg.matrix_norm(W, 2)) < 2**0.5,
                 "The largest singular value is below √2, but what of a singular value 0?",
             ),
-            Mistake(
-                "scaling",
+            "scaling": (
                 lambda W: float(torch.linalg.matrix_norm(W, 2)) <= 1,
                 "This asks σ ≤ 1, the scaling. Which larger σ does the condition admit? And σ = 0?",
             ),
-            Mistake(
-                "it converges",
+            "it converges": (
                 _converges,
                 "This asks for convergence, and the condition is stricter: what is 1.5² − 1?",
             ),
-            Mistake(
-                "always",
+            "always": (
                 lambda _W: True,
                 "True for each of our matrices. Some have σ = 1.5 or σ = 0: what is σ² − 1 there?",
             ),
-            Mistake(
-                "a norm",
+            "a norm": (
                 lambda W: torch.linalg.matrix_norm(W, 2),
                 "True or False is asked: which number is the norm compared with?",
-                when=lambda got, *_: float(got) not in (0, 1),
+                lambda got, *_: float(got) not in (0, 1),
             ),
-            Mistake(
-                "turned",
+            "turned": (
                 lambda W: not meets_condition(W),
                 "Just the other way round: is the norm below 1?",
             ),
-        ],
+        },
         wrong={"not a function": (True, "A function is needed")},
     ),
     Exercise(
@@ -408,7 +370,6 @@ EXERCISES = (
             "bound (10)": lambda W: W / (W.shape[1] ** 0.5 * W.abs().sum(0).max()),
             "bound (11)": lambda W: W / (W.shape[0] ** 0.5 * W.abs().sum(1).max()),
             "root of the sum of squares": lambda W: W / W.norm(),
-            "float32": lambda W: scaled(W.float()),
         },
         wrong={
             "rows": (lambda W: W / W.norm(dim=1, keepdim=True), "no multiple of W"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -121,21 +122,8 @@ def _contraction(m: int, n: int, seed: int = 0) -> Tensor:
     return 0.9 * W / norm
 
 
-def _judge_series(answer: Any, mistakes: Sequence[Mistake]) -> None:
-    c = [1.0, -0.5, 0.25, 2.0]
-    square = _contraction(3, 3)
-    compare_function(
-        answer,
-        odd_series,
-        inputs=[
-            (torch.tensor([[0.5]]).double(), torch.ones(1).double(), [1.0]),
-            (torch.tensor([[0.5]]).double(), torch.ones(1).double(), c),
-            (square, seeded(3, seed=4), c),
-            (square, seeded(3, seed=5), [0.3]),
-        ],
-        layouts=[(_contraction(5, 3, 1), seeded(3), c), (_contraction(2, 4, 2), seeded(4), c)],
-        mistakes=mistakes,
-    )
+_C = [1.0, -0.5, 0.25, 2.0]
+_SQUARE = _contraction(3, 3)
 
 
 # --- 05.implicit
@@ -180,20 +168,6 @@ def _by_eigh(W: Tensor, G: Tensor) -> Tensor:
     return Q @ V @ (V.T @ K @ V / (lengths[:, None] + lengths)) @ V.T
 
 
-def _judge_implicit(answer: Any, mistakes: Sequence[Mistake]) -> None:
-    one = torch.tensor([[1.2, 0.3], [-0.4, 0.8]]).double()
-    compare_function(
-        answer,
-        implicit_gradient,
-        inputs=[
-            (one, torch.tensor([[0.0, 1.0], [0.0, 0.0]]).double()),
-            (seeded(4, 4), seeded(4, 4, seed=1)),
-        ],
-        layouts=[(seeded(3, 3, seed=2).T, seeded(3, 3, seed=3).T)],
-        mistakes=mistakes,
-    )
-
-
 EXERCISES = (
     Exercise(
         name="05.estimate",
@@ -221,39 +195,33 @@ EXERCISES = (
             "float": lambda k, p: float((2 * p + 1) ** k),
             "torch": lambda k, p: torch.tensor(2 * p + 1) ** k,
         },
-        mistakes=[
-            Mistake(
-                "linear",
+        mistakes={
+            "linear": (
                 lambda k, p: (2 * p + 1) * k,
                 "Each step calls the one before: do their products add up?",
             ),
-            Mistake(
-                "those of B",
+            "those of B": (
                 lambda k, p: 2 * (2 * p + 1) ** k,
                 "This counts the products of B_k: "
                 "how many has A_k, which begins with a single one?",
             ),
-            Mistake(
-                "order 1 only",
+            "order 1 only": (
                 lambda k, _p: 3**k,
                 "Right at order 1; at order p a step multiplies B by f(B) twice.",
             ),
-            Mistake(
-                "p + 2",
+            "p + 2": (
                 lambda k, p: (p + 2) ** k,
                 "Is the degree of a step p + 2? f has degree p in B, and B has degree 2 in W.",
             ),
-            Mistake(
-                "p + 1",
+            "p + 1": (
                 lambda k, p: (p + 1) ** k,
                 "This is the degree of f in B, not of the step in W.",
             ),
-            Mistake(
-                "one step too many",
+            "one step too many": (
                 lambda k, p: (2 * p + 1) ** (k + 1),
                 "One step too many: how many products has A_0 v = W v?",
             ),
-        ],
+        },
         wrong={
             "nonsense": (lambda k, p: k + p, "what is the degree of A_k in W"),
             "a number": (243, "A function of k and p"),
@@ -261,184 +229,170 @@ EXERCISES = (
     ),
     Exercise(
         name="05.break-even",
-        judge=lambda answer, mistakes: compare_number(answer, 9, mistakes=mistakes),
+        judge=partial(compare_number, value=9),
         solution=9,
         right={"float": 9.0, "array": np.array(9), "tensor": torch.tensor([9])},
-        mistakes=[
-            Mistake(
-                "the last gain",
+        mistakes={
+            "the last gain": (
                 8,
                 "At k = 8 the recursion makes 6561 products, the dense iteration 16 · 1000.",
             ),
-            Mistake("Table 3's loss", 10, "It is true of k = 10, but is it the first?"),
-            Mistake(
-                "the paper's limit",
+            "Table 3's loss": (10, "It is true of k = 10, but is it the first?"),
+            "the paper's limit": (
                 5,
                 "Is the batch of one vector, and the dense side 2 k · 1000 products?",
             ),
-            Mistake(
-                "without 2k",
+            "without 2k": (
                 7,
                 "Does the dense iteration cost the same for every k? It makes 2 k products.",
             ),
-            Mistake("the power", 19683, "This is 3 to the power we look for."),
-        ],
+            "the power": (19683, "This is 3 to the power we look for."),
+        },
         wrong={"other": (3, "not the number"), "all of them": ([9, 10], "this is a list")},
     ),
     Exercise(
         name="05.three-terms",
-        judge=_judge_series,
+        judge=partial(
+            compare_function,
+            reference=odd_series,
+            inputs=[
+                (torch.tensor([[0.5]]).double(), torch.ones(1).double(), [1.0]),
+                (torch.tensor([[0.5]]).double(), torch.ones(1).double(), _C),
+                (_SQUARE, seeded(3, seed=4), _C),
+                (_SQUARE, seeded(3, seed=5), [0.3]),
+            ],
+            layouts=[
+                (_contraction(5, 3, 1), seeded(3), _C),
+                (_contraction(2, 4, 2), seeded(4), _C),
+            ],
+        ),
         solution=odd_series,
         right={
             "by the singular values": _by_svd,
-            "float32": lambda W, v, c: odd_series(W.float(), v.float(), c),
             "a list of terms": lambda W, v, c: sum(
                 odd_series(W, v, [0.0] * i + [one]) for i, one in enumerate(c)
             ),
         },
-        mistakes=[
-            Mistake(
-                "powers",
+        mistakes={
+            "powers": (
                 _powers,
                 "These are the powers W, W Wᵀ W, …: what is T₃(x) = 4x³ − 3x made of?",
             ),
-            Mistake(
-                "every degree",
+            "every degree": (
                 _every_degree,
                 "c belongs to T₁, T₃, T₅: what became of the even ones between?",
             ),
-            Mistake(
-                "no 2",
+            "no 2": (
                 lambda W, v, c: _recurrence(W, v, c, W.T, W, two=1),
                 "T_{j+1}(x) = 2 x T_j(x) − T_{j−1}(x): where is the 2?",
             ),
-            Mistake(
-                "plus",
+            "plus": (
                 lambda W, v, c: _recurrence(W, v, c, W.T, W, sign=1),
                 "T₂(x) = 2x² − 1: with which sign does the term before come in?",
             ),
-            Mistake(
-                "only W",
+            "only W": (
                 lambda W, v, c: _recurrence(W, v, c, W, W),
                 "W W v is no polynomial of the singular values: is every second W a Wᵀ?",
             ),
-            Mistake(
-                "Wᵀ and W exchanged",
+            "Wᵀ and W exchanged": (
                 lambda W, v, c: _recurrence(W, v, c, W, W.T),
                 "T₂(W) v lies among the inputs: does W or Wᵀ lead from T₁(W) v to there?",
             ),
-            Mistake(
-                "the last",
+            "the last": (
                 lambda W, v, c: odd_series(W, v, [0.0] * (len(c) - 1) + c[-1:]),
                 "Only the last term is here: what is added to what?",
             ),
-            Mistake("the first", lambda W, v, c: c[0] * (W @ v), "This is T₁ alone: what follows?"),
-        ],
+            "the first": (lambda W, v, c: c[0] * (W @ v), "This is T₁ alone: what follows?"),
+        },
         wrong={"a number": (1.0, "A function is needed")},
     ),
     Exercise(
         name="05.best-line",
-        judge=lambda answer, mistakes: compare_number(answer, 4 / 3, tol=1e-4, mistakes=mistakes),
+        judge=partial(compare_number, value=4 / 3, tol=1e-4),
         solution=4 / 3,
-        right={"rounded": 1.33333, "float32": np.float32(4 / 3), "tensor": torch.tensor(4 / 3)},
-        mistakes=[
-            Mistake(
-                "identity", 1, "With a = 1 the error is ½, at σ = ½ alone: what happens if a grows?"
-            ),
-            Mistake(
-                "doubling", 2, "Now σ = ½ goes to 1 and σ = 1 to 2: is an error of 1 the best?"
-            ),
-            Mistake(
-                "Björck", 1.5, "This is Björck's slope at 0. Which a makes both ends err alike?"
-            ),
-            Mistake("the error", 1 / 3, "This is the error that is reached: which a reaches it?"),
-            Mistake("inverse", 0.75, "Upside down: does a < 1 bring σ = ½ nearer to 1?"),
-            Mistake(
-                "geometric",
+        right={"rounded": 1.33333, "tensor": torch.tensor(4 / 3)},
+        mistakes={
+            "identity": (1, "With a = 1 the error is ½, at σ = ½ alone: what happens if a grows?"),
+            "doubling": (2, "Now σ = ½ goes to 1 and σ = 1 to 2: is an error of 1 the best?"),
+            "Björck": (1.5, "This is Björck's slope at 0. Which a makes both ends err alike?"),
+            "the error": (1 / 3, "This is the error that is reached: which a reaches it?"),
+            "inverse": (0.75, "Upside down: does a < 1 bring σ = ½ nearer to 1?"),
+            "geometric": (
                 math.sqrt(2),
                 "The product of both ends is then 1, but are both errors equal?",
             ),
-            Mistake(
-                "two digits",
+            "two digits": (
                 1.33,
                 "Very near: which fraction is it exactly?",
-                when=lambda got: abs(got - 4 / 3) < 0.01,
+                lambda got: abs(got - 4 / 3) < 0.01,
             ),
-        ],
+        },
         wrong={"a list": ([1.0, 1.3], "this is a list")},
     ),
     Exercise(
         name="05.implicit",
-        judge=_judge_implicit,
+        judge=partial(
+            compare_function,
+            reference=implicit_gradient,
+            inputs=[
+                (
+                    torch.tensor([[1.2, 0.3], [-0.4, 0.8]]).double(),
+                    torch.tensor([[0.0, 1.0], [0.0, 0.0]]).double(),
+                ),
+                (seeded(4, 4), seeded(4, 4, seed=1)),
+            ],
+            layouts=[(seeded(3, 3, seed=2).T, seeded(3, 3, seed=3).T)],
+        ),
         solution=implicit_gradient,
-        right={
-            "one linear system": _kronecker,
-            "float32": lambda W, G: implicit_gradient(W.float(), G.float()),
-            "by eigh": _by_eigh,
-        },
-        mistakes=[
-            Mistake(
-                "Y alone",
+        right={"one linear system": _kronecker, "by eigh": _by_eigh},
+        mistakes={
+            "Y alone": (
                 _of_parts(lambda _Q, K, sums, Vh: _solve(K - K.T, sums, Vh)),
                 "This is Y itself: which Y turns Q, and so dQ = ?",
             ),
-            Mistake(
-                "symmetric",
+            "symmetric": (
                 _of_parts(lambda Q, K, sums, Vh: Q @ _solve(K + K.T, sums, Vh)),
                 "Is Y symmetric or antisymmetric? Look at the sign between QᵀG and GᵀQ.",
             ),
-            Mistake(
-                "sign",
-                lambda W, G: -implicit_gradient(W, G),
-                "The sign is turned: is it QᵀG − GᵀQ?",
-            ),
-            Mistake(
-                "twice",
+            "sign": (lambda W, G: -implicit_gradient(W, G), "The sign is turned: is it QᵀG − GᵀQ?"),
+            "twice": (
                 lambda W, G: 2 * implicit_gradient(W, G),
                 "Twice too much: is it H Y + Y H, once?",
             ),
-            Mistake(
-                "half",
+            "half": (
                 lambda W, G: implicit_gradient(W, G) / 2,
                 "Half of it: divide by λᵢ + λⱼ, not by twice that?",
             ),
-            Mistake(
-                "one side",
+            "one side": (
                 _of_parts(lambda Q, K, sums, Vh: Q @ _solve(K - K.T, sums.diagonal()[:, None], Vh)),
                 "HY + YH = K is not 2HY = K: do H and Y commute?",
             ),
-            Mistake(
-                "no basis",
+            "no basis": (
                 _of_parts(lambda Q, K, sums, _Vh: Q @ ((K - K.T) / sums)),
                 "Dividing by λᵢ + λⱼ solves it in one basis: in which one is your K?",
             ),
-            Mistake(
-                "V for Vᵀ",
+            "V for Vᵀ": (
                 _of_parts(lambda Q, K, sums, Vh: Q @ _solve(K - K.T, sums, Vh.T)),
                 "V or Vᵀ? Which of them takes a vector to its part along each vᵢ?",
             ),
-            Mistake(
-                "half of K",
+            "half of K": (
                 _of_parts(lambda Q, K, sums, Vh: Q @ _solve(K, sums, Vh)),
                 "Only QᵀG is here: the right side of the equation has a second term.",
             ),
-            Mistake(
-                "the projection",
+            "the projection": (
                 _of_parts(lambda Q, K, *_: Q @ (K - K.T) / 2),
                 "Right only where W is orthonormal already: where are its λ?",
             ),
-            Mistake(
-                "W Y",
+            "W Y": (
                 lambda W, G: W @ _parts(W, G)[0].T @ implicit_gradient(W, G),
                 "A factor H too many: is it Q Y or W Y?",
             ),
-            Mistake("G", lambda _W, G: G, "This is the gradient by Q: how does Q move with W?"),
-            Mistake(
-                "transposed",
+            "G": (lambda _W, G: G, "This is the gradient by Q: how does Q move with W?"),
+            "transposed": (
                 lambda W, G: implicit_gradient(W, G).T,
                 "The transpose of it: is it Q Y or Y Qᵀ?",
             ),
-        ],
+        },
         wrong={"a number": (lambda W, G: (G * W).sum(), "has shape ()")},
     ),
 )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from lipteach.classroom.checks import Exercise, Hint, Mistake
+from lipteach.classroom.checks import Exercise, Hint
 from lipteach.classroom.compare import (
     call,
     close,
@@ -48,20 +48,8 @@ def _half_step(W: Tensor, u: Tensor, steps: int) -> Any:
     return (W.T @ _grown(W, u, steps)).norm() / _grown(W, u, steps).norm()
 
 
-def _judge_power_iteration(answer: Any, mistakes: Sequence[Mistake]) -> None:
-    diagonal = torch.diag(torch.tensor([2.0, 1.0])).double()
-    ones = torch.ones(2).double()
-    compare_function(
-        answer,
-        estimate,
-        inputs=[
-            (diagonal, ones, 1),
-            (diagonal, ones, 3),
-            (seeded(5, 3, seed=1), seeded(5, seed=2), 4),
-            (seeded(3, 5, seed=3), seeded(3, seed=4), 4),
-        ],
-        mistakes=mistakes,
-    )
+_DIAGONAL = torch.diag(torch.tensor([2.0, 1.0])).double()
+_ONES = torch.ones(2).double()
 
 
 # --- 06.blind-start
@@ -201,67 +189,65 @@ def _judge_kernel(answer: Any) -> None:
 EXERCISES = (
     Exercise(
         name="06.power-iteration",
-        judge=_judge_power_iteration,
+        judge=partial(
+            compare_function,
+            reference=estimate,
+            inputs=[
+                (_DIAGONAL, _ONES, 1),
+                (_DIAGONAL, _ONES, 3),
+                (seeded(5, 3, seed=1), seeded(5, seed=2), 4),
+                (seeded(3, 5, seed=3), seeded(3, seed=4), 4),
+            ],
+        ),
         solution=estimate,
         right={
             "uᵀ W v": _by_rayleigh,
-            "float32": lambda W, u, steps: estimate(W.float(), u.float(), steps),
             "by W Wᵀ": lambda W, u, steps: (
                 _grown(W, u, steps).norm() / (W.T @ _grown(W, u, steps - 1)).norm()
             ),
         },
-        mistakes=[
-            Mistake(
-                "half a step",
+        mistakes={
+            "half a step": (
                 lambda W, u, steps: _half_step(W, u, steps - 1),
                 "This is ‖Wᵀu‖, before the second half of the last step: what is ‖W v‖?",
             ),
-            Mistake(
-                "one step less",
+            "one step less": (
                 lambda W, u, k: estimate(W, u, k - 1) if k > 1 else _half_step(W, u, 0),
                 "One step too few: how often does the loop run?",
             ),
-            Mistake(
-                "one step more",
+            "one step more": (
                 lambda W, u, steps: estimate(W, u, steps + 1),
                 "One step too many: how often does the loop run?",
             ),
-            Mistake(
-                "a unit vector",
+            "a unit vector": (
                 lambda W, *_: W.new_ones(()),
                 "This is 1, the length of a unit vector: is it taken before u is divided by it?",
             ),
-            Mistake(
-                "half a step more",
+            "half a step more": (
                 _half_step,
                 "This is ‖Wᵀu‖ with the last u, half a step too far: where does a step end?",
             ),
-            Mistake(
-                "squared",
+            "squared": (
                 lambda W, u, steps: estimate(W, u, steps) ** 2,
                 "This is σ²: is Wᵀ W v or W v measured at the end?",
             ),
-            Mistake(
-                "not divided",
+            "not divided": (
                 lambda W, u, steps: _grown(W, u, steps).norm(),
                 "The vectors grow with every step: where are they divided by length?",
             ),
-            Mistake(
-                "the same start",
+            "the same start": (
                 lambda W, u, _steps: estimate(W, u, 1),
                 "Every step starts from the same u: what does the next step begin with?",
             ),
-            Mistake(
-                "first u",
+            "first u": (
                 lambda W, u, steps: u / u.norm() @ W @ power_iteration(W, steps, u)[2],
                 "uᵀ W v with the u of the start: which u belongs to the last v?",
             ),
-            Mistake(
-                "svd",
+            "svd": (
                 lambda W, _u, _steps: operator_norm(W),
                 "This is σ₁ itself, from singular values: what is the estimate after these steps?",
             ),
-        ],
+        },
         wrong={
             "no transpose": (lambda W, u, steps: _by_rayleigh(W.T, u, steps), "raised"),
             "all of it": (lambda W, u, steps: (estimate(W, u, steps), u), "is a tuple"),
@@ -287,55 +273,42 @@ EXERCISES = (
     ),
     Exercise(
         name="06.overshoot",
-        judge=lambda answer, mistakes: compare_number(
-            answer, OVERSHOOT, tol=5e-5, mistakes=mistakes
-        ),
+        judge=partial(compare_number, value=OVERSHOOT, tol=5e-5),
         solution=OVERSHOOT,
-        right={
-            "four decimals": 1.0476,
-            "a tensor": torch.tensor(OVERSHOOT),
-            "by the formula": 3 * math.sqrt(10 / 82),
-        },
-        mistakes=[
-            Mistake(
-                "the estimate",
+        right={"four decimals": 1.0476, "by the formula": 3 * math.sqrt(10 / 82)},
+        mistakes={
+            "the estimate": (
                 math.sqrt(8.2),
                 "This is the estimate: which norm is left when W is divided by it?",
             ),
-            Mistake("one", 1, "This is what the division aims at: is the estimate equal to 3?"),
-            Mistake(
-                "upside down",
+            "one": (1, "This is what the division aims at: is the estimate equal to 3?"),
+            "upside down": (
                 math.sqrt(8.2) / 3,
                 "This is estimate/3, below 1: which of the two is divided?",
             ),
-            Mistake(
-                "half a step",
+            "half a step": (
                 3 / math.sqrt(5),
                 "‖Wᵀu‖ = √5 is only half of the step: what is ‖W v‖?",
             ),
-            Mistake(
-                "the lesson's",
+            "the lesson's": (
                 2 / math.sqrt(3.4),
                 "This is right for diag(2, 1): what changes for diag(3, 1)?",
             ),
-            Mistake(
-                "the norm",
+            "the norm": (
                 3,
                 "This is the norm before: which norm is left after dividing by the estimate?",
             ),
-            Mistake("no root", 3 / 8.2, "82/10 is the square of the estimate: what is its root?"),
-            Mistake(
-                "no length",
+            "no root": (3 / 8.2, "82/10 is the square of the estimate: what is its root?"),
+            "no length": (
                 3 / math.sqrt(82),
                 "Is v divided by its length before W is applied to it?",
             ),
-            Mistake(
-                "two decimals",
+            "two decimals": (
                 1.05,
                 "Nearly: what are its four decimals?",
-                when=lambda got: abs(got - OVERSHOOT) < 5e-3,
+                lambda got: abs(got - OVERSHOOT) < 5e-3,
             ),
-        ],
+        },
         wrong={"a matrix": ([[1.0476, 0.0], [0.0, 0.3492]], "A number is needed")},
     ),
     Exercise(
@@ -345,7 +318,6 @@ EXERCISES = (
         right={
             "exact": lambda W: W / torch.linalg.matrix_norm(W, ord=2),
             "Frobenius": lambda W: W / W.norm(),
-            "float32": lambda W: certified(W.float()),
             "geometric": lambda W: W / norm_upper_bounds(W)["geometric"],
         },
         wrong={
@@ -366,52 +338,42 @@ EXERCISES = (
     ),
     Exercise(
         name="06.kept",
-        judge=lambda answer, mistakes: compare_number(answer, KEPT, tol=5e-4, mistakes=mistakes),
+        judge=partial(compare_number, value=KEPT, tol=5e-4),
         solution=KEPT,
-        right={"three digits": 0.791, "a tensor": torch.tensor(KEPT), "a root": 0.625**0.5},
-        mistakes=[
-            Mistake(
-                "mean of both",
+        right={"three digits": 0.791, "a root": 0.625**0.5},
+        mistakes={
+            "mean of both": (
                 0.75,
                 "This is the mean of 1 and ½: which mean of the lengths is asked for?",
             ),
-            Mistake(
-                "the least",
+            "the least": (
                 0.5,
                 "This is the least that is kept: what do the other directions keep?",
             ),
-            Mistake("all", 1, "Only one direction keeps all: which share does the other one keep?"),
-            Mistake("squared", 0.625, "This is the mean of the squares: what is left to do?"),
-            Mistake(
-                "Frobenius",
+            "all": (1, "Only one direction keeps all: which share does the other one keep?"),
+            "squared": (0.625, "This is the mean of the squares: what is left to do?"),
+            "Frobenius": (
                 math.sqrt(1.25),
                 "This is the Frobenius norm of W: the mean of cos² t is not 1.",
             ),
-            Mistake(
-                "mean length",
+            "mean length": (
                 0.7710,
                 "This is the mean length: what is the mean of its square, and the root?",
             ),
-            Mistake(
-                "divided late",
+            "divided late": (
                 math.sqrt(1.25) / 2,
                 "Divided after the root: is it a mean of lengths or of their squares?",
             ),
-            Mistake(
-                "one direction",
+            "one direction": (
                 math.sqrt(0.5),
                 "As if the second singular value were 0: what does the ½ still keep?",
             ),
-            Mistake(
-                "the least, squared",
+            "the least, squared": (
                 0.25,
                 "This is the square of ½: how much does the other direction add?",
             ),
-        ],
-        wrong={
-            "two digits": (0.8, "not the number"),
-            "a pair": ([1.0, 0.5], "A number is needed"),
         },
+        wrong={"two digits": (0.8, "not the number"), "a pair": ([1.0, 0.5], "A number is needed")},
     ),
     Exercise(
         name="06.one-direction",
@@ -419,7 +381,6 @@ EXERCISES = (
         solution=_OUTER,
         right={
             "projection": [[0.64, -0.48], [-0.48, 0.36]],
-            "float32": _OUTER.float(),
             "another row": torch.outer(KEPT_DIRECTION, LOST),
             "sign": -_OUTER,
         },
@@ -439,7 +400,6 @@ EXERCISES = (
         solution=_MEAN,
         right={
             "checkerboard": _MEAN * _BOARD,
-            "float32": _MEAN.float(),
             "a batch of one": _MEAN[None, None],
             "negative": -_MEAN,
         },

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -33,18 +34,6 @@ THRESHOLD = (0.9 + 0.5 + 0.25 - 1) / 3
 def _one_by_one(y: Tensor) -> Tensor:
     flat = y.reshape(-1, y.shape[-1])
     return torch.stack([project_simplex(row) for row in flat]).reshape(y.shape)
-
-
-def _judge_simplex(answer: Any, mistakes: Sequence[Mistake]) -> None:
-    compare_function(
-        answer,
-        project_simplex,
-        inputs=[torch.tensor([0.9, 0.5, -0.3, 0.25]).double(), seeded(6), 3 * seeded(5, seed=2)],
-        layouts=[seeded(4, 3), seeded(2, 3, 5), seeded(3, 4, seed=1).T],
-        ties=[torch.zeros(2).double(), torch.ones(2, 4).double()],
-        gradient=True,
-        mistakes=mistakes,
-    )
 
 
 # --- 07.worst
@@ -83,21 +72,6 @@ BY_HAND = torch.tensor([0.6, -0.4, 0.0], dtype=torch.float64)
 def _moved(y: Tensor, r: float) -> Tensor:
     """The sizes projected and the signs back: right for each y outside the ball."""
     return y.sign() * project_simplex(y.abs(), r)
-
-
-def _judge_repair(answer: Any, mistakes: Sequence[Mistake]) -> None:
-    inputs = [
-        (torch.tensor([0.8, -0.6, 0.1]).double(), 1.0),
-        (torch.tensor([0.2, -0.1]).double(), 1.0),
-        (torch.tensor([-2.0, 0.0]).double(), 1.0),
-        (torch.tensor([0.6, -0.5]).double(), 1.0),
-        (torch.tensor([0.9, -0.6]).double(), 2.0),
-        (torch.tensor([0.4, -0.3]).double(), 0.5),
-        (3 * seeded(6), 2.0),
-        (seeded(4, seed=1), 0.5),
-        (torch.zeros(3).double(), 1.0),
-    ]
-    compare_function(answer, project_l1_ball, inputs, gradient=True, mistakes=mistakes)
 
 
 # --- 07.moved-rows
@@ -145,85 +119,77 @@ def _judge_wrong_axis(answer: Any) -> None:
 EXERCISES = (
     Exercise(
         name="07.threshold",
-        judge=lambda answer, mistakes: compare_number(
-            answer, THRESHOLD, tol=5e-5, mistakes=mistakes
-        ),
+        judge=partial(compare_number, value=THRESHOLD, tol=5e-5),
         solution=THRESHOLD,
-        right={"four digits": 0.2167, "a fraction": 13 / 60, "a tensor": torch.tensor(0.65 / 3)},
-        mistakes=[
-            Mistake(
-                "k = 1", -0.1, "This is the value at k = 1: does k = 2 meet the condition as well?"
-            ),
-            Mistake("k = 2", 0.2, "This is the value at k = 2: is it below u₃, too?"),
-            Mistake("k = 4", 0.0875, "This is the value at k = 4: is it below u₄ = −0.3?"),
-            Mistake(
-                "mean",
+        right={"four digits": 0.2167, "a fraction": 13 / 60},
+        mistakes={
+            "k = 1": (-0.1, "This is the value at k = 1: does k = 2 meet the condition as well?"),
+            "k = 2": (0.2, "This is the value at k = 2: is it below u₃, too?"),
+            "k = 4": (0.0875, "This is the value at k = 4: is it below u₄ = −0.3?"),
+            "mean": (
                 0.55,
                 "This is the mean of the three: what became of the r = 1 that is taken off?",
             ),
-            Mistake(
-                "not shared", 0.65, "This is the sum less r: by how many entries is it shared?"
-            ),
-            Mistake("K", 3, "This is K: which τ belongs to it?"),
-            Mistake(
-                "two digits",
+            "not shared": (0.65, "This is the sum less r: by how many entries is it shared?"),
+            "K": (3, "This is K: which τ belongs to it?"),
+            "two digits": (
                 0.22,
                 "Nearly: what are its four digits?",
-                when=lambda got: abs(got - THRESHOLD) < 5e-3,
+                lambda got: abs(got - THRESHOLD) < 5e-3,
             ),
-        ],
+        },
         wrong={"the point": ([0.683, 0.283, 0.033, 0.0], "A number is needed")},
     ),
     Exercise(
         name="07.simplex",
-        judge=_judge_simplex,
+        judge=partial(
+            compare_function,
+            reference=project_simplex,
+            inputs=[
+                torch.tensor([0.9, 0.5, -0.3, 0.25]).double(),
+                seeded(6),
+                3 * seeded(5, seed=2),
+            ],
+            layouts=[seeded(4, 3), seeded(2, 3, 5), seeded(3, 4, seed=1).T],
+            ties=[torch.zeros(2).double(), torch.ones(2, 4).double()],
+            gradient=True,
+        ),
         solution=project_simplex,
-        right={
-            "one row at a time": _one_by_one,
-            "float32": lambda y: project_simplex(y.float()),
-        },
-        mistakes=[
-            Mistake(
-                "not cut",
+        right={"one row at a time": _one_by_one},
+        mistakes={
+            "not cut": (
                 lambda y: y - (y - project_simplex(y)).amax(dim=-1, keepdim=True),
                 "The sum is 1, but some entries are negative: what does max(·, 0) do?",
             ),
-            Mistake(
-                "all entries",
+            "all entries": (
                 lambda y: (y - (y.sum(dim=-1, keepdim=True) - 1) / y.shape[-1]).clamp(min=0),
                 "Here τ counts every entry, K = n: is u₁ the greatest, and which stay above?",
             ),
-            Mistake(
-                "scaled",
+            "scaled": (
                 lambda y: y.clamp(min=0) / y.clamp(min=0).sum(dim=-1, keepdim=True),
                 "Dividing gives the sum 1, but not the nearest point: subtract one number.",
             ),
-            Mistake(
-                "sorted",
+            "sorted": (
                 lambda y: project_simplex(y).sort(dim=-1, descending=True).values,
                 "The right numbers, sorted: does τ leave u, or y in its own order?",
             ),
-            Mistake(
-                "softmax",
+            "softmax": (
                 lambda y: y.softmax(dim=-1),
                 "Softmax lands on the simplex, but far from y: which single number is taken off?",
             ),
-            Mistake(
-                "one threshold",
+            "one threshold": (
                 lambda y: project_simplex(y.flatten()).reshape(y.shape),
                 "In a batch each row has a τ and a K of its own: which dimension do you sum along?",
             ),
-            Mistake(
-                "columns",
+            "columns": (
                 lambda y: project_simplex(y, dim=0),
                 "Each column sums to 1 here: do the vectors lie along dim = −1?",
             ),
-            Mistake(
-                "a clip",
+            "a clip": (
                 lambda y: y.clamp(-1, 1),
                 "This is the L∞ ball: does (0, 0) have the sum 1 that the simplex asks for?",
             ),
-        ],
+        },
         wrong={"detached": (lambda y: project_simplex(y.detach()), "no gradient")},
     ),
     Exercise(
@@ -233,175 +199,154 @@ EXERCISES = (
         right={
             "where": lambda w, eps: torch.where(w >= 0, eps, -eps),
             "one by one": lambda w, eps: torch.stack([eps * v / v.abs() if v else v for v in w]),
-            "float32": lambda w, eps: worst(w.float(), eps),
         },
-        mistakes=[
-            Mistake(
-                "2-norm",
+        mistakes={
+            "2-norm": (
                 lambda w, eps: eps * w / w.norm(),
                 "This is the worst for ‖δ‖₂ ≤ ε: may the small entries of δ grow to ε as well?",
             ),
-            Mistake(
-                "1-norm",
+            "1-norm": (
                 lambda w, eps: torch.where(w.abs() == w.abs().max(), eps * w.sign(), 0.0),
                 "One entry alone is the worst for ‖δ‖₁ ≤ ε: may the others move at the same time?",
             ),
-            Mistake("eps w", lambda w, eps: eps * w, "Is the largest |δᵢ| of this equal to ε?"),
-            Mistake(
-                "scaled",
+            "eps w": (lambda w, eps: eps * w, "Is the largest |δᵢ| of this equal to ε?"),
+            "scaled": (
                 lambda w, eps: eps * w / w.abs().max(),
                 "The largest entry is at ε: do the others help by staying smaller?",
             ),
-            Mistake("best", lambda w, eps: -eps * w.sign(), "This makes w·δ as small as it gets."),
-            Mistake(
-                "all upwards",
+            "best": (lambda w, eps: -eps * w.sign(), "This makes w·δ as small as it gets."),
+            "all upwards": (
                 lambda w, eps: torch.full_like(w, eps),
                 "All upwards: what does a positive δᵢ do where wᵢ is negative?",
             ),
-            Mistake(
-                "size 1",
+            "size 1": (
                 lambda w, _eps: w.sign(),
                 "The right corner of the wrong cube: how large may δᵢ be?",
             ),
-            Mistake(
-                "the value",
+            "the value": (
                 lambda w, eps: eps * w.abs().sum(),
                 "This is the value w·δ of the worst δ: which δ reaches it?",
             ),
-            Mistake(
-                "clipped",
+            "clipped": (
                 lambda w, eps: w.clamp(-eps, eps),
                 "Small entries of w give small δᵢ here: may those be as large as ε, too?",
             ),
-            Mistake(
-                "added", lambda w, eps: w + eps * w.sign(), "This is w + δ: which δ did you add?"
-            ),
-        ],
+            "added": (lambda w, eps: w + eps * w.sign(), "This is w + δ: which δ did you add?"),
+        },
         wrong={"not a number": (lambda w, eps: eps * w / w.abs(), "what if an entry is 0")},
     ),
     Exercise(
         name="07.by-hand",
-        judge=lambda answer, mistakes: compare_tensor(answer, BY_HAND, tol=1e-3, mistakes=mistakes),
+        judge=partial(compare_tensor, value=BY_HAND, tol=1e-3),
         solution=BY_HAND,
-        right={"a list": [0.6, -0.4, 0], "float32": BY_HAND.float(), "a tuple": (0.6, -0.4, 0.0)},
-        mistakes=[
-            Mistake(
-                "as printed",
+        right={"a list": [0.6, -0.4, 0], "a tuple": (0.6, -0.4, 0.0)},
+        mistakes={
+            "as printed": (
                 [0.85, 0, 0.15],
                 "Algorithm 1 as printed gives this: where did the −0.6 go?",
             ),
-            Mistake(
-                "no signs",
+            "no signs": (
                 [0.6, 0.4, 0],
                 "These are the sizes |x|: which signs had the entries of y?",
             ),
-            Mistake(
-                "divided",
+            "divided": (
                 [0.8 / 1.5, -0.4, 0.1 / 1.5],
                 "Dividing by the L1 norm lands on the ball, but is it the nearest point? What if "
                 "the small entry gave up all it has?",
             ),
-            Mistake(
-                "a clip",
-                [0.8, -0.6, 0.1],
-                "This is y, the clip to [−1, 1]: what is its L1 norm?",
-            ),
-            Mistake(
-                "three entries",
+            "a clip": ([0.8, -0.6, 0.1], "This is y, the clip to [−1, 1]: what is its L1 norm?"),
+            "three entries": (
                 [0.8 - 1 / 6, -0.6 + 1 / 6, 0],
                 "This τ counts three entries: is τ = 1/6 below the third, 0.1?",
             ),
-            Mistake(
-                "past 0",
+            "past 0": (
                 [0.8 - 1 / 6, -0.6 + 1 / 6, -0.1 + 1 / 30],
                 "The third entry crossed 0: where does max(·, 0) stop it?",
             ),
-            Mistake(
-                "by the 2-norm",
+            "by the 2-norm": (
                 [0.8 / math.sqrt(1.01), -0.6 / math.sqrt(1.01), 0.1 / math.sqrt(1.01)],
                 "Divided by the 2-norm: what is the sum of the sizes now?",
             ),
-            Mistake(
-                "a corner",
+            "a corner": (
                 [1, 0, 0],
                 "A corner: is the second entry really 1 or more below the first?",
             ),
-        ],
+        },
         wrong={"two entries": ([0.6, -0.4], "The shape is")},
     ),
     Exercise(
         name="07.repair",
-        judge=_judge_repair,
+        judge=partial(
+            compare_function,
+            reference=project_l1_ball,
+            inputs=[
+                (torch.tensor([0.8, -0.6, 0.1]).double(), 1.0),
+                (torch.tensor([0.2, -0.1]).double(), 1.0),
+                (torch.tensor([-2.0, 0.0]).double(), 1.0),
+                (torch.tensor([0.6, -0.5]).double(), 1.0),
+                (torch.tensor([0.9, -0.6]).double(), 2.0),
+                (torch.tensor([0.4, -0.3]).double(), 0.5),
+                (3 * seeded(6), 2.0),
+                (seeded(4, seed=1), 0.5),
+                (torch.zeros(3).double(), 1.0),
+            ],
+            gradient=True,
+        ),
         solution=project_l1_ball,
-        right={
-            "where": lambda y, r: torch.where(y.abs().sum() <= r, y, _moved(y, r)),
-            "float32": lambda y, r: project_l1_ball(y.float(), r),
-        },
-        mistakes=[
-            Mistake("as printed", project_simplex, "This is Algorithm 1 as printed: what of −0.6?"),
-            Mistake(
-                "no early exit",
+        right={"where": lambda y, r: torch.where(y.abs().sum() <= r, y, _moved(y, r))},
+        mistakes={
+            "as printed": (project_simplex, "This is Algorithm 1 as printed: what of −0.6?"),
+            "no early exit": (
                 _moved,
                 "Right outside. But (0.2, −0.1) is in the ball already: what is nearest to it?",
             ),
-            Mistake(
-                "no signs",
+            "no signs": (
                 lambda y, r: y if y.abs().sum() <= r else project_simplex(y.abs(), r),
                 "The sizes are right and the signs are lost: which of y's do you give back?",
             ),
-            Mistake(
-                "no absolute values",
+            "no absolute values": (
                 lambda y, r: y if y.abs().sum() <= r else project_simplex(y, r),
                 "The points inside stay. Outside, what does a negative entry do to the sum?",
             ),
-            Mistake(
-                "simplex of sum 1",
+            "simplex of sum 1": (
                 lambda y, r: y if y.abs().sum() <= r else _moved(y, 1.0),
                 "Who tells the simplex that its sum is r?",
             ),
-            Mistake(
-                "signs back, no sizes",
+            "signs back, no sizes": (
                 lambda y, r: y if y.abs().sum() <= r else y.sign() * project_simplex(y, r),
                 "The points inside stay, the signs are back: whose simplex point is it, y's or "
                 "|y|'s?",
             ),
-            Mistake(
-                "radius 1",
+            "radius 1": (
                 lambda y, _r: project_l1_ball(y),
                 "Right for r = 1: where else does r belong?",
             ),
-            Mistake(
-                "divided",
+            "divided": (
                 lambda y, r: y if y.abs().sum() <= r else r * y / y.abs().sum(),
                 "Dividing lands on the ball, but not at the nearest point: which algorithm does?",
             ),
-            Mistake(
-                "exit by the 2-norm",
+            "exit by the 2-norm": (
                 lambda y, r: y if y.square().sum() <= r**2 else _moved(y, r),
                 "(0.6, −0.5) stays with you: which norm says whether y is in the ball?",
             ),
-            Mistake(
-                "exit by the sum",
+            "exit by the sum": (
                 lambda y, r: y if y.sum() <= r else _moved(y, r),
                 "(0.8, −0.6, 0.1) stays with you: does its sum say that it is in the ball?",
             ),
-            Mistake(
-                "exit by the largest",
+            "exit by the largest": (
                 lambda y, r: y if y.abs().max() <= r else _moved(y, r),
                 "(0.6, −0.5) stays with you: its entries are small, but what is their sum?",
             ),
-            Mistake(
-                "exit at 1",
+            "exit at 1": (
                 lambda y, r: y if y.abs().sum() <= 1 else _moved(y, r),
                 "Right for r = 1: which points may stay when r is 2, or ½?",
             ),
-            Mistake("nothing", lambda y, _r: y, "Nothing is moved: what of (−2, 0)?"),
-            Mistake(
-                "a clip",
+            "nothing": (lambda y, _r: y, "Nothing is moved: what of (−2, 0)?"),
+            "a clip": (
                 lambda y, r: y.clamp(-r, r),
                 "This is the L∞ ball, entry by entry: what is the sum of the sizes?",
             ),
-        ],
+        },
         wrong={"detached": (lambda y, r: project_l1_ball(y.detach(), r), "no gradient")},
     ),
     Exercise(
@@ -413,64 +358,51 @@ EXERCISES = (
             "a tensor": ROWS.abs().sum(dim=1) > 1 + 1e-9,
             "integers": [1, 0, 1, 0, 1],
         },
-        mistakes=[
-            Mistake(
-                "signed sums",
+        mistakes={
+            "signed sums": (
                 [0, 0, 0, 0, 1],
                 "You added the entries with their signs: what is the L1 norm?",
             ),
-            Mistake(
-                "2-norms",
+            "2-norms": (
                 [0, 0, 1, 0, 0],
                 "These have 2-norm above 1: which norm of a row counts here?",
             ),
-            Mistake(
-                "entries",
+            "entries": (
                 [0, 0, 0, 0, 0],
                 "No entry exceeds 1, but it is a sum that is bounded: of what?",
             ),
-            Mistake(
-                "the boundary",
+            "the boundary": (
                 [1, 0, 1, 1, 1],
                 "Row 4 has the norm 1 exactly: is it outside the ball?",
             ),
-            Mistake(
-                "all",
+            "all": (
                 [1, 1, 1, 1, 1],
                 "Rows 2 and 4 obey already: where is a point of the ball sent to?",
             ),
-            Mistake(
-                "turned round",
+            "turned round": (
                 [0, 1, 0, 1, 0],
                 "These are the rows that stay: turn every answer round.",
             ),
-            Mistake(
-                "numbers",
+            "numbers": (
                 [1, 3, 5],
                 "One answer a row is needed, 0 or 1, not the numbers of the rows.",
             ),
-            Mistake(
-                "indices",
+            "indices": (
                 [0, 2, 4],
                 "One answer for each of the five rows is needed, not their indices.",
             ),
-            Mistake(
-                "columns",
+            "columns": (
                 [1, 1],
                 "Two answers: did you look at the columns?",
-                when=lambda got: got.shape == (2,),
+                lambda got: got.shape == (2,),
             ),
-        ],
+        },
     ),
     Exercise(
         name="07.wrong-axis",
         judge=_judge_wrong_axis,
         solution=LARGEST,
-        right={
-            "second row": LARGEST.flip(0),
-            "signs": [[0, 0, 0], [1, -1, -1]],
-            "float32": LARGEST.float(),
-        },
+        right={"second row": LARGEST.flip(0), "signs": [[0, 0, 0], [1, -1, -1]]},
         wrong={
             "rows": ([[1, 0, 0], [0, 1, 0]], "several columns"),
             "halves": ([[0.5, 0.5, 0.5], [0.5, 0.5, 0.5]], "is 1.5"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -26,17 +27,6 @@ def slope(d: Tensor, c: float) -> Tensor:
     w = torch.zeros_like(d)
     w[k] = c / d[k]
     return w
-
-
-def _judge_slope(answer: Any, mistakes: Sequence[Mistake]) -> None:
-    given = [
-        ([0.5, -2.0, 1.0], 1.5),
-        ([3.0, 1.0], -2.0),
-        ([0.25, 0.5, -0.75, 1.0], 0.25),
-        ([-1.5], 1.0),
-    ]
-    inputs = [(torch.tensor(d).double(), c) for d, c in given]
-    compare_function(answer, slope, inputs, mistakes=mistakes)
 
 
 # --- networks of linear layers and MaxMin: 08.half and 08.affine-depth
@@ -127,15 +117,8 @@ def _chords(z: Tensor, x: Tensor, a: Tensor) -> Tensor:
     return a[k - 1] + (a[k] - a[k - 1]) / (x[k] - x[k - 1]) * (z - x[k - 1])
 
 
-def _judge_max_min(answer: Any, mistakes: Sequence[Mistake]) -> None:
-    x = torch.tensor([-1.0, -0.4, 0.1, 0.5, 1.0]).double()
-    z = 2 * seeded(12, seed=8)  # beyond the points as well
-    compare_function(
-        answer,
-        max_min,
-        [(z, x, (3 * x).sin() / 3), (z, x, 0.6 * x + 0.2 * x.abs()), (x, x, (2 * x).cos() / 2)],
-        mistakes=mistakes,
-    )
+_X = torch.tensor([-1.0, -0.4, 0.1, 0.5, 1.0]).double()
+_Z = 2 * seeded(12, seed=8)  # beyond the points as well
 
 
 # --- 08.worst-target
@@ -203,59 +186,62 @@ def _judge_affine(answer: Any, mistakes: Sequence[Mistake]) -> None:
 EXERCISES = (
     Exercise(
         name="08.slope",
-        judge=_judge_slope,
+        judge=partial(
+            compare_function,
+            reference=slope,
+            inputs=[
+                (torch.tensor(d).double(), c)
+                for d, c in [
+                    ([0.5, -2.0, 1.0], 1.5),
+                    ([3.0, 1.0], -2.0),
+                    ([0.25, 0.5, -0.75, 1.0], 0.25),
+                    ([-1.5], 1.0),
+                ]
+            ],
+        ),
         solution=slope,
         right={
             "one-hot": lambda d, c: torch.nn.functional.one_hot(d.abs().argmax(), len(d)) * (c / d),
-            "float32": lambda d, c: slope(d.float(), c),
             "by sign": lambda d, c: torch.where(
                 torch.arange(len(d)) == d.abs().argmax(), c * d.sign() / d.abs().max(), 0.0
             ),
         },
-        mistakes=[
-            Mistake(
-                "p = 2",
+        mistakes={
+            "p = 2": (
                 lambda d, c: c * d / (d @ d),
                 "This is right for p = 2: what does ‖w‖₁ ask for?",
             ),
-            Mistake(
-                "p = 1",
+            "p = 1": (
                 lambda d, c: c * d.sign() / d.abs().sum(),
                 "This is right for p = 1, with ‖w‖_∞ least: which w has the least ‖w‖₁?",
             ),
-            Mistake(
-                "no sign",
+            "no sign": (
                 lambda d, c: (slope(d, c) != 0) * c / d.abs().max(),
                 "Right wherever the largest entry of d is positive: what if it is negative?",
             ),
-            Mistake(
-                "not divided",
+            "not divided": (
                 lambda d, c: c * slope(d, 1.0).sign(),
                 "w·d is not c: by what must c be divided?",
             ),
-            Mistake(
-                "largest, signed",
+            "largest, signed": (
                 lambda d, c: torch.where(d == d.max(), c / d, 0.0),
                 "This takes the largest entry: is it the largest in size?",
             ),
-            Mistake(
-                "shared",
+            "shared": (
                 lambda d, c: c / d / len(d),
                 "w·d = c holds, with the work shared by all entries: does that make ‖w‖₁ least?",
             ),
-            Mistake(
-                "smallest entry",
+            "smallest entry": (
                 lambda d, c: torch.where(d.abs() == d.abs().min(), c / d, 0.0),
                 "w·d = c holds, but ‖w‖₁ can be less: which entry brings most for each unit?",
-                when=lambda got, _, d, c: close(got @ d, torch.tensor(c).double()),
+                lambda got, _, d, c: close(got @ d, torch.tensor(c).double()),
             ),
-            Mistake(
-                "multiplied",
+            "multiplied": (
                 lambda d, c: slope(d, c) * d * d,
                 "w·d is not c: what does each entry of w bring to this product?",
-                when=lambda got, want, *_: got.shape == want.shape,
+                lambda got, want, *_: got.shape == want.shape,
             ),
-        ],
+        },
         wrong={"one entry": (lambda d, c: c / d[d.abs().argmax()], "result has shape ()")},
     ),
     Exercise(
@@ -267,34 +253,29 @@ EXERCISES = (
             "a sum of signs": _sorting(
                 linear([[1.0], [0.0], [0.5], [0.5]]), linear([[0.0, 0.0, 0.5, 0.5]])
             ),
-            "float32": half_network().float(),
             "nested": nn.Sequential(half_network()[:2], half_network()[2]),
             "GroupSort": nn.Sequential(
                 linear([[0.5], [0.5], [-1.0], [0.0]]), GroupSort(2), linear([[0.0, 1.0, 0.0, 0.0]])
             ),
         },
-        mistakes=[
-            Mistake(
-                "identity",
+        mistakes={
+            "identity": (
                 _sorting(linear([[1.0], [1.0]]), linear([[1.0, 0.0]])),
                 "This is z itself: where can a factor ½ stand without a norm below 1?",
             ),
-            Mistake(
-                "absolute value",
+            "absolute value": (
                 _sorting(linear([[0.5], [-0.5]]), linear([[1.0, 0.0]])),
                 "This is |z|/2: what do the weights do for z < 0?",
             ),
-            Mistake(
-                "bent",
+            "bent": (
                 _sorting(linear([[1.0], [0.0]], [0.0, 0.5]), linear([[0.0, 1.0]])),
                 "It meets f(0) = 0 and f(1) = ½, but bends: is it z/2?",
             ),
-            Mistake(
-                "cancelled",
+            "cancelled": (
                 _sorting(linear([[1.0], [1.0]]), linear([[0.5, -0.5]])),
                 "This is 0 everywhere: do the two units cancel altogether?",
             ),
-        ],
+        },
         wrong={
             "affine, nested": (
                 nn.Sequential(nn.Sequential(linear([[0.5]]))),
@@ -318,55 +299,52 @@ EXERCISES = (
     ),
     Exercise(
         name="08.max-min",
-        judge=_judge_max_min,
+        judge=partial(
+            compare_function,
+            reference=max_min,
+            inputs=[
+                (_Z, _X, (3 * _X).sin() / 3),
+                (_Z, _X, 0.6 * _X + 0.2 * _X.abs()),
+                (_X, _X, (2 * _X).cos() / 2),
+            ],
+        ),
         solution=max_min,
-        right={
-            "a loop": _by_loops,
-            "float32": lambda z, x, a: max_min(z.float(), x.float(), a.float()),
-        },
-        mistakes=[
-            Mistake(
-                "minimum of maxima",
+        right={"a loop": _by_loops},
+        mistakes={
+            "minimum of maxima": (
                 lambda z, x, a: -max_min(z, x, -a),
                 "This is the minimum of the maxima: which comes first for the lattice here?",
             ),
-            Mistake(
-                "diagonal",
+            "diagonal": (
                 lambda z, x, a: _lines(z, x, a, a[:, None]).amin(dim=2).amax(dim=1),
                 "A constant a_i takes part as the piece j = i: is it to be there?",
             ),
-            Mistake(
-                "zero",
+            "zero": (
                 lambda z, x, a: _lines(z, x, a, 0.0).amin(dim=2).amax(dim=1),
                 "A 0 takes part as the piece j = i: which number is never the minimum?",
             ),
-            Mistake(
-                "half of the pairs",
+            "half of the pairs": (
                 _half_of_the_pairs,
                 "Only j > i takes part: each line is there once, but does each i meet all its j?",
             ),
-            Mistake(
-                "cones",
+            "cones": (
                 lambda z, x, a: (a - (z[:, None] - x).abs()).amax(dim=1),
                 "These are cones of slope ±1 on each point: which slope does the piece f_ij have?",
             ),
-            Mistake(
-                "chords",
+            "chords": (
                 _chords,
                 "This goes straight from point to point: what do the other pieces do there?",
             ),
-            Mistake(
-                "nan",
+            "nan": (
                 lambda z, x, a: max_min(z, x, a) * torch.nan,
                 "Some values are NaN: what is the slope of f_ii, and who needs it?",
-                when=lambda got, *_: got.isnan().any(),
+                lambda got, *_: got.isnan().any(),
             ),
-            Mistake(
-                "one number",
+            "one number": (
                 lambda z, x, a: max_min(z, x, a).max(),
                 "One number for all z: along which dimensions run i and j?",
             ),
-        ],
+        },
     ),
     Exercise(
         name="08.worst-target",
@@ -374,7 +352,6 @@ EXERCISES = (
         solution=roof,
         right={
             "higher": lambda z: 3 - z.abs(),
-            "float32": lambda z: -z.float().abs(),
             "minimum": lambda z: torch.minimum(z, -z),
             "roof with feet": lambda z: -z.abs().clamp(max=0.9),
         },
@@ -398,34 +375,29 @@ EXERCISES = (
                 linear(_TWICE), linear(torch.eye(2), _B), linear([[0.0, 1.0]])
             ),
             "the mean of the pair": _sorting(_MEANS, _SAME, linear(_W)),
-            "float32": affine_network().float(),
             "nested": nn.Sequential(affine_network()[:2], affine_network()[2:]),
             "padded by a constant": _sorting(
                 _MEANS, linear([[1.0, 0.0], [1.0, 0.0]]), linear([[1.0, 0.0]])
             ),
         },
-        mistakes=[
-            Mistake(
-                "both selected",
+        mistakes={
+            "both selected": (
                 _sorting(_MEANS, _SAME, linear([[1.0, 1.0]])),
                 "This is twice the map: is one of the pair selected, or both?",
             ),
-            Mistake(
-                "no offset",
+            "no offset": (
                 _sorting(linear(_TWICE), _SAME, linear(_W)),
                 "The offset ¼ is missing: in which layer can it stand?",
             ),
-            Mistake(
-                "two offsets",
+            "two offsets": (
                 _sorting(_MEANS, linear(torch.eye(2), _B), linear(_W)),
                 "The offset is counted twice: in which layers does it stand?",
             ),
-            Mistake(
-                "difference",
+            "difference": (
                 _sorting(_MEANS, _SAME, linear([[0.5, -0.5]])),
                 "This is 0: what is the difference of two equal numbers?",
             ),
-        ],
+        },
         wrong={
             "behind the output": (
                 _sorting(linear(_W, [0.25]), linear([[1.0]]), linear([[1.0]])),
@@ -454,72 +426,58 @@ EXERCISES = (
         ),
         solution=[780, 12],
         right={"a tensor": torch.tensor([780, 12]), "computed": (40 * 39 // 2, 6 + 6)},
-        mistakes=[
-            Mistake(
-                "ordered pairs",
+        mistakes={
+            "ordered pairs": (
                 [1560, 12],
                 "Each piece is counted twice: f_ij and f_ji are the same line.",
             ),
-            Mistake("for 0.1", [190, 10], "This reaches 0.1: how many points make 2r = 0.05?"),
-            Mistake(
-                "pieces for 0.1",
+            "for 0.1": ([190, 10], "This reaches 0.1: how many points make 2r = 0.05?"),
+            "pieces for 0.1": (
                 [190, 12],
                 "The layers fit, the pieces are those of 20 points: is 2/20 = 0.05?",
             ),
-            Mistake(
-                "the other way round",
+            "the other way round": (
                 [12, 780],
                 "Both numbers are right: which of them is asked for first?",
             ),
-            Mistake(
-                "one tree",
+            "one tree": (
                 [780, 6],
                 "The pieces are right; a tree for the minima takes 6 layers: and then?",
             ),
-            Mistake(
-                "a chain",
+            "a chain": (
                 [780, 77],
                 "The pieces are right; 38 + 39 is a chain: how deep is a balanced tree?",
             ),
-            Mistake(
-                "a longer chain",
+            "a longer chain": (
                 [780, 78],
                 "The pieces are right; that is a chain: how deep is a balanced tree?",
             ),
-            Mistake(
-                "other layers",
+            "other layers": (
                 [780, 11],
                 "The pieces are right: how often must 39, and then 40, be halved until 1 is left?",
-                when=lambda got: got[0] == 780,
+                lambda got: got[0] == 780,
             ),
-            Mistake(
-                "other pieces",
+            "other pieces": (
                 [800, 12],
                 "The layers are right: how many pairs are there among the points you need?",
-                when=lambda got: got[1] == 12,
+                lambda got: got[1] == 12,
             ),
-            Mistake(
-                "ordered pairs, one tree",
+            "ordered pairs, one tree": (
                 [1560, 6],
                 "Each piece is counted twice, and of the layers: 39 and 40 members need how many?",
-                when=lambda got: got[0] == 1560,
+                lambda got: got[0] == 1560,
             ),
-            Mistake(
-                "ordered pairs for 0.1",
+            "ordered pairs for 0.1": (
                 [380, 10],
                 "These are the pieces of 20 points: is 2/20 at most 0.05?",
-                when=lambda got: got[0] in (190, 380),
+                lambda got: got[0] in (190, 380),
             ),
-            Mistake(
-                "points",
+            "points": (
                 [40, 6],
                 "This counts points, or the pieces through one of them: how many are there in all?",
-                when=lambda got: got[0] in (39, 40),
+                lambda got: got[0] in (39, 40),
             ),
-        ],
-        wrong={
-            "three numbers": ([780, 12, 0], "The shape is (3,)"),
-            "one number": (780, "shape"),
         },
+        wrong={"three numbers": ([780, 12, 0], "The shape is (3,)"), "one number": (780, "shape")},
     ),
 )

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from lipteach.classroom.checks import Exercise, Hint, Mistake
+from lipteach.classroom.checks import Exercise, Hint
 from lipteach.classroom.compare import compare_number, compare_tensor, need_tensor, seeded
 from lipteach.classroom.compare_functions import compare_function, compare_network
 from lipteach.classroom.lessons.l09_universal.two_norm import letter_n
+from lipteach.classroom.trials import off_by_a_constant
 from lipteach.primitives import MaxMin
 from lipteach.theory import linear, maximum, minimum, w_network
 
@@ -34,11 +35,6 @@ def _with_points(N: Any) -> Any:
     return lambda d, eps: N(d, eps) * (N(d, eps) - 1) / 2
 
 
-def _judge_pieces(answer: Any, mistakes: Sequence[Mistake]) -> None:
-    inputs = [(1, 0.1), (2, 0.25), (2, 0.5), (1, 0.3), (3, 1.0), (2, 0.3), (1, 0.45)]
-    compare_function(answer, pieces, inputs, mistakes=mistakes)
-
-
 # --- 09.cones: McShane's extension on the line.
 
 
@@ -54,21 +50,6 @@ def _each(z: Tensor, x: Tensor, values: Tensor, sign: float = -1.0) -> Tensor:
 def _nearest(z: Tensor, x: Tensor, values: Tensor) -> Tensor:
     near = (z[:, None] - x).abs().argmin(dim=1)
     return _each(z, x, values)[torch.arange(len(z)), near]
-
-
-def _judge_cones(answer: Any, mistakes: Sequence[Mistake]) -> None:
-    two = (
-        torch.tensor([-1.0, 0.0, 2.0]).double(),
-        torch.tensor([-0.5, 1.0]).double(),
-        torch.tensor([0.5, -0.25]).double(),
-    )
-    compare_function(
-        answer,
-        cones,
-        inputs=[two, (seeded(9), seeded(4, seed=1), 0.5 * seeded(4, seed=2))],
-        layouts=[(seeded(3), seeded(3, seed=1), 0.3 * seeded(3, seed=2))],
-        mistakes=mistakes,
-    )
 
 
 # --- 09.between: a row allowed in one metric only.
@@ -124,196 +105,167 @@ def _lattice_n() -> nn.Sequential:
     return maximum(peak, nn.Sequential(linear([[1.0]], [-2.0])))
 
 
-def _off_by_a_constant(got: Tensor, want: Tensor, *_x: Tensor) -> bool:
-    off = got - want
-    return got.shape == want.shape and bool((off - off.mean()).abs().max() < 1e-5)
-
-
-def _judge_letter_n(answer: Any, mistakes: Sequence[Mistake]) -> None:
-    corners = torch.tensor([[-3.0], [-1.0], [0.0], [1.0], [3.0]]).double()
-    inputs = [corners, torch.linspace(-3, 3, 241).double()[:, None]]
-    compare_network(answer, letter_n, inputs, allowed=(nn.Linear, MaxMin), mistakes=mistakes)
-
-
 EXERCISES = (
     Exercise(
         name="09.points",
-        judge=lambda answer, mistakes: compare_number(answer, POINTS, mistakes=mistakes),
+        judge=partial(compare_number, value=POINTS),
         solution=POINTS,
         right={"a float": 20.0, "computed": 2 / 0.1, "a tensor": torch.tensor(20)},
-        mistakes=[
-            Mistake("r", 10, "Ten points give r = 0.1: by how much can the error exceed r?"),
-            Mistake(
-                "both ends",
+        mistakes={
+            "r": (10, "Ten points give r = 0.1: by how much can the error exceed r?"),
+            "both ends": (
                 21,
                 "These stand on both ends, where half of what a point covers is lost. Must they?",
             ),
-            Mistake(
-                "twice",
+            "twice": (
                 40,
                 "This is 4/0.1: how long is the piece of [−1, 1] that one point covers, r or 2r?",
             ),
-            Mistake("half of r", 5, "Five points give r = 0.2: what is 2r then?"),
-            Mistake("pairs", 380, "These are N(N − 1) pieces: how many points N are that?"),
-            Mistake(
-                "half the pairs", 190, "These are the different pieces: how many points are that?"
-            ),
-            Mistake(
-                "many",
-                30,
-                "Enough, but do the points need to stand so close?",
-                when=lambda n: n > POINTS,
-            ),
-            Mistake("few", 19, "Too few: what is r, and what is 2r?", when=lambda n: n < POINTS),
-        ],
+            "half of r": (5, "Five points give r = 0.2: what is 2r then?"),
+            "pairs": (380, "These are N(N − 1) pieces: how many points N are that?"),
+            "half the pairs": (190, "These are the different pieces: how many points are that?"),
+            "many": (30, "Enough, but do the points need to stand so close?", lambda n: n > POINTS),
+            "few": (19, "Too few: what is r, and what is 2r?", lambda n: n < POINTS),
+        },
         wrong={"a list": ([20, 20], "A number is needed")},
     ),
     Exercise(
         name="09.pieces",
-        judge=_judge_pieces,
+        judge=partial(
+            compare_function,
+            reference=pieces,
+            inputs=[(1, 0.1), (2, 0.25), (2, 0.5), (1, 0.3), (3, 1.0), (2, 0.3), (1, 0.45)],
+        ),
         solution=pieces,
         right={
             "math.comb": lambda d, eps: math.comb(math.ceil(2 / eps) ** d, 2),
             "a float": lambda d, eps: float(pieces(d, eps)),
             "a tensor": lambda d, eps: torch.tensor(pieces(d, eps)),
         },
-        mistakes=[
-            Mistake(
-                "ordered pairs",
+        mistakes={
+            "ordered pairs": (
                 lambda d, eps: 2 * pieces(d, eps),
                 "Each piece twice: is f_ij another map than f_ji?",
             ),
-            Mistake(
-                "points",
+            "points": (
                 lambda d, eps: math.ceil(2 / eps) ** d,
                 "These are the points N: how many pairs do they form?",
             ),
-            Mistake(
-                "a square",
+            "a square": (
                 lambda d, eps: math.ceil(2 / eps) ** (2 * d),
                 "This is N²: a point makes no pair with itself, and i, j is the pair j, i.",
             ),
-            Mistake(
-                "half a square",
+            "half a square": (
                 lambda d, eps: math.ceil(2 / eps) ** (2 * d) / 2,
                 "This is N²/2: does a point make a pair with itself?",
             ),
-            Mistake(
-                "r",
+            "r": (
                 _with_points(lambda d, eps: math.ceil(1 / eps) ** d),
                 "With these points r = ε: which bound does the lattice have?",
             ),
-            Mistake(
-                "one side",
+            "one side": (
                 _with_points(lambda _, eps: math.ceil(2 / eps)),
                 "Right on the line: how many cubes of the same side fill a square?",
             ),
-            Mistake(
-                "d sides",
+            "d sides": (
                 _with_points(lambda d, eps: d * math.ceil(2 / eps)),
                 "d times as many: how many cubes of one side fill a square?",
             ),
-            Mistake(
-                "rounded down",
+            "rounded down": (
                 _with_points(lambda d, eps: math.floor(2 / eps) ** d),
                 "Nearly: with ε = 0.3, do 6 points on [−1, 1] have 2r ≤ 0.3?",
             ),
-            Mistake(
-                "nearest",
+            "nearest": (
                 _with_points(lambda d, eps: round(2 / eps) ** d),
                 "Rounded to the nearest: with ε = 0.45, do 4 points on [−1, 1] have 2r ≤ 0.45?",
             ),
-            Mistake(
-                "floor division",
+            "floor division": (
                 _with_points(lambda d, eps: (2 // eps) ** d),
                 "`//` rounds down, and 2 // 0.1 is 19: which way must the points be rounded?",
             ),
-            Mistake(
-                "both ends",
+            "both ends": (
                 _with_points(lambda d, eps: (math.ceil(2 / eps) + 1) ** d),
                 "These points stand on both ends as well: must they?",
             ),
-            Mistake(
-                "with itself",
+            "with itself": (
                 lambda d, eps: pieces(d, eps) + math.ceil(2 / eps) ** d,
                 "This is N(N + 1)/2: does a point make a pair with itself?",
             ),
-            Mistake(
-                "not rounded",
+            "not rounded": (
                 _with_points(lambda d, eps: (2 / eps) ** d),
                 "Right where 2/ε is whole: can there be 6.67 points?",
             ),
-            Mistake(
-                "rounded late",
+            "rounded late": (
                 _with_points(lambda d, eps: math.ceil((2 / eps) ** d)),
                 "Where does the rounding up belong: to the points on a side, or to all of them?",
             ),
-        ],
+        },
         wrong={"a number": (190, "A function is needed")},
     ),
     Exercise(
         name="09.cones",
-        judge=_judge_cones,
+        judge=partial(
+            compare_function,
+            reference=cones,
+            inputs=[
+                (
+                    torch.tensor([-1.0, 0.0, 2.0]).double(),
+                    torch.tensor([-0.5, 1.0]).double(),
+                    torch.tensor([0.5, -0.25]).double(),
+                ),
+                (seeded(9), seeded(4, seed=1), 0.5 * seeded(4, seed=2)),
+            ],
+            layouts=[(seeded(3), seeded(3, seed=1), 0.3 * seeded(3, seed=2))],
+        ),
         solution=cones,
         right={
             "max": lambda z, x, v: (v[None] - (x[None] - z[:, None]).abs()).max(dim=1).values,
             "a loop": lambda z, x, v: torch.stack([(v - (t - x).abs()).max() for t in z]),
-            "float32": lambda z, x, v: cones(z.float(), x.float(), v.float()),
             "numpy": lambda z, x, v: cones(z, x, v).numpy(),
         },
-        mistakes=[
-            Mistake(
-                "from above",
+        mistakes={
+            "from above": (
                 lambda z, x, v: _each(z, x, v, 1.0).amin(dim=1),
                 "These are the cones from above, the smallest of them: which stand below g?",
             ),
-            Mistake(
-                "upside down",
+            "upside down": (
                 lambda z, x, v: _each(z, x, v, 1.0).amax(dim=1),
                 "A cone below g has its tip on top: does its value grow with the distance?",
             ),
-            Mistake(
-                "lowest",
+            "lowest": (
                 lambda z, x, v: _each(z, x, v).amin(dim=1),
                 "All cones stand below g, and you take the lowest: which comes nearest to g?",
             ),
-            Mistake(
-                "lines",
+            "lines": (
                 lambda z, x, v: (v - (z[:, None] - x)).amax(dim=1),
                 "Lines instead of cones: what is the distance of z and x?",
             ),
-            Mistake(
-                "rising lines",
+            "rising lines": (
                 lambda z, x, v: (v + (z[:, None] - x)).amax(dim=1),
                 "Lines that rise, instead of cones: what is the distance of z and x?",
             ),
-            Mistake(
-                "midpoint",
+            "midpoint": (
                 lambda z, x, v: (cones(z, x, v) + _each(z, x, v, 1.0).amin(dim=1)) / 2,
                 "This is the midpoint of both sides: which of the two sides is asked for?",
             ),
-            Mistake(
-                "over z",
+            "over z": (
                 lambda z, x, v: _each(z, x, v).amax(dim=0),
                 "The largest over z, for each cone: over which of the two is the maximum?",
             ),
-            Mistake(
-                "mean",
+            "mean": (
                 lambda z, x, v: _each(z, x, v).mean(dim=1),
                 "The mean of the cones: does it meet the values at the points?",
             ),
-            Mistake(
-                "nearest",
+            "nearest": (
                 _nearest,
                 "The cone of the nearest point: can another, higher one stand above it?",
             ),
-            Mistake(
-                "highest",
+            "highest": (
                 lambda z, x, v: v.max() - (z - x[v.argmax()]).abs(),
                 "One cone, that of the highest value: what of the others?",
             ),
-            Mistake("all", _each, "All cones, one in a column: which of them counts at z?"),
-        ],
+            "all": (_each, "All cones, one in a column: which of them counts at z?"),
+        },
         wrong={"one number": (lambda z, x, v: _each(z, x, v).max(), "is needed")},
     ),
     Exercise(
@@ -335,95 +287,82 @@ EXERCISES = (
     ),
     Exercise(
         name="09.permutation",
-        judge=lambda answer, mistakes: compare_tensor(answer, ORDER, mistakes=mistakes),
+        judge=partial(compare_tensor, value=ORDER),
         solution=ORDER,
         right={
             "a tensor": torch.tensor(ORDER),
             "transposed": torch.arange(6).view(2, 3).T.flatten(),
         },
-        mistakes=[
-            Mistake(
-                "the way back",
+        mistakes={
+            "the way back": (
                 [0, 2, 4, 1, 3, 5],
                 "This is the way back, from (f₁, g₁, f₂, …) to (f₁, f₂, f₃, g₁, …): which entry "
                 "shall stand second?",
             ),
-            Mistake(
-                "nothing", [0, 1, 2, 3, 4, 5], "Nothing moves: whom would MaxMin compare f₁ with?"
-            ),
-            Mistake(
-                "from 1",
+            "nothing": ([0, 1, 2, 3, 4, 5], "Nothing moves: whom would MaxMin compare f₁ with?"),
+            "from 1": (
                 [1, 4, 2, 5, 3, 6],
                 "The right order, counted from 1: where does Python begin?",
             ),
-            Mistake(
-                "halves",
+            "halves": (
                 [3, 4, 5, 0, 1, 2],
                 "The halves change places, and f₁ still meets f₂: what must it?",
             ),
-            Mistake(
-                "g reversed",
-                [0, 5, 1, 4, 2, 3],
-                "f₁ meets g₃ here: in which order do the g's come?",
-            ),
-            Mistake(
-                "g first",
+            "g reversed": ([0, 5, 1, 4, 2, 3], "f₁ meets g₃ here: in which order do the g's come?"),
+            "g first": (
                 [3, 0, 4, 1, 5, 2],
                 "The pairs are right, but g₁ stands first: which is asked for?",
             ),
-        ],
+        },
         wrong={"too few": ([0, 3, 1, 4], "The shape is")},
     ),
     Exercise(
         name="09.letter-n",
-        judge=_judge_letter_n,
+        judge=partial(
+            compare_network,
+            reference=letter_n,
+            inputs=[
+                torch.tensor([[-3.0], [-1.0], [0.0], [1.0], [3.0]]).double(),
+                torch.linspace(-3, 3, 241).double()[:, None],
+            ],
+            allowed=(nn.Linear, MaxMin),
+        ),
         solution=_folds(),
-        right={"two units": _one_layer_each(), "float32": _folds().float()},
-        mistakes=[
-            Mistake(
-                "too high",
+        right={"two units": _one_layer_each()},
+        mistakes={
+            "too high": (
                 _folds(after=0.0),
                 "The corners stand at the right places: is the height right?",
             ),
-            Mistake(
-                "off",
+            "off": (
                 _folds(after=-2.0),
                 "The shape is right: by which constant is it off?",
-                when=_off_by_a_constant,
+                off_by_a_constant,
             ),
-            Mistake(
-                "W",
+            "W": (
                 w_network(2),
                 "This is the W around 0: where is its middle corner, and where N's?",
             ),
-            Mistake(
-                "other way",
+            "other way": (
                 _folds(before=-1.0),
                 "This is −N on [−3, 3]: is a sign, or the shift, the other way round?",
             ),
-            Mistake(
-                "only lowered",
+            "only lowered": (
                 _folds(before=0.0),
                 "Lowered, not shifted: where is the upper corner of N?",
             ),
-            Mistake(
-                "narrow", _folds(c=1.0), "The second corner comes too early: how far apart are N's?"
-            ),
-            Mistake(
-                "by max and min",
+            "narrow": (_folds(c=1.0), "The second corner comes too early: how far apart are N's?"),
+            "by max and min": (
                 _lattice_n(),
                 "Exact, by max and min as in the proof of Theorem 3. But what is the 2-norm of "
                 "its first layer? Can you fold instead?",
             ),
-            Mistake(
-                "the identity", nn.Sequential(linear([[1.0]])), "This is x: where does N fall?"
-            ),
-            Mistake(
-                "minus",
+            "the identity": (nn.Sequential(linear([[1.0]])), "This is x: where does N fall?"),
+            "minus": (
                 nn.Sequential(linear([[-1.0]])),
                 "Right between the corners: who folds the two ends up again?",
             ),
-        ],
+        },
         wrong={
             "two outputs": (
                 nn.Sequential(_folds(), linear([[1.0], [1.0]])),

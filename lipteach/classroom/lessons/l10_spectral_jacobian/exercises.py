@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -167,49 +168,42 @@ EXERCISES = (
     ),
     Exercise(
         name="10.push",
-        judge=lambda answer, mistakes: compare_function(answer, push, PUSHES, mistakes=mistakes),
+        judge=partial(compare_function, reference=push, inputs=PUSHES),
         solution=push,
         right={
-            "float32": lambda f, x, v: push(f, x.float(), v.float()),
             "torch's own": _own,
             "explicit": _explicit,
             "explicit, by vmap": lambda f, x, v: torch.einsum("bmn,bn->bm", vmap(jacrev(f))(x), v),
             "a fine quotient": lambda f, x, v: (f(x + 1e-6 * v) - f(x - 1e-6 * v)) / 2e-6,
         },
-        mistakes=[
-            Mistake(
-                "no v",
+        mistakes={
+            "no v": (
                 lambda f, x, v: push(f, x, torch.ones_like(v)),
                 "Where does v enter? This is J times a vector of ones.",
             ),
-            Mistake(
-                "a unit v",
+            "a unit v": (
                 lambda f, x, v: push(f, x, v / v.norm(dim=1, keepdim=True)),
                 "Is v to be made a unit vector here? J v of a longer v is longer.",
             ),
-            Mistake(
-                "a coarse quotient",
+            "a coarse quotient": (
                 _quotient,
                 "This is a difference quotient, exact for a linear f only: which derivative is "
                 "exact?",
-                when=_is_quotient,
+                _is_quotient,
             ),
-            Mistake(
-                "the transpose",
+            "the transpose": (
                 _pull,
                 "On a square Jacobian this gives Jᵀv: through which pass does v go?",
             ),
-            Mistake(
-                "no graph",
+            "no graph": (
                 lambda f, x, v: push(f, x, v, keep_graph=False),
                 "A pass finds no graph: does x require one, what keeps the graph of g?",
             ),
-            Mistake(
-                "u is a constant",
+            "u is a constant": (
                 lambda f, x, v: push(f, x, v, ask_for_u=False),
                 "g is differentiated by u: does PyTorch know that u will be asked?",
             ),
-        ],
+        },
         wrong={
             "of one sample": (lambda f, x, v: push(f, x, v)[0], "the result has shape"),
             "a tuple of one": (lambda f, x, v: (push(f, x, v),), "only entry"),
@@ -218,51 +212,43 @@ EXERCISES = (
     ),
     Exercise(
         name="10.shared",
-        judge=lambda answer, mistakes: compare_number(answer, SHARED, tol=5e-4, mistakes=mistakes),
+        judge=partial(compare_number, value=SHARED, tol=5e-4),
         solution=SHARED,
-        right={"a fraction": 5 / 2, "a tensor": torch.tensor(2.5), "an integer ratio": 50 / 20},
-        mistakes=[
-            Mistake(
-                "the mean of norms",
+        right={"a fraction": 5 / 2, "an integer ratio": 50 / 20},
+        mistakes={
+            "the mean of norms": (
                 3.5,
                 "This is the mean of the two norms: can one u give 3 and 4 at once?",
             ),
-            Mistake(
-                "the largest",
+            "the largest": (
                 4,
                 'This is the largest of the two: which reading was it, "shared" or "whole"?',
             ),
-            Mistake(
-                "the sum of norms",
+            "the sum of norms": (
                 7,
                 "This is the sum of both norms: can one u give both, and is it a mean?",
             ),
-            Mistake(
-                "the sum",
+            "the sum": (
                 5,
                 "This is the largest sum of ‖J₁ᵀu‖ and ‖J₂ᵀu‖: how many samples are there?",
             ),
-            Mistake(
-                "along the second",
+            "along the second": (
                 2,
                 "This is what u = e₂ gives: does it pay to turn it a little towards e₁?",
             ),
-            Mistake(
-                "along the first",
+            "along the first": (
                 1.5,
                 "This is what u = e₁ gives, and e₂ alone gives more: and between them?",
             ),
-            Mistake(
-                "diagonal",
+            "diagonal": (
                 7 / math.sqrt(8),
                 "u = (1, 1)/√2 treats both alike: which direction is (3, 4)?",
             ),
-            Mistake(
-                "root mean square",
+            "root mean square": (
                 math.sqrt(12.5),
                 "The root of the mean of the squares belongs to another penalty.",
             ),
-        ],
+        },
         wrong={"a direction": ([0.6, 0.8], "a list")},
     ),
     Exercise(
@@ -288,57 +274,48 @@ EXERCISES = (
         name="10.tall",
         judge=_judge_tall,
         solution=TALL,
-        right={"two decimals": 8.75, "by 28 and 32": 10 * 28 / 32, "a tensor": torch.tensor(8.75)},
-        mistakes=[
-            Mistake(
-                "one decimal",
+        right={"two decimals": 8.75, "by 28 and 32": 10 * 28 / 32},
+        mistakes={
+            "one decimal": (
                 8.8,
                 "Near it: is this rounded, or of one draw? On average the share is a plain "
                 "fraction.",
-                when=lambda got: abs(got - TALL) < 0.1,
+                lambda got: abs(got - TALL) < 0.1,
             ),
-            Mistake(
-                "all square",
+            "all square": (
                 10,
                 "So it is if every layer is square: what does the first layer do going back?",
             ),
-            Mistake(
-                "squared",
+            "squared": (
                 10 * 784 / 1024,
                 "This share is kept of the squared length: and of the length?",
             ),
-            Mistake(
-                "upside down",
+            "upside down": (
                 10 * math.sqrt(1024 / 784),
                 "Above L = 10: can an orthonormal layer make longer?",
             ),
-            Mistake("no factor", TALL / 10, "And the factor L at the output?"),
-            Mistake(
-                "the share",
+            "no factor": (TALL / 10, "And the factor L at the output?"),
+            "the share": (
                 784 / 1024,
                 "This share is of the squared length, and of f/10: and for L = 10?",
             ),
-            Mistake(
-                "ReLU, square",
+            "ReLU, square": (
                 10 / math.sqrt(8),
                 "ReLU keeps an eighth of the squares: what does sorting keep?",
             ),
-            Mistake(
-                "ReLU",
+            "ReLU": (
                 10 * math.sqrt(784 / 1024 / 8),
                 "This is for ReLU: does sorting switch units off?",
             ),
-            Mistake(
-                "the last layer",
+            "the last layer": (
                 10 * math.sqrt(10 / 1024),
                 "The last layer is wide, and going back loses nothing.",
             ),
-            Mistake(
-                "three tall layers",
+            "three tall layers": (
                 10 * math.sqrt(784 / 1024) ** 3,
                 "How many of the layers are tall?",
             ),
-        ],
+        },
         wrong={"a list": ([8.75, 8.75], "a list")},
     ),
 )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from lipteach.classroom.checks import Exercise, Hint, Mistake
+from lipteach.classroom.checks import Exercise, Hint
 from lipteach.classroom.compare import call, compare_number, need_tensor, seeded
 from lipteach.classroom.lessons.l11_wasserstein.figures import lifted
 from lipteach.primitives import exact_wasserstein, operator_norm, wasserstein_dual
@@ -160,35 +161,26 @@ EXERCISES = (
     Exercise(
         name="11.cost",
         # ¾ at 0 and ¼ at 4 to ½ at 1 and ½ at 3: half goes 0 → 1, a quarter 0 → 3
-        judge=lambda answer, mistakes: compare_number(answer, 1.5, mistakes=mistakes),
+        judge=partial(compare_number, value=1.5),
         solution=0.5 * 1 + 0.25 * 3 + 0.25 * 1,
-        right={"a fraction": 6 / 4, "a tensor": torch.tensor(1.5), "an integer sum": 0.75 + 0.75},
-        mistakes=[
-            Mistake(
-                "nearest hole",
+        right={"a fraction": 6 / 4, "an integer sum": 0.75 + 0.75},
+        mistakes={
+            "nearest hole": (
                 1,
                 "All to the nearest hole costs 1, and −z gives 1: what can the hole at 1 hold?",
             ),
-            Mistake(
-                "shared",
+            "shared": (
                 2,
                 "This is the plan that shares each heap evenly: which of its routes cross?",
             ),
-            Mistake(
-                "crossed", 2.5, "This sends ½ from 0 to 3: could the earth at 4 go there instead?"
-            ),
-            Mistake(
-                "lengths", 6, "This adds up the lengths of three routes: how much earth takes each?"
-            ),
-            Mistake(
-                "first route", 0.5, "This is the first route alone, 0 to 1: what of the other half?"
-            ),
-            Mistake(
-                "one missing",
+            "crossed": (2.5, "This sends ½ from 0 to 3: could the earth at 4 go there instead?"),
+            "lengths": (6, "This adds up the lengths of three routes: how much earth takes each?"),
+            "first route": (0.5, "This is the first route alone, 0 to 1: what of the other half?"),
+            "one missing": (
                 1.25,
                 "One of three routes is missing: where does the last quarter go?",
             ),
-        ],
+        },
         wrong={"a plan": ([[0.5, 0.25], [0.0, 0.25]], "A number is needed")},
     ),
     Exercise(
@@ -197,7 +189,6 @@ EXERCISES = (
         solution=PLAN,
         right={
             "a list": [[1 / 12 if j // 4 == k else 0.0 for j in range(12)] for k in range(3)],
-            "float32": PLAN.float(),
             "an array": PLAN.numpy(),
             "four digits": PLAN.mul(1e4).round() / 1e4,
         },
@@ -254,35 +245,28 @@ EXERCISES = (
     ),
     Exercise(
         name="11.ball",
-        judge=lambda answer, mistakes: compare_number(answer, 0.8, tol=TOL, mistakes=mistakes),
+        judge=partial(compare_number, value=0.8, tol=TOL),
         solution=4 / 5,
-        right={"four digits": 0.8, "a tensor": torch.tensor(0.8), "sampled well": 0.80005},
-        mistakes=[
-            Mistake(
-                "sphere", 1, "This is the sphere: how far from the origin are the points inside?"
-            ),
-            Mistake(
-                "even radius",
+        right={"four digits": 0.8, "sampled well": 0.80005},
+        mistakes={
+            "sphere": (1, "This is the sphere: how far from the origin are the points inside?"),
+            "even radius": (
                 0.5,
                 "Is the radius spread evenly over [0, 1]? A thin shell at r holds how much?",
             ),
-            Mistake(
-                "mean square",
+            "mean square": (
                 4 / 6,
                 "This is the mean of ‖y‖², n/(n + 2): which power of ‖y‖ does W₁ take?",
             ),
-            Mistake("the rest", 1 / 5, "This is what is missing to 1: which side is asked for?"),
-            Mistake("n = 3", 3 / 4, "This is n = 3: what is n here?"),
-            Mistake(
-                "median", 2**-0.25, "This is the median of ‖y‖: which mean is it that W₁ takes?"
-            ),
-            Mistake(
-                "a sample's mean",
+            "the rest": (1 / 5, "This is what is missing to 1: which side is asked for?"),
+            "n = 3": (3 / 4, "This is n = 3: what is n here?"),
+            "median": (2**-0.25, "This is the median of ‖y‖: which mean is it that W₁ takes?"),
+            "a sample's mean": (
                 0.8008,
                 "As near as a sample: which fraction?",
-                when=lambda got: abs(got - 0.8) < 0.005,
+                lambda got: abs(got - 0.8) < 0.005,
             ),
-        ],
+        },
         wrong={"formula": ("n/(n+1)", "A number is needed")},
     ),
     Exercise(
