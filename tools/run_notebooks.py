@@ -3,7 +3,8 @@
 python tools/run_notebooks.py [notebooks/NN_name.py …]     (all of them when none is named)
 
 The .py is the source: cells come from it, outputs from the run. Time stamps, widget state and
-execution metadata are left out, so that a second run changes nothing but what the code changed.
+execution metadata are left out, so that a second run changes nothing but what the code changed,
+and the ids of widgets.
 """
 
 from __future__ import annotations

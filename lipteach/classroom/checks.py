@@ -50,7 +50,9 @@ class Mistake:
     The judge recognises the mistake in an answer that is equal to ``answer`` (for functions and
     networks: that does the same), or for which ``when`` is true: ``when(got)`` for values,
     ``when(got, want, *arguments)`` for each wrong call of a function. ``got`` and ``want`` are
-    float64 tensors (a float in `compare_number`); a ``when`` that raises does not match.
+    float64 tensors (a float in `compare_number`, the answer itself in `compare_choice`); a ``when``
+    that raises does not match. Of several mistakes the first that matches speaks. Equal is meant at
+    the judge's tolerance: a number that may be rounded needs a ``when``.
     """
 
     label: str

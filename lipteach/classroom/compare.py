@@ -191,7 +191,7 @@ def close(got: Tensor, want: Tensor, tol: float | None = None) -> bool:
 
 
 def recogniser(same: Callable[[Any], bool], *seen: Any) -> Callable[[Mistake], bool]:
-    """Whether a mistake explains what was handed in, seen as ``seen``: by predicate or equality."""
+    """A test of a mistake: its ``when(*seen)`` if it has one, else ``same(its answer)``."""
     return lambda mistake: bool(mistake.when(*seen)) if mistake.when else same(mistake.answer)
 
 

@@ -25,7 +25,7 @@ def _stage(
     mistakes: Mistakes,
     tol: float | None,
 ) -> None:
-    """Judge trials whose every fault is of one kind; a mistake explains the earlier ones too."""
+    """Judge trials whose faults are all of one kind; a mistake must match the earlier ones too."""
     try:
         judge_form(trials, (), tol)
         judge_value(trials, (), tol)

@@ -65,7 +65,8 @@ def test_hints_differ_in_words_and_kind(name):
     bank = [m.answer for m in exercise.known] + [answer for answer, _ in exercise.wrong.values()]
     reports = [examine(exercise, answer) for answer in bank]
     assert len({report.hint for report in reports}) == len(reports) >= 3
-    assert len({report.kind for report in reports}) >= 2
+    kinds = {report.kind for report in reports}
+    assert len(kinds) >= 2, f"all hints are of kind {kinds}: add a wrong answer of another kind"
 
 
 @pytest.mark.parametrize("name", BANK)

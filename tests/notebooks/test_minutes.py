@@ -30,13 +30,14 @@ def test_each_exercise_has_one_heading_in_the_one_form(stem: str) -> None:
     assert all(len(match[2]) == 3 for match in found)
     names = [f"{stem[:2]}.{match[4]}" for match in found]
     checks = [name for cell in cells(stem) for name in CHECK.findall(cell.source)]
-    assert names == checks, "the name is that of the check below"
+    assert names == checks, "the name is that of the check below (is the notebook executed anew?)"
     assert sorted(names) == sorted(name for name in exercises() if name.startswith(stem[:2]))
 
 
 @pytest.mark.parametrize("stem", STEMS)
 def test_the_minutes_of_exercises_are_the_sum_of_their_headings(stem: str) -> None:
-    assert header(stem)["exercises"] == sum(int(match[3]) for match in headings(stem))
+    total = sum(int(match[3]) for match in headings(stem))
+    assert header(stem)["exercises"] == total, f"the header of {stem} must say {total} minutes"
 
 
 @pytest.mark.parametrize("stem", STEMS)
@@ -83,7 +84,8 @@ def test_what_is_optional_may_be_left_out(stem: str) -> None:
 def test_both_readmes_name_the_lesson(stem: str) -> None:
     stated = header(stem)
     row = next(line for line in README.splitlines() if f"notebooks/{stem}.ipynb" in line)
-    assert row.endswith(f"| {stated['reading']} + {stated['exercises']} |")
+    end = f"| {stated['reading']} + {stated['exercises']} |"
+    assert row.endswith(end), f"README.md: the row of {stem} must end with {end}"
     title = re.match(r"# (\d\d) · (.+)", cells(stem)[0].source)
     assert row.startswith(f"| [{title[1]} {title[2]}](")
 
