@@ -37,7 +37,7 @@ def theorem2_counterexample() -> tuple[nn.Sequential, nn.Sequential]:
         >>> f(x).abs().item(), round(replaced(x).item(), 9)
         (0.0, 1.0)
 
-    Source: ours; Theorem 2 is in Anil, Lucas and Grosse (2019), appendix D.
+    Source: Theorem 2 is in Anil, Lucas and Grosse (2019), appendix D.
     """
     r = math.sqrt(0.5)
     W2 = torch.tensor([[1, -1], [1, -1], [1, 1], [-1, -1]]) / 2
