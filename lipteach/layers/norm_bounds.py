@@ -47,7 +47,7 @@ def convolution_norm_bounds(
         >>> round(low.item(), 2), round(high.item(), 2)
         (9.0, 9.0)
 
-    Source: of the inequality, M. Riesz (1914); ours.
+    Source: M. Riesz (1914), of the inequality.
     """
     check_tensor(kernel, "kernel")
     if kernel.ndim != 4:

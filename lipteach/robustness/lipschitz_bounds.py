@@ -89,7 +89,7 @@ def lipschitz_bounds(model: nn.Module, x: Tensor, p: float = 2) -> LipschitzBoun
         >>> [round(bound, 6) for bound in lt.lipschitz_bounds(relu, x)]  # of |x| as well
         [1.0, 2.0]
 
-    Source: ours; the chain of ‖W₁‖_{p,∞} and ∞-norms is that of appendix E.
+    Source: the chain of ‖W₁‖_{p,∞} and ∞-norms is that of appendix E.
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be an nn.Module; got {type(model).__name__}.")

@@ -41,8 +41,8 @@ def abs_network(p: float = 2) -> nn.Sequential:
     Source: Anil, Lucas and Grosse (2019), appendix A.1, Figure 10.
     """
     check_norm(p)
-    first = {1: 0.5, 2: math.sqrt(0.5), math.inf: 1.0}[p]
-    last = {1: 1.0, 2: math.sqrt(0.5), math.inf: 0.5}[p]
+    r = math.sqrt(0.5)
+    first, last = {1: (0.5, 1.0), 2: (r, r), math.inf: (1.0, 0.5)}[p]
     up, down = frozen_linear([[first], [-first]]), frozen_linear([[last, -last]])
     return nn.Sequential(up, MaxMin(), down)
 
@@ -230,11 +230,9 @@ def maximum_of_functionals(w1: Tensor, w2: Tensor) -> nn.Sequential:
     c, s = torch.linalg.vector_norm(plus), torch.linalg.vector_norm(minus)
     up = plus / c if c > 0 else torch.zeros_like(plus)
     across = minus / s if s > 0 else torch.zeros_like(minus)
-    half = 0.5**0.5
-    first = half * torch.stack([up, up, across, -across])  # (4, n)
-    return nn.Sequential(
-        frozen_linear(first), MaxMin(), frozen_linear(half * torch.stack([c, c, s, -s])[None])
-    )
+    first = 0.5**0.5 * torch.stack([up, up, across, -across])  # (4, n)
+    last = 0.5**0.5 * torch.stack([c, c, s, -s])[None]
+    return nn.Sequential(frozen_linear(first), MaxMin(), frozen_linear(last))
 
 
 def _part_across(v: Tensor, w: Tensor) -> Tensor:
