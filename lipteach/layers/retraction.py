@@ -1,7 +1,4 @@
-"""Orthonormal weights as plain parameters: put back on the manifold, and gradients along it.
-
-Source: M. Cisse et al. (2017) with β = ½; Anil, Lucas and Grosse (2019), appendix B.1.
-"""
+"""Orthonormal weights as plain parameters: put back on the manifold, and gradients along it."""
 
 from __future__ import annotations
 

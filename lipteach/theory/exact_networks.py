@@ -3,8 +3,6 @@ r"""Small networks that compute known functions exactly, each of 1-Lipschitz lay
 Every function returns a plain ``nn.Sequential`` in float64. Its weight matrices have operator norm
 at most 1, so that the network is 1-Lipschitz by construction. The weights are frozen, since
 training would spoil the identity; ``network.requires_grad_()`` frees them.
-
-Source: Anil, Lucas and Grosse (2019), appendix A.1 and A.2, and a remark of appendix E.
 """
 
 from __future__ import annotations

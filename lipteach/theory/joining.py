@@ -1,8 +1,6 @@
 r"""Maximum and minimum of two networks, as one network (appendix E, the proof of Theorem 3).
 
 Two networks run side by side in block-diagonal layers; a last MaxMin compares what they say.
-
-Source: Anil, Lucas and Grosse (2019), appendix E, with its conditions added.
 """
 
 from __future__ import annotations

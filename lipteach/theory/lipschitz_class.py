@@ -1,7 +1,4 @@
-r"""The class of networks of Theorem 3: a membership test, and the size of a network.
-
-Source: Anil, Lucas and Grosse (2019), appendix E.
-"""
+r"""The class of networks of Theorem 3: a membership test, and the size of a network."""
 
 from __future__ import annotations
 

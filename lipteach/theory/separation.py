@@ -1,7 +1,4 @@
-r"""Separation of points: an affine map with two given values (appendix E).
-
-Source: Anil, Lucas and Grosse (2019), appendix E, the first step of Theorem 3.
-"""
+r"""Separation of points: an affine map with two given values (appendix E)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-r"""Theorem 2: its counterexample, and the first-order statement that its proof does establish.
-
-Source: Anil, Lucas and Grosse (2019), appendix D.
-"""
+r"""Theorem 2: its counterexample, and the first-order statement that its proof does establish."""
 
 from __future__ import annotations
 
