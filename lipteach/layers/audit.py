@@ -13,9 +13,14 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from lipteach.layers.export import to_measure
-from lipteach.layers.jacobian_norms import jacobian_norms
-from lipteach.layers.known import product
-from lipteach.layers.layer_norms import LAYERS, Sizes, input_sizes, spectrum
+from lipteach.layers.layer_norms import (
+    LAYERS,
+    Sizes,
+    input_sizes,
+    jacobian_norms,
+    product,
+    spectrum,
+)
 from lipteach.layers.parametrizations import LInf
 from lipteach.primitives import Scale, Selection
 from lipteach.primitives._validate import check_tensor
@@ -83,11 +88,7 @@ def audit(model: nn.Module, x: Tensor | None = None) -> Audit:
         Lipschitz constant (p = 2), computed in float64, rounded to 4 decimals:
           upper bound 1.0000: the product of the norms, all other modules being 1-Lipschitz
           no lower bound: no samples x
-
-    Source: ours; the norms of convolutions as `convolution_norm_bounds` says.
     """
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"model must be an nn.Module; got {type(model).__name__}.")
     if x is not None:
         check_tensor(x)
         x = x.detach().double()

@@ -86,12 +86,7 @@ def spectral(module: Layer, name: str = "weight") -> Layer:
     Within ``parametrize.cached()`` the bound is computed once. The singular values below the
     largest are left as they are: spectral normalization keeps no gradient norm.
 
-    Args:
-        module: an ``nn.Linear`` or ``nn.Conv2d``, as for `orthonormal`, which says what is refused.
-        name: the name of the parameter.
-
-    Returns:
-        The module, with the parametrization registered on it.
+    The arguments are those of `orthonormal`, which says what is refused.
 
     Example:
         >>> layer = lt.spectral(nn.Linear(3, 5))
@@ -101,10 +96,8 @@ def spectral(module: Layer, name: str = "weight") -> Layer:
     Source: T. Miyato et al. (2018); Anil, Lucas and Grosse (2019), appendix B.2.
     """
     weight = _check(module, name)
-    if isinstance(module, nn.Conv2d):
-        stride = kernel_class(module, weight).stride
-        return _register(module, name, Spectral(weight.shape, stride))
-    return _register(module, name, Spectral(weight.shape))
+    stride = kernel_class(module, weight).stride if isinstance(module, nn.Conv2d) else (1, 1)
+    return _register(module, name, Spectral(weight.shape, stride))
 
 
 def linf(module: Layer, name: str = "weight", bound: float = 1.0) -> Layer:
@@ -114,13 +107,7 @@ def linf(module: Layer, name: str = "weight", bound: float = 1.0) -> Layer:
     stays exactly as it is. On ``nn.Conv2d`` a row is the flattened kernel of an output channel: its
     L1 norm bounds ‖conv‖_∞ for every image size, stride and zero padding.
 
-    Args:
-        module: an ``nn.Linear`` or ``nn.Conv2d``, as for `orthonormal`, which says what is refused.
-        name: the name of the parameter.
-        bound: the largest row sum, positive.
-
-    Returns:
-        The module, with the parametrization registered on it.
+    Module and name are as for `orthonormal`, which says what is refused; the bound is positive.
 
     Example:
         >>> layer = lt.linf(nn.Linear(2, 1))
@@ -139,17 +126,15 @@ def linf(module: Layer, name: str = "weight", bound: float = 1.0) -> Layer:
 
 def kernel_class(conv: nn.Conv2d, weight: Tensor) -> KernelClass:
     """The class of kernels of a convolution, if its operator is one that we can bound."""
-    stride, reach = (
-        _pair(conv.stride),
-        [d * (k - 1) for d, k in zip(_pair(conv.dilation), _pair(conv.kernel_size), strict=True)],
-    )
+    stride, dilation, size = _pair(conv.stride), _pair(conv.dilation), _pair(conv.kernel_size)
     if conv.groups != 1:
         raise ValueError(f"The convolution must have groups = 1; got {conv.groups}.")
-    if stride != (1, 1) and _pair(conv.dilation) != (1, 1):
+    if stride != (1, 1) and dilation != (1, 1):
         got = f"dilation {conv.dilation} and stride {conv.stride}"
         raise ValueError(f"The convolution must have dilation 1 where it has a stride; got {got}.")
     if conv.padding_mode == "circular" and not isinstance(conv.padding, str):
-        wide = any(2 * p > r for p, r in zip(_pair(conv.padding), reach, strict=True))
+        taps = zip(_pair(conv.padding), dilation, size, strict=True)
+        wide = any(2 * p > d * (k - 1) for p, d, k in taps)
         if stride != (1, 1) or wide:
             need = "stride 1 and at most the padding that keeps the size"
             got = f"stride {conv.stride} and padding {conv.padding}"
@@ -157,10 +142,10 @@ def kernel_class(conv: nn.Conv2d, weight: Tensor) -> KernelClass:
     if conv.padding_mode not in ("zeros", "circular"):
         need = "'zeros' or 'circular'"
         raise ValueError(f"padding_mode must be {need}; got {conv.padding_mode!r}.")
-    if tuple(weight.shape[2:]) != _pair(conv.kernel_size):
+    if tuple(weight.shape[2:]) != size:
         got = f"shape {tuple(weight.shape)} and kernel_size {conv.kernel_size}"
         raise ValueError(f"The parameter must be the kernel of the convolution; got {got}.")
-    return KernelClass(weight.shape[0], weight.shape[1], _pair(conv.kernel_size), stride)
+    return KernelClass(weight.shape[0], weight.shape[1], size, stride)
 
 
 def _pair(value: Any) -> tuple[int, int]:

@@ -99,10 +99,9 @@ class KernelClass:
             found = []
             for dim, flip in reversed(self.factors):
                 dim, n = dim + 2, K.shape[dim + 2]
-                low, high = K.select(dim, 0), K.select(dim, n - 1)
-                gap = torch.einsum("oct,odt->cd", low, low) - torch.einsum(
-                    "oct,odt->cd", high, high
-                )
+                ends = K.select(dim, 0), K.select(dim, n - 1)
+                low, high = (torch.einsum("oct,odt->cd", T, T) for T in ends)
+                gap = low - high
                 half = K.shape[1] // 2
                 A = torch.linalg.eigh(-gap if flip else gap).eigenvectors[:, K.shape[1] - half :]
                 kept, shifted = _parts(K, A @ A.mT if half else None, flip)

@@ -1,7 +1,4 @@
-"""Export: a plain copy of a model, without parametrizations.
-
-Source: ours; what it replaces is ``torch.nn.utils.parametrize.remove_parametrizations``.
-"""
+"""Export: a plain copy of a model, without parametrizations."""
 
 from __future__ import annotations
 
@@ -38,8 +35,6 @@ def export(model: Model, x: Tensor | None = None) -> Model:
         >>> plain = lt.export(layer)
         >>> type(plain).__name__, bool(torch.equal(plain.weight, layer.weight))
         ('Linear', True)
-
-    Source: ours.
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be an nn.Module; got {type(model).__name__}.")

@@ -1,11 +1,12 @@
-r"""The norms of one layer: all that audits and bounds say of a layer is said here.
+r"""Norms of layers, of modules without weights, of what they compose, and of Jacobians at samples.
 
-Source: the definitions; what is said of kernels is ours.
+All that `audit` and `lipschitz_bounds` know of a module is said here.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -14,11 +15,37 @@ from torch.func import functional_call
 
 from lipteach.layers.constrain import kernel_class
 from lipteach.layers.norm_bounds import convolution_norm_bounds
-from lipteach.primitives import Scale, Selection, mixed_norm, operator_norm
+from lipteach.primitives import (
+    Abs,
+    FullSort,
+    GroupSort,
+    MaxMin,
+    Maxout,
+    Scale,
+    Selection,
+    mixed_norm,
+    operator_norm,
+)
+from lipteach.primitives.composition import runs_as, walk
+from lipteach.primitives.jacobian import jacobians
 
 LAYERS = (nn.Linear, nn.Conv2d, Selection, Scale)  # the modules that have a norm
 MOST_PIXELS, MOST_ENTRIES = 2000, 4_000_000  # the largest matrix of a convolution that we build
+MOST_JACOBIAN_ENTRIES = 2**22  # of those that are in memory together: 32 MiB in float64
 Sizes = dict[int, set[tuple[int, ...]]]
+
+SORTS = (Abs, FullSort, GroupSort, MaxMin, Maxout)
+SCALARS = (nn.ReLU, nn.ReLU6, nn.Tanh, nn.Sigmoid, nn.LogSigmoid, nn.Hardtanh, nn.Softsign)
+SHAPES = (nn.Identity, nn.Flatten, nn.Unflatten, nn.PixelShuffle, nn.PixelUnshuffle)
+
+CONDITIONS: dict[type[nn.Module], Callable[[Any], bool]] = {
+    nn.LeakyReLU: lambda m: abs(m.negative_slope) <= 1,
+    nn.PReLU: lambda m: float(m.weight.detach().abs().max()) <= 1,
+    nn.ELU: lambda m: 0 <= m.alpha <= 1,
+    nn.Dropout: lambda m: not m.training or m.p == 0,
+    nn.AvgPool2d: lambda m: _apart(m) and m.divisor_override is None and m.count_include_pad,
+    nn.MaxPool2d: lambda m: _apart(m) and _both(m.dilation, 1) == (1, 1),
+}
 
 
 class Spectrum(NamedTuple):
@@ -146,3 +173,67 @@ def convolved(conv: nn.Conv2d, kernel: Tensor, images: Tensor) -> Tensor:
         held["bias"] = torch.zeros_like(conv.bias)
     found: Tensor = functional_call(conv, held, (images,))
     return found
+
+
+def one_lipschitz(module: nn.Module) -> bool:
+    """Whether a module without a weight matrix is known not to stretch, for p = 1, 2 and ∞."""
+    if runs_as(module, (*SORTS, *SCALARS, *SHAPES)):
+        return True
+    return any(holds(module) for kind, holds in CONDITIONS.items() if runs_as(module, kind))
+
+
+def unknown(name: str, module: nn.Module) -> str:
+    """The name and the class of a module, as an answer says them."""
+    return f"{name} ({type(module).__name__})" if name else type(module).__name__
+
+
+def product(module: nn.Module, norms: dict[int, float]) -> tuple[float, str]:
+    """The product of the norms along a Sequential and "", or infinity and the module without one.
+
+    `norms` holds an upper bound for each layer, by its ``id``.
+    """
+    bound = 1.0
+    for name, step in walk(module):
+        factor = 1.0 if one_lipschitz(step) else math.inf
+        factor = norms[id(step)] if runs_as(step, LAYERS) else factor
+        if not factor < math.inf:  # NaN too: a layer of which nothing is known
+            return math.inf, unknown(name, step)
+        bound *= factor
+    return bound, ""
+
+
+def _apart(pool: Any) -> bool:
+    """Whether the windows of a pooling layer do not overlap, and none is cut off."""
+    size, step = _both(pool.kernel_size, 1), _both(pool.stride, pool.kernel_size)
+    return not pool.ceil_mode and all(s >= k for s, k in zip(step, size, strict=True))
+
+
+def _both(value: Any, default: Any) -> tuple[int, int]:
+    value = default if value is None else value
+    return tuple(value) if isinstance(value, (tuple, list)) else (value, value)
+
+
+@torch.no_grad()  # a forward of its own may hold weights that ask for gradients
+def jacobian_norms(model: nn.Module, x: Tensor, p: float) -> Tensor:
+    """The induced p → p norm of the Jacobian at each sample of x, for p = 1, 2 or ∞.
+
+    It is 0 where the Jacobian is not finite: of what overflows nothing is known.
+    """
+    entries = model(x[:1]).numel() * x[0].numel()
+    parts = torch.split(x, max(1, min(128, MOST_JACOBIAN_ENTRIES // entries)))
+    return torch.cat([_norms(jacobians(model, part), p) for part in parts])
+
+
+def _norms(J: Tensor, p: float) -> Tensor:
+    finite = J.isfinite().all(dim=(1, 2))
+    J = torch.where(finite[:, None, None], J, 0.0)
+    norms: Tensor
+    if p != 2:
+        norms = torch.linalg.matrix_norm(J, p)
+        return norms
+    # The largest eigenvalue of the smaller Gram matrix: several times cheaper than an SVD.
+    largest = J.abs().amax(dim=(1, 2))
+    A = J / torch.where(largest > 0, largest, 1.0)[:, None, None]  # no square overflows
+    gram = A @ A.mT if A.shape[1] <= A.shape[2] else A.mT @ A
+    norms = largest * torch.linalg.eigvalsh(gram)[:, -1].clamp(min=0).sqrt()
+    return norms

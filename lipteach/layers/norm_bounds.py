@@ -1,7 +1,4 @@
-r"""The operator norm of a convolution between two bounds, for every image size.
-
-Source: M. Riesz (1914) for trigonometric polynomials; the refinement of the grid is ours.
-"""
+r"""The operator norm of a convolution between two bounds, for every image size."""
 
 from __future__ import annotations
 
@@ -47,7 +44,7 @@ def convolution_norm_bounds(
         >>> round(low.item(), 2), round(high.item(), 2)
         (9.0, 9.0)
 
-    Source: of the inequality, M. Riesz (1914); ours.
+    Source: M. Riesz (1914) for trigonometric polynomials.
     """
     check_tensor(kernel, "kernel")
     if kernel.ndim != 4:

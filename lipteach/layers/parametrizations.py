@@ -2,8 +2,6 @@
 
 Nothing is stored beside the parameters: the weight is computed anew at each use, in training and in
 evaluation alike. Within ``torch.nn.utils.parametrize.cached()`` it is computed once.
-
-Source: the habits of ``torch.nn.utils.parametrizations``.
 """
 
 from __future__ import annotations
@@ -23,6 +21,12 @@ class _Constraint(nn.Module):
     def __init__(self, shape: torch.Size) -> None:
         super().__init__()
         self.shape = shape
+
+    def right_inverse(self, W: Tensor) -> Tensor:
+        """The parameter for a wanted weight: the member of the class that is made of it."""
+        self.check(W)
+        weight: Tensor = self.forward(W)
+        return weight
 
     def check(self, W: Tensor) -> None:
         """Require a finite weight of that shape; torch itself would take any."""
@@ -46,11 +50,6 @@ class Orthonormal(_Constraint):
         """The weight."""
         with plain_precision(X):
             return self.polar(X)
-
-    def right_inverse(self, W: Tensor) -> Tensor:
-        """The parameter for a wanted weight: its own polar factor."""
-        self.check(W)
-        return self.forward(W)
 
     def extra_repr(self) -> str:
         """Return the settings, for print."""
@@ -81,7 +80,7 @@ class OrthogonalConvolution(Orthonormal):
 class Spectral(_Constraint):
     """The weight over its spectral norm; of a convolution, over an upper bound for every size."""
 
-    def __init__(self, shape: torch.Size, stride: tuple[int, int] = (1, 1)) -> None:
+    def __init__(self, shape: torch.Size, stride: tuple[int, int]) -> None:
         super().__init__(shape)
         self.stride = stride
 
@@ -96,11 +95,6 @@ class Spectral(_Constraint):
                 raise ValueError("The weight must not be zero: it has no direction to keep.")
             weight: Tensor = _wide(X) / norm
             return weight.to(X.dtype)
-
-    def right_inverse(self, W: Tensor) -> Tensor:
-        """The parameter for a wanted weight: the weight itself, rescaled."""
-        self.check(W)
-        return self.forward(W)
 
 
 def _largest_singular_value(X: Tensor) -> Tensor:
@@ -123,11 +117,6 @@ class LInf(_Constraint):
         """The weight."""
         with plain_precision(X):
             return project_linf_norm(X.flatten(1), self.bound).view(X.shape)
-
-    def right_inverse(self, W: Tensor) -> Tensor:
-        """The parameter for a wanted weight: its projection."""
-        self.check(W)
-        return self.forward(W)
 
     def extra_repr(self) -> str:
         """Return the setting, for print."""

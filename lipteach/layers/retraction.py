@@ -1,7 +1,4 @@
-"""Orthonormal weights as plain parameters: put back on the manifold, and gradients along it.
-
-Source: M. Cisse et al. (2017) with β = ½; Anil, Lucas and Grosse (2019), appendix B.1.
-"""
+"""Orthonormal weights as plain parameters: put back on the manifold, and gradients along it."""
 
 from __future__ import annotations
 
@@ -163,7 +160,8 @@ def _retract(module: nn.Linear | nn.Conv2d, steps: int, method: str, tol: float)
         kernels = kernel_class(module, weight)
         if kernels.factors:
             R, *bases = kernels.factor(weight.double())
-            weight.copy_(kernels.compose(R, bases, _as_is))
+            # The channel matrix comes orthonormal from `factor`.
+            weight.copy_(kernels.compose(R, bases, lambda matrix: matrix))
             return
     W = weight.flatten(1)
     if method == "qr":
@@ -173,11 +171,6 @@ def _retract(module: nn.Linear | nn.Conv2d, steps: int, method: str, tol: float)
     for _ in range(steps - 1):
         W = parseval_step(W, 0.5)
     weight.copy_(W.view(weight.shape))
-
-
-def _as_is(R: Tensor) -> Tensor:
-    """The channel matrix, which `KernelClass.factor` leaves orthonormal."""
-    return R
 
 
 def _qr(W: Tensor, tol: float) -> Tensor:

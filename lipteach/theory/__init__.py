@@ -11,6 +11,7 @@ from lipteach.theory.exact_networks import (
     abs_network,
     crelu_network,
     leaky_relu_network,
+    maximum_of_functionals,
     maxout_network,
     relu_network,
     w_network,
@@ -23,7 +24,6 @@ from lipteach.theory.lipschitz_class import Size, in_lipschitz_class, network_si
 from lipteach.theory.proof import Counterexample, Proof, Undecided, prove
 from lipteach.theory.separation import affine_through, unit_affine_through
 from lipteach.theory.theorem2 import singular_value_derivatives, theorem2_counterexample
-from lipteach.theory.two_norm import maximum_of_functionals
 
 __all__ = [
     "Counterexample",

@@ -31,12 +31,10 @@ class Proof:
     def __bool__(self) -> bool:
         return True
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         within = f"within {self.tol:g}, " if self.tol else ""
         how = "" if self.reading in ("stored", "written") else f" (weights read as {self.reading})"
         return f"Proof: {within}for every {self.domain}{how}"
-
-    __repr__ = __str__
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +64,7 @@ class Counterexample:
     def __bool__(self) -> bool:
         return False
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         point = _shown(self.input)
         if self.names:
             named = zip(self.names, self.input.tolist(), strict=True)
@@ -77,8 +75,6 @@ class Counterexample:
         hidden = _shown(self.output) == _shown(self.expected)  # by rounding to a few digits
         gap = f" (gap {self.gap:.2g})" if hidden else ""
         return f"{said} instead of {_shown(self.expected)}{gap}"
-
-    __repr__ = __str__
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,10 +92,8 @@ class Undecided:
     def __bool__(self) -> bool:
         return False
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return f"Undecided: {self.reason}"
-
-    __repr__ = __str__
 
 
 def _short(value: float) -> str:

@@ -1,8 +1,6 @@
 r"""GroupSort of different sizes and the absolute value, each computed from another.
 
 Every function returns a plain ``nn.Sequential`` in float64 whose weight matrices have 2-norm 1.
-
-Source: Anil, Lucas and Grosse (2019), appendix A.3, with its two errata mended.
 """
 
 from __future__ import annotations
@@ -146,9 +144,7 @@ def maxmin_from_abs(bound: float) -> nn.Sequential:
 
 
 def abs_from_maxmin() -> nn.Sequential:
-    r"""Build the absolute value from MaxMin (appendix A.3): the network of Figure 10.
-
-    $$|x| = \tfrac1{\sqrt2}(1, -1)\,\mathrm{MaxMin}\Bigl(\tfrac1{\sqrt2}\binom{1}{-1} x\Bigr).$$
+    """Build the absolute value from MaxMin (appendix A.3): Figure 10, `abs_network` for p = 2.
 
     Returns:
         A network from (…, 1) to (…, 1).

@@ -3,8 +3,6 @@ r"""Small networks that compute known functions exactly, each of 1-Lipschitz lay
 Every function returns a plain ``nn.Sequential`` in float64. Its weight matrices have operator norm
 at most 1, so that the network is 1-Lipschitz by construction. The weights are frozen, since
 training would spoil the identity; ``network.requires_grad_()`` frees them.
-
-Source: Anil, Lucas and Grosse (2019), appendix A.1 and A.2.
 """
 
 from __future__ import annotations
@@ -15,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from lipteach.primitives import GroupSort, MaxMin
-from lipteach.primitives._validate import check_integer, check_norm, check_real
+from lipteach.primitives._validate import check_integer, check_norm, check_real, check_tensor
 from lipteach.theory.frozen import frozen_linear
 
 
@@ -41,8 +39,8 @@ def abs_network(p: float = 2) -> nn.Sequential:
     Source: Anil, Lucas and Grosse (2019), appendix A.1, Figure 10.
     """
     check_norm(p)
-    first = {1: 0.5, 2: math.sqrt(0.5), math.inf: 1.0}[p]
-    last = {1: 1.0, 2: math.sqrt(0.5), math.inf: 0.5}[p]
+    r = math.sqrt(0.5)
+    first, last = {1: (0.5, 1.0), 2: (r, r), math.inf: (1.0, 0.5)}[p]
     up, down = frozen_linear([[first], [-first]]), frozen_linear([[last, -last]])
     return nn.Sequential(up, MaxMin(), down)
 
@@ -184,3 +182,66 @@ def maxout_network(n: int, size: int) -> nn.Sequential:
         raise ValueError(f"size must divide n; got n = {n} and size = {size}.")
     select = torch.eye(n, dtype=torch.float64)[::size]  # (n / size, n)
     return nn.Sequential(GroupSort(size), frozen_linear(select))
+
+
+def maximum_of_functionals(w1: Tensor, w2: Tensor) -> nn.Sequential:
+    r"""Build max(w₁·x, w₂·x) of two unit vectors, by layers of 2-norm 1 (appendix E, completed).
+
+    The lattice construction computes w₁·x and w₂·x in one layer, whose 2-norm is √2 if w₁ = w₂.
+    But w₁ + w₂ and w₁ − w₂ are orthogonal. With $e_\pm = (w_1 \pm w_2)/2$, c = ‖e₊‖ and s = ‖e₋‖,
+
+    $$\max(w_1 \cdot x, w_2 \cdot x) = e_+ \cdot x + |e_- \cdot x|
+      = \tfrac{1}{\sqrt2} (c, c, s, -s)\, \mathrm{MaxMin}\Bigl(\tfrac{1}{\sqrt2}
+        (e_+/c,\ e_+/c,\ e_-/s,\ -e_-/s)^\top x\Bigr), \qquad c^2 + s^2 = 1 .$$
+
+    So the remark that the construction fails in the 2-norm is right, and it does not say that the
+    maximum of two functions is out of reach.
+
+    Args:
+        w1: a unit vector of shape (n,).
+        w2: another one.
+
+    Returns:
+        A frozen network in float64, from (…, n) to (…, 1).
+
+    Raises:
+        ValueError: if w1 or w2 is not of 2-norm 1 up to 1e-6.
+
+    Example:
+        >>> f = lt.maximum_of_functionals(torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0]))
+        >>> round(f(torch.tensor([2.0, 3.0]).double()).item(), 9)
+        3.0
+
+    Source: the question is that of Anil, Lucas and Grosse (2019), appendix E.
+    """
+    check_tensor(w1, "w1")
+    check_tensor(w2, "w2")
+    if w1.ndim != 1 or w1.shape != w2.shape:
+        shapes = f"{tuple(w1.shape)} and {tuple(w2.shape)}"
+        raise ValueError(f"w1 and w2 must be vectors of the same shape (n,); got {shapes}.")
+    a, b = _unit(w1, "w1"), _unit(w2, "w2")
+    plus, minus = (a + b) / 2, (a - b) / 2
+    if float(a @ b) > 0:  # rounding spoils the right angle where one of them nearly vanishes
+        minus = _part_across(minus, plus)
+    else:
+        plus = _part_across(plus, minus)
+    c, s = torch.linalg.vector_norm(plus), torch.linalg.vector_norm(minus)
+    up = plus / c if c > 0 else torch.zeros_like(plus)
+    across = minus / s if s > 0 else torch.zeros_like(minus)
+    first = 0.5**0.5 * torch.stack([up, up, across, -across])  # (4, n)
+    last = 0.5**0.5 * torch.stack([c, c, s, -s])[None]
+    return nn.Sequential(frozen_linear(first), MaxMin(), frozen_linear(last))
+
+
+def _part_across(v: Tensor, w: Tensor) -> Tensor:
+    """The part of v that is orthogonal to w; what one pass leaves by rounding, another removes."""
+    for _ in range(2):
+        v = v - (v @ w) / (w @ w) * w
+    return v
+
+
+def _unit(w: Tensor, name: str) -> Tensor:
+    norm = float(torch.linalg.vector_norm(w.detach().double()))
+    if abs(norm - 1) > 1e-6:
+        raise ValueError(f"{name} must have 2-norm 1; it has {norm:.6g}.")
+    return w.detach().double() / norm

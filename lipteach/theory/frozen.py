@@ -26,8 +26,6 @@ def frozen_linear(W: Matrix, b: Tensor | Sequence[float] | None = None) -> nn.Li
     Example:
         >>> lt.frozen_linear([[1.0, 2.0]], [0.5])(torch.tensor([3.0, 4.0]).double()).tolist()
         [11.5]
-
-    Source: ours; the building block of the networks of appendix A.
     """
     weight, bias = _numbers(W, "W", 2), None if b is None else _numbers(b, "b", 1)
     if bias is not None and len(bias) != len(weight):

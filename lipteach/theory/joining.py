@@ -1,8 +1,6 @@
 r"""Maximum and minimum of two networks, as one network (appendix E, the proof of Theorem 3).
 
 Two networks run side by side in block-diagonal layers; a last MaxMin compares what they say.
-
-Source: Anil, Lucas and Grosse (2019), appendix E, with its conditions added.
 """
 
 from __future__ import annotations
@@ -16,8 +14,6 @@ from lipteach.primitives import ChunkedSequential, MaxMin, Selection
 from lipteach.primitives._validate import check_integer
 from lipteach.primitives.composition import alteration, runs_as, walk
 from lipteach.theory.frozen import frozen_linear
-
-Network = nn.Sequential
 
 
 def stack(f: nn.Sequential, g: nn.Sequential) -> nn.Sequential:
@@ -54,7 +50,8 @@ def stack(f: nn.Sequential, g: nn.Sequential) -> nn.Sequential:
         raise ValueError(f"f and g must have the same number of inputs; got {counts}.")
     depth = max(len(left), len(right))
     left, right = _padded(left, depth), _padded(right, depth)
-    first = _above(left[0], right[0])
+    rows = torch.cat([left[0].weight, right[0].weight])
+    first = frozen_linear(rows, _biases(left[0], right[0]))
     later = [_blocks(a, b) for a, b in zip(left[1:], right[1:], strict=True)]
     return _network([first, *later], f, g)
 
@@ -125,13 +122,7 @@ def maximum(f: nn.Sequential, g: nn.Sequential, permutation: bool = False) -> nn
 def minimum(f: nn.Sequential, g: nn.Sequential, permutation: bool = False) -> nn.Sequential:
     r"""Build the minimum of two networks, entry by entry: (0, 1) MaxMin(f, g) (appendix E).
 
-    Args:
-        f: as for `maximum`.
-        g: as for `maximum`.
-        permutation: as for `maximum`.
-
-    Returns:
-        A frozen network in float64, from (…, n) to (…, m).
+    The arguments and what is returned are those of `maximum`.
 
     Example:
         >>> identity = nn.Sequential(lt.frozen_linear([[1.0]]))
@@ -144,7 +135,7 @@ def minimum(f: nn.Sequential, g: nn.Sequential, permutation: bool = False) -> nn
     return _extremum(f, g, 1, permutation)
 
 
-def _extremum(f: Network, g: Network, place: int, permutation: bool) -> Network:
+def _extremum(f: nn.Sequential, g: nn.Sequential, place: int, permutation: bool) -> nn.Sequential:
     """The entry `place` of each sorted pair (f_k, g_k)."""
     if not isinstance(permutation, bool):
         raise TypeError(f"permutation must be True or False; got {permutation!r}.")
@@ -217,11 +208,6 @@ def _padded(layers: list[nn.Linear], depth: int) -> list[nn.Linear]:
     width = layers[-1].in_features
     identities = [Selection(torch.arange(width), width) for _ in range(depth - len(layers))]
     return [*layers[:-1], *identities, layers[-1]]
-
-
-def _above(a: nn.Linear, b: nn.Linear) -> nn.Linear:
-    """The rows of a above those of b."""
-    return frozen_linear(torch.cat([a.weight, b.weight]), _biases(a, b))
 
 
 def _blocks(a: nn.Linear, b: nn.Linear) -> nn.Linear:

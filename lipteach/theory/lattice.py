@@ -2,9 +2,6 @@ r"""Universal approximation by hand: a network that meets a 1-Lipschitz function
 
 Lemma 1 takes a maximum of minima of functions that meet g at two points each. For finitely many
 points it is a program, and Theorem 3 makes a network of it.
-
-Source: Anil, Lucas and Grosse (2019), appendix E, Lemma 1 and Theorem 3; "mcshane": E. J. McShane
-(1934), H. Whitney (1934).
 """
 
 from __future__ import annotations
@@ -81,7 +78,7 @@ def approximate(
         >>> f(points).flatten().tolist(), lt.network_size(f)
         ([1.0, 0.5, 0.0, 0.5, 1.0], Size(pieces=6, layers=5, weights=51))
 
-    Source: Anil, Lucas and Grosse (2019), appendix E; E. J. McShane (1934).
+    Source: Anil, Lucas and Grosse (2019), appendix E; E. J. McShane (1934), H. Whitney (1934).
     """
     check_norm(p)
     if method not in ("lattice", "mcshane"):

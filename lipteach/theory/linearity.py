@@ -1,7 +1,4 @@
-r"""Theorem 1: element-wise activations lose gradient norm, or leave the network affine.
-
-Source: Anil, Lucas and Grosse (2019), appendix D.
-"""
+r"""Theorem 1: element-wise activations lose gradient norm, or leave the network affine."""
 
 from __future__ import annotations
 

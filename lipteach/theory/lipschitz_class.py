@@ -1,7 +1,4 @@
-r"""The class of networks of Theorem 3: a membership test, and the size of a network.
-
-Source: Anil, Lucas and Grosse (2019), appendix E.
-"""
+r"""The class of networks of Theorem 3: a membership test, and the size of a network."""
 
 from __future__ import annotations
 
@@ -69,7 +66,7 @@ def in_lipschitz_class(network: nn.Module, p: float = 2, tol: float = 1e-12) -> 
     if not all(isinstance(m, Selection) or torch.equal(m.weight, m.weight) for m in linears):
         return False  # a weight that changes each time it is read, or is NaN
     norms = [
-        1.0 if isinstance(layer, Selection) else largest_row(layer.weight, math.inf if k else p)
+        1.0 if isinstance(layer, Selection) else _largest_row(layer.weight, math.inf if k else p)
         for k, layer in enumerate(linears)
     ]
     return all(norm <= 1 + tol for norm in norms)
@@ -90,8 +87,6 @@ def network_size(network: nn.Module) -> Size:
     Example:
         >>> lt.network_size(lt.w_network())
         Size(pieces=4, layers=2, weights=16)
-
-    Source: ours.
     """
     if not isinstance(network, nn.Sequential):
         raise TypeError(f"network must be an nn.Sequential; got {type(network).__name__}.")
@@ -103,7 +98,7 @@ def network_size(network: nn.Module) -> Size:
     return Size(linears[0].out_features, sorts, weights)
 
 
-def largest_row(W: Tensor, p: float) -> float:
+def _largest_row(W: Tensor, p: float) -> float:
     """‖W‖_{p,∞}, the largest dual norm of a row, for any p from 1 to infinity, in float64."""
     return float(torch.linalg.vector_norm(W.detach().double(), ord=dual(p), dim=-1).max())
 

@@ -1,7 +1,4 @@
-r"""Separation of points: an affine map with two given values (appendix E).
-
-Source: Anil, Lucas and Grosse (2019), appendix E, the first step of Theorem 3.
-"""
+r"""Separation of points: an affine map with two given values (appendix E)."""
 
 from __future__ import annotations
 
@@ -65,15 +62,7 @@ def unit_affine_through(x: Tensor, y: Tensor, a: float, b: float, p: float = 2) 
     z has two entries, at the largest |d_k| and at the first other. In one dimension no z is left:
     f(0) = 0 and f(1) = ½ are met by one affine map only, and its slope is ½.
 
-    Args:
-        x: a point of shape (n,).
-        y: another point of shape (n,).
-        a: the value at x.
-        b: the value at y.
-        p: the norm of the inputs, any number from 1 to ``math.inf``.
-
-    Returns:
-        A frozen network of one layer, from (…, n) to (…, 1), in float64.
+    The arguments and what is returned are those of `affine_through`.
 
     Raises:
         ValueError: as `affine_through` does, and if n = 1 and |a − b| < |x − y|.
@@ -84,7 +73,7 @@ def unit_affine_through(x: Tensor, y: Tensor, a: float, b: float, p: float = 2) 
         >>> [round(w, 6) for w in f[0].weight[0].tolist()]
         [0.5, 0.866025]
 
-    Source: ours; the question is that of Anil, Lucas and Grosse (2019), appendix E.
+    Source: the question is that of Anil, Lucas and Grosse (2019), appendix E.
     """
     w, offset, d = _two_values(x, y, a, b, p)
     norm = float(torch.linalg.vector_norm(w, ord=dual(p)))

@@ -76,51 +76,35 @@ def _apply(op: str, args: list[Any], point: Mapping[str, Number]) -> Any:
             raise ValueError(f"{op!r} is no operation of a term.")
 
 
+def fails_by(formula: Formula, margin: Fraction, fails: bool = True) -> Formula:
+    """The formula fails, and each comparison that makes it fail does so by at least the margin.
+
+    With ``fails=False`` it holds by the margin: a formula inside Not.
+    """
+    a: tuple[Any, ...] = formula.args
+    match formula.op:
+        case "at most":
+            return _at_least(a[0] - a[1] if fails else a[1] - a[0], margin)
+        case "equal":
+            difference = a[0] - a[1]
+            apart = Or(_at_least(difference, margin), _at_least(-difference, margin))
+            return apart if fails else formula
+        case "not":
+            return fails_by(a[0], margin, not fails)
+        case _:
+            join = Or if (formula.op == "and") == fails else And
+            return join(*(fails_by(part, margin, fails) for part in a))
+
+
 def _at_least(term: Term, least: Term | Fraction) -> Formula:
     return term >= least
 
 
-def fails_by(formula: Formula, margin: Fraction) -> Formula:
-    """The formula fails, and each comparison that makes it fail does so by at least the margin."""
-    a: tuple[Any, ...] = formula.args
-    match formula.op:
-        case "at most":
-            return _at_least(a[0] - a[1], margin)
-        case "equal":
-            difference = a[0] - a[1]
-            return Or(_at_least(difference, margin), _at_least(-difference, margin))
-        case "and":
-            return Or(*(fails_by(part, margin) for part in a))
-        case "or":
-            return And(*(fails_by(part, margin) for part in a))
-        case _:
-            return _holds_by(a[0], margin)
-
-
-def _holds_by(formula: Formula, margin: Fraction) -> Formula:
-    a: tuple[Any, ...] = formula.args
-    match formula.op:
-        case "at most":
-            return _at_least(a[1] - a[0], margin)
-        case "equal":
-            return formula
-        case "and":
-            return And(*(_holds_by(part, margin) for part in a))
-        case "or":
-            return Or(*(_holds_by(part, margin) for part in a))
-        case _:
-            return fails_by(a[0], margin)
-
-
-def relaxed(formula: Formula, by: Term) -> Formula:
+def relaxed(formula: Formula, by: Term, weaker: bool = True) -> Formula:
     """The formula with each comparison made weaker by the same amount: a ≤ b becomes a − b ≤ by.
 
     Inside Not the comparisons are made stronger, so that the whole is weaker.
     """
-    return _shifted(formula, by, weaker=True)
-
-
-def _shifted(formula: Formula, by: Term, weaker: bool) -> Formula:
     a: tuple[Any, ...] = formula.args
     match formula.op:
         case "at most":
@@ -133,9 +117,9 @@ def _shifted(formula: Formula, by: Term, weaker: bool) -> Formula:
                 )
             return And(a[0] - a[1] <= by, a[1] - a[0] <= by)
         case "not":
-            return Not(_shifted(a[0], by, not weaker))
+            return Not(relaxed(a[0], by, not weaker))
         case _:
-            return Formula(formula.op, *(_shifted(part, by, weaker) for part in a))
+            return Formula(formula.op, *(relaxed(part, by, weaker) for part in a))
 
 
 def divisors(root: Node) -> list[Term]:

@@ -1,7 +1,4 @@
-r"""Theorem 2: its counterexample, and the first-order statement that its proof does establish.
-
-Source: Anil, Lucas and Grosse (2019), appendix D.
-"""
+r"""Theorem 2: its counterexample, and the first-order statement that its proof does establish."""
 
 from __future__ import annotations
 
@@ -37,7 +34,7 @@ def theorem2_counterexample() -> tuple[nn.Sequential, nn.Sequential]:
         >>> f(x).abs().item(), round(replaced(x).item(), 9)
         (0.0, 1.0)
 
-    Source: ours; Theorem 2 is in Anil, Lucas and Grosse (2019), appendix D.
+    Source: Theorem 2 is in Anil, Lucas and Grosse (2019), appendix D.
     """
     r = math.sqrt(0.5)
     W2 = torch.tensor([[1, -1], [1, -1], [1, 1], [-1, -1]]) / 2

@@ -14,7 +14,7 @@ from torch import nn
 from lipteach.primitives import Abs, FullSort, GroupSort, MaxMin
 from lipteach.theory import terms
 from lipteach.theory.expressions import Term, read_number
-from lipteach.theory.solver import evaluate
+from lipteach.theory.solver import evaluate, fails_by
 from lipteach.theory.terms import And, If, Max, Min, Not, Or, Sqrt, apply, linear
 
 X, Y = Term("variable", "x"), Term("variable", "y")
@@ -343,3 +343,14 @@ def test_layers_that_cannot_be_translated(network, message):
         apply(network, [X, Y])
     with pytest.raises(TypeError, match=r"nn\.Module; got str"):
         apply("network", [X])
+
+
+def test_a_formula_fails_by_its_margin():
+    x, y = Term("variable", "x"), Term("variable", "y")
+    formula = And(Or(x <= y, Not(Or(x <= 1, Not(y <= 2)))), Not(And(x <= -1, y <= -1)), x == y)
+    for i in range(-6, 7):
+        for j in range(-6, 7):
+            point = {"x": Fraction(i, 2), "y": Fraction(j, 2)}
+            for part in (formula, *formula.args):
+                _, slack = evaluate(part, point)
+                assert evaluate(fails_by(part, Fraction(1)), point)[0] == (slack <= -1)
