@@ -88,8 +88,11 @@ def _make_plain(module: Any) -> None:
     """Replace the parametrized tensors of a module by parameters with their values.
 
     `parametrize.remove_parametrizations` would delete the property of the class, which the copy
-    shares with its original: the original would lose its weight.
+    shares with its original: the original would lose its weight. A module whose class was changed
+    after that of torch was put in stays as it is: what its class computes is not ours to say.
     """
+    if not vars(type(module)).keys() >= module.parametrizations.keys():
+        return
     values = {
         name: nn.Parameter(
             getattr(module, name).detach().clone(),

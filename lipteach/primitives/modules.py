@@ -106,7 +106,11 @@ class Scale(nn.Module):
 
     def __init__(self, factor: float) -> None:
         super().__init__()
-        self.factor = check_real(factor, "factor")
+        self.factor = factor
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute; the factor is asked for at each assignment, since bounds believe it."""
+        super().__setattr__(name, check_real(value, name) if name == "factor" else value)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return factor · x."""

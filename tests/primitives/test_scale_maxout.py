@@ -142,3 +142,14 @@ def test_what_is_refuted_of_them() -> None:
     assert torch.equal(lt.Maxout(2)(found.input), found.output)
     with pytest.raises(ValueError, match="Maxout needs a length that its size divides; got 3 and"):
         lt.prove(lt.Maxout(2), lambda x: x, domain=3 * [(None, None)])
+
+
+@pytest.mark.parametrize(
+    "factor", [math.nan, math.inf, torch.ones(2), nn.Parameter(torch.ones(()))]
+)
+def test_a_factor_that_bounds_could_not_read_is_refused_when_it_is_set(factor: object) -> None:
+    scale = lt.Scale(2)
+    with pytest.raises((TypeError, ValueError), match="factor must be"):
+        scale.factor = factor
+    scale.factor = 3.0
+    assert lt.lipschitz_bounds(nn.Sequential(scale), torch.ones(2, 2)).upper == 3
