@@ -110,7 +110,8 @@ class Scale(nn.Module):
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Set an attribute; the factor is asked for at each assignment, since bounds believe it."""
-        super().__setattr__(name, check_real(value, name) if name == "factor" else value)
+        given: Any = check_real(value, name) if name == "factor" else value
+        super().__setattr__(name, given)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return factor · x."""
