@@ -4,17 +4,20 @@ import torch
 from torch import Tensor
 
 
+def generator(seed: int = 0) -> torch.Generator:
+    """A generator of its own."""
+    return torch.Generator().manual_seed(seed)
+
+
 def uniform(*shape: int, low: float = -1.0, high: float = 1.0, seed: int = 0) -> Tensor:
     """Uniform float64 numbers from their own generator."""
-    generator = torch.Generator().manual_seed(seed)
-    unit = torch.rand(*shape, generator=generator, dtype=torch.float64)
+    unit = torch.rand(*shape, generator=generator(seed), dtype=torch.float64)
     return low + (high - low) * unit
 
 
 def normal(*shape: int, seed: int = 0) -> Tensor:
     """Normal float64 numbers from their own generator."""
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, generator=generator, dtype=torch.float64)
+    return torch.randn(*shape, generator=generator(seed), dtype=torch.float64)
 
 
 def svd_polar(W: Tensor) -> Tensor:

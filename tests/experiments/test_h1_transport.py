@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from experiments_support import Stop, StoppingRun
+from support import generator
 from torch import nn
 
 from lipteach.experiments import CellRecord, Record, Run, RunError, experiment
@@ -28,10 +29,6 @@ from lipteach.layers import export
 from lipteach.training import absolute_value, three_cones
 
 SMALL = Settings("absolute value", "MaxMin", "retraction", (16,), steps=12, batch=12)
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def test_the_full_profile_is_the_papers() -> None:
@@ -83,10 +80,10 @@ def test_each_network_keeps_its_constraint_and_stays_below_1(pair: str, constrai
 def test_spectral_bounds_the_largest_singular_value_and_bjorck_keeps_all() -> None:
     smallest = {}
     for constraint in CONSTRAINTS[:2]:
-        network = make_network(replace(SMALL, constraint=constraint, hidden=(16, 16)), seeded())
+        network = make_network(replace(SMALL, constraint=constraint, hidden=(16, 16)), generator())
         with torch.no_grad():
             for parameter in network[2].parametrizations.parameters():
-                parameter += 0.1 * torch.randn(parameter.shape, generator=seeded(1))
+                parameter += 0.1 * torch.randn(parameter.shape, generator=generator(1))
         sigma = torch.linalg.svdvals(export(network)[2].weight)
         assert sigma[0].item() == pytest.approx(1, abs=1e-4)
         smallest[constraint] = sigma[-1].item()

@@ -2,13 +2,10 @@
 
 import pytest
 import torch
+from support import generator
 from torch import nn
 
 from lipteach.training import clip_singular_values_, fit, minibatches, orthonormal_network
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def layer_of(weight: torch.Tensor) -> nn.Linear:
