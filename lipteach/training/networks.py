@@ -23,7 +23,8 @@ def orthonormal_network(
 ) -> nn.Sequential:
     r"""Make linear layers with random orthonormal weights, and an activation between each two.
 
-    Every weight W has σⱼ(W) = 1 for all j. The biases are drawn uniformly from (−½, ½).
+    Every weight W has σⱼ(W) = 1 for all j at the start; training does not keep it, and
+    `orthonormal` on each layer does. The biases are drawn uniformly from (−½, ½).
 
     Args:
         sizes: a list or tuple of widths, inputs first and outputs last, at least two.

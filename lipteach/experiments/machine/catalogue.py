@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -13,7 +13,7 @@ from lipteach.experiments.machine.records import Record
 PROFILES = ("quick", "laptop", "full")
 NAMES = ("fig14_spectral", "fig16_jacobian", "h1_transport")
 
-Metrics = dict[str, float | list[float]]
+Metrics = Mapping[str, float | list[float]]
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,8 @@ class Experiment:
             with as many steps as two CPU cores allow) or "full" (the paper's). A cell is a frozen
             dataclass of numbers, strings and tuples of them: all settings but the seed.
         train: one cell with one seed; returns its final metrics. All randomness comes from
-            generators made of the seed, and its loop runs over ``run.steps``.
+            generators made of the seed, and its loop runs over ``run.steps``, which is given all
+            that changes from step to step.
         compare: a text table of a record beside the paper's numbers.
     """
 

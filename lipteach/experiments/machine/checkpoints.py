@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from lipteach.experiments.machine.files import check_identity, load_state, save_state
+from lipteach.experiments.machine.files import RunError, check_identity, load_state, save_state
 
 Curve = list[tuple[int, float]]
 
@@ -105,6 +105,12 @@ class Run:
 
     def _restore(self, loop: int, state: dict[str, Any]) -> int:
         saved = self._saved[loop]
+        if saved["state"].keys() != state.keys():
+            held, now = (", ".join(sorted(keys)) for keys in (saved["state"], state))
+            raise RunError(
+                f"{self._path} was saved by another training: it holds {held}, and {now} is "
+                "needed; delete it to begin anew."
+            )
         for name, value in state.items():
             _load(value, saved["state"][name])
         self.curves, self._step = saved["curves"], saved["step"]

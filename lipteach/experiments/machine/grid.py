@@ -92,7 +92,9 @@ def check_finite(name: str, values: Any) -> None:
     """Require a finite number, or a list of them: a record holds nothing else."""
     for value in values if isinstance(values, list | tuple) else [values]:
         if not isinstance(value, int | float) or not math.isfinite(value):
-            raise RunError(f"{name} must be a finite number; got {value!r}.")
+            raise RunError(
+                f"{name} must be a finite number; got {value!r} ({type(value).__name__})."
+            )
 
 
 def settings_text(settings: Any) -> str:

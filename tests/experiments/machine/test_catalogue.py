@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from experiments_support import Stop, StoppingRun
 
 import lipteach.experiments
 from lipteach.appendix import rows
@@ -17,8 +18,8 @@ from lipteach.experiments.machine.grid import settings_dict
 def test_the_list_names_every_file_with_an_experiment() -> None:
     folder = Path(lipteach.experiments.__file__).parent
     made = {p.stem for p in folder.glob("*.py") if "\nEXPERIMENT = " in p.read_text("utf-8")}
+    assert list(NAMES) == sorted(NAMES), "NAMES is in alphabetical order"
     assert set(NAMES) == made
-    assert list(NAMES) == sorted(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -57,3 +58,15 @@ def test_a_training_repeats_itself_and_leaves_the_global_generator_alone(name: s
     assert json.loads(json.dumps(metrics)) == metrics
     other = Run()
     assert one.train(settings, 2, other) != metrics
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_training_that_was_stopped_ends_with_the_same_numbers(name: str, tmp_path: Path) -> None:
+    """Whatever changes from step to step is given to ``run.steps``."""
+    one, path = experiment(name), tmp_path / "cell.pt"
+    settings = one.grid("quick")[0]
+    with pytest.raises(Stop):
+        one.train(settings, 1, StoppingRun(path, left=4))
+    unbroken, resumed = Run(), Run(path=path)
+    assert one.train(settings, 1, resumed) == one.train(settings, 1, unbroken)
+    assert resumed.curves == unbroken.curves

@@ -146,3 +146,12 @@ def test_what_is_saved_comes_back(tmp_path: Path) -> None:
     save_json(tmp_path / "s.json", {"a": [1.5, None]})
     assert json.loads((tmp_path / "s.json").read_text()) == load_json(tmp_path / "s.json")
     assert load_state(tmp_path / "no.pt") is load_json(tmp_path / "no.json") is None
+
+
+def test_a_checkpoint_of_another_training_is_refused_by_what_it_holds(tmp_path: Path) -> None:
+    path, layer = tmp_path / "cell.pt", torch.nn.Linear(1, 1)
+    with pytest.raises(Stop):
+        for _ in StoppingRun(path, left=2).steps(5, network=layer):
+            pass
+    with pytest.raises(RunError, match=r"it holds network, and extra, network is needed; delete"):
+        next(iter(Run(path=path).steps(5, network=layer, extra=layer)))
