@@ -27,7 +27,7 @@ def test_an_experiment_is_a_grid_of_frozen_settings(name: str) -> None:
     one = experiment(name)
     assert isinstance(one, Experiment)
     assert one.name == name
-    assert one.item in {row.item for row in rows()}
+    assert one.item in {row.item for row in rows()}, "item is a row of lipteach/appendix.toml"
     assert pickle.loads(pickle.dumps(one)) == one  # it can be sent to a process
     for profile in PROFILES:
         grid = one.grid(profile)
