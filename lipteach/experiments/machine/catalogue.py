@@ -25,8 +25,9 @@ class Experiment:
         item: the item of the appendix, as the map calls it.
         title: a few words.
         cells: the grid of a profile: "quick" (seconds to a minute), "laptop" (the paper's networks
-            with as many steps as two CPU cores allow) or "full" (the paper's, or its own full size). A cell is a frozen
-            dataclass of numbers, strings and tuples of them: all settings but the seed.
+            with as many steps as two CPU cores allow) or "full" (the paper's, or its own full
+            size). A cell is a frozen dataclass of numbers, strings and tuples of them: all settings
+            but the seed.
         train: one cell with one seed; returns its final metrics. All randomness comes from
             generators made of the seed, and its loop runs over ``run.steps``, which is given all
             that changes from step to step.
