@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from lipteach.primitives import polar
+from lipteach.primitives._torch_private import has_data
 
 Pair = tuple[int, int]
 Taps = tuple[tuple[int, bool], ...]  # one factor: the dimension it shifts, and which part it shifts
@@ -107,7 +108,7 @@ class KernelClass:
                 kept, shifted = _parts(K, A @ A.mT if half else None, flip)
                 K = kept.narrow(dim, 0, n - 1) + shifted.narrow(dim, 1, n - 1)
                 found.append(A)
-            rests.append(polar(K.flatten(1), 1e-12, "svd").view(K.shape))
+            rests.append(polar(K.flatten(1), 1e-12, "svd").view(K.shape) if has_data(K) else K)
             if found and found[0].numel():
                 bases.append(torch.stack(found[::-1]))
         return torch.cat(rests, dim=1), *bases

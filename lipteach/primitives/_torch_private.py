@@ -34,6 +34,11 @@ def is_batched(x: Tensor) -> bool:
         return True
 
 
+def has_data(x: Tensor) -> bool:
+    """Whether x has entries to look at: a meta tensor has none, nor one of a FakeTensorMode."""
+    return not (x.device.type == "meta" or hasattr(x, "fake_mode"))
+
+
 def assume_constant(function: F) -> F:
     """Do what torch.compiler.assume_constant_result does, without importing the compiler."""
     function._dynamo_marked_constant = True  # type: ignore[attr-defined]
