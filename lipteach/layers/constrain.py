@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, TypeVar
 
 from torch import Tensor, nn
@@ -37,13 +38,17 @@ def orthonormal(
     (kernel ≤ stride, or 1 × 1) it is the flattened kernel that is orthonormal, which is exact. A
     thin kernel (one side more than four times the other) is made of orthogonal blocks.
 
+    Per step of the stride s a kernel k sees c_in·min(k, s)² inputs. If there are no more outputs,
+    the rows of the operator are orthonormal, on every image without padding; else its columns, with
+    a padding of k − 1. Neither can be where there are more outputs and, with k < s, unseen pixels.
+
     ``layer.weight = Q`` works: a Q of the class comes back up to rounding, any other is replaced
     by a member near it, so that the weight of a fresh layer is kept in spirit.
 
     Args:
         module: an ``nn.Linear``, or an ``nn.Conv2d`` with groups = 1, and without dilation if it
             has a stride; its padding is zeros, or circular without a stride and not wider
-            than keeps the image's size.
+            than keeps the image's size; with kernel < stride, c_out ≤ c_in·k².
         name: the name of the parameter.
         tol: the tolerance of `polar`: ‖QᵀQ − I‖₂ on the smaller Gram side, of W or of R.
         method: the method of `polar`: "auto", "bjorck", "polynomial" or "svd".
@@ -69,7 +74,7 @@ def orthonormal(
     _check_method(method)
     parametrization: nn.Module = Orthonormal(weight.shape, tol, method)
     if isinstance(module, nn.Conv2d):
-        kernels = kernel_class(module, weight)
+        kernels = orthogonal_class(module, weight)
         parametrization = OrthogonalConvolution(weight.shape, kernels, tol, method)
     return _register(module, name, parametrization)
 
@@ -104,10 +109,11 @@ def linf(module: Layer, name: str = "weight", bound: float = 1.0) -> Layer:
     r"""Keep ‖W‖_∞, the largest row sum of |W|, within a bound (appendix C).
 
     Each row is projected onto the L1 ball of radius `bound` (`project_linf_norm`); a row inside
-    stays exactly as it is. On ``nn.Conv2d`` a row is the flattened kernel of an output channel: its
-    L1 norm bounds ‖conv‖_∞ for every image size, stride and zero padding.
+    stays exactly as it is. On ``nn.Conv2d`` a row is the flattened kernel of an output channel: the
+    largest of their L1 norms is ‖conv‖_∞ on images large enough that a patch lies within, and a
+    bound of it on all others, for every stride, dilation, number of groups and kind of padding.
 
-    Module and name are as for `orthonormal`, which says what is refused; the bound is positive.
+    Module and name are as for `orthonormal`, but every convolution will do; the bound is positive.
 
     Example:
         >>> layer = lt.linf(nn.Linear(2, 1))
@@ -120,12 +126,13 @@ def linf(module: Layer, name: str = "weight", bound: float = 1.0) -> Layer:
     weight = _check(module, name)
     check_real(bound, "bound", above=0.0)
     if isinstance(module, nn.Conv2d):
-        kernel_class(module, weight)
+        _check_kernel(module, weight)
     return _register(module, name, LInf(weight.shape, bound))
 
 
 def kernel_class(conv: nn.Conv2d, weight: Tensor) -> KernelClass:
     """The class of kernels of a convolution, if its operator is one that we can bound."""
+    _check_kernel(conv, weight)
     stride, dilation, size = _pair(conv.stride), _pair(conv.dilation), _pair(conv.kernel_size)
     if conv.groups != 1:
         raise ValueError(f"The convolution must have groups = 1; got {conv.groups}.")
@@ -142,10 +149,24 @@ def kernel_class(conv: nn.Conv2d, weight: Tensor) -> KernelClass:
     if conv.padding_mode not in ("zeros", "circular"):
         need = "'zeros' or 'circular'"
         raise ValueError(f"padding_mode must be {need}; got {conv.padding_mode!r}.")
-    if tuple(weight.shape[2:]) != size:
+    return KernelClass(weight.shape[0], weight.shape[1], size, stride)
+
+
+def orthogonal_class(conv: nn.Conv2d, weight: Tensor) -> KernelClass:
+    """The class of orthogonal kernels of a convolution, if there are any."""
+    kernels = kernel_class(conv, weight)
+    if kernels.is_empty:
+        need = f"at most {kernels.c_in * math.prod(kernels.base)} out_channels to be orthonormal"
+        given = f"kernel_size {conv.kernel_size} and stride {conv.stride}"
+        text = f"A convolution that skips pixels needs {need}; got {kernels.c_out}, with {given}."
+        raise ValueError(text)
+    return kernels
+
+
+def _check_kernel(conv: nn.Conv2d, weight: Tensor) -> None:
+    if tuple(weight.shape[2:]) != tuple(conv.kernel_size):
         got = f"shape {tuple(weight.shape)} and kernel_size {conv.kernel_size}"
         raise ValueError(f"The parameter must be the kernel of the convolution; got {got}.")
-    return KernelClass(weight.shape[0], weight.shape[1], size, stride)
 
 
 def _pair(value: Any) -> tuple[int, int]:

@@ -60,6 +60,11 @@ class KernelClass:
         return min(k1, s1), min(k2, s2)
 
     @cached_property
+    def is_empty(self) -> bool:
+        """Whether there is none: pixels that no patch sees, and more outputs than those seen."""
+        return self.base != self.stride and self.c_out > self.c_in * math.prod(self.base)
+
+    @cached_property
     def factors(self) -> Taps:
         """The factors in the order in which they multiply R: (dimension, whether P is shifted)."""
         degree = [k - r for k, r in zip(self.kernel_size, self.base, strict=True)]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from lipteach.layers.constrain import kernel_class
+from lipteach.layers.constrain import orthogonal_class
 from lipteach.layers.convolution import KernelClass
 from lipteach.primitives import RankWarning, Selection, parseval_step, polar
 from lipteach.primitives._fast.gram import symmetric_product
@@ -136,7 +136,7 @@ def _check_model(model: nn.Module) -> None:
 
 def _kernels(name: str, conv: nn.Conv2d) -> KernelClass:
     try:
-        return kernel_class(conv, conv.weight)
+        return orthogonal_class(conv, conv.weight)
     except ValueError as error:
         raise ValueError(f"{name} has no tangent space: {error}") from error
 
@@ -157,7 +157,7 @@ def _retract(module: nn.Linear | nn.Conv2d, steps: int, method: str, tol: float)
     weight = module.weight
     if isinstance(module, nn.Conv2d):
         check_tensor(weight, "its weight", min_dim=4)
-        kernels = kernel_class(module, weight)
+        kernels = orthogonal_class(module, weight)
         if kernels.factors:
             R, *bases = kernels.factor(weight.double())
             # The channel matrix comes orthonormal from `factor`.
