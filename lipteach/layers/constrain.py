@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, TypeVar
 
+import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
@@ -204,6 +205,8 @@ def _check(module: Any, name: Any) -> Tensor:
 
 
 def _register(module: Layer, name: str, parametrization: nn.Module) -> Layer:
-    # "unsafe": torch does not compute the weight once more only to see that its shape is kept.
-    parametrize.register_parametrization(module, name, parametrization, unsafe=True)
+    # "unsafe": torch does not compute the weight once more only to see that its shape is kept. What
+    # is made of a weight that can be trained must be so too, within torch.inference_mode().
+    with torch.inference_mode(getattr(module, name).is_inference()):
+        parametrize.register_parametrization(module, name, parametrization, unsafe=True)
     return module
