@@ -7,11 +7,11 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
 
 from lipteach.layers.convolution import KernelClass
 from lipteach.layers.parametrizations import LInf, OrthogonalConvolution, Orthonormal, Spectral
+from lipteach.layers.weights import plain_weight
 from lipteach.primitives._validate import check_real
 from lipteach.primitives.polar import METHODS
 
@@ -44,7 +44,8 @@ def orthonormal(
     a padding of k − 1. Neither can be where there are more outputs and, with k < s, unseen pixels.
 
     ``layer.weight = Q`` works: a Q of the class comes back up to rounding, any other is replaced
-    by a member near it, so that the weight of a fresh layer is kept in spirit.
+    by a member near it, so that the weight of a fresh layer is kept in spirit. Make the optimizer
+    afterwards: a convolution has other parameters then. A tied ``nn.Linear`` stays tied.
 
     Args:
         module: an ``nn.Linear``, or an ``nn.Conv2d`` with groups = 1, and without dilation if it
@@ -188,25 +189,22 @@ def _check(module: Any, name: Any) -> Tensor:
         raise TypeError(f"module must be an nn.Linear or nn.Conv2d; got {type(module).__name__}.")
     if not isinstance(name, str):
         raise TypeError(f"name must be a string; got {type(name).__name__}.")
-    kind = type(module).__name__
     if parametrize.is_parametrized(module, name):
-        raise ValueError(f"{name} of this {kind} is parametrized already.")
-    weight = module._parameters.get(name)
-    if weight is None:
-        found = ", ".join(key for key, value in module._parameters.items() if value is not None)
-        raise ValueError(f"name must be a parameter of {kind} ({found}); got {name!r}.")
-    if is_lazy(weight):
-        raise TypeError(f"{name} of this {kind} has no shape yet; run the lazy module once.")
-    dims = 2 if isinstance(module, nn.Linear) else 4
-    if weight.ndim != dims:
-        got = f"shape {tuple(weight.shape)}"
-        raise ValueError(f"{name} of {kind} must have {dims} dimensions; got {got}.")
-    return weight
+        raise ValueError(f"{name} of this {type(module).__name__} is parametrized already.")
+    return plain_weight(module, name)
 
 
 def _register(module: Layer, name: str, parametrization: nn.Module) -> Layer:
+    weight: Any = getattr(module, name)
+    if hasattr(weight, "_replaced"):
+        kind = type(module).__name__
+        why = "a tied convolution was constrained, which has other parameters since"
+        raise ValueError(f"{name} of this {kind} must not be shared; {why}.")
+    if isinstance(parametrization, OrthogonalConvolution) and parametrization.kernels.factors:
+        weight._replaced = True  # by parameters of other shapes, while a tied layer keeps it
+        setattr(module, name, nn.Parameter(weight.detach(), weight.requires_grad))
     # "unsafe": torch does not compute the weight once more only to see that its shape is kept. What
     # is made of a weight that can be trained must be so too, within torch.inference_mode().
-    with torch.inference_mode(getattr(module, name).is_inference()):
+    with torch.inference_mode(weight.is_inference()):
         parametrize.register_parametrization(module, name, parametrization, unsafe=True)
     return module
