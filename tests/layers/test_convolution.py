@@ -159,6 +159,34 @@ def test_a_member_comes_back(channels, k, stride) -> None:
     assert torch.allclose(single.weight, K.float(), atol=1e-5)
 
 
+@pytest.mark.parametrize("channels", [(4, 4), (5, 4), (4, 5), (3, 3)])
+@pytest.mark.parametrize("k", [(2, 2), (3, 3), (1, 4)])
+def test_the_symbol_is_the_product_of_the_docstring(channels, k) -> None:
+    """Equal channels have their projectors on the input side, as with a stride."""
+    conv = convolution(*channels, k, seed=3)
+    R, *bases = (p.detach() for p in conv.parametrizations.weight.parameters())
+    K, R = conv.weight.detach().to(torch.complex128), R.flatten(1)
+    c = len(R[0])
+    for z in ([1, 1], [1j, 1], [1, -1], [-1, 0.6 + 0.8j]):
+        want = (lambda U, _, Vh: U @ Vh)(*torch.linalg.svd(R, full_matrices=False)).to(K)
+        taps = [(i, d) for i in range(max(k)) for d in (0, 1) if i < k[d] - 1]
+        for (i, d), A in zip(taps, bases[0], strict=True):
+            P = (A @ torch.linalg.pinv(A)).to(K)
+            rest = torch.eye(c).to(K) - P
+            want = want @ (rest + P * z[d] if i % 2 else P + rest * z[d])
+        powers = [torch.tensor(z[d], dtype=K.dtype) ** torch.arange(k[d]) for d in (0, 1)]
+        found = torch.einsum("ocab,a,b->oc", K, *powers)
+        assert torch.allclose(found, want.T if channels[1] > channels[0] else want, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("channels", "blocks"), [((1, 4), 1), ((1, 5), 2), ((8, 2), 1), ((2, 9), 2)]
+)
+def test_thin_kernels_are_made_of_blocks(channels, blocks: int) -> None:
+    originals = convolution(*channels, 3).parametrizations.weight
+    assert originals.ntensors == 1 + blocks
+
+
 @pytest.mark.parametrize("c", [1, 2, 5, 8])
 def test_the_identity_is_a_member(c: int) -> None:
     conv = lt.orthonormal(nn.Conv2d(c, c, 3, padding=1, bias=False))

@@ -55,6 +55,20 @@ def test_more_steps_come_nearer() -> None:
     assert errors[0] > errors[1] > errors[2] or errors[1] < 1e-12
 
 
+@pytest.mark.parametrize("shape", [(200, 170), (160, 180), (5, 4)])
+def test_the_first_step_is_what_the_tolerance_asks_and_each_further_one_bjorcks(shape) -> None:
+    """From 160 columns on the polar factor is not exact, so that one step too many would show."""
+    Q = torch.linalg.qr(uniform(max(shape), min(shape), seed=7))[0]
+    W = (Q if shape[0] > shape[1] else Q.T) + 3e-3 * uniform(*shape, seed=8)
+    want, tol = None, 1e-2
+    for steps in (1, 2, 3):
+        want = lt.polar(W, tol * (2 - tol)) if want is None else lt.bjorck(want, steps=1)
+        layer = nn.Linear(*shape[::-1]).double()
+        layer.weight.data = W.clone()
+        assert torch.equal(lt.retract_(layer, steps=steps, tol=tol).weight, want)
+        assert steps > 2 or min(shape) < 160 or worst(layer) > 1e-14
+
+
 def test_qr_of_ill_conditioned_weights_falls_back() -> None:
     """Cholesky loses the orthogonality at condition numbers from 10³ on, and fails at 10⁵."""
     for smallest in (1e-2, 1e-3, 5e-4, 2e-4, 1e-5):

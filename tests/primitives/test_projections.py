@@ -229,6 +229,28 @@ def test_gradients() -> None:
     assert torch.isfinite(ties).all()
 
 
+@pytest.mark.parametrize("y", [(0.5, -0.25, 0.25), (1, 0, 0), (-0.5, 0.5, 0), (0, -1, 0)])
+def test_the_boundary_belongs_to_the_ball(y) -> None:
+    """Its gradient is that of the inside, for every radius; and so is one row beside another."""
+    for radius in (1.0, 4.0):
+        on, eye = radius * doubles(*y), torch.eye(3).double()
+        project = lambda y, radius=radius: lt.project_l1_ball(y, radius)  # noqa: E731
+        assert torch.equal(jacrev(project)(on), eye)
+        assert torch.equal(project(on), on)
+        rows = torch.stack([on, 2 * on]).requires_grad_()
+        lt.project_linf_norm(rows, radius)[0].sum().backward()
+        assert torch.equal(rows.grad, torch.stack([eye[0] + eye[1] + eye[2], 0 * on]))
+
+
+@pytest.mark.parametrize("y", [(1, 0, -1), (1.5, 0.5, 0), (0.75, 0.25, -0.25)])
+def test_an_entry_at_the_threshold_is_not_of_the_support(y) -> None:
+    """It is 0, and the K of the Jacobian counts the positive entries alone."""
+    y = doubles(*y)
+    on = (lt.project_simplex(y) > 0).double()
+    J = torch.diag(on) - torch.outer(on, on) / on.sum()
+    assert torch.equal(jacrev(lt.project_simplex)(y), J)
+
+
 @pytest.mark.parametrize("function", [
     lt.project_simplex,
     lt.project_l1_ball,
