@@ -44,8 +44,9 @@ def orthonormal(
     a padding of k − 1. Neither can be where there are more outputs and, with k < s, unseen pixels.
 
     ``layer.weight = Q`` works: a Q of the class comes back up to rounding, any other is replaced
-    by a member near it, so that the weight of a fresh layer is kept in spirit. Make the optimizer
-    afterwards: a convolution has other parameters then. A tied ``nn.Linear`` stays tied.
+    by a member near it, so that the weight of a fresh layer is kept in spirit. (What ``nn.init``
+    or ``reset_parameters`` writes to is a copy.) Make the optimizer afterwards: a convolution has
+    other parameters then. A tied ``nn.Linear`` stays tied.
 
     Args:
         module: an ``nn.Linear``, or an ``nn.Conv2d`` with groups = 1, and without dilation if it
@@ -93,7 +94,7 @@ def spectral(module: Layer, name: str = "weight") -> Layer:
     Within ``parametrize.cached()`` the bound is computed once. The singular values below the
     largest are left as they are: spectral normalization keeps no gradient norm.
 
-    The arguments are those of `orthonormal`, which says what is refused.
+    The arguments are those of `orthonormal`, which says what is refused; any channels will do.
 
     Example:
         >>> layer = lt.spectral(nn.Linear(3, 5))

@@ -69,6 +69,13 @@ def test_the_first_step_is_what_the_tolerance_asks_and_each_further_one_bjorcks(
         assert steps > 2 or min(shape) < 160 or worst(layer) > 1e-14
 
 
+def test_a_tolerance_that_the_dtype_holds_is_not_warned_of() -> None:
+    """|σ² − 1| may be twice |σ − 1|: in float32, 200 columns hold the first to 1.7e-6."""
+    layer = nn.Linear(200, 200)
+    layer.weight.data = torch.linalg.qr(uniform(200, 200))[0].float()
+    assert worst(lt.retract_(layer, tol=1e-6).double()) <= 1e-6
+
+
 def test_qr_of_ill_conditioned_weights_falls_back() -> None:
     """Cholesky loses the orthogonality at condition numbers from 10³ on, and fails at 10⁵."""
     for smallest in (1e-2, 1e-3, 5e-4, 2e-4, 1e-5):
