@@ -91,6 +91,16 @@ def test_qr_of_ill_conditioned_weights_falls_back() -> None:
         assert (R.diagonal() > 0).all()
 
 
+@pytest.mark.parametrize("tol", [1e-3, 1e-4, 1e-5])
+def test_qr_keeps_the_tolerance_where_cholesky_just_fails_it(tol: float) -> None:
+    """In float32 Cholesky leaves about 1e-7 κ²; here it passes the tolerance on the way."""
+    for log in torch.linspace(-3.5, 0, 15).tolist():
+        layer = nn.Linear(40, 60)
+        U, _, Vh = torch.linalg.svd(uniform(60, 40), full_matrices=False)
+        layer.weight.data = (U * torch.logspace(0, log, 40, dtype=torch.float64) @ Vh).float()
+        assert worst(lt.retract_(layer, method="qr", tol=tol).double()) <= tol
+
+
 def test_in_place_with_optimizer_state_and_everything_else_kept() -> None:
     net = model()
     net.append(lt.orthonormal(nn.Linear(3, 3).double()))
