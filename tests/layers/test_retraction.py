@@ -142,10 +142,10 @@ def test_convolutions_go_back_to_orthogonal_ones() -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("weight", [torch.ones(3, 3), uniform(3, 2) @ uniform(2, 3, seed=1)])
+@pytest.mark.parametrize("weight", [torch.ones(3, 3), uniform(6, 3) @ uniform(3, 5, seed=1)])
 def test_rank_deficient_weights_are_said_with_the_layer(method: str, weight) -> None:
     """Also where rounding leaves no exact zero."""
-    net = nn.Sequential(nn.Identity(), nn.Linear(3, 3))
+    net = nn.Sequential(nn.Identity(), nn.Linear(*reversed(weight.shape)))
     net[1].weight.data = weight.clone().float()
     with pytest.warns(lt.RankWarning, match=r"^1: "):
         lt.retract_(net, method=method)
