@@ -214,6 +214,16 @@ def test_one_entry_and_ties(dtype: torch.dtype) -> None:
     assert lt.project_simplex(at_the_threshold).tolist() == [1, 0, 0]
 
 
+def test_no_entry_is_negative_by_rounding() -> None:
+    """Many vectors of which one entry lies within rounding of the threshold."""
+    y = uniform(20_000, 10, low=0, high=2)
+    y = y - y.amax(dim=1, keepdim=True)
+    threshold = -lt.project_simplex(y).amax(dim=1, keepdim=True)
+    for shift in (0.0, 1e-17, 2e-17):
+        y = y.scatter(1, y.argmin(dim=1, keepdim=True), threshold + shift)
+        assert (lt.project_simplex(y) >= 0).all()
+
+
 INSIDE, OUTSIDE = doubles(0.2, -0.1, 0.0, 0.3), doubles(0.9, -0.7, 0.2, -1.4)
 
 
@@ -282,6 +292,9 @@ def test_membership() -> None:
     assert lt.in_l1_ball(y, tol=1e-9).tolist() == [True, False, False]
     assert lt.in_l1_ball(y, radius=2.0, dim=0).tolist() == [True, True]
     assert lt.in_l1_ball(y[:, :1], radius=1.7, dim=-2).tolist() == [False]
+    for radius in (0.01, 1.0, 100.0):  # the tolerance is relative
+        for share in (0.5e-6, 2e-6):
+            assert lt.in_l1_ball(doubles(radius * (1 + share)), radius).item() == (share < 1e-6)
 
 
 @pytest.mark.parametrize(("dtype", "tol"), [*zip(DTYPES, [1e-3, 1e-2, 1e-6, 1e-6], strict=True)])
