@@ -1,15 +1,14 @@
 """list, show, run, compare; and what is said when something is in the way."""
 
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import tiny_experiment
-from tiny_experiment import TINY, train
+from tiny_experiment import TINY
 
-from lipteach.experiments import load_record
-from lipteach.experiments.machine import command_line
+from lipteach.experiments import Run, load_record
+from lipteach.experiments.machine import catalogue, command_line
 
 
 @pytest.fixture
@@ -17,7 +16,8 @@ def tiny(monkeypatch, tmp_path: Path):
     """The command line of a package that holds the tiny experiment alone."""
 
     def call(*arguments: str, experiment=TINY, workers: int = 1) -> int:
-        monkeypatch.setattr(command_line, "NAMES", ("tiny",))
+        for module in (command_line, catalogue):
+            monkeypatch.setattr(module, "NAMES", ("tiny",))
         monkeypatch.setattr(command_line, "experiment", lambda _name: experiment)
         folders = ["--results", str(tmp_path / "results")]
         if arguments[0] == "run":
@@ -51,22 +51,22 @@ def test_a_grid_runs_in_processes(tiny, capsys, tmp_path: Path) -> None:
     assert "0 of 2 cells finished" in capsys.readouterr().out
 
 
-def test_an_interrupt_says_what_is_kept_and_how_to_go_on(tiny, capsys, tmp_path: Path) -> None:
-    def interrupted(settings, seed, run):
+def test_an_interrupt_says_what_is_kept_and_how_to_go_on(
+    tiny, capsys, monkeypatch, tmp_path: Path
+) -> None:
+    steps, taken = Run.steps, []
+
+    def few(run, total, **state):
         run._every = 0.0
-        steps = run.steps
+        for step in steps(run, total, **state):
+            if len(taken) == 100:  # the 10 after the first cell's 60 and 30
+                raise KeyboardInterrupt
+            taken.append(step)
+            yield step
 
-        def few(total, **state):
-            for step in steps(total, **state):
-                if seed == 1 and step == 11:
-                    raise KeyboardInterrupt
-                yield step
-
-        run.steps = few
-        return train(settings, seed, run)
-
-    stopped = replace(TINY, train=interrupted)
-    assert tiny("run", "tiny", "--seeds", "2", experiment=stopped) == 130
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "steps", few)
+        assert tiny("run", "tiny", "--seeds", "2") == 130
     error = capsys.readouterr().err
     assert "Stopped. Kept in " in error
     assert "1 of 4 cells finished, cell000_seed1 up to step 10 of 60." in error
@@ -111,7 +111,7 @@ def test_an_interrupt_after_the_last_cell_names_the_record(
         yield None
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command_line, "_make_executor", interrupted_at_the_end)
+    monkeypatch.setattr(command_line, "make_workers", interrupted_at_the_end)
     assert tiny("run", "tiny", "--seeds", "1") == 130
     path = tmp_path / "results" / "tiny_quick.json"
     assert path.exists()
