@@ -12,6 +12,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from lipteach.experiments.machine.catalogue import NAMES, PROFILES, experiment, load_record
 from lipteach.experiments.machine.cell import settings_text
@@ -61,17 +62,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 @contextmanager
 def _stopping() -> Iterator[None]:
-    """Let SIGTERM, by which clusters end a job, be an interrupt like Ctrl-C; ignore a second."""
+    """Let SIGTERM, by which clusters end a job, be an interrupt like Ctrl-C."""
 
     def stop(number: int, _frame: FrameType | None) -> None:
-        for one in before:
-            signal.signal(one, signal.SIG_IGN)
+        for one in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(one, signal.SIG_IGN)  # a second one, until the process has ended
+        before.clear()
         raise KeyboardInterrupt(number)
 
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread is told of signals
-        return
-    before = {one: signal.signal(one, stop) for one in (signal.SIGINT, signal.SIGTERM)}
+    before: dict[signal.Signals, Any] = {}
+    if threading.current_thread() is threading.main_thread():  # no other is told of signals
+        before |= {one: signal.signal(one, stop) for one in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:

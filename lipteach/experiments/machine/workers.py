@@ -11,6 +11,8 @@ from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.connection import wait
 
+from tqdm.auto import tqdm
+
 
 @contextmanager
 def make_workers(count: int) -> Iterator[Executor | None]:
@@ -62,6 +64,7 @@ def _holding_interrupts() -> Iterator[None]:
 def _begin() -> None:
     """Prepare a worker: it ignores Ctrl-C, on Windows too, and ends when its parent does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    tqdm.set_lock(threading.RLock())  # its own would be left in the system by one that is ended
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
