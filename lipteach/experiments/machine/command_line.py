@@ -18,7 +18,7 @@ from lipteach.experiments.machine.catalogue import NAMES, PROFILES, experiment, 
 from lipteach.experiments.machine.cell import settings_text
 from lipteach.experiments.machine.files import RunError
 from lipteach.experiments.machine.grid import RUNS, list_jobs, progress_text, run_experiment
-from lipteach.experiments.machine.records import RESULTS, record_path
+from lipteach.experiments.machine.records import RESULTS, read_record, record_path
 from lipteach.experiments.machine.workers import make_workers
 
 
@@ -113,6 +113,10 @@ def _run(options: argparse.Namespace) -> None:
         jobs = list_jobs(one, options.profile, options.seeds, options.device, options.runs)
         folder = jobs[0].stem.parent
         print(f"{name}, {options.profile}: {progress_text(jobs)}.", flush=True)
+        record = read_record(record_path(options.results, name, options.profile))
+        if record:
+            of = f"{len(record.seeds)} seeds, {record.about.get('date')}"
+            print(f"There is a record of it ({of}), which this run replaces.", flush=True)
         path = None
         try:
             with make_workers(options.workers) as executor:

@@ -180,7 +180,7 @@ def damaged(path: Path, why: str = "") -> RunError:
 def _read(path: Path) -> bytes | None:
     try:
         return path.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:  # it is a folder, or we may not
         raise RunError(f"{path} cannot be read ({error.strerror or error}).") from error

@@ -10,6 +10,7 @@ from concurrent.futures import Executor, Future, as_completed
 from pathlib import Path
 from typing import Any
 
+import torch
 from tqdm.auto import tqdm
 
 from lipteach.experiments.machine.catalogue import Experiment
@@ -38,7 +39,7 @@ RUNS = ROOT / "runs"  # unfinished work, which git ignores
 
 
 def list_jobs(
-    experiment: Experiment, profile: str, seeds: int, device: str, runs: Path
+    experiment: Experiment, profile: str, seeds: int, device: torch.device | str, runs: Path
 ) -> list[Job]:
     """List the grid times the seeds, in the order of the record."""
     if not isinstance(experiment, Experiment):
@@ -47,11 +48,11 @@ def list_jobs(
             f"got {type(experiment).__name__}."
         )
     check_integer(seeds, "seeds")
-    device = str(find_device(device))
+    place = str(find_device(device))
     folder = Path(runs) / experiment.name / profile
     makers, commit = describe_makers(experiment.train), describe_commit()
     return [
-        Job(experiment, settings, seed, folder / f"cell{k:03d}_seed{seed}", device, makers, commit)
+        Job(experiment, settings, seed, folder / f"cell{k:03d}_seed{seed}", place, makers, commit)
         for k, settings in enumerate(experiment.grid(profile))
         for seed in range(seeds)
     ]
@@ -61,7 +62,7 @@ def run_experiment(
     experiment: Experiment,
     profile: str = "quick",
     seeds: int = 3,
-    device: str = "auto",
+    device: torch.device | str = "auto",
     executor: Executor | None = None,
     *,
     runs: Path = RUNS,
@@ -99,6 +100,8 @@ def run_experiment(
         ValueError: if there are no seeds, no such profile, or no such device.
     """
     jobs = list_jobs(experiment, profile, seeds, device, runs)
+    if threads is not None:
+        check_integer(threads, "threads")
     bars = progress and executor is None  # those of several processes would overwrite one another
     for k, job in enumerate(jobs):
         name = f"cell {k + 1} of {len(jobs)}" if bars else ""

@@ -49,6 +49,9 @@ def _holding_interrupts() -> Iterator[None]:
 
     It is sent to every process of a terminal. A process inherits that a signal is ignored.
     """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # no other is told of signals
+        return
     came: list[int] = []
     interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)
     end = signal.signal(signal.SIGTERM, lambda number, _: came.append(number))

@@ -16,13 +16,13 @@ from lipteach.experiments.machine import catalogue, command_line
 def tiny(monkeypatch, tmp_path: Path):
     """The command line of a package that holds the tiny experiment alone."""
 
-    def call(*arguments: str, experiment=TINY, workers: int = 1) -> int:
+    def call(*arguments: str, experiment=TINY) -> int:
         for module in (command_line, catalogue):
             monkeypatch.setattr(module, "NAMES", ("tiny",))
         monkeypatch.setattr(command_line, "experiment", lambda _name: experiment)
         folders = ["--results", str(tmp_path / "results")]
         if arguments[0] == "run":
-            folders += ["--runs", str(tmp_path / "runs")]
+            folders += [] if "--runs" in arguments else ["--runs", str(tmp_path / "runs")]
             folders += [] if "--device" in arguments else ["--device", "cpu"]
         return command_line.main([*arguments, *folders])
 
@@ -39,6 +39,11 @@ def test_run_then_compare(tiny, capsys, tmp_path: Path) -> None:
     assert "cell 4 of 4" in said.err  # the bar
     assert tiny("compare", "tiny") == 0
     assert tiny_experiment.compare(record) in capsys.readouterr().out
+    assert tiny("run", "tiny", "--seeds", "2") == 0
+    said = f"There is a record of it (2 seeds, {record.about['date']}), which this run replaces.\n"
+    assert said in capsys.readouterr().out
+    assert tiny("run", "tiny", "--seeds", "1") == 1
+    assert "tiny_quick.json holds 2 seeds, and would be replaced by" in capsys.readouterr().err
 
 
 def test_all_experiments_run_where_none_is_named(tiny, tmp_path: Path) -> None:
@@ -74,6 +79,8 @@ def test_an_interrupt_says_what_is_kept_and_how_to_go_on(tiny, capsys, tmp_path:
         (["run", "tiny", "--seeds", "0"], "seeds must be at least 1; got 0."),
         (["run", "tiny", "--device", "gpu"], "device must be auto, cpu or another that PyTorch"),
         (["run", "tiny", "--device", "cuda:99"], "can use here; got 'cuda:99'."),
+        (["run", "tiny", "--device", "meta"], "can use here; got 'meta'."),
+        (["run", "tiny", "--runs", __file__], "cannot be written"),
     ],
 )
 def test_an_error_is_one_line_and_a_status(tiny, capsys, arguments, said: str) -> None:
