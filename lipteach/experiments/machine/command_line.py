@@ -14,8 +14,14 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from lipteach.experiments.machine.catalogue import NAMES, PROFILES, experiment, load_record
-from lipteach.experiments.machine.cell import settings_text
+from lipteach.experiments.machine.catalogue import (
+    NAMES,
+    PROFILES,
+    Experiment,
+    experiment,
+    load_record,
+)
+from lipteach.experiments.machine.cell import Job, settings_text
 from lipteach.experiments.machine.files import RunError
 from lipteach.experiments.machine.grid import RUNS, list_jobs, progress_text, run_experiment
 from lipteach.experiments.machine.records import RESULTS, read_record, record_path
@@ -110,15 +116,10 @@ def _run(options: argparse.Namespace) -> None:
     threads = _choose_threads(options.threads, options.workers)
     for name in options.name or NAMES:
         one = experiment(name)
-        jobs = list_jobs(one, options.profile, options.seeds, options.device, options.runs)
-        folder = jobs[0].stem.parent
-        print(f"{name}, {options.profile}: {progress_text(jobs)}.", flush=True)
-        record = read_record(record_path(options.results, name, options.profile))
-        if record:
-            of = f"{len(record.seeds)} seeds, {record.about.get('date')}"
-            print(f"There is a record of it ({of}), which this run replaces.", flush=True)
-        path = None
+        path, jobs = None, []
         try:
+            jobs = list_jobs(one, options.profile, options.seeds, options.device, options.runs)
+            _announce(one, jobs, options)
             with make_workers(options.workers) as executor:
                 path = run_experiment(
                     one, options.profile, options.seeds, options.device, executor,
@@ -126,16 +127,28 @@ def _run(options: argparse.Namespace) -> None:
                 )  # fmt: skip
         except (KeyboardInterrupt, BrokenProcessPool) as error:
             stop = error if isinstance(error, KeyboardInterrupt) else KeyboardInterrupt()
-            if path:  # all is done: only the workers had not ended yet
-                print(f"\nStopped. The record is finished: {path}.", file=sys.stderr)
-                raise stop from None
             ended = "Stopped" if stop is error else "A worker was killed"
-            print(f"\n{ended}. Kept in {folder}: {progress_text(jobs)}.", file=sys.stderr)
-            print("The same command goes on from there.", file=sys.stderr)
+            if path:  # all is done: only the workers had not ended yet
+                said = f"The record is finished: {path}."
+            elif jobs:
+                said = f"Kept in {jobs[0].stem.parent}: {progress_text(jobs)}."
+                said += "\nThe same command goes on from there."
+            else:
+                said = "Nothing had begun."
+            print(f"\n{ended}. {said}", file=sys.stderr)
             raise stop from None
+        folder = jobs[0].stem.parent
         print(f"\n{one.compare(load_record(name, options.profile, options.results))}\n\n{path}")
         if any(folder.glob("cell*")):
             print(f"{folder} holds cells of more seeds, and is kept for that run.")
+
+
+def _announce(one: Experiment, jobs: list[Job], options: argparse.Namespace) -> None:
+    print(f"{one.name}, {options.profile}: {progress_text(jobs)}.", flush=True)
+    record = read_record(record_path(options.results, one.name, options.profile))
+    if record:
+        of = f"{len(record.seeds)} seeds, {record.about.get('date')}"
+        print(f"There is a record of it ({of}), which this run replaces.", flush=True)
 
 
 def _parse_count(text: str) -> int:

@@ -113,6 +113,15 @@ def test_an_interrupt_after_the_last_cell_names_the_record(
     assert capsys.readouterr().err.endswith(f"Stopped. The record is finished: {path}.\n")
 
 
+def test_an_interrupt_before_the_first_cell_is_one_line(tiny, capsys, monkeypatch) -> None:
+    def interrupted(*_) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command_line, "list_jobs", interrupted)
+    assert tiny("run", "tiny") == 130
+    assert capsys.readouterr().err == "\nStopped. Nothing had begun.\n"
+
+
 def test_a_damaged_checkpoint_is_one_line(tiny, capsys, tmp_path: Path) -> None:
     path = tmp_path / "runs" / "tiny" / "quick" / "cell000_seed0.pt"
     path.parent.mkdir(parents=True)
