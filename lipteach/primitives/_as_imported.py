@@ -28,6 +28,11 @@ def methods(cls: type) -> dict[str, Any]:
     return {name: value for name, value in held if name not in HARMLESS and _runs(value)}
 
 
+def as_imported(cls: type) -> bool:
+    """Whether a class is one of those that came with torch, Python or this package, unchanged."""
+    return not issubclass(cls, nn.Module) or (cls in _METHODS and methods(cls) == _METHODS[cls])
+
+
 def is_patched(cls: type) -> bool:
     """Whether a class, one that it inherits from, or a function of torch.nn was replaced."""
     kinds = [kind for kind in cls.__mro__ if kind in _METHODS]

@@ -90,7 +90,9 @@ def undisturbed(function: F) -> F:
 
 @contextmanager
 def _without_backward_hooks() -> Iterator[None]:
-    everywhere = [getattr(torch.nn.modules.module, f"_global_{kind}", {}) for kind in BACKWARD_HOOKS]
+    everywhere = [
+        getattr(torch.nn.modules.module, f"_global_{kind}", {}) for kind in BACKWARD_HOOKS
+    ]
     kept = [dict(hooks) for hooks in everywhere]
     for hooks in everywhere:
         hooks.clear()

@@ -12,7 +12,7 @@ from typing import Any, TypeGuard, TypeVar
 
 from torch import Tensor, nn
 
-from lipteach.primitives._as_imported import HARMLESS, is_patched
+from lipteach.primitives._as_imported import HARMLESS, is_patched, methods
 from lipteach.primitives._torch_private import has_hooks, is_compiled, modes_active
 from lipteach.primitives.modules import ChunkedSequential
 
@@ -40,7 +40,7 @@ def alteration(module: nn.Module) -> str:
     """What beside its class has a say in what a module computes, in words; "" if nothing."""
     if has_hooks(module):
         return "hooks"
-    if any(callable(getattr(type(module), name, None)) for name in vars(module)):
+    if has_own_methods(module):
         return "a forward of its own"
     if is_compiled(module):
         return "a compiled call"
@@ -53,6 +53,20 @@ def alteration(module: nn.Module) -> str:
     if is_patched(type(module)):
         return "a class or a function of torch that was replaced"
     return "a mode of torch around it" if modes_active() else ""
+
+
+def has_own_methods(module: nn.Module) -> bool:
+    """Whether an attribute of the module stands in the place of a method of its class."""
+    return any(callable(getattr(type(module), name, None)) for name in vars(module))
+
+
+def made_by_parametrize(module: nn.Module) -> bool:
+    """Whether the class of a module is that which torch makes for parametrized tensors, no more.
+
+    It has a property for each of them, and the class beneath it is the one that they had before.
+    """
+    names: Any = module.parametrizations
+    return methods(type(module)).keys() - {"__deepcopy__"} == set(names)
 
 
 def walk(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]:
