@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Any, TypeGuard, TypeVar
 
+import torch
 from torch import Tensor, nn
 
 from lipteach.primitives._as_imported import HARMLESS, is_patched, methods
@@ -50,6 +51,8 @@ def alteration(module: nn.Module) -> str:
     tensors = (*module._parameters.values(), *module._buffers.values())
     if any(type(t) not in (Tensor, nn.Parameter, type(None)) for t in tensors):
         return "tensors of another class"
+    if isinstance(module, SEQUENCES) and None in [*module._modules.values()]:
+        return "a module that is None, so that it does not run"
     if is_patched(type(module)):
         return "a class or a function of torch that was replaced"
     return "a mode of torch around it" if modes_active() else ""
@@ -80,12 +83,12 @@ def walk(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]:
 
 
 def _walk(module: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
-    children: Any = module._modules
-    if not runs_as(module, SEQUENCES) or None in children.values():  # with None it does not run
+    if runs_as(module, SEQUENCES):
+        children: Any = module._modules  # `named_children` leaves out what stands twice
+        for key, child in children.items():
+            yield from _walk(child, f"{name}.{key}" if name else key)
+    else:
         yield name, module
-        return
-    for key, child in children.items():
-        yield from _walk(child, f"{name}.{key}" if name else key)
 
 
 def refuse_cycles(module: nn.Module) -> None:
@@ -111,10 +114,23 @@ def linear_layers(network: nn.Module) -> list[nn.Linear]:
     return [module for _, module in walk(network) if isinstance(module, nn.Linear)]
 
 
+def read(layer: nn.Linear, name: str = "weight") -> Tensor:
+    """The weight or the bias of a layer, detached; refuses one that changes at each reading."""
+    value: Tensor = getattr(layer, name).detach()
+    again: Tensor = value if value.is_meta else getattr(layer, name).detach()
+    if not torch.equal(value.nan_to_num(), again.nan_to_num()):
+        kind = type(layer).__name__
+        raise ValueError(
+            f"The {name} of a {kind} layer changes each time it is read; call eval() before."
+        )
+    return value
+
+
 def check_sequence(network: Any, name: str = "network") -> None:
     """Require an ``nn.Sequential`` in which no hook or the like changes a module, at any depth."""
     if not isinstance(network, nn.Sequential):
         raise TypeError(f"{name} must be an nn.Sequential; got {type(network).__name__}.")
+    refuse_cycles(network)
     for module in network.modules():
         if said := alteration(module):
             raise ValueError(

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lipteach.primitives import ChunkedSequential, MaxMin, Selection
 from lipteach.primitives._validate import check_integer
-from lipteach.primitives.composition import alteration, runs_as, walk
+from lipteach.primitives.composition import alteration, read, runs_as, walk
 from lipteach.theory.frozen import frozen_linear
 
 
@@ -195,7 +195,7 @@ def _copied(layer: nn.Linear) -> nn.Linear:
     """The layer, frozen, in float64 on the CPU."""
     if isinstance(layer, Selection):
         return Selection(layer.index.cpu(), layer.in_features)
-    return frozen_linear(layer.weight, layer.bias)
+    return frozen_linear(read(layer), None if layer.bias is None else read(layer, "bias"))
 
 
 def _padded(layers: list[nn.Linear], depth: int) -> list[nn.Linear]:
