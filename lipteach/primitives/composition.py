@@ -117,8 +117,8 @@ def linear_layers(network: nn.Module) -> list[nn.Linear]:
 def read(layer: nn.Linear, name: str = "weight") -> Tensor:
     """The weight or the bias of a layer, detached; refuses one that changes at each reading."""
     value: Tensor = getattr(layer, name).detach()
-    again: Tensor = value if value.is_meta else getattr(layer, name).detach()
-    if not torch.equal(value.nan_to_num(), again.nan_to_num()):
+    again: Tensor = getattr(layer, name).detach()
+    if not value.is_meta and not torch.equal(value.nan_to_num(), again.nan_to_num()):
         kind = type(layer).__name__
         raise ValueError(
             f"The {name} of a {kind} layer changes each time it is read; call eval() before."
