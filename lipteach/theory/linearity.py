@@ -245,7 +245,7 @@ def _unit_lines(
 def _near(value: float) -> str:
     """The number in four decimals, unless it would read as the 1 that it is not."""
     short = f"{value:.4f}"
-    return short if short.lstrip("-") != "1.0000" else f"{value:.17g}"
+    return short if short.lstrip("-") != "1.0000" else repr(value)
 
 
 def _point(x: Tensor, row: int) -> str:
