@@ -66,8 +66,11 @@ def shown(value: float, digits: int = 4, blur: float = 0.0) -> str:
     >>> [shown(x) for x in (1 / 3, 0.9999999999, 1e-300, 12345.0, -0.0)]
     ['0.3333', '0.9999999999', '1e-300', '12345', '0']
     """
-    short = f"{value + 0.0:.{digits}g}"  # + 0.0 turns -0.0 into 0.0
+    if abs(value) <= blur:
+        return "0"
+    short = f"{value:.{digits}g}"
     if not abs(float(short) - value) > blur:
-        return f"{float(short) + 0.0:.{digits}g}"
+        return short
     cut = len(short.partition("e")[0].lstrip("-0.").replace(".", "")) == digits
-    return short if cut and not value.is_integer() else repr(value).removesuffix(".0")
+    rounded = cut and not value.is_integer() and not short.lstrip("-").isdecimal()
+    return short if rounded else repr(value).removesuffix(".0")
