@@ -6,7 +6,7 @@ import copy
 import dis
 import functools
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -70,9 +70,11 @@ def to_measure(model: nn.Module) -> nn.Module:
     """A plain copy in evaluation mode and float64, of which no module overwrites its input.
 
     Backward hooks are left out: they change no value, but would change what is called its Jacobian.
-    A compiled call is not copied, but what had one is still seen to have it.
+    A compiled call is not copied, but what had one is still seen to have it. A forward of its own
+    may run weights that no copy has: where float64 does not fit them, it is run in their dtype.
     """
     plain = _plain(model).eval().double()
+    dtypes = {p.dtype for p in model.parameters() if p.is_floating_point()} or {torch.float32}
     for parameter in plain.parameters():
         parameter.requires_grad_(False)
     originals = dict(model.named_modules(remove_duplicate=False))
@@ -83,7 +85,19 @@ def to_measure(model: nn.Module) -> nn.Module:
         module._backward_pre_hooks.clear()
         if vars(module).get("inplace", False):
             module.inplace = False
+        if "forward" in vars(module):
+            vars(module)["forward"] = functools.partial(_in_float64, module.forward, dtypes)
     return plain
+
+
+def _in_float64(forward: Callable[..., Any], dtypes: set[torch.dtype], x: Tensor) -> Any:
+    """What a function gives for x, in float64, or in the one of the dtypes that fits it."""
+    for dtype in (x.dtype, *dtypes):
+        try:
+            return forward(x.to(dtype)).to(x.dtype)
+        except RuntimeError as error:
+            refused = error
+    raise refused
 
 
 def _plain(model: Model) -> Model:

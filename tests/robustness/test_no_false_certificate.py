@@ -248,3 +248,19 @@ def test_the_cache_of_weights_gives_no_stale_bound() -> None:
             upper = lt.lipschitz_bounds(nn.Sequential(layer), uniform(2, 3), math.inf).upper
             assert upper == pytest.approx(bound, rel=1e-5)
             del layer
+
+
+def test_a_forward_of_its_own_in_float32() -> None:
+    """Its weights are those of the original, of which the copy that is measured has none."""
+    layer, inner, other = (identity().float() for _ in range(3))
+    layer.forward = lambda x: 7 * nn.functional.linear(x, layer.weight, layer.bias)
+    before = inner.forward
+    inner.forward = lambda x: 7 * before(x)
+    other.forward = nn.Linear(4, 4).forward
+    for altered, slope in ((layer, 7), (inner, 7), (other, None)):
+        network, x = nn.Sequential(identity().float(), altered), uniform(4, 4).float()
+        with pytest.warns(lt.UnknownBoundWarning, match=r"for 1 \(Linear\), which has a forward"):
+            lower, upper = lt.lipschitz_bounds(network, x)
+        assert upper == lt.audit(network, x).upper == math.inf
+        assert lower > 0
+        assert slope is None or lower == pytest.approx(slope)
