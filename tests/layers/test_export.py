@@ -157,6 +157,10 @@ def holding_hook(how: str, model: nn.Module):
     if how == "partial":
         run = functools.partial(nn.functional.linear, weight=first.weight)
         return lambda m, i, o: o + run(i[0])
+    if how == "function of an object":
+        return types.MethodType(lambda self, m, i, o: o + first(i[0]), "an object")
+    if how == "function of arguments":
+        return functools.partial(lambda scale, m, i, o: o + scale * first(i[0]), 2.0)
     if how == "another module":
         wrapper = nn.Sequential(first)
         return lambda m, i, o: o + wrapper(i[0])
@@ -164,7 +168,17 @@ def holding_hook(how: str, model: nn.Module):
     return lambda m, i, o: o + _held(i[0])  # noqa: F821
 
 
-WAYS = ["closure", "method", "weight", "default", "keyword", "list", "another function"]
+WAYS = [
+    "function of an object",
+    "function of arguments",
+    "closure",
+    "method",
+    "weight",
+    "default",
+    "keyword",
+    "list",
+    "another function",
+]
 
 
 @pytest.mark.parametrize("how", [*WAYS, "partial", "another module", "global"])
@@ -217,7 +231,7 @@ def test_hooks_and_classes_that_hold_no_part_are_kept() -> None:
 def test_a_copy_stands_alone() -> None:
     """With hooks that compute, pruning, old weight norm, a compiled call: no weight is shared."""
     x = uniform(3, 4).float()
-    compiled = lt.linf(nn.Linear(4, 4))
+    compiled = nn.utils.parametrizations.weight_norm(nn.Linear(4, 4))
     compiled.compile(backend="eager")
     models = [compiled, prune.l1_unstructured(nn.Linear(4, 4), "weight", 0.5)]
     models += [torch.fx.symbolic_trace(nn.Sequential(nn.Linear(4, 4)))]

@@ -345,3 +345,30 @@ def test_gradient_norms_whose_squares_overflow_or_vanish(size: float) -> None:
     if size == 1e200:
         with pytest.raises(lt.HypothesisError, match=r"Layer 1 has ‖W‖₂ = 1 \+ "):
             lt.collapse_affine(network, uniform(2, 2))
+
+
+class Stepped(nn.Module):
+    """z, and a step more where z is positive: slope 1 on either side."""
+
+    def __init__(self, step: float) -> None:
+        super().__init__()
+        self.step = step
+
+    def forward(self, z: Tensor) -> Tensor:
+        return z + self.step * (z > 0)
+
+
+@pytest.mark.parametrize(("step", "refused"), [(1e-7, True), (1e-11, False)])
+def test_offsets_that_differ_by_more_than_rounding(step: float, refused: bool) -> None:
+    x = torch.tensor([[-1.5], [1.5]]).double()
+    if refused:
+        with pytest.raises(lt.HypothesisError, match="different offsets"):
+            lt.collapse_affine(scalar(Stepped(step)), x)
+    else:
+        assert lt.collapse_affine(scalar(Stepped(step)), x)[0].item() == 1
+
+
+def test_a_unit_without_weight_may_have_slopes_of_both_signs() -> None:
+    network = nn.Sequential(linear(torch.eye(2)), lt.Abs(), linear([[1.0, 0.0]]))
+    W, b = lt.collapse_affine(network, torch.tensor([[1.0, -1.0], [2.0, 1.0]]).double())
+    assert (W.tolist(), b.tolist()) == ([[1.0, 0.0]], [0.0])
