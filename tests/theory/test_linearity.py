@@ -372,3 +372,8 @@ def test_a_unit_without_weight_may_have_slopes_of_both_signs() -> None:
     network = nn.Sequential(linear(torch.eye(2)), lt.Abs(), linear([[1.0, 0.0]]))
     W, b = lt.collapse_affine(network, torch.tensor([[1.0, -1.0], [2.0, 1.0]]).double())
     assert (W.tolist(), b.tolist()) == ([[1.0, 0.0]], [0.0])
+
+
+def test_several_outputs_need_a_scalar() -> None:
+    with pytest.raises(ValueError, match="must have one output, or scalar be given; got 4"):
+        lt.gradient_norms(lt.crelu_network(2), uniform(5, 2))

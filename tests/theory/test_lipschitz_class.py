@@ -36,7 +36,8 @@ def test_the_first_layer_is_measured_in_the_mixed_norm() -> None:
 def test_what_is_no_member() -> None:
     eye = lt.linear(torch.eye(2))
     assert lt.in_lipschitz_class(nn.Sequential(eye, lt.GroupSort(2), eye), 2)
-    for other in (nn.ReLU(), lt.GroupSort(1), lt.MaxMin(dim=0), lt.FullSort(), nn.Conv2d(1, 1, 1)):
+    others = [nn.ReLU(), lt.GroupSort(1), lt.GroupSort(2, dim=0), lt.MaxMin(dim=0), lt.FullSort()]
+    for other in (*others, nn.Conv2d(1, 1, 1)):
         assert not lt.in_lipschitz_class(nn.Sequential(eye, other, eye), 2)
     assert not lt.in_lipschitz_class(nn.Sequential(), 2)
     assert not lt.in_lipschitz_class(nn.Sequential(lt.MaxMin(), eye), 2)
