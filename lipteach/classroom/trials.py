@@ -105,7 +105,7 @@ def judge_value(trials: Sequence[Trial], mistakes: Mistakes, tol: float | None) 
     """Every entry, at the first trial where one is wrong."""
     for trial in trials:
         if isinstance(trial.got, Tensor) and not close(trial.got, trial.want, tol):
-            raise fault("value", _difference(trial, tol), mistakes, matcher(trials, tol))
+            raise fault("value", _difference(trial, trial.got, tol), mistakes, matcher(trials, tol))
 
 
 def _on(arguments: tuple[Any, ...]) -> str:
@@ -119,9 +119,8 @@ def _short(*values: Any) -> bool:
     return all(not isinstance(v, Tensor) or v.numel() <= 8 for v in values)
 
 
-def _difference(trial: Trial, tol: float | None) -> str:
-    got, want = trial.got, trial.want
-    assert isinstance(got, Tensor)
+def _difference(trial: Trial, got: Tensor, tol: float | None) -> str:
+    want = trial.want
     if _short(want, *trial.arguments):
         given = ", ".join(show_values(a) for a in trial.arguments)
         return f"For {given} the result is {show_values(got)}; {show_values(want)} is right."

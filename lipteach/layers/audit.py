@@ -23,6 +23,7 @@ from lipteach.layers.layer_norms import (
 )
 from lipteach.layers.parametrizations import LInf
 from lipteach.primitives import Scale, Selection
+from lipteach.primitives._torch_private import undisturbed
 from lipteach.primitives._validate import check_tensor
 from lipteach.primitives.composition import alteration, runs_as
 
@@ -61,6 +62,7 @@ class Audit:
     text: str
 
 
+@undisturbed
 def audit(model: nn.Module, x: Tensor | None = None) -> Audit:
     r"""Print what bounds each layer of a model, and the Lipschitz constant of the whole.
 

@@ -21,6 +21,7 @@ from lipteach.layers.layer_norms import (
     upper_norm,
     upper_norm_to_max,
 )
+from lipteach.primitives._torch_private import undisturbed
 from lipteach.primitives._validate import NORMS, check_norm, check_tensor
 from lipteach.primitives.composition import alteration, runs_as, walk
 from lipteach.primitives.jacobian import jacobians
@@ -43,6 +44,7 @@ class UnknownBoundWarning(UserWarning):
     """A model has no certified upper bound; the text names the first module without one."""
 
 
+@undisturbed
 def lipschitz_bounds(model: nn.Module, x: Tensor, p: float = 2) -> LipschitzBounds:
     r"""Bound the Lipschitz constant of a model in the p-norm, from below and from above.
 
