@@ -51,18 +51,10 @@ def leaf_of_fx(function: F) -> F:
 
 def check_tensor(x: Any, name: str = "x", min_dim: int = 1, finite: bool = True) -> None:
     """Require a floating-point tensor with at least `min_dim` dimensions, not empty, and finite."""
-    if not isinstance(x, Tensor):
-        raise TypeError(f"{name} must be a torch.Tensor; got {type(x).__name__}.")
-    if isinstance(x, (UninitializedParameter, UninitializedBuffer)):  # these answer nothing else
-        raise TypeError(f"{name} has no shape yet; run its lazy module once.")
-    if x.is_nested or isinstance(x, torch.masked.MaskedTensor):
-        kind = "nested" if x.is_nested else "masked"
-        raise TypeError(f"{name} must be a dense tensor; got a {kind} one.")
+    check_dense(x, name)
     if x.dtype not in FLOATS:
         need = "a floating-point dtype from float16 to float64"
         raise TypeError(f"{name} must have {need}; got {x.dtype}.")
-    if x.layout is not torch.strided:
-        raise TypeError(f"{name} must be a dense tensor; got layout {x.layout}.")
     if x.ndim < min_dim:
         dims = "dimension" if min_dim == 1 else "dimensions"
         shape = tuple(x.shape)
@@ -73,6 +65,19 @@ def check_tensor(x: Any, name: str = "x", min_dim: int = 1, finite: bool = True)
         check_numbers(x, name)
         if not transforming() and not _all_finite(x):
             raise ValueError(f"{name} must be finite; it holds NaN or infinity.")
+
+
+def check_dense(x: Any, name: str) -> None:
+    """Require a tensor with one number at each place, of whatever dtype."""
+    if not isinstance(x, Tensor):
+        raise TypeError(f"{name} must be a torch.Tensor; got {type(x).__name__}.")
+    if isinstance(x, (UninitializedParameter, UninitializedBuffer)):  # these answer nothing else
+        raise TypeError(f"{name} has no shape yet; run its lazy module once.")
+    if x.is_nested or isinstance(x, torch.masked.MaskedTensor):
+        kind = "nested" if x.is_nested else "masked"
+        raise TypeError(f"{name} must be a dense tensor; got a {kind} one.")
+    if x.layout is not torch.strided:
+        raise TypeError(f"{name} must be a dense tensor; got layout {x.layout}.")
 
 
 def check_numbers(x: Tensor, name: str) -> None:

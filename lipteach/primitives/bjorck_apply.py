@@ -85,6 +85,7 @@ def bjorck_apply(
     Source: Anil, Lucas and Grosse (2019), appendix B.4 and Table 3; the truncated series is ours.
     """
     _check(W, v, steps, order, method, tol)
+    tol = float(tol)
     product = _Products(W, v) if W.itemsize > 2 else _Products(W.float(), v.float())
     y = product.chebyshev(steps, order, tol) if method == "chebyshev" else None
     if y is None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lipteach.primitives._validate import (
+    check_dense,
     check_integer,
     check_numbers,
     check_real,
@@ -158,8 +159,10 @@ class ChunkedSequential(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return what ``nn.Sequential`` does, computed part by part."""
-        if not exporting(x) and not (type(x) is Tensor and not x.is_nested and x.numel() == 0):
-            check_tensor(x, finite=False)  # of an empty batch the modules have their own opinion
+        if not exporting(x):
+            check_dense(x, "x")
+            if x.shape[:-1].numel() > 0:  # of an empty batch the modules have their own opinion
+                check_tensor(x, finite=False)
         rows = x.reshape(-1, x.shape[-1])
         parts = [rows] if exporting(x) else torch.split(rows, self._most_rows())
         y = torch.cat([*map(super().forward, parts)])

@@ -199,6 +199,6 @@ def is_orthonormal(W: Tensor, tol: float = 1e-4) -> Tensor:
     Source: Anil, Lucas and Grosse (2019), appendix B.3.
     """
     check_tensor(W, "W", min_dim=2)
-    check_real(tol, "tol", above=0.0)
+    tol = check_real(tol, "tol", above=0.0)
     sigma: Tensor = torch.linalg.svdvals(in_float64(W.detach()))  # (…, min(m, n))
     return (sigma.square() - 1).abs().amax(dim=-1) <= tol

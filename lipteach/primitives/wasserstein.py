@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lipteach.primitives._validate import check_tensor, in_float64, transforming
+from lipteach.primitives._validate import check_numbers, check_tensor, in_float64, transforming
 from lipteach.primitives.numerical_warnings import ConvergenceWarning, warn_caller
 
 MOST_PIVOTS = 10_000_000
@@ -59,6 +59,8 @@ def _mean(f: Callable[[Tensor], Any], x: Tensor, name: str) -> Tensor:
     values = f(x)
     if not isinstance(values, Tensor):
         raise TypeError(f"f must return a torch.Tensor; got {type(values).__name__}.")
+    check_tensor(values, "What f returns", min_dim=0, finite=False)
+    check_numbers(values, "What f returns")
     if values.shape not in {(len(x),), (len(x), 1)}:
         raise ValueError(
             f"f must return one value for each of the {len(x)} samples of {name}; "

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lipteach.primitives._validate import check_integer
+from lipteach.primitives._validate import check_dense, check_integer, check_numbers, check_tensor
 from lipteach.training.networks import check_generator
 
 
@@ -48,10 +48,15 @@ def clip_singular_values_(model: nn.Module) -> nn.Module:
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be an nn.Module; got {type(model).__name__}.")
     for name, module in model.named_modules():
-        if not isinstance(module, nn.Linear) or module.weight.numel() == 0:
+        if not isinstance(module, nn.Linear):
             continue
         if nn.utils.parametrize.is_parametrized(module, "weight"):
             raise TypeError(f"The weight of {name or 'model'} must be plain; it is parametrized.")
+        check_dense(module.weight, f"The weight of {name or 'model'}")
+        if module.weight.numel() == 0:
+            continue
+        check_tensor(module.weight, f"The weight of {name or 'model'}", min_dim=2, finite=False)
+        check_numbers(module.weight, f"The weight of {name or 'model'}")
         if not bool(torch.isfinite(module.weight).all()):
             raise ValueError(f"The weight of {name or 'model'} must be finite; it is not.")
         wide = module.weight if module.weight.itemsize > 2 else module.weight.float()
@@ -91,6 +96,7 @@ def minibatches(
     for tensor in tensors:
         if not isinstance(tensor, Tensor):
             raise TypeError(f"tensors must be torch.Tensors; got {type(tensor).__name__}.")
+        check_dense(tensor, "Each of tensors")
     shapes = [tuple(tensor.shape) for tensor in tensors]
     rows = {shape[:1] for shape in shapes}
     if len(rows) != 1 or rows <= {(), (0,)}:
