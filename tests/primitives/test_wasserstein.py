@@ -222,6 +222,11 @@ def test_one_far_pair_costs_no_digits(far: float, seed: int) -> None:
     assert lt.exact_wasserstein(x, y).item() == pytest.approx(expected, rel=1e-12)
     costs = uniform(6, 6, low=0.0, seed=seed)
     costs[2, seed] *= far
+    for k in range(20):  # the rounding of the potentials alone can hide a plan from the other
+        x, y = uniform(6, 2, seed=100 + k), uniform(6, 2, seed=200 + k)
+        x[0], y[3] = x[0] + far, y[3] + far
+        expected = cheapest_assignment((x[:, None] - y).norm(dim=-1))
+        assert lt.exact_wasserstein(x, y).item() == pytest.approx(expected, rel=1e-12)
     equal, scale = torch.full((6,), 1 / 6, dtype=torch.float64), 10.0 ** (10 * seed - 20)
     plan = wasserstein._best_plan(equal, equal, costs * scale, 1.0)
     assert (plan * costs).sum().item() == pytest.approx(cheapest_assignment(costs), rel=1e-12)
