@@ -14,6 +14,7 @@ from types import FunctionType, MappingProxyType
 from typing import Any
 
 from lipteach.classroom import guard, lessons
+from lipteach.primitives._printing import say
 
 KINDS = (
     "type",
@@ -209,5 +210,5 @@ def check(name: str, answer: Any) -> Report:
         near = difflib.get_close_matches(name, exercises(), n=1, cutoff=0.0)
         raise ValueError(f"no exercise is named {name!r}; the nearest name is {near[0]!r}")
     report = examine(exercise, answer)
-    print(report)
+    say(report)
     return report

@@ -23,6 +23,7 @@ from lipteach.layers.layer_norms import (
 )
 from lipteach.layers.parametrizations import LInf
 from lipteach.primitives import Scale, Selection
+from lipteach.primitives._printing import say
 from lipteach.primitives._torch_private import undisturbed
 from lipteach.primitives._validate import check_tensor
 from lipteach.primitives.composition import alteration, runs_as
@@ -106,7 +107,7 @@ def audit(model: nn.Module, x: Tensor | None = None) -> Audit:
     upper, unknown = product(plain, norms)
     lower = 0.0 if x is None else float(jacobian_norms(plain, x, 2).max())
     text = "\n".join([*_table(layers), *_whole(lower, upper, unknown, x, layers)])
-    print(text)
+    say(text)
     return Audit(tuple(layers), lower, upper, unknown, text)
 
 

@@ -37,6 +37,11 @@ def is_batched(x: Tensor) -> bool:
         return True
 
 
+def is_exporting() -> bool:
+    """Whether torch.export is at work; torch.compiler.is_exporting takes torch.compile for it."""
+    return getattr(getattr(torch, "compiler", None), "_is_exporting_flag", False)
+
+
 def is_fake(x: Tensor) -> bool:
     """Whether x is a FakeTensor; False if not to be told."""
     kind = getattr(getattr(torch, "_subclasses", None), "FakeTensor", None)

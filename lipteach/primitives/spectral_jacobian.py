@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lipteach.primitives._validate import check_tensor
+from lipteach.primitives._validate import check_tensor, shown
 from lipteach.primitives.jacobian import (
     Function,
     check_finite,
@@ -76,7 +76,7 @@ def spectral_jacobian_penalty(
     if not isinstance(batch, str):
         raise TypeError(f"batch must be a string; got {type(batch).__name__}.")
     if batch not in READINGS:
-        raise ValueError(f'batch must be "shared", "sample" or "whole"; got {batch!r}.')
+        raise ValueError(f'batch must be "shared", "sample" or "whole"; got {shown(batch)}.')
     one, m = of_one(f, x)
     u = _fitted(u, len(x), m, batch, generator).to(x)
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from lipteach.layers.weights import weight_to_change
 from lipteach.primitives import Selection
-from lipteach.primitives._validate import check_integer
+from lipteach.primitives._validate import check_dense, check_integer
 from lipteach.training.networks import check_generator
 
 
@@ -97,6 +97,7 @@ def minibatches(
     for tensor in tensors:
         if not isinstance(tensor, Tensor):
             raise TypeError(f"tensors must be torch.Tensors; got {type(tensor).__name__}.")
+        check_dense(tensor, "Each of tensors")
     shapes = [tuple(tensor.shape) for tensor in tensors]
     rows = {shape[:1] for shape in shapes}
     if len(rows) != 1 or rows <= {(), (0,)}:
