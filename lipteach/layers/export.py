@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
 
+from lipteach.layers.parametrizations import laid_out
 from lipteach.primitives._as_imported import as_imported
 from lipteach.primitives._torch_private import is_compiled, undisturbed
 from lipteach.primitives.composition import has_own_methods, made_by_parametrize, refuse_cycles
@@ -159,7 +160,8 @@ def _value(module: nn.Module, name: str, made: Any, tied: dict[Any, nn.Parameter
 
     It is computed, not read: `parametrize.cached` may hold what is no longer true.
     """
-    value = made().detach().clone(memory_format=torch.contiguous_format)
+    made_now = made().detach()
+    value = laid_out(made_now, made_now).clone()
     with torch.enable_grad():
         again = made()
     if not torch.allclose(value, again, equal_nan=True):

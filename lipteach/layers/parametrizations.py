@@ -36,7 +36,7 @@ class _Constraint(nn.Module):
         if X.device.type == "meta":
             return X.new_empty(self.shape)
         with plain_precision(X):
-            return _laid_out(self.weight(X, *others), X)
+            return laid_out(self.weight(X, *others), X)
 
     def right_inverse(self, W: Tensor) -> Tensor | tuple[Tensor, ...]:
         """The parameters for a wanted weight: of the member of the class that is made of it."""
@@ -46,7 +46,7 @@ class _Constraint(nn.Module):
             raise ValueError(f"weight must have shape {tuple(self.shape)}; got {tuple(W.shape)}.")
         with plain_precision(W):
             X, *others = self.invert(W)
-        X = _laid_out(X, W)
+        X = laid_out(X, W)
         return (X, *others) if others else X
 
 
@@ -134,7 +134,7 @@ def _wide(X: Tensor) -> Tensor:
     return X if X.itemsize > 2 else X.float()
 
 
-def _laid_out(X: Tensor, like: Tensor) -> Tensor:
+def laid_out(X: Tensor, like: Tensor) -> Tensor:
     """X with the strides of the memory format of `like`: torch lays a layer's output out so.
 
     Strides are compared, not ``is_contiguous``: with one channel or one tap both formats are
