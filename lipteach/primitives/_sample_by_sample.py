@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -28,7 +29,7 @@ def jacobians(f: Function, x: Tensor) -> Tensor:
     with _buffers_kept(f), _refused() as refused:
         J: Tensor = vmap(jacrev(one))(x)
     if refused:
-        with _explained():
+        with _buffers_kept(f), _explained():
             J = torch.stack([_jacobian(one, sample) for sample in x])
     return J.flatten(2)
 
@@ -98,7 +99,9 @@ def _refused() -> Iterator[list[Exception]]:
     """What torch.func refuses within, as the only entry of a list; raised where it must be."""
     refused: list[Exception] = []
     try:
-        yield refused
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "There is a performance drop")  # nothing to act on
+            yield refused
     except Exception as error:
         if transforming():
             raise

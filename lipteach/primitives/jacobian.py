@@ -169,11 +169,14 @@ def _output(f: Any, x: Tensor, name: str) -> Tensor:
 
 
 def check_initialized(f: Any, name: str) -> None:
-    """Require that no parameter waits for a first run to have a shape."""
+    """Require that every parameter has a shape and numbers."""
     for key, module in f.named_modules() if isinstance(f, nn.Module) else ():
-        if any(is_lazy(tensor) for tensor in module._parameters.values()):
-            kind = f"{key} ({type(module).__name__})" if key else type(module).__name__
+        kind = f"{key} ({type(module).__name__})" if key else type(module).__name__
+        held = [tensor for tensor in module._parameters.values() if tensor is not None]
+        if any(map(is_lazy, held)):
             raise TypeError(f"{kind} of {name} has no shape yet; run the lazy module once.")
+        if any(tensor.is_meta for tensor in held):
+            raise TypeError(f"{kind} of {name} must hold numbers; it is on the meta device.")
 
 
 def _check_mode(f: Any) -> None:

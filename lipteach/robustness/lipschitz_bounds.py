@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from lipteach.layers.jacobian_norms import in_parts, jacobian_norms
+from lipteach.layers.jacobian_norms import is_large, jacobian_norms, largest_norm, stretched
 from lipteach.layers.known_modules import one_lipschitz
 from lipteach.layers.layer_norms import (
     draws,
@@ -28,12 +28,11 @@ from lipteach.layers.magnitudes import Magnitude, lower_bound
 from lipteach.primitives._sample_by_sample import jacobians
 from lipteach.primitives._validate import NORMS, check_norm, check_tensor
 from lipteach.primitives.composition import walk
-from lipteach.primitives.jacobian import check_initialized, jacobian_spectral_norm, run_once
-from lipteach.primitives.norms import start_vector
+from lipteach.primitives.jacobian import check_initialized, run_once
+from lipteach.primitives.norms import normalized, start_vector
 from lipteach.primitives.numerical_warnings import warn_caller
 
-BEST, GOALS, DIRECTIONS, ROUNDS = 4, 8, 2, 20
-MOST_WORK = 2**29  # entries of Jacobians in a search; one round is always made
+BEST, GOALS, DIRECTIONS, ROUNDS, ROUNDS_OF_LARGE = 4, 8, 2, 20, 3
 LENGTHS = [2.0**-k for k in range(-1, 5)]  # of a jump, in spreads of the points
 NUDGE = 1e-7  # in spreads
 
@@ -111,11 +110,12 @@ def lipschitz_bounds(model: nn.Module, x: Tensor, p: float = 2) -> LipschitzBoun
         _check_parameters(plain)
         points = x.detach().double().clone()
         run_once(plain, points, "model")
+        points, spread = _moved(points)
         upper, missing, lower = None, f"{type(model).__name__}, which draws random numbers", 0.0
         if not draws(plain, points):
             upper, missing = _certified(plain, points, p)
             most = float(upper) if upper else math.inf
-            lower = _steepest(plain, points, p, most * (1 - 1e-12))
+            lower = _steepest(plain, points, p, spread, most * (1 - 1e-12))
         if missing:
             text = f"The upper bound is infinite: none is known for {missing}."
             warn_caller(UnknownBoundWarning(text))
@@ -139,7 +139,10 @@ def _certified(model: nn.Module, x: Tensor, p: float) -> tuple[Magnitude | None,
     z = x[:1]
     bounds = {q: _conversion(z.numel(), p, q) for q in NORMS}
     for name, step in walk(model):
-        z = step(z)
+        try:
+            z = step(z)
+        except (RuntimeError, ValueError, IndexError):  # what runs is another composition
+            return None, unknown(name, step)
         if is_layer(step):
             places = sizes[id(step)] if isinstance(step, nn.Conv2d) else set()
             to_max = min(bounds[q] * upper_norm_to_max(step, q, places) for q in NORMS)
@@ -157,7 +160,14 @@ def _conversion(m: int, r: float, q: float) -> Magnitude:
     return Magnitude.of(m ** max(0.0, 1 / q - 1 / r))
 
 
-def _steepest(model: nn.Module, x: Tensor, p: float, enough: float) -> float:
+def _moved(x: Tensor) -> tuple[Tensor, float]:
+    """The points, each moved off the kinks, and their spread."""
+    flat = x.flatten(1)
+    spread = float((flat - flat.mean(0)).norm(dim=1).max()) or float(flat.norm(dim=1).max()) or 1.0
+    return x + NUDGE * spread * _generic(x[0]), spread
+
+
+def _steepest(model: nn.Module, x: Tensor, p: float, spread: float, enough: float) -> float:
     r"""The largest ‖J‖_p at the points x, and at those that jumps from the best of them reach.
 
     The Jacobian of a piecewise linear model is constant on each piece: there is no slope to climb,
@@ -165,39 +175,23 @@ def _steepest(model: nn.Module, x: Tensor, p: float, enough: float) -> float:
     side along the directions that their Jacobians stretch most, and along those to other points.
     The result is 0 if no Jacobian found is finite. One that is `enough` ends the search.
     """
-    flat = x.flatten(1)
-    spread = float((flat - flat.mean(0)).norm(dim=1).max()) or float(flat.norm(dim=1).max()) or 1.0
-    x = x + NUDGE * spread * _generic(x[0])
-    first = float(jacobian_norms(model, x[:1], p))
-    if first >= enough:
-        return first
     goals = x[torch.linspace(0, len(x) - 1, GOALS, dtype=torch.float64).long()]
-    entries = model(x[:1]).numel() * x[0].numel()
-    x = _promising(model, x, MOST_WORK // entries)
-    points, norms = _best(x, jacobian_norms(model, x, p))
-    work = 0
-    for _ in range(ROUNDS):
-        if norms[0] >= enough or work > MOST_WORK:
+    points, norms = x[:1], jacobian_norms(model, x[:1], p)
+    if norms[0] < enough:
+        points, norms = _best(x, jacobian_norms(model, x, p))
+    for _ in range(ROUNDS_OF_LARGE if is_large(model, x) else ROUNDS):
+        if norms[0] >= enough:
             break
         ways = torch.cat([_stretched(model, points, p), _towards(points, goals)], dim=1)
         jumps = spread * torch.cat([length * ways for length in LENGTHS], dim=1)
         reached = torch.cat([points[:, None] + jumps, points[:, None] - jumps], dim=1)
         reached = reached.flatten(0, 1)
-        work += len(reached) * entries
         before = float(norms[0])
         found = torch.cat([norms, jacobian_norms(model, reached, p)])
         points, norms = _best(torch.cat([points, reached]), found)
         if not float(norms[0]) > before * (1 + 1e-6):
             break
-    return float(norms[0])
-
-
-def _promising(model: nn.Module, x: Tensor, most: int) -> Tensor:
-    """The samples, if their Jacobians are not too much work; else those of some large estimates."""
-    if len(x) <= most:
-        return x
-    found = torch.cat([jacobian_spectral_norm(model, part, 3) for part in in_parts(x, 256)])
-    return x[found.topk(max(1, min(most, 16))).indices]
+    return float(norms[0]) if norms[0] >= enough else largest_norm(model, points, p)
 
 
 def _generic(sample: Tensor) -> Tensor:
@@ -214,8 +208,10 @@ def _best(points: Tensor, norms: Tensor) -> tuple[Tensor, Tensor]:
 
 def _stretched(model: nn.Module, points: Tensor, p: float) -> Tensor:
     """The directions that the Jacobian of each point stretches most: (points, directions, …)."""
+    if is_large(model, points):
+        ways = normalized(stretched(model, points, p)[1])
+        return ways.reshape(len(points), 1, *points.shape[1:])
     J = jacobians(model, points).nan_to_num(0.0, 0.0, 0.0)
-    ways: Tensor
     if p == 2:
         ways = torch.linalg.svd(J, full_matrices=False).Vh[:, :DIRECTIONS]
     elif p == 1:  # the axes of the largest columns
