@@ -7,15 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lipteach.primitives._sample_by_sample import Function, pull_and_push
 from lipteach.primitives._validate import check_tensor, shown
-from lipteach.primitives.jacobian import (
-    Function,
-    check_finite,
-    of_one,
-    pull_and_push,
-    refuse_zero_rows,
-    start,
-)
+from lipteach.primitives.jacobian import check_finite, of_one, refuse_zero_rows, start
 from lipteach.primitives.norms import normalized
 
 READINGS = ("shared", "sample", "whole")
