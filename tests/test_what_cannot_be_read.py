@@ -123,8 +123,8 @@ def test_weights_that_cannot_be_read_are_said(kind: str) -> None:
         with pytest.raises(TypeError, match=r"^[Wb] (must|has) [^\n]*\.$"):
             call()
     layer = nn.Linear(2, 2)
-    if isinstance(bad, torch.Tensor):
-        layer.weight = nn.Parameter(bad, requires_grad=False) if kind == "meta" else None
+    if isinstance(bad, nn.Parameter) or kind == "meta":
+        layer.weight = nn.Parameter(bad, requires_grad=False) if kind == "meta" else bad
         with pytest.raises(TypeError, match=r"^model: weight (must|of|has) [^\n]*\.$"):
             clip_singular_values_(layer)
 

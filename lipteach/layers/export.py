@@ -12,13 +12,13 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
 
 from lipteach.layers.parametrizations import laid_out
 from lipteach.primitives._as_imported import as_imported
 from lipteach.primitives._torch_private import is_compiled, undisturbed
 from lipteach.primitives.composition import has_own_methods, made_by_parametrize, refuse_cycles
+from lipteach.primitives.jacobian import check_initialized
 
 Model = TypeVar("Model", bound=nn.Module)
 _EMPTY = types.CellType()
@@ -106,10 +106,8 @@ def _plain(model: Model) -> Model:
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be an nn.Module; got {type(model).__name__}.")
     refuse_cycles(model)
-    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
-        if is_lazy(tensor):
-            raise TypeError(f"{name} of model has no shape yet; run the lazy module once.")
-    plain = _copied(model)
+    check_initialized(model, "model")
+    plain = copied(model)
     tied: dict[Any, nn.Parameter] = {}
     with _evaluating(plain):  # a parametrization with state must not move on while it is read
         for module in list(plain.modules()):
@@ -118,7 +116,7 @@ def _plain(model: Model) -> Model:
     return plain
 
 
-def _copied(model: Model) -> Model:
+def copied(model: Model) -> Model:
     """A deep copy; weights that a hook computes (old weight norm, pruning) are copied by value."""
     held = [value for module in model.modules() for value in vars(module).values()]
     memo: dict[int, Any] = {
@@ -160,8 +158,8 @@ def _value(module: nn.Module, name: str, made: Any, tied: dict[Any, nn.Parameter
 
     It is computed, not read: `parametrize.cached` may hold what is no longer true.
     """
-    made_now = made().detach()
-    value = laid_out(made_now, made_now).clone()
+    value = made().detach()
+    value = laid_out(value, value).clone()
     with torch.enable_grad():
         again = made()
     if not torch.allclose(value, again, equal_nan=True):

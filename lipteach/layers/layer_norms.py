@@ -15,7 +15,7 @@ from torch.func import functional_call
 from torch.nn.utils import parametrize
 
 from lipteach.layers.constrain import kernel_class
-from lipteach.layers.export import _copied, to_measure
+from lipteach.layers.export import copied, to_measure
 from lipteach.layers.known_modules import ADAPTIVE, Sizes, one_lipschitz
 from lipteach.layers.magnitudes import ONE, Magnitude, in_units
 from lipteach.layers.norm_bounds import convolution_norm_bounds
@@ -46,7 +46,7 @@ def measured(model: nn.Module) -> nn.Module:
     try:
         return to_measure(model)
     except RuntimeError:
-        found = _copied(model).eval().double()
+        found = copied(model).eval().double()
         for parameter in found.parameters():
             parameter.requires_grad_(False)
         return found

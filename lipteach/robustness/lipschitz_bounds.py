@@ -29,7 +29,7 @@ from lipteach.primitives._sample_by_sample import jacobians
 from lipteach.primitives._torch_private import undisturbed
 from lipteach.primitives._validate import NORMS, check_norm, check_tensor
 from lipteach.primitives.composition import walk
-from lipteach.primitives.jacobian import check_initialized, run_once
+from lipteach.primitives.jacobian import run_once
 from lipteach.primitives.norms import normalized, start_vector
 from lipteach.primitives.numerical_warnings import warn_caller
 
@@ -104,10 +104,8 @@ def lipschitz_bounds(model: nn.Module, x: Tensor, p: float = 2) -> LipschitzBoun
     """
     check_tensor(x, min_dim=2)
     check_norm(p)
-    if isinstance(model, nn.Module):
-        check_initialized(model, "model")
     devices = [x.device] if x.is_cuda else []
-    with torch.inference_mode(False), torch.no_grad(), torch.random.fork_rng(devices):
+    with torch.no_grad(), torch.random.fork_rng(devices):
         plain = measured(model)
         _check_parameters(plain)
         points = x.detach().double().clone()

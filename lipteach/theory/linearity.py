@@ -160,9 +160,9 @@ def check_points(x: Tensor, network: nn.Sequential) -> None:
         raise TypeError(f"x and the network must be float32 or float64; got {x.dtype}.")
     width = first.in_features
     for layer in layers:
-        check_tensor(read(layer), "each weight of network", min_dim=2)
+        check_tensor(layer.weight, "each weight of network", min_dim=2)
         if layer.bias is not None:
-            check_tensor(read(layer, "bias"), "each bias of network")
+            check_tensor(layer.bias, "each bias of network")
         if layer.in_features != width:
             n = layer.in_features
             raise ValueError(f"network has a layer of {n} inputs after one of {width} outputs.")
@@ -170,7 +170,7 @@ def check_points(x: Tensor, network: nn.Sequential) -> None:
 
 
 def _bias(layer: nn.Linear) -> Tensor:
-    return layer.weight.new_zeros(layer.out_features) if layer.bias is None else layer.bias.detach()
+    return layer.weight.new_zeros(layer.out_features) if layer.bias is None else read(layer, "bias")
 
 
 def _row_norms(g: Tensor) -> Tensor:
@@ -184,7 +184,7 @@ def _row_norms(g: Tensor) -> Tensor:
 
 def _check_weights(linears: list[nn.Linear], tol: float) -> None:
     for k, layer in enumerate(linears):
-        norm = float(torch.linalg.matrix_norm(layer.weight.detach(), ord=2))
+        norm = float(torch.linalg.matrix_norm(read(layer), ord=2))
         if not norm <= 1 + tol:
             excess = f"1 + {norm - 1:.1e}"
             raise HypothesisError(f"Layer {k + 1} has ‖W‖₂ = {excess}; Theorem 1 needs ≤ 1.")
