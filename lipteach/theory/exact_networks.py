@@ -54,7 +54,8 @@ def w_network(c: float = 1.0) -> nn.Sequential:
     Every weight matrix (e, the identity, eᵀ) has only the singular value 1.
 
     Args:
-        c: half the distance of the two lower corners, any real number.
+        c: any real number; half the distance of the two lower corners if positive. Else there is
+            one corner, at height −c: a V.
 
     Returns:
         A network from (…, 1) to (…, 1).
@@ -83,7 +84,7 @@ def relu_network(n: int) -> nn.Sequential:
 
     $$\mathrm{ReLU}(x) = E^\top \mathrm{MaxMin}(E x), \qquad E x = (x_1, 0, x_2, 0, \dots).$$
 
-    The zeros are interleaved: appended at the end they would pair x₁ with x₂.
+    The zeros are interleaved: appended at the end they would pair x₁ with x₂ (for n ≥ 2).
 
     Args:
         n: the number of inputs and outputs, at least 1.
