@@ -373,7 +373,7 @@ print("z = (-√2, √2), sorted h = (√2, -√2), f = 2; lt.abs_network() has 
 # **Predict:** which of these curves have a corner where $x$ passes from negative to positive? What do
 # the two lines of $z$ do there?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(draw_abs(x=-2.0))
 
 # %% [markdown]

@@ -130,7 +130,7 @@ print("one sort = MaxMin on", len(x), "points, ties included")
 # **Predict:** the appendix asks for a gap of at least $x_{\max}$, the largest $|x_i|$, here 1. Is
 # that enough? Where does the error die as the gap grows?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(draw_chunks(gap=1.0))
 
 # %% [markdown]
@@ -1007,7 +1007,7 @@ print("side by side", lt.maxmin(x).tolist(), "end to end", joined.tolist())
 # **Predict:** for which of the two is MaxMin nearer to ReLU? And is it quicker than a general sort
 # of the same pairs?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 bench = show_benchmark("activations", draw_benchmark)
 
 # %% [markdown]

@@ -125,7 +125,7 @@ runs = {"ReLU": relu_run, "MaxMin": maxmin_run}
 # **Predict:** both networks are 1-Lipschitz, and $|x|$ is, too. Which of them comes close? What does
 # the other one do instead: wrong place, wrong slope, or both?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(figures.draw_training(runs))
 
 # %% [markdown]
@@ -322,7 +322,7 @@ print("On its way back the gradient norm never grows, at any of the 200 points."
 # **Predict:** at which modules does the ReLU network lose gradient norm, at the weights or at the
 # activations? And the MaxMin network?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(figures.draw_backward({"ReLU": relu_net, "MaxMin": maxmin_net}))
 
 # %% [markdown]
@@ -779,7 +779,7 @@ print("At 1000 points the gradient norm is 1. At (0, 1) f is 0, and its replacem
 # **Predict:** is there an angle at which the right picture becomes the left one? What can you say
 # about the points where each is 0?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(figures.draw_replaced(45.0))
 
 # %%

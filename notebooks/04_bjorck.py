@@ -159,7 +159,7 @@ print("One step of order 1 to 6 is U g(Σ) Vᵀ.")
 # **Predict:** where does the way from $\sigma = 0.3$ end? And from 2.2, where $g$ is negative? Does it
 # help to take a higher order, or another $\beta$?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(figures.draw_cobweb(0.3, 0.5, 1))
 
 # %%
@@ -248,7 +248,7 @@ print(cubed)
 # **Predict:** from $\sigma = 0.2$ order 1 takes 8 steps to an error below $10^{-6}$. How many does
 # order 6 take? A step of order 1 costs 2 matrix products, and one of order $p$ costs $p + 1$: is it worth it?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(figures.draw_orders(0.2))
 
 # %%
@@ -443,7 +443,7 @@ print(no_jump)
 # **Predict:** after 1000 steps from $\sigma = 0.1$, are we nearer to 0.1 or to 1? Does 2 come down
 # faster than ½ goes up?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(figures.draw_small_beta(0.0003))
 
 # %%
@@ -501,7 +501,7 @@ print(f"from 57: {k} steps, where the formula says {steps_wanted(57.0, 0.0003):.
 # **Predict:** which of $\beta = 0.0003$, 0.01, 0.05, 0.1, 0.2 and 0.5 brings a singular value of 0.1 to
 # within one percent of 1 in fifty steps?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(figures.draw_betas(50))
 
 # %%
@@ -593,7 +593,7 @@ print("√3 → 0, then g < 0; √5 ↔ −√5; |g(σ)| < |σ| for 1 < |σ| < �
 # **Predict:** which starts between $\sqrt3$ and $\sqrt5$ go to $-1$: one interval, two, more? And do
 # the higher orders allow larger starts, or only smaller ones?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(figures.draw_basins(0.0))
 
 # %%
@@ -817,7 +817,7 @@ check("04.lost-direction", my_matrix)
 # **Predict:** seven singular values should stay 0. What will 150 steps make of them, if rounding
 # errors of $10^{-8}$ (float32) or $10^{-16}$ (float64) grow by $\frac32$ in each step?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 low_rank = gaussian(20, 3) @ gaussian(3, 10, seed=1)
 low_rank = low_rank / lt.operator_norm(low_rank)
 show(figures.draw_noise(low_rank))
@@ -977,7 +977,7 @@ check("04.scale", my_scaling)
 # **Predict:** after 6 steps, how far are the singular values with each scaling? How many steps more
 # does (11) need than the norm itself?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 W = gaussian(100, 50)
 S, bounds = torch.linalg.svdvals(W), lt.norm_upper_bounds(W)
 scales = {"(11)": bounds["inf"], "geometric": bounds["geometric"], "gram": bounds["gram"]}

@@ -224,7 +224,7 @@ print("The last loss is below 1.5 times the loss before, or below 0.001.")
 # **Predict:** (11) brings the largest singular value of such a matrix to 0.0023. A step multiplies a
 # small singular value by 3/2. How many steps does it take until the largest exceeds 0.99?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 W = gaussian(1000, 1000)
 sigma = torch.linalg.svdvals(W)
 bound = lt.norm_upper_bounds(W)["inf"]
@@ -341,7 +341,7 @@ print("A_k v without A_k: equal to the dense iteration, for k = 1, 2, 3, 4.")
 # %% [markdown]
 # **Predict:** one product makes $A_0 v$. How many make $A_1 v$, $A_2 v$, $A_5 v$?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 made = []
 for k in range(6):
     with Count() as count:
@@ -416,7 +416,7 @@ check("05.break-even", my_k)
 # **Predict:** a batch has 64 vectors. Up to which $k$ does the recursion win? (The second curve,
 # "Chebyshev series", belongs to the next section.)
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(figures.draw_products(exponent=6))
 
 # %% [markdown]
@@ -614,7 +614,7 @@ print("Each printed factor is the quotient of the printed times, to 5 percent.")
 # **Predict:** up to five steps, how fast does the recursion lose its lead in that run? Will the series
 # lose it, too?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 record = show_benchmark("bjorck_apply", figures.draw_table3)
 
 # %% [markdown]
@@ -677,7 +677,7 @@ check("05.best-line", my_a)
 # **Predict:** the interval is $[0.01, 1]$, and six products may be spent: three Björck steps
 # of order 1 or two best ones of degree 5. Which is nearer to 1 for most $\sigma$? Which at $\sigma = 0.01$?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(figures.draw_quintics(products=6))
 
 # %% [markdown]
@@ -896,7 +896,7 @@ print("After one step a singular value is off by more than 0.03; after lt.retrac
 # **Predict:** which is dearest, 15 unrolled steps or a decomposition? And how many times the plain step does a
 # step with retraction cost?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 costs = show_benchmark("orthonormal", figures.draw_costs)
 
 # %% [markdown]

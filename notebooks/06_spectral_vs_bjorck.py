@@ -206,7 +206,7 @@ print("The formula holds after 1, 2 and 7 steps.")
 # estimate after 5 steps. For which $\sigma_2$ is the norm that is left farthest above 1: near ½,
 # near 1, or between? And does it matter whether one singular value sits at $\sigma_2$, or 31 of them?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(figures.draw_power_iteration(ratio=0.9, steps=5))
 
 # %% [markdown]
@@ -485,7 +485,7 @@ print(nothing)
 # **Predict:** singular values 1 and ½. A gradient of length 1 points anywhere. What is the least, and
 # what the most, that it keeps? Draw all of them: which curve is it?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(figures.draw_gradients(second=0.5))
 
 # %% [markdown]
@@ -670,7 +670,7 @@ runs = {"spectral normalization": spectral_run, "orthonormal weights": orthonorm
 # **Predict:** at the start all singular values are 1 in both networks. Spectral normalization
 # *allows* them to stay there. Will they? And which network comes closer to the distance 1?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(training.draw_singular_values(runs))
 
 # %% [markdown]
@@ -712,7 +712,7 @@ print("From another start the orthonormal network is ahead of both by more than 
 # **Predict:** which of the two networks loses gradient norm at the square layers W2 and W3? Which one at
 # W1, which is tall?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(training.draw_layers(runs))
 
 # %% [markdown]
@@ -844,7 +844,7 @@ print(f"torch {versions['torch']}, seeds {record.seeds}")
 # **Predict:** the same networks for points in 2 and in 512 dimensions. In which is the distance harder to find
 # within 300 steps? In which do the two methods differ more?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(draw_fig_14(record))
 
 # %% [markdown]

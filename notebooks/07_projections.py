@@ -187,7 +187,7 @@ def algorithm_1(y):
 # **Predict:** the point $(0, 0)$ is the centre of the cube. Where should a projection on the cube send
 # it, and where does Algorithm 1? And $(0.2, -0.1)$?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 for y in (torch.tensor([0.0, 0.0]), torch.tensor([0.2, -0.1]), torch.tensor([0.8, -0.6, 0.1])):
     assert torch.equal(y.clamp(-1, 1), y)  # it is in the cube, and its own nearest point
     print(y.tolist(), "goes to", [round(v, 2) for v in algorithm_1(y).tolist()])
@@ -773,7 +773,7 @@ print("Each network keeps its own norm; those with the 2-norm have ∞-norms abo
 # **Predict:** here are the weights of six units of the first layer, as images; white is 0. What do you
 # expect to see of the corners and edges?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 first = {"∞-norm": row_net[0].weight.detach(), "2-norm": two_net[0].weight.detach()}
 show(figures.draw_first_weights(first))
 assert (first["∞-norm"] != 0).double().sum(dim=1).mean() < 100 and (first["2-norm"] != 0).all()
@@ -805,7 +805,7 @@ radii = {
 # **Predict:** which network is right most often when no one attacks? Which has the most digits safe at
 # $\varepsilon = 0.05$? And what does the scale do?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(figures.draw_certified(radii))
 rows, two, wide = ([(r > eps).double().mean() for eps in (0, 0.05)] for r in radii.values())
 assert rows[0] < two[0] - 0.1 and rows[1] > 2 * two[1]

@@ -669,7 +669,7 @@ print("At −1 and 1 the two functions are z and −|z|; their maximum is z.")
 #
 # **Predict:** what does the joint network say at $z = -1$? Does any norm warn us?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 straddling = nn.Sequential(
     linear(torch.cat([W1_f, W1_g])), lt.MaxMin(),
     linear(torch.block_diag(W2_f, W2_g)), lt.MaxMin(),
@@ -812,7 +812,7 @@ print("max:", lt.prove(top, greater), "· min:", lt.prove(bottom, lesser))
 # **Predict:** here are its weights as pictures, white for 0. Where is $f$, the valley, and where $g$, the
 # roof? Which block was not trained? What do the last two matrices do?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(figures.draw_blocks(valley, roof))
 
 # %% [markdown]
@@ -864,7 +864,7 @@ def tournament(networks):
 #
 # **Predict:** how many MaxMin layers do they have for $N$ cones? Which has more weights, and why?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 chain, tree = functools.reduce(lt.maximum, cones(4)), tournament(cones(4))
 alike = lt.prove(chain, tree)
 assert alike

@@ -183,7 +183,7 @@ except ValueError as refusal:
 #
 # **Predict:** in the plane with $\varepsilon = \frac14$, is $N(N-1)$ nearer to 400, to 4,000, or to 40,000?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 for d, eps, g in ((1, 0.1, figures.LINE_TARGETS["sine"]), (2, 0.25, figures.PLANE_TARGETS["wave"])):
     side = math.ceil(2 / eps)
     N = side**d
@@ -272,7 +272,7 @@ print(below, middle, sep="\n")
 # **Predict:** with four points, which of the three curves go through the points? Which has the largest error?
 # What does the midpoint do between two points whose values differ by less than their distance?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(figures.draw_cones(4))
 
 # %%
@@ -366,7 +366,7 @@ table = {
 # %% [markdown]
 # **Predict:** which two of the four lines are parallel?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(figures.draw_sizes(table))
 for name, rows in table.items():
     d, pieces_per_point = int(name[-1]), 2 if "lattice" in name else 1
@@ -426,7 +426,7 @@ print("Within 2r for three functions and three metrics, and exact at 16 points."
 #
 # **Predict:** which shape do the level lines of a cone have in each of the three metrics?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(figures.draw_metrics(0.0, 0.4))
 
 # %%
@@ -567,7 +567,7 @@ check("09.permutation", my_order)
 # **Predict:** a network meets the sine at nine points of $[-4, 4]$. What does it do far outside? Could a larger one
 # follow the sine on all of $\mathbb{R}$?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(figures.draw_beyond(4.0))
 
 # %% [markdown]
@@ -861,7 +861,7 @@ trained = {
     for name, p in (("2-norm", 2), ("∞-norm", math.inf))
 }
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 outputs = {name: run(x[:, None], *network) for name, network in trained.items()}
 errors = {name: (y - n).abs().amax(dim=1) for name, y in outputs.items()}
 show(two_norm.draw_fits(x, n, {name: y[errors[name].argmin()] for name, y in outputs.items()}))
@@ -917,11 +917,11 @@ order = errors.argsort(dim=1)
 #
 # First the sine. We show the fourth best of the six, and so we do for the zigzag.
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(two_norm.draw_fits(x[:, 0], goals[0], built["sine"] | {"trained": outputs[0, order[0, 3]]}))
 show(two_norm.draw_fits(x[:, 0], goals[1], built["zigzag"] | {"trained": outputs[1, order[1, 3]]}))
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 worst = {
     name: {k: (y - goals[i]).abs().max() for k, y in built[name].items()}
     for i, name in enumerate(names)

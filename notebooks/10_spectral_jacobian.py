@@ -260,7 +260,7 @@ print(never_falls)
 # **Predict:** all points start from the same $u$. After one step, is the estimate equally good everywhere?
 # Where it is bad: how many steps will it take?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(figures.draw_field(f, steps=1))
 
 # %%

@@ -183,7 +183,7 @@ print(forced)
 #
 # **Predict:** beyond 1 and $-1$ there is no mass. How does the dual value change if we bend $f$ there?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(figures.draw_outside(-0.5))
 
 # %%
@@ -318,7 +318,7 @@ check("11.dual", my_dual)
 # **Predict:** we lift the middle cone, $f(z) = \max_c\, (h_c - \|z - c\|)$ with $h = 0.3$ in the middle and 0 at the
 # sides. What does it cost if the circles touch, $d = 2$? And if there is a gap, $d = 2.5$?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(figures.draw_heights(2.0, 0.3))
 
 # %%
@@ -409,7 +409,7 @@ check("11.ball", my_ball)
 #
 # **Predict:** is the distance of a batch above or below 1? By how much, on average, for $n = 30$? And for 120?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(figures.draw_batches(30))
 
 # %%
@@ -485,7 +485,7 @@ runs = {
 curves = {name: (range(1, 151), values) for name, (_, values) in runs.items()}
 assert max(max(values) for _, values in runs.values()) < 1 + 1e-5
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(learning.draw_learning(curves))
 
 # %% [markdown]

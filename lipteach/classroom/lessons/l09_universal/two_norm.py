@@ -146,7 +146,7 @@ def draw_one_fold(t: float = 6.0) -> Figure:
     right.legend(fontsize=8, loc="upper left")
     apart = math.hypot(float(h1[-1] - h1[0]), float(h2.abs()[-1] - h2.abs()[0]))
     figure.set_label(
-        f"The path of h(x) from x = −{t:g} to {t:g} is {2 * t:g} long. The fold turns its lower arm "
-        f"up, and its ends are {apart:.2f} apart. f climbs by 0.72 for each unit of t, N by 2."
+        f"The path of h(x) from x = −{t:g} to {t:g} is {2 * t:g} long. The fold turns its lower "
+        f"arm up, and its ends are {apart:.2f} apart. f climbs by 0.72 for each unit of t, N by 2."
     )
     return figure
