@@ -131,7 +131,7 @@ def leaky_relu_network(slope: float) -> nn.Sequential:
     $$\max(x, a x) = v^\top \mathrm{MaxMin}(v x), \qquad
       v = (\cos t, \sin t),\ \sin 2t = a, \quad a \in [0, 1].$$
 
-    The appendix appends a·x to x: the column (1, a) has 2-norm √(1 + a²) > 1. The unit vector v
+    The appendix appends a·x to x: the column (1, a) has 2-norm √(1 + a²) > 1 if a ≠ 0. The unit v
     computes x for x > 0 and a x for x < 0 for every a in [−1, 1]: ReLU at a = 0, |x| at a = −1.
 
     Args:

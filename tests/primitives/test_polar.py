@@ -210,3 +210,17 @@ def test_the_input_is_left_as_it_was() -> None:
         for method in METHODS:
             lt.polar(W, method=method)
             assert torch.equal(W, kept)
+
+
+def test_it_is_alone_nearest_in_the_frobenius_norm_and_not_alone_in_the_spectral_norm() -> None:
+    W = torch.diag(torch.tensor([3.0, 1.0], dtype=torch.float64))
+    Q, other = lt.polar(W), torch.diag(torch.tensor([1.0, -1.0], dtype=torch.float64))
+    for one in (Q, other):
+        assert lt.operator_norm(W - one).item() == pytest.approx(2)
+    assert (W - Q).norm() < (W - other).norm()
+    for angle in torch.linspace(0.1, 6.2, 20, dtype=torch.float64):
+        c, s = angle.cos(), angle.sin()
+        for sign in (1, -1):
+            R = torch.stack([torch.stack([c, -sign * s]), torch.stack([s, sign * c])])
+            assert lt.operator_norm(W - R) >= 2 - 1e-12
+            assert (W - R).norm() > (W - Q).norm()
