@@ -17,8 +17,8 @@
 #
 # A weight matrix with orthonormal rows or columns has norm 1 and loses as little gradient as a matrix
 # of its shape and of norm at most 1 can. How do we get one? The iteration of Björck and Bowie starts
-# from a matrix of full rank, not too large, and needs nothing but matrix products. In this lesson one function of one number
-# tells us where it converges, how fast, and where it fails.
+# from a matrix of full rank, not too large, and needs nothing but matrix products. In this lesson one
+# function of one number tells us where it converges, how fast, and where it fails.
 #
 # We follow appendix B.1 and B.3 of "Sorting Out Lipschitz Function Approximation" (Anil, Lucas and
 # Grosse, 2019), which we call the paper.
@@ -823,10 +823,10 @@ low_rank = low_rank / lt.operator_norm(low_rank)
 show(figures.draw_noise(low_rank))
 
 # %% [markdown]
-# The noise fills the lost directions of this matrix. It takes $\log(10^8)/\log(\frac32) \approx 45$ steps to lift $10^{-8}$
-# to the size of 1, and twice as many for $10^{-16}$; a few steps later every check of orthonormality
-# passes. But the new directions mean nothing: the two precisions agree where $W$ has something to say,
-# and not elsewhere.
+# The noise fills the lost directions of this matrix. It takes $\log(10^8)/\log(\frac32) \approx 45$
+# steps to lift $10^{-8}$ to the size of 1, and twice as many for $10^{-16}$; a few steps later every
+# check of orthonormality passes. But the new directions mean nothing: the two precisions agree where
+# $W$ has something to say, and not elsewhere.
 
 # %%
 single, double = lt.bjorck(low_rank.float(), steps=100).double(), lt.bjorck(low_rank, steps=200)

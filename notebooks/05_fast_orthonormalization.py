@@ -156,10 +156,11 @@ assert basin and above
 print(basin)
 
 # %% [markdown]
-# So at order 1 a single step inside the basin brings each weight to a norm of at most 1, and a network
-# of such weights is 1-Lipschitz. What a few steps leave open is the other side: the singular values are
-# at most 1, most of them *below*, and the network loses slope. At order 2, or from outside the basin, the norm itself may
-# still be above 1 after a few steps. We train a small network to $|x|$ with two steps of order 1.
+# So at order 1 a single step inside the basin brings each weight to a norm of at most 1, and a
+# network of such weights is 1-Lipschitz. What a few steps leave open is the other side: the singular
+# values are at most 1, most of them *below*, and the network loses slope. At order 2, or from outside
+# the basin, the norm itself may still be above 1 after a few steps. We train a small network to $|x|$
+# with two steps of order 1.
 
 # %%
 x = torch.linspace(-1, 1, 101, dtype=torch.float64)[:, None]
@@ -475,10 +476,11 @@ assert all(0.9 < figures.chebyshev_degree(k) / (6 * 1.5**k) < 1 for k in range(4
 show(figures.draw_degrees())
 
 # %% [markdown]
-# From $k = 4$ on (up to 12, where we stop) the degree is a little below $6 \cdot 1.5^k$, where the recursion has $3^k$: 339
-# products in the place of 59049 at $k = 10$. The three-term recurrence $T_{j+1}(x) = 2 x\, T_j(x) - T_{j-1}(x)$ computes the
-# series with one product for each degree. Only $W$ and $W^\top$ must take turns: $T_j(W) v$
-# lies among the outputs for odd $j$, among the inputs for even $j$.
+# From $k = 4$ on (up to 12, where we stop) the degree is a little below $6 \cdot 1.5^k$, where the
+# recursion has $3^k$: 339 products in the place of 59049 at $k = 10$. The three-term recurrence
+# $T_{j+1}(x) = 2 x\, T_j(x) - T_{j-1}(x)$ computes the series with one product for each degree. Only
+# $W$ and $W^\top$ must take turns: $T_j(W) v$ lies among the outputs for odd $j$, among the inputs
+# for even $j$.
 #
 # ### Exercise 4 ●●○ · 12 min · three-terms
 # Write `my_series(W, v, c)`, which computes $c_1 T_1(W) v + c_3 T_3(W) v + \dots$ for the list
@@ -739,8 +741,9 @@ print("Four methods, one polar factor.")
 #   = \tfrac12 \langle Z, Q^\top dW - dW^\top Q \rangle = \langle Q Z, dW \rangle .$$
 #
 # Thus the same equation, with $G$ in the place of $dW$, turns a gradient $G$ with respect to $Q$ into
-# the gradient $Q Z$ with respect to $W$. Call its right side $K$. In the basis of the eigenvectors of $H$, with the eigenvalues
-# $\lambda_i$, it is solved by division: $(\lambda_i + \lambda_j)\, Z_{ij} = K_{ij}$.
+# the gradient $Q Z$ with respect to $W$. Call its right side $K$. In the basis of the eigenvectors of
+# $H$, with the eigenvalues $\lambda_i$, it is solved by division:
+# $(\lambda_i + \lambda_j)\, Z_{ij} = K_{ij}$.
 #
 # ### Exercise 6 ●●● · 15 min · implicit
 # Write `my_gradient(W, G)` for a square $W$ of full rank: the gradient of $\langle G, Q(W) \rangle$ with
@@ -870,10 +873,10 @@ assert 1.5 * 0.025**2 * 1.025 < 1e-3 < 1.5 * 0.03**2
 print("Two products; the error goes from above 0.01 to below 1.5 times its square.")
 
 # %% [markdown]
-# But an update is not always small. Adam's first one changes every entry whose gradient is not 0 by the
-# learning rate, with the sign of its gradient, and the signs of a layer agree in whole rows and columns. For 256 × 256 entries and
-# a rate of 0.002 that is a change of norm 0.5, and one step is not enough. `lt.retract_` looks at
-# $W^\top W - I$ and does as much as its tolerance asks.
+# But an update is not always small. Adam's first one changes every entry whose gradient is not 0 by
+# the learning rate, with the sign of its gradient, and the signs of a layer agree in whole rows and
+# columns. For 256 × 256 entries and a rate of 0.002 that is a change of norm 0.5, and one step is not
+# enough. `lt.retract_` looks at $W^\top W - I$ and does as much as its tolerance asks.
 
 # %%
 layer = nn.Linear(256, 256, dtype=torch.float64)

@@ -936,8 +936,9 @@ slider_figure(figures.draw_convolution, size=(1, 16, 1, 8))
 
 # %% [markdown]
 # It grows towards 3, the sum of the entries, and stays below: on $s \times s$ images it is
-# $\frac13 (1 + 2\cos\frac{\pi}{s + 1})^2$. (At one pixel only the middle of the kernel counts.) So a norm must hold for *every* size of the image. `lt.orthonormal` and `lt.spectral` give a
-# convolution an operator norm of at most 1, for every size.
+# $\frac13 (1 + 2\cos\frac{\pi}{s + 1})^2$. (At one pixel only the middle of the kernel counts.) So a norm must
+# hold for *every* size of the image. `lt.orthonormal` and `lt.spectral` give a convolution an operator norm of
+# at most 1, for every size.
 
 # %%
 kernel = torch.randn(3, 2, 3, 3, generator=torch.Generator().manual_seed(0)).double()

@@ -17,9 +17,10 @@
 #
 # Near a point $x$ a network is almost linear: $f(x + \delta) \approx f(x) + J \delta$ with its Jacobian
 # $J$. The largest singular value of $J$ says how far a small step can move the output, the smallest how
-# little, if there are at least as many outputs as inputs (else some steps are lost). In this lesson we find the largest without ever writing $J$ down, train a network to keep it
-# small, and see why that is no guarantee. Then we look at all singular values of classifiers with
-# orthonormal weights. Sorting keeps every one of them near the Lipschitz constant; ReLU does not.
+# little, if there are at least as many outputs as inputs (else some steps are lost). In this lesson we find
+# the largest without ever writing $J$ down, train a network to keep it small, and see why that is no
+# guarantee. Then we look at all singular values of classifiers with orthonormal weights. Sorting keeps
+# every one of them near the Lipschitz constant; ReLU does not.
 #
 # We follow appendix F and G.3 of "Sorting Out Lipschitz Function Approximation" (Anil, Lucas and Grosse,
 # 2019), which we call the paper.
@@ -100,8 +101,9 @@ show(figures.draw_shear(2.0))
 slider_figure(figures.draw_shear, c=(0.0, 4.0, 0.1, 2.0))
 
 # %% [markdown]
-# Both, unless $c = 0$: the ellipse has the area of the circle. If it is longer in one direction it is narrower in another,
-# and the two singular values multiply to 1. For a large $c$ the norm is nearly $c$, whatever the radius says.
+# Both, unless $c = 0$: the ellipse has the area of the circle. If it is longer in one direction it is
+# narrower in another, and the two singular values multiply to 1. For a large $c$ the norm is nearly $c$,
+# whatever the radius says.
 
 # %%
 for c in (0.5, 2.0, 4.0):
@@ -507,13 +509,14 @@ assert math.isclose(penalty, math.sqrt(5 - 4 * math.cos(math.radians(80))) / 2)
 print(f"It ends at {penalty:.3f}, and not at {figures.limits(80)['shared']:.3f}.")
 
 # %% [markdown]
-# Always "shared" ≤ "sample" ≤ "whole": no $u$ gets more than $\sigma(J_i)$ from a sample, and no mean is above
-# the largest. The authors' public code does the first
-# ([spec_jac.py](https://github.com/cemanil/LNets/blob/master/lnets/models/regularization/spec_jac.py) takes the
-# mean of the outputs over the batch), and so does the package if nothing is said, for a practical reason: only this $u$ means something for the *next* batch. It has one
-# entry for each class, and fits batches of every size. A $u_i$ belongs to its sample. And the long vector of
-# "whole" forgets: it points all to the sample with the largest norm, and if it is kept it may be blind to
-# the next batch. Here we exchange the two samples.
+# Always "shared" ≤ "sample" ≤ "whole": no $u$ gets more than $\sigma(J_i)$ from a sample, and no mean is
+# above the largest. The authors' public code does the first
+# ([spec_jac.py](https://github.com/cemanil/LNets/blob/master/lnets/models/regularization/spec_jac.py) takes
+# the mean of the outputs over the batch), and so does the package if nothing is said, for a practical
+# reason: only this $u$ means something for the *next* batch. It has one entry for each class, and fits
+# batches of every size. A $u_i$ belongs to its sample. And the long vector of "whole" forgets: it points
+# all to the sample with the largest norm, and if it is kept it may be blind to the next batch. Here we
+# exchange the two samples.
 
 # %%
 u = None
@@ -627,9 +630,10 @@ check("10.unseen", my_points)
 # $$J = W_d\, D_{d-1}\, W_{d-1} \cdots D_1\, W_1,$$
 #
 # with the Jacobians $D_k$ of the activations. Sorting only changes the order of its inputs: $D_k$ is a
-# permutation matrix (lesson 01; at a tie the one that automatic differentiation takes). If all $W_k$ are square and orthogonal, $J$ is a product of orthogonal
-# matrices, so it is orthogonal, and all its singular values are 1. That is the whole proof. A wide last layer
-# does no harm: $W_d W_d^\top = I$ is enough for $J J^\top = I$.
+# permutation matrix (lesson 01; at a tie the one that automatic differentiation takes). If all $W_k$ are
+# square and orthogonal, $J$ is a product of orthogonal matrices, so it is orthogonal, and all its singular
+# values are 1. That is the whole proof. A wide last layer does no harm: $W_d W_d^\top = I$ is enough for
+# $J J^\top = I$.
 
 # %%
 net = orthonormal_network([64, 64, 64, 64, 10], lt.MaxMin, torch.Generator().manual_seed(0))
