@@ -575,10 +575,10 @@ print("(8) gives 0.6875, and so does β/4; β/2 gives 0.875.")
 # From between 1 and $\sqrt5$ a step leads nearer to 0, and from beyond $\sqrt5$ farther away. The solver
 # proves all of it.
 #
-# So the absolute value of a start between $\sqrt3$ and $\sqrt5$ falls until it is below $\sqrt3$: it
-# cannot come to rest before, as only 1 and $\sqrt5$ keep their size. From there the sign decides
-# between 1 and $-1$, and 0 stays 0. A start that is 0 after $k$ steps is a root of the polynomial
-# $g \circ \dots \circ g$, which has finitely many: those that end at 0 can be counted.
+# So the absolute value of a start between $\sqrt3$ and $\sqrt5$ falls to $\sqrt3$ or less: it cannot come
+# to rest before, as only 1 and $\sqrt5$ keep their size. From there the sign decides between 1 and $-1$;
+# $\sqrt3$ goes to 0, and 0 stays. A start that is 0 after $k$ steps is a root of the polynomial
+# $g \circ \dots \circ g$, which has finitely many: those that end at 0 are countably many.
 
 # %%
 at_root_3 = lt.prove(g1, lambda s, y: y == 0, lambda s: [s**2 == 3])

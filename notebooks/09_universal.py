@@ -760,7 +760,8 @@ print(step_1)
 #
 # Without the absolute value $h(x)$ would run along a straight line at speed 1, and $h(t)$ would be $2t$ from $h(-t)$. The
 # absolute value folds the line: of $2t$ only the part along the identity is left, $2t \cdot 0.6$, and a constant. So $f$
-# cannot climb by more. It climbs by $0.72\, t + 1.6$, which is more than $N$ does at first, and less from $t = 4.375$ on.
+# cannot climb by more. From $t = 1.25$ on it climbs by $0.72\, t + 1.6$, which is more than $N$ does at first, and less from
+# $t = 4.375$ on.
 
 # %%
 M = torch.tensor([[1.0, 1.0], [1.0, -1.0]]) * root  # MaxMin is M, identity and absolute value, M

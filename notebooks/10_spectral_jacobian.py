@@ -226,8 +226,8 @@ assert not refused(keep_graph=True, u=plain.clone().requires_grad_())
 print("No graph: refused. A u that does not require a gradient: refused. Both right: accepted.")
 
 # %% [markdown]
-# The third slip is silent: $u \cdot h$ with the *old* $u$. If $u$ has length 1 it is $\|J^\top u\|$, one
-# half-step behind, and not larger. (Of another length it is $\|u\|$ times that.)
+# The third slip is silent: $u \cdot h$ with the *old* $u$. It is $\|J^\top u\|$, one half-step behind, and for
+# a $u$ of length 1 not larger. (A longer $u$ makes it larger, which no estimate of a norm should be.)
 
 # %%
 h = torch.tensor([[9.0, 1.0]]).double() / math.sqrt(10)
