@@ -82,11 +82,13 @@ class Count(TorchDispatchMode):
 # coefficients $c_j$ of lesson 04: one product for $W^\top W$, $p - 1$ for the powers, one with $W$.
 
 # %%
-W = gaussian(12, 12) / 8
+W = (gaussian(12, 12) / 8).requires_grad_()
 for order in (1, 2, 3):
     with Count() as count:
-        lt.bjorck(W, steps=15, order=order)
-    assert count.matrix == 15 * (order + 1)
+        Q = lt.bjorck(W, steps=15, order=order)
+    with Count() as backward:
+        Q.sum().backward()
+    assert count.matrix == 15 * (order + 1) and backward.matrix == 2 * count.matrix
 print("15 steps cost 30 matrix products at order 1, 45 at order 2, 60 at order 3.")
 
 # %% [markdown]
