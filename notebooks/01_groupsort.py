@@ -218,9 +218,10 @@ print("MaxMin", jacrev(lt.maxmin)(x).int().tolist())
 print("ReLU  ", jacrev(torch.relu)(x).int().tolist())
 
 # %% [markdown]
-# The Jacobian of MaxMin is a permutation: each row and each column holds a single 1. So
-# $J J^\top = I$, and a gradient keeps its length whatever it is. ReLU deletes the entries that it
-# has clipped.
+# Here the Jacobian of MaxMin is a permutation: each row and each column holds a single 1. So
+# $J J^\top = I$, and a gradient keeps its length whatever it is. The same holds wherever no pair is
+# tied, as MaxMin swaps the same pairs all around such a point. ReLU deletes the entries that it has
+# clipped.
 
 # %%
 J_sort, J_relu = jacrev(lt.maxmin)(x), jacrev(torch.relu)(x)
@@ -253,9 +254,23 @@ assert proof
 print("MaxMin is 1-Lipschitz in the 2-norm:", proof)
 
 # %% [markdown]
-# What happens at a tie, where no entry is the greater? Two ways to write MaxMin look as good as
-# ours. The first takes `torch.maximum` and `torch.minimum` of the partners, the second the largest
-# and the smallest entry along a dimension.
+# What happens at a tie, where no entry is the greater? We leave the tie (1, 1) in three directions
+# and look at the rate at which MaxMin changes.
+
+# %%
+h, rates = 2.0**-10, []
+for d in ([1.0, 0.0], [-1.0, 0.0], [0.0, 1.0]):
+    rates.append((lt.maxmin(1 + h * torch.tensor(d)) - 1) / h)
+    assert torch.equal(rates[-1], lt.maxmin(torch.tensor(d)))
+    print("direction", d, "rate", rates[-1].tolist())
+assert not torch.equal(rates[1], -rates[0])
+
+# %% [markdown]
+# The rate in the direction $d$ is $\mathrm{MaxMin}(d)$, and no matrix gives that: opposite directions
+# would have opposite rates. So at a tie MaxMin has no derivative. Automatic differentiation has to
+# take some matrix, and which one depends on how the function is written. Two ways to write MaxMin
+# look as good as ours. The first takes `torch.maximum` and `torch.minimum` of the partners, the
+# second the largest and the smallest entry along a dimension.
 
 
 # %%
@@ -270,8 +285,8 @@ def by_max(x):
 
 
 # %% [markdown]
-# Their values are right everywhere. Their Jacobians at the tie (1, 1) are not. The *norm* of a matrix
-# is the most by which it can lengthen a vector.
+# Their values are right everywhere. We look at the Jacobians that are taken at the tie (1, 1). The
+# *norm* of a matrix is the most by which it can lengthen a vector.
 
 # %%
 tie = torch.ones(2)
@@ -294,7 +309,7 @@ ties = torch.tensor([[1.0, 1, 2, 2], [0, 0, 0, 0], [5, 5, 1, 2]])
 for f in (lt.maxmin, lt.full_sort, maxmin_by_hand):
     J = torch.func.vmap(jacrev(f))(ties)
     assert torch.equal(J @ J.mT, torch.eye(4).expand(3, 4, 4))
-print("Sorting has a permutation as its Jacobian at all three ties.")
+print("The Jacobian that is taken of a sort is a permutation at all three ties.")
 
 # %% [markdown]
 # ### Exercise 3 ●○○ · 3 min · tie
@@ -358,7 +373,7 @@ print("z = (-√2, √2), sorted h = (√2, -√2), f = 2; lt.abs_network() has 
 # **Predict:** which of these curves have a corner where $x$ passes from negative to positive? What do
 # the two lines of $z$ do there?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(draw_abs(x=-2.0))
 
 # %% [markdown]
@@ -454,7 +469,7 @@ check("01.distance", answer)
 # ## The letter W (A.1, Fig. 11)
 #
 # The paper's second network has two hidden layers of four units and approximates the letter W, with
-# slope 1 almost everywhere. The W is $\bigl||x| - c\bigr|$: fold the line at 0, lower it by $c$,
+# slope 1 or −1 almost everywhere. The W is $\bigl||x| - c\bigr|$: fold the line at 0, lower it by $c$,
 # fold again. One vector does all the work, $e = \tfrac12(1, -1, 1, -1)$. It has length 1, and
 # sorting a multiple of it takes the absolute value of the factor: $\mathrm{MaxMin}(t\,e) = |t|\,e$.
 
@@ -578,7 +593,8 @@ print("ReLU:", proof)
 
 # %% [markdown]
 # A trap: it is tempting to append the zeros at the end, $(x_1, x_2, 0, 0)$. Then $x_1$ and $x_2$
-# share a pair. We let the solver find an input that shows it.
+# share a pair. We let the solver find an input that shows it. (A single entry has nobody else to
+# share with: for $n = 1$ the end is beside it.)
 
 # %%
 A = torch.cat([torch.eye(2), torch.zeros(2, 2)])  # zeros appended
@@ -586,6 +602,7 @@ appended = nn.Sequential(linear(A), lt.MaxMin(), linear(A.T))
 found = lt.prove(appended, lambda x: [Max(x[0], 0), Max(x[1], 0)])
 assert not found
 assert not torch.allclose(appended(found.input), torch.relu(found.input))
+assert torch.equal(lt.relu_network(1)[0].weight.flatten(), torch.tensor([1.0, 0.0]).double())
 print(found)
 
 # %% [markdown]
@@ -607,8 +624,8 @@ print("Concatenated ReLU:", proof)
 #
 # *Leaky ReLU* has slope 1 for $x > 0$ and a small slope $a$ for $x < 0$. The appendix proposes to
 # put $a x$ beside $x$ instead of 0, and to select the maximum. For every $a \le 1$ this has slope 1
-# right and $a$ left of 0: leaky ReLU for $0 \le a \le 1$, a lopsided V for $a < 0$. Above 1 the slopes
-# trade places.
+# right and $a$ left of 0: leaky ReLU for $0 \le a \le 1$, a V for $a < 0$, lopsided but for $a = -1$.
+# Above 1 the slopes trade places.
 
 
 # %%
@@ -624,14 +641,16 @@ print("max(x, a x) has slopes 1 and a:", proof)
 
 # %% [markdown]
 # But the column $(1, a)$ is a weight matrix. Its 2-norm is $\sqrt{1 + a^2}$, more than the 1 that we
-# may spend; under the ∞-norm it is fine. If we rescale it to norm 1, the slope shrinks. We take
-# $a = 1/4$ and let the solver find an input that shows it.
+# may spend unless $a = 0$. The ∞-norm is the greater of 1 and $|a|$: fine for $|a| \le 1$. If we
+# rescale the column to 2-norm 1, the slope shrinks. We take $a = 1/4$ and let the solver find an
+# input that shows it.
 
 # %%
 a = 0.25
 column = torch.tensor([[1.0], [a]]).double()
 norm = lt.operator_norm(column).item()
 assert lt.operator_norm(column, math.inf) == 1
+assert lt.operator_norm(torch.tensor([[1.0], [-2.0]]), math.inf) == 2
 rescaled = nn.Sequential(linear(column / norm), lt.MaxMin(), linear([[1.0, 0.0]]))
 found = lt.prove(rescaled, lambda x: If(x[0] > 0, x[0], a * x[0]), domain=(-2, 2))
 assert not found
@@ -784,13 +803,15 @@ check("01.maxout-norm", answer)
 #
 # - GroupSort sorts groups of neighbours, the largest first. The size is that of a group; size 2 is
 #   MaxMin. Values move, and none is changed.
-# - The Jacobian of a sort is a permutation, at ties too, and MaxMin is 1-Lipschitz. `maximum` with
-#   `minimum` loses a gradient there, and `max` with `min` along a dimension can lengthen it by
-#   $\sqrt 2$.
+# - MaxMin is 1-Lipschitz. The Jacobian of a sort is a permutation; at a tie there is no derivative,
+#   and automatic differentiation takes a permutation there too. `maximum` with `minimum` loses a
+#   gradient at ties, and `max` with `min` along a dimension can lengthen it by $\sqrt 2$.
 # - $|x|$ takes one sort and the W two, exactly, with all singular values 1: proved for every real
 #   $x$, and the W for every $c$.
-# - A zero beside each entry gives ReLU and concatenated ReLU with norm 1; zeros at the end do not.
-# - Leaky ReLU from $(1, a)$ breaks the 2-norm; the unit vector with $2 v_1 v_2 = a$ keeps it.
+# - A zero beside each entry gives ReLU and concatenated ReLU with norm 1; zeros at the end do not,
+#   from two entries on.
+# - Leaky ReLU from $(1, a)$ breaks the 2-norm for every $a \ne 0$; the unit vector with
+#   $2 v_1 v_2 = a$ keeps it.
 #   Maxout needs a descending sort, and a layer before it that keeps the norm as a whole.
 #
 # ## Where next

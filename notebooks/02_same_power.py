@@ -67,9 +67,9 @@ generator = torch.Generator().manual_seed(0)
 #
 # Fix a domain and a norm. An activation **A can play** an activation **B** if some network with
 # activation A and weight matrices of norm 1 equals B on the domain. In a network that uses B, we
-# may then put this small network in place of every B. The whole computes what it did, and each of
-# its weight matrices still has norm at most 1. If A can play B and B can play A, the two have the
-# same power.
+# may then put this small network in place of every B. The whole computes what it did, as long as
+# everything that reaches a B lies in the domain, and each of its weight matrices still has norm at
+# most 1. If A can play B and B can play A, for every bounded domain, the two have the same power.
 #
 # The smallest example is known from lesson 01: MaxMin plays the absolute value. We expect two
 # layers of norm 1 and no error.
@@ -130,7 +130,7 @@ print("one sort = MaxMin on", len(x), "points, ties included")
 # **Predict:** the appendix asks for a gap of at least $x_{\max}$, the largest $|x_i|$, here 1. Is
 # that enough? Where does the error die as the gap grows?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(draw_chunks(gap=1.0))
 
 # %% [markdown]
@@ -890,10 +890,23 @@ for name, network in networks.items():
 # %% [markdown]
 # ## A whole network, translated (A.3)
 #
-# Now we use the definition from the beginning. We take a network with FullSort and orthonormal
+# Now we use the definition from the beginning. One condition of it is easy to forget: the domain is
+# that of the activation, not of the network. Here the inputs lie in $[-1, 1]^2$ and $B = 1$ suits
+# them, but a bias moves them out before they reach the fold.
+
+# %%
+out_of_domain = nn.Sequential(linear(torch.eye(2), [-2.0, -2.0]), lt.maxmin_from_abs(1.0))
+x = torch.tensor([0.5, -1.0], dtype=torch.float64)
+assert not torch.allclose(out_of_domain(x), lt.maxmin(x - 2))
+assert lt.prove(out_of_domain[1], lt.MaxMin(), domain=(-1, 1))
+print("the fold gives", out_of_domain(x).tolist(), "and MaxMin", lt.maxmin(x - 2).tolist())
+
+# %% [markdown]
+# So we need a bound on what is inside. We take a network with FullSort and orthonormal
 # weights, put MaxMin in place of each FullSort, and then absolute values in place of each MaxMin.
 # On $[-1, 1]^8$ an input has 2-norm at most $\sqrt8$. Orthonormal weights and sorts keep the
-# 2-norm, so no entry inside the network exceeds $\sqrt8$: a bound $B$ for all layers.
+# 2-norm, and there are no biases, so no entry inside the network exceeds $\sqrt8$: a bound $B$ for
+# all layers.
 
 
 # %%
@@ -943,14 +956,16 @@ print("three equal networks; the last has 18 layers of Abs, no sort, and 2-norms
 show(draw_comparisons(n=1024))
 
 # %% [markdown]
-# The count per entry stays below $\log_2 k$: half a comparison for MaxMin, about nine for FullSort.
+# From $k = 2$ on the count per entry stays below $\log_2 k$: half a comparison for MaxMin, about nine
+# for FullSort. (At $k = 1$ both are 0.)
 # Beside the linear layer this is little. A layer of 1024 × 1024 weights takes $2 \cdot 1024$
 # operations per entry.
 
 # %%
 n = 1024
 pairs, full = comparisons_per_entry(2, n), comparisons_per_entry(n, n)
-assert pairs == 0.5 and 8.5 < full < 9
+assert pairs == 0.5 and 8.5 < full < 9 and comparisons_per_entry(1, n) == 0
+assert all(comparisons_per_entry(2**m, n) < m for m in range(1, 11))
 assert pairs / (2 * n) < 1 / 4000 and full / (2 * n) < 1 / 200
 print("operations beside the linear layer: MaxMin under 1/4000, FullSort under 1/200")
 
@@ -992,7 +1007,7 @@ print("side by side", lt.maxmin(x).tolist(), "end to end", joined.tolist())
 # **Predict:** for which of the two is MaxMin nearer to ReLU? And is it quicker than a general sort
 # of the same pairs?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 bench = show_benchmark("activations", draw_benchmark)
 
 # %% [markdown]
@@ -1015,8 +1030,9 @@ if bench:
 # ## Recap
 #
 # - One sort plays MaxMin when biases keep the pairs apart. On $[-x_{\max}, x_{\max}]^n$ the gap
-#   $2 x_{\max}$ is needed, and three steps prove it enough for every even $n$; the appendix's
-#   $x_{\max}$ is right for entries that are not negative. Biases and sort run the same way.
+#   $2 x_{\max}$ is needed from $n = 4$ on (a single pair needs none), and three steps prove it enough
+#   for every even $n$; the appendix's $x_{\max}$ is right for entries that are not negative. Biases
+#   and sort run the same way.
 # - A test with 2000 random points misses the gap 1.99 nine times in ten. The solver finds the
 #   failing input.
 # - MaxMin plays FullSort by a sorting network of $m(m+1)/2$ layers for $n = 2^m$, and all inputs of
@@ -1029,7 +1045,8 @@ if bench:
 #
 # ## Where next
 #
-# These activations are equally strong. ReLU is not among them: lesson
+# On bounded domains and under the 2-norm these activations are equally strong. ReLU is not among
+# them: lesson
 # [03_why_relu_is_linear](03_why_relu_is_linear.ipynb) shows what becomes of a ReLU network that
 # keeps its gradients at norm 1. The map of the whole appendix is in
 # [00_start_here](00_start_here.ipynb).

@@ -32,7 +32,7 @@
 #
 # **Before you start**: lesson 01 (MaxMin, the network for $|x|$), the chain rule, singular values.
 #
-# Reading: 44 minutes, optional parts 4 more · exercises: 62 minutes · running: under 60 seconds
+# Reading: 44 minutes, optional parts 6 more · exercises: 62 minutes · running: under 60 seconds
 
 # %%
 import copy
@@ -46,6 +46,7 @@ import lipteach as lt
 from lipteach import linear, terms
 from lipteach.classroom import check, show, slider_figure
 from lipteach.classroom.lessons.l03_why_relu_is_linear import figures
+from lipteach.classroom.lessons.l03_why_relu_is_linear.worked import draw_worked
 from lipteach.training import (
     clip_singular_values_,
     fit,
@@ -124,7 +125,7 @@ runs = {"ReLU": relu_run, "MaxMin": maxmin_run}
 # **Predict:** both networks are 1-Lipschitz, and $|x|$ is, too. Which of them comes close? What does
 # the other one do instead: wrong place, wrong slope, or both?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(figures.draw_training(runs))
 
 # %% [markdown]
@@ -292,8 +293,10 @@ check("03.beyond-half", my_network)
 # The paper states it for all of $\mathbb R^n$ and says *linear*. We come back to each word in italics.
 #
 # For $|x|$ on $(-1, 1)$ this settles our question: its slope has norm 1 and it is not affine, so no
-# network of this kind equals it, however deep. A gap of 1 would force $f(x) = |x| + f(0)$. So every
-# ReLU network stays below 1.
+# network of this kind equals it, however deep. A gap of 1 would force $f(x) = |x| + f(0)$: a
+# 1-Lipschitz $f$ has $f(\pm 1) \le f(0) + 1$, and a gap of 1 needs both to be equal; from there $f$
+# can descend no steeper than with slope 1, $f(x) \ge f(\pm 1) - |{\pm 1} - x| = f(0) + |x|$, and it
+# cannot lie higher either. So every ReLU network stays below 1.
 #
 # The proof has four steps.
 
@@ -319,7 +322,7 @@ print("On its way back the gradient norm never grows, at any of the 200 points."
 # **Predict:** at which modules does the ReLU network lose gradient norm, at the weights or at the
 # activations? And the MaxMin network?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(figures.draw_backward({"ReLU": relu_net, "MaxMin": maxmin_net}))
 
 # %% [markdown]
@@ -402,20 +405,24 @@ print("Equation (12) holds at 200 points, and the last ReLU loses more than a te
 #
 # $$\phi(z_i) = s_i z_i + c_i \quad \text{on the whole domain.}$$
 #
+# Here we use that the function is Lipschitz. A function that is only continuous may have slope 0 almost
+# everywhere and still climb: Cantor's staircase goes from 0 to 1.
+#
 # Kinks do no harm. The points where $z_i$ sits on a kink have measure 0, or else $z_i$ stands still on
 # them. Then its gradient is 0, we may call the slope 0, and (12) gives $w_i = 0$.
 
 # %% [markdown]
 # ### Step 4: the last two layers are one (D collapse)
 #
-# Put this line into the last layer, with $W = W_{L-1}$ and $b_W$ its bias. With $\odot$ the product
-# entry by entry,
+# For units that do not count put $s_i = c_i = 0$: with $w_i = 0$ they add nothing. Put the lines into
+# the last layer, with $W = W_{L-1}$ and $b_W$ its bias. With $\odot$ the product entry by entry,
 #
 # $$\begin{aligned} w \cdot \phi(z) + b &= (w \odot s) \cdot z + (w \cdot c + b) \\
 #   &= \bigl((w \odot s) W\bigr) h + \bigl((w \odot s) \cdot b_W + w \cdot c + b\bigr).
 #   \end{aligned}$$
 #
-# We have a network with one layer fewer and the same function. Repeat until one layer is left: an
+# We have a network with one layer fewer and the same function. It meets all hypotheses again: its
+# last row has norm $\|(w \odot s) W\| \le \|w\|\, \|W\|_2 \le 1$. Repeat until one layer is left: an
 # affine function. Here is the whole collapse, at one point of the domain.
 
 
@@ -424,7 +431,7 @@ def collapse_by_hand(layers, phi, point):
     lines, h = [], point
     for W, b in layers[:-1]:
         z = W @ h + b
-        h, s = phi(z), gradients(phi, z)
+        h, s = phi(z), gradients(phi, z)  # our units all count
         lines.append((s, h - s * z))  # slope and offset of each unit
     w, b = layers[-1]
     for (W, b_W), (s, c) in zip(layers[-2::-1], lines[::-1], strict=True):
@@ -447,9 +454,9 @@ square = torch.rand(500, 2, generator=torch.Generator().manual_seed(0)).double()
 assert torch.allclose(gradients(shrinking, square).norm(dim=1), torch.ones(500).double())
 
 # %% [markdown]
-# `lt.collapse_affine` does the same, layer by layer, and checks each hypothesis on the points that it
-# is given. We compare: by hand, by the package, and the network itself on the whole batch, with
-# points repeated.
+# `lt.collapse_affine` does the same, layer by layer, and checks norms, slopes and offsets on the points
+# that it is given. That an activation works entry by entry it can only believe. So we compare: by
+# hand, by the package, and the network itself on the whole batch, with points repeated.
 
 # %%
 layers = [(shrinking[k].weight.detach(), shrinking[k].bias.detach()) for k in (0, 2, 4)]
@@ -615,7 +622,8 @@ print(refusal(one_unit, two_sides))
 # **Affine**, not linear: $\mathrm{relu}(x + 2) = x + 2$ on $(-1, 1)$ has slope 1 and is not 0 at 0.
 #
 # **One output:** $(\mathrm{relu}(x_1), \mathrm{relu}(x_2))$ on $x_1 > 0$ has a Jacobian $J$ of norm 1
-# everywhere, because its first row is $(1, 0)$. It is not affine: its second output bends. For several
+# but on the line $x_2 = 0$, where it has none: its rows are $(1, 0)$ and $(0, 0)$ or $(0, 1)$. It is not
+# affine: its second output bends. For several
 # outputs one has to ask for more, $J J^\top = I$: then each output has gradient norm 1 by itself.
 
 # %%
@@ -628,7 +636,8 @@ print("Norm 1 at every point, and the second output bends.")
 
 # %% [markdown]
 # **The domain:** the paper says $\mathbb R^n$. There a ReLU network with a hidden layer can never meet
-# the condition: every unit of the first layer that counts would need slope 1 everywhere, but its
+# the condition: some unit of the first layer counts and has a row that is not 0, or the gradient would
+# be 0. It would need slope 1 everywhere, but its
 # pre-activation takes every real value, and below 0 it is off. So on all of $\mathbb R^n$ the theorem
 # is true of ReLU because it speaks of no network. On a bounded domain, such as our squares, it says
 # something.
@@ -690,8 +699,8 @@ for name, model in readers.items():
 
 # %% [markdown]
 # What counts for the decision is how far the winning output leads, $f = (\text{first} -
-# \text{second})/\sqrt2$. The direction $(1, -1)/\sqrt2$ has norm 1, so $f$ is 1-Lipschitz, and no
-# change of the image of 2-norm below $f$ can change the decision.
+# \text{second})/\sqrt2$. Sorting the outputs is 1-Lipschitz, and the direction $(1, -1)/\sqrt2$ has
+# norm 1, so $f$ is 1-Lipschitz, and no change of the image of 2-norm below $f$ can change the decision.
 
 
 # %%
@@ -770,7 +779,7 @@ print("At 1000 points the gradient norm is 1. At (0, 1) f is 0, and its replacem
 # **Predict:** is there an angle at which the right picture becomes the left one? What can you say
 # about the points where each is 0?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(figures.draw_replaced(45.0))
 
 # %%
@@ -843,6 +852,35 @@ print(still_abs, no_longer, sep="\n")
 #
 # > If $\|\nabla f\|_2 = 1$ almost everywhere, then $\partial f / \partial \sigma_j = 0$ almost
 # > everywhere, at the given weights, for every $\sigma_j < 1$.
+#
+# Two layers show all of it. Let $W = \mathrm{diag}(1, \sigma_2)$ with $\sigma_2 = \frac12$, and behind it
+# $F(z) = \max(z_1, z_2)$, which is one MaxMin and the row $(1, 0)$. On the wedge
+# $x_1 > \frac12 |x_2|$ the network computes $f(x) = \max(x_1, \frac12 x_2) = x_1$, with gradient norm 1.
+# We take the point $x = (0.6, 1)$ and turn $\sigma_2$ up to 1.
+#
+# 1. Here $z = (0.6, 0.5)$ and $\delta = (1, 0)$: the first entry wins.
+# 2. $u_2 = v_2 = (0, 1)$, so $\partial f / \partial \sigma_2 = (u_2 \cdot \delta)(v_2 \cdot x) = 0 \cdot 1$.
+# 3. But $z = (0.6, \sigma_2)$ moves on along $u_2$. From $\sigma_2 = 0.6$ on the second entry wins:
+#    $\delta = (0, 1)$, the derivative is 1, and at $\sigma_2 = 1$ the output is 1 instead of 0.6.
+
+
+# %%
+def two_layers(sigma):
+    return nn.Sequential(linear([[1.0, 0.0], [0.0, sigma]]), lt.MaxMin(), linear([[1.0, 0.0]]))
+
+
+x_worked = torch.tensor([[0.6, 1.0]], dtype=torch.float64)
+for s, output, slope in ((0.5, 0.6, 0.0), (0.55, 0.6, 0.0), (0.8, 0.8, 1.0), (1.0, 1.0, 1.0)):
+    assert two_layers(s)(x_worked).item() == output
+    if s < 1:  # at 1 the two singular values are equal, and there is no second one
+        _, derivative = lt.singular_value_derivatives(two_layers(s), 0, x_worked)
+        assert derivative[0, 1] == slope
+assert lt.prove(two_layers(0.5), lambda x: x[0], lambda x: 2 * x[0] >= abs(x[1]))
+show(draw_worked())
+
+# %% [markdown]
+# Left, $\delta$ is at right angles to the level line at $z$, and $u_2$ runs along it: that is all that the
+# gradient norm has promised. Behind the diagonal the level lines turn.
 
 # %%
 for network, inputs in ((f, somewhere), (half, somewhere.clamp(-1, 1))):
@@ -862,8 +900,9 @@ slider_figure(figures.draw_path, t=(0.0, 1.0, 0.05, 0.9))
 
 # %% [markdown]
 # On the way the network is $\max(|x_1|, (1 - t)|x_2|)$. At every point with $x_1 \ne 0$ it stays
-# constant for a while, then there is a kink. The smaller $|x_1|$, the sooner. On the line $x_1 = 0$
-# there is no while at all; but a line has measure 0, and "almost everywhere" does not see it.
+# constant for a while, and where $|x_2| > |x_1|$ a kink follows: the smaller $|x_1|$, the sooner. (Where
+# $|x_2| \le |x_1|$ it stays constant to the end.) On the line $x_1 = 0$ there is no while at all; but a
+# line has measure 0, and "almost everywhere" does not see it.
 
 # %%
 old, new = f[0].weight.detach(), replaced[0].weight.detach()
@@ -871,6 +910,8 @@ for t in (0.9, 0.5, 0.2):
     on_the_way = figures.with_first_weight(t * old + (1 - t) * new)
     want = torch.maximum(somewhere[:, 0].abs(), (1 - t) * somewhere[:, 1].abs())
     assert torch.allclose(on_the_way(somewhere)[:, 0], want)
+flat = somewhere[somewhere[:, 1].abs() <= somewhere[:, 0].abs()]
+assert len(flat) > 100 and torch.allclose(replaced(flat)[:, 0], flat[:, 0].abs())
 print("On the way it is max(|x1|, (1 − t)|x2|), at three t and 1000 points.")
 
 # %% [markdown]
@@ -879,7 +920,7 @@ print("On the way it is max(|x1|, (1 − t)|x2|), at three t and 1000 points.")
 # on all segments from $W h + b$ to $\widetilde W h + b$, then the outputs agree. A sufficient case: the
 # *first* layer has full row rank and the domain is $\mathbb R^n$. Then its pre-activations fill the
 # whole space, and what is true of almost all of them holds along every segment. (The last layer is a
-# row of norm 1 already: nothing is to be replaced.) Here is a network of the first kind.
+# row of norm 1 already: nothing is to be replaced.) Here is a network of this kind.
 
 # %%
 full_rank = linear([[r, r / 2], [r, -r / 2]])  # singular values 1 and ½
@@ -890,6 +931,39 @@ honest_replaced = nn.Sequential(linear(U @ Vh), *rest)
 proofs = lt.prove(honest, lambda x: abs(x[0])), lt.prove(honest_replaced, honest)
 assert all(proofs) and sigma[1] < 1
 print(*proofs, sep="\n")
+
+# %% [markdown]
+# ### Where $\delta$ does not exist
+#
+# *Optional, 2 minutes.*
+# One gap is left in the statement at $t = 1$: it assumes that $\delta$ exists. Where $W$ has not full rank,
+# all $z$ lie in a set of measure 0, and $F$ may have a kink on the whole of it. In our first network the
+# second MaxMin is such a case: both its pairs are tied at every input. The statement holds all the
+# same:
+#
+# 1. where $\|\nabla f(x)\| = 1$, $f$ rises at rate 1 in some direction. Nothing on the way may shorten
+#    it, so $z$ moves at rate 1 along a unit vector $d$, and $d$ lies in the span of the $u_j$ with
+#    $\sigma_j = 1$. Thus $F(z \pm t d) = F(z) \pm t + o(t)$;
+# 2. let $u$ be a unit vector orthogonal to $d$, such as $u_j$ with $\sigma_j < 1$. Then $z + \varepsilon u$ lies
+#    $\sqrt{t^2 + \varepsilon^2}$ from $z - t d$ and from $z + t d$. $F$, the rest of the network, is
+#    1-Lipschitz:
+#    $|F(z + \varepsilon u) - F(z)| \le \sqrt{t^2 + \varepsilon^2} - t + o(t)$;
+# 3. with $t = K \varepsilon$ the right side is at most $\varepsilon / (2K) + o(\varepsilon)$, for every
+#    $K$. So the derivative of $F$ along $u$ exists and is 0.
+
+# %% [markdown]
+# All singular values of our second matrix are 1. So we take for $u$ two directions that it does not
+# reach.
+
+# %%
+before = f[:3](somewhere)  # what the second MaxMin gets
+assert torch.allclose(before[:, 0::2], before[:, 1::2], rtol=0, atol=1e-12)
+W2 = f[2].weight.detach()
+for u in (torch.tensor([r, -r, 0, 0]).double(), torch.tensor([0, 0, r, r]).double()):
+    assert (W2.T @ u == 0).all()
+    moved = f[3:](before + 1e-3 * u) - f[3:](before)
+    assert moved.abs().max() < 1e-12
+print("The second MaxMin is tied at all 1000 points; along both u the rest does not move.")
 
 # %% [markdown]
 # ### One direction only (D zero pattern)
@@ -957,6 +1031,7 @@ check("03.repair", my_network)
 # ## Where next
 #
 # MaxMin loses nothing, so all that is left to lose is in the weights (where a layer widens, as our
-# $W_1$ does, even an orthonormal one loses). Planned lessons will keep them orthonormal: lesson 04
-# by the iteration of Björck, and lesson 06 will compare it with spectral normalization. Lesson 02 has the other side
-# of this one: which activations are as strong as MaxMin.
+# $W_1$ does, even an orthonormal one loses). [Lesson 04](04_bjorck.ipynb) keeps them orthonormal by the
+# iteration of Björck, and [lesson 06](06_spectral_vs_bjorck.ipynb) compares it with spectral
+# normalization. [Lesson 02](02_same_power.ipynb) has the other side of this one: which activations are
+# as strong as MaxMin.

@@ -16,9 +16,9 @@
 # # 04 · Orthonormal by matrix products
 #
 # A weight matrix with orthonormal rows or columns has norm 1 and loses as little gradient as a matrix
-# of its shape can. How do we get one? The iteration of Björck and Bowie starts from a matrix of full
-# rank, not too large, and needs nothing but matrix products. In this lesson one function of one number
-# tells us where it converges, how fast, and where it fails.
+# of its shape and of norm at most 1 can. How do we get one? The iteration of Björck and Bowie starts
+# from a matrix of full rank, not too large, and needs nothing but matrix products. In this lesson one
+# function of one number tells us where it converges, how fast, and where it fails.
 #
 # We follow appendix B.1 and B.3 of "Sorting Out Lipschitz Function Approximation" (Anil, Lucas and
 # Grosse, 2019), which we call the paper.
@@ -33,11 +33,12 @@
 # **Before you start**: singular values, the gradient of a function of a matrix. Lesson 03 tells why
 # orthonormal weights are wanted.
 #
-# Reading: 45 minutes, optional parts 4 more · exercises: 46 minutes · running: under 50 seconds
+# Reading: 44 minutes, optional parts 7 more · exercises: 46 minutes · running: under 50 seconds
 
 # %%
 import math
 import warnings
+from fractions import Fraction
 
 import torch
 
@@ -89,8 +90,8 @@ print("None of 1000 orthonormal matrices is nearer to W than its polar factor.")
 # $$(1 - x)^{-1/2} = 1 + \tfrac12 x + \tfrac38 x^2 + \tfrac5{16} x^3 + \dots
 #   = \sum_j c_j\, x^j, \qquad c_j = \binom{2j}{j} \frac{1}{4^j}$$
 #
-# gives this inverse root by products alone. We put $F$ for $x$ and cut after $F^p$. That is a step of
-# *order* $p$:
+# gives this inverse root by products alone, if $\|F\|_2 < 1$. We put $F$ for $x$ and cut after $F^p$.
+# What is left is a polynomial, which we may try on any $W$. That is a step of *order* $p$:
 #
 # $$W \leftarrow W \bigl(I + \tfrac12 F + \tfrac38 F^2 + \dots + c_p F^p\bigr),
 #   \qquad \text{for } p = 1: \quad W \leftarrow \tfrac32 W - \tfrac12 W W^\top W .$$
@@ -158,7 +159,7 @@ print("One step of order 1 to 6 is U g(Σ) Vᵀ.")
 # **Predict:** where does the way from $\sigma = 0.3$ end? And from 2.2, where $g$ is negative? Does it
 # help to take a higher order, or another $\beta$?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(figures.draw_cobweb(0.3, 0.5, 1))
 
 # %%
@@ -247,7 +248,7 @@ print(cubed)
 # **Predict:** from $\sigma = 0.2$ order 1 takes 8 steps to an error below $10^{-6}$. How many does
 # order 6 take? A step of order 1 costs 2 matrix products, and one of order $p$ costs $p + 1$: is it worth it?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(figures.draw_orders(0.2))
 
 # %%
@@ -289,7 +290,8 @@ check("04.minus-one", answer)
 # answer = 2.0
 # ```
 #
-# $g(2) = -1$, in one step. Every $\sigma$ from $\sqrt3$ up to 2.14 goes to $-1$.
+# $g(2) = -1$, in one step. Every $\sigma$ above $\sqrt3$ and up to 2.14 goes to $-1$ ($\sqrt3$ itself
+# goes to 0).
 #
 # </details>
 
@@ -370,7 +372,8 @@ print(rate)
 
 # %% [markdown]
 # With $\beta = 1.2$ the iteration does not come to rest. It ends in a jump between two numbers, and
-# `lt.bjorck` warns from $\beta = 1$ on.
+# `lt.bjorck` warns from $\beta = 1$ on. (At $\beta = 1$ itself the first order decides nothing: with
+# order 1 the error still falls, but only as $1/(4\sqrt k)$ after $k$ steps.)
 
 # %%
 with warnings.catch_warnings(record=True) as caught:
@@ -380,11 +383,16 @@ before, low, high = path.flatten()[-3:].tolist()
 assert math.isclose(before, high) and low < 1 < high
 print([round(low, 4), round(high, 4)])
 print(caught[0].category.__name__, "-", caught[0].message)
+sigma = 0.9
+for _ in range(10_000):
+    sigma = g_beta(sigma, 1)
+assert math.isclose(abs(sigma - 1), 1 / (4 * math.sqrt(10_000)), rel_tol=0.01)
 
 # %% [markdown]
 # How large may $\sigma$ be? Let $0 < \beta < 1$. If $\beta\sigma^2 < 1 + \beta$, then $g_\beta(\sigma)$ is
 # positive and obeys the same inequality: a start below $\sqrt{(1 + \beta)/\beta}$ stays there. The
-# solver decides this for every such $\sigma$ and $\beta$. That all of them end at 1 we check on a grid.
+# solver decides this for every such $\sigma$ and $\beta$. That all of them end at 1 we check on a
+# grid, and prove below.
 
 
 # %%
@@ -406,6 +414,25 @@ print(positive)
 # A small step size thus reaches *more* starts: $\sigma < 57.7$ for $\beta = 0.0003$, against 1.73 for
 # ½. What it loses is speed.
 #
+# ### None of them jumps forever
+#
+# *Optional, 1 minute.*
+# As at $\beta = 1.2$? Two numbers $a \ne b$ that a step exchanges would have $ab = 1/\beta$ and
+# $a^2 + b^2 = 1 + 1/\beta$, so $(a - b)^2 = 1 - 1/\beta < 0$. The solver says so as well. And a continuous
+# map of an interval into itself that exchanges no two points leads every start to a fixed point
+# (Coppel, 1955). Ours has 0 and 1, and 0 repels: near it a step multiplies by $1 + \beta$.
+
+
+# %%
+def exchanged(a, b, beta):
+    return [*allowed(a, beta), *allowed(b, beta), g_beta(a, beta) == b, g_beta(b, beta) == a]
+
+
+no_jump = lt.prove(lambda a, b, beta: a - b, lambda a, b, beta, y: y == 0, exchanged)
+assert no_jump
+print(no_jump)
+
+# %% [markdown]
 # ### A small step size (B.1 small beta, Fig. 12)
 #
 # The paper says that with a small $\beta$ the iteration still converges, only much more slowly. For
@@ -416,7 +443,7 @@ print(positive)
 # **Predict:** after 1000 steps from $\sigma = 0.1$, are we nearer to 0.1 or to 1? Does 2 come down
 # faster than ½ goes up?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(figures.draw_small_beta(0.0003))
 
 # %%
@@ -440,7 +467,8 @@ assert sigma[0] < 0.9
 #
 # $$\sigma_k^2 \approx \frac{1}{1 + (\sigma_0^{-2} - 1)\, e^{-2\beta k}} ,$$
 #
-# and solved for $k$ it tells how long we wait for an error of `tol`.
+# and solved for $k$ it tells how long we wait for an error of `tol`. The reading asks for small steps:
+# $\beta\sigma_0^2$ must be far below 1. From 57, near the end of the basin, it is 0.97.
 
 
 # %%
@@ -455,6 +483,11 @@ for start in (0.01, 0.1, 0.5, 0.9, 2.0):
         sigma, k = g_beta(sigma, 0.0003), k + 1
     assert abs(k / steps_wanted(start, 0.0003) - 1) < 1e-3
     print(f"from {start}: {k} steps, and the formula is right to one in a thousand")
+sigma, k = 57.0, 0
+while abs(sigma - 1) > 0.01:
+    sigma, k = g_beta(sigma, 0.0003), k + 1
+assert k < 0.85 * steps_wanted(57.0, 0.0003)
+print(f"from 57: {k} steps, where the formula says {steps_wanted(57.0, 0.0003):.0f}")
 
 # %% [markdown]
 # So a weight that the optimizer pushes away comes back over thousands of steps. The paper warns of it:
@@ -468,7 +501,7 @@ for start in (0.01, 0.1, 0.5, 0.9, 2.0):
 # **Predict:** which of $\beta = 0.0003$, 0.01, 0.05, 0.1, 0.2 and 0.5 brings a singular value of 0.1 to
 # within one percent of 1 in fifty steps?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(figures.draw_betas(50))
 
 # %%
@@ -541,6 +574,11 @@ print("(8) gives 0.6875, and so does β/4; β/2 gives 0.875.")
 # negative, and at $\sqrt5$ it is $-\sqrt5$: since $g$ is odd, it comes back in the next step, forever.
 # From between 1 and $\sqrt5$ a step leads nearer to 0, and from beyond $\sqrt5$ farther away. The solver
 # proves all of it.
+#
+# So the absolute value of a start between $\sqrt3$ and $\sqrt5$ falls to $\sqrt3$ or less: it cannot come
+# to rest before, as only 1 and $\sqrt5$ keep their size. From there the sign decides between 1 and $-1$;
+# $\sqrt3$ goes to 0, and 0 stays. A start that is 0 after $k$ steps is a root of the polynomial
+# $g \circ \dots \circ g$, which has finitely many: those that end at 0 are countably many.
 
 # %%
 at_root_3 = lt.prove(g1, lambda s, y: y == 0, lambda s: [s**2 == 3])
@@ -552,11 +590,10 @@ assert at_root_3 and negative and at_root_5 and nearer and farther
 print("√3 → 0, then g < 0; √5 ↔ −√5; |g(σ)| < |σ| for 1 < |σ| < √5; |g(σ)| > |σ| beyond.")
 
 # %% [markdown]
-# **Predict:** a start between $\sqrt3$ and $\sqrt5$ ends at 1, at $-1$, or (countably many) at 0. Which
-# of them go to $-1$: one interval, two, more? And do the higher orders allow larger starts, or only
-# smaller ones?
+# **Predict:** which starts between $\sqrt3$ and $\sqrt5$ go to $-1$: one interval, two, more? And do
+# the higher orders allow larger starts, or only smaller ones?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(figures.draw_basins(0.0))
 
 # %%
@@ -587,7 +624,8 @@ assert min(sups) > math.sqrt(2) and g(2.147) > -math.sqrt(3) > g(2.148)
 
 # %% [markdown]
 # The orders 2 to 6 have a *smaller* basin than order 1, and each basin holds $(0, \sqrt2)$: we try a grid
-# of starts. At order 2 it ends at another fixed point: $g_2(\sigma) = \sigma$ for $\sigma^2 = \frac73$.
+# of starts, and prove it below. At order 2 it ends at another fixed point: $g_2(\sigma) = \sigma$ for
+# $\sigma^2 = \frac73$.
 
 # %%
 assert max(sups[1:]) < sups[0]
@@ -612,21 +650,48 @@ assert torch.equal(lt.bjorck(2 * torch.eye(3), steps=1), -torch.eye(3))
 print([[round(x, 4) + 0.0 for x in row] for row in Q.tolist()])
 
 # %% [markdown]
-# And beyond $\sqrt5$ it diverges, with a warning.
+# And beyond $\sqrt5$ it diverges, with a warning once the numbers overflow. Just beyond it takes longer:
+# $\sqrt5$ rounded up to 2.236068 is beyond $10^{90}$ in size after 15 steps, and nothing warns.
 
 # %%
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
+    huge = lt.bjorck(torch.tensor([[2.236068]], dtype=torch.float64))
+    assert not caught and huge < -1e90
     lt.bjorck(torch.tensor([[2.5]]))
 print(caught[0].category.__name__, "-", caught[0].message)
+
+# %% [markdown]
+# ### Every basin holds $(0, \sqrt2)$
+#
+# *Optional, 2 minutes.*
+# With $F = 1 - \sigma^2$ the square of $g_p(\sigma)$ is $(1 - F)(1 + \frac12 F + \dots + c_p F^p)^2$. The series
+# agrees with $(1 - F)^{-1/2}$ up to $F^p$, so that
+#
+# $$1 - g_p^2 = d_{p+1} F^{p+1} + \dots + d_{2p+1} F^{2p+1} .$$
+#
+# We compute the $d_j$: all are positive, and their sum is 1, since $g_p = 0$ at $F = 1$. So for $|F| < 1$,
+# that is $0 < \sigma < \sqrt2$, we have $|1 - g_p^2| \le |F|^{p+1}$. In each step $|F|$ is raised at least
+# to the power $p + 1$: it goes to 0, and $\sigma$, which stays positive, to 1.
+
+# %%
+for p in range(1, 7):
+    c = [Fraction(math.comb(2 * j, j), 4**j) for j in range(p + 1)]
+    square = [
+        sum(c[i] * c[j - i] for i in range(p + 1) if 0 <= j - i <= p) for j in range(2 * p + 2)
+    ]
+    d = [int(j == 0) - square[j] + (square[j - 1] if j else 0) for j in range(2 * p + 2)]
+    assert d[: p + 1] == [0] * (p + 1) and min(d[p + 1 :]) > 0 and sum(d) == 1
+    if p < 3:
+        print(f"order {p}: 1 − g² =", " + ".join(f"{d[j]} F^{j}" for j in range(p + 1, 2 * p + 2)))
 
 # %% [markdown]
 # ## A condition that is enough (B.3 convergence)
 #
 # The paper gives a condition under which the iteration always converges: $\|W^\top W - I\|_2 < 1$. The
 # eigenvalues of $W^\top W - I$ are $\sigma_i^2 - 1$ (and $-1$ for each column too many). So the
-# condition says: full column rank, and all singular values in $(0, \sqrt2)$. We have just seen
-# that this is inside every basin. It is **enough, and not necessary**: 1.6 fails it and converges.
+# condition says: full column rank, and all singular values in $(0, \sqrt2)$. We have seen
+# that this is inside every basin, up to order 6. It is **enough, and not necessary**: 1.6 fails it and converges.
 
 # %%
 W = torch.tensor([[1.6]]).double()
@@ -745,22 +810,23 @@ check("04.lost-direction", my_matrix)
 # </details>
 
 # %% [markdown]
-# That is exact arithmetic. In floating point, rounding turns singular values that should be 0 into very
-# small ones. We build a $20 \times 10$ matrix of rank 3.
+# That is exact arithmetic. In floating point, rounding may turn singular values that should be 0 into
+# very small ones. (It need not: the zeros of $\mathrm{diag}(1, 0)$ stayed zeros.) We build a
+# $20 \times 10$ matrix of rank 3.
 #
 # **Predict:** seven singular values should stay 0. What will 150 steps make of them, if rounding
 # errors of $10^{-8}$ (float32) or $10^{-16}$ (float64) grow by $\frac32$ in each step?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 low_rank = gaussian(20, 3) @ gaussian(3, 10, seed=1)
 low_rank = low_rank / lt.operator_norm(low_rank)
 show(figures.draw_noise(low_rank))
 
 # %% [markdown]
-# The noise fills the lost directions. It takes $\log(10^8)/\log(\frac32) \approx 45$ steps to lift $10^{-8}$
-# to the size of 1, and twice as many for $10^{-16}$; a few steps later every check of orthonormality
-# passes. But the new directions mean nothing: the two precisions agree where $W$ has something to say,
-# and not elsewhere.
+# The noise fills the lost directions of this matrix. It takes $\log(10^8)/\log(\frac32) \approx 45$
+# steps to lift $10^{-8}$ to the size of 1, and twice as many for $10^{-16}$; a few steps later every
+# check of orthonormality passes. But the new directions mean nothing: the two precisions agree where
+# $W$ has something to say, and not elsewhere.
 
 # %%
 single, double = lt.bjorck(low_rank.float(), steps=100).double(), lt.bjorck(low_rank, steps=200)
@@ -826,7 +892,9 @@ print("With √m in (10), between 50 and 250 of 1000 random matrices exceed the 
 #
 # $$\sigma^2 \|v\|_1 = \|W^\top W v\|_1 \le \|W^\top\|_1 \|W\|_1 \|v\|_1 = \|W\|_\infty \|W\|_1 \|v\|_1 .$$
 #
-# It is never above (9), (10) or (11), and costs what they cost. The *gram* bound is
+# It is never above (9), (10) or (11), and costs what they cost: a column has $m$ entries and a row $n$, so
+# $\|W\|_1 \le m \max|W_{ij}|$ and $\|W\|_\infty \le n \max|W_{ij}|$, and no entry exceeds the largest
+# column sum or row sum. The *gram* bound is
 # $\|(W^\top W)^2\|_F^{1/4} = (\sum_i \sigma_i^8)^{1/8}$, at most $\min(m, n)^{1/8}$ times the norm. It
 # costs two matrix products, the price of one step.
 
@@ -853,8 +921,9 @@ kinds = {
 show(figures.draw_bounds(kinds))
 
 # %% [markdown]
-# (9) to (11) are worst for the orthonormal matrix, the one that we want: every time it is scaled
-# by them it starts again from afar.
+# Of these four, (9) to (11) are worst for the orthonormal matrix, the kind that we want: every time it
+# is scaled by them it starts again from afar. (It is a dense one. For the identity (10) and (11) are
+# $\sqrt{100}$.)
 
 # %%
 ratios = [
@@ -864,6 +933,8 @@ by_bound = list(zip(*ratios, strict=True))
 for name, ratio in zip(("(9)", "(10)", "(11)"), by_bound[:3], strict=True):
     assert max(ratio) == ratio[-1] > 30
     print(f"{name}: more than 30 times the norm, for the orthonormal matrix")
+of_identity = lt.norm_upper_bounds(torch.eye(100).double())
+assert of_identity["one"] == of_identity["inf"] == 10
 
 # %% [markdown]
 # ### Exercise 7 ●●○ · 8 min · scale
@@ -899,14 +970,14 @@ check("04.scale", my_scaling)
 # ## What a better bound is worth
 #
 # *Optional, 4 minutes.*
-# Divide by a bound that is 10 times too large, and the largest singular value starts at 0.1. It needs
-# $\log 10 / \log \frac32 \approx 6$ steps to get to where it could have begun. We look at all 50
-# singular values of a Gaussian $100 \times 50$ matrix.
+# Divide by a bound that is 10 times too large, and every singular value starts 10 times lower. A small
+# one needs $\log 10 / \log \frac32 \approx 6$ steps to make up for it; the largest, which starts at 0.1
+# instead of 1, is at 0.85 then. We look at all 50 singular values of a Gaussian $100 \times 50$ matrix.
 #
 # **Predict:** after 6 steps, how far are the singular values with each scaling? How many steps more
 # does (11) need than the norm itself?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 W = gaussian(100, 50)
 S, bounds = torch.linalg.svdvals(W), lt.norm_upper_bounds(W)
 scales = {"(11)": bounds["inf"], "geometric": bounds["geometric"], "gram": bounds["gram"]}
@@ -963,13 +1034,13 @@ print("Three steps of power iteration: the largest singular value is above 1, an
 # - Parseval's update is the same step with a smaller $\beta$, and $\beta = \frac12$ is Björck's. It descends
 #   $\frac\beta4 \|W^\top W - I\|_F^2$; the paper's $\frac\beta2$ is twice that. At $\beta = 0.0003$ a
 #   singular value of 0.1 takes 14,153 steps to 0.99.
-# - Beyond $\sqrt3$ a start may end at $-1$, and beyond $\sqrt5$ it runs away.
+# - Beyond $\sqrt3$ a start may end at $-1$, and beyond $\sqrt5$ it runs away (at order 1).
 # - $\|W^\top W - I\|_2 < 1$ is enough and not necessary, and wide matrices need it of $W W^\top$.
 # - The limit forgets the size of $W$: $\mathrm{BJORCK}(\alpha W) = \mathrm{sign}(\alpha)\,\mathrm{BJORCK}(W)$.
-# - Scaling needs full rank. Lost directions stay lost in exact arithmetic, and rounding fills
+# - Scaling needs full rank. Lost directions stay lost in exact arithmetic, and rounding may fill
 #   them with noise.
 # - The bounds (9) to (11) hold with operator norms; $\sqrt{\|W\|_1\|W\|_\infty}$ is never worse, and a bound
-#   10 times too large costs about 6 steps.
+#   10 times too large costs a small singular value about 6 steps.
 #
 # ## Where next
 #

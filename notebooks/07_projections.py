@@ -187,7 +187,7 @@ def algorithm_1(y):
 # **Predict:** the point $(0, 0)$ is the centre of the cube. Where should a projection on the cube send
 # it, and where does Algorithm 1? And $(0.2, -0.1)$?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 for y in (torch.tensor([0.0, 0.0]), torch.tensor([0.2, -0.1]), torch.tensor([0.8, -0.6, 0.1])):
     assert torch.equal(y.clamp(-1, 1), y)  # it is in the cube, and its own nearest point
     print(y.tolist(), "goes to", [round(v, 2) for v in algorithm_1(y).tolist()])
@@ -579,8 +579,8 @@ assert torch.equal(moves, third > 0.55 + 1e-9)
 print("x leaves the edge where y3 passes 0.55.")
 
 # %% [markdown]
-# In high dimension nearly all the entries fall below the level. We project Gaussian vectors of 784
-# entries on the L1 ball, and on the ball of the 2-norm for comparison.
+# In high dimension nearly all entries of a Gaussian vector fall below the level. We project such vectors
+# of 784 entries on the L1 ball, and on the ball of the 2-norm for comparison.
 
 # %%
 vectors = torch.randn(200, 784, generator=generator)
@@ -588,11 +588,14 @@ kept = (lt.project_l1_ball(vectors) != 0).sum(dim=1).double()
 assert kept.mean() < 8 and kept.max() < 16
 divided = vectors / vectors.norm(dim=1, keepdim=True)
 assert (divided != 0).all()
+alike = torch.full((784,), 1.01 / 784)  # just outside the L1 ball
+assert (lt.project_l1_ball(alike) != 0).all()
 print("Of 784 entries fewer than 8 are left on average; the 2-norm ball keeps all.")
 
 # %% [markdown]
-# This is what *sparse* means: the L1 ball has corners and edges, they stick out, and the nearest point
-# is usually on one that has few non-zero entries.
+# This is what *sparse* means: the L1 ball has corners and edges, they stick out, and the point nearest to
+# a Gaussian vector is usually on one that has few non-zero entries. (It depends on the vector: 784 equal
+# entries just outside the ball are all kept.)
 #
 # ## The gradient of the projection
 #
@@ -600,6 +603,7 @@ print("Of 784 entries fewer than 8 are left on average; the 2-norm ball keeps al
 # Inside the ball it is the identity. Outside, let $s$ hold the signs of the $K$ entries that are left,
 # and 0 elsewhere; each of them loses the same $\tau$, so the Jacobian is
 # $J = \mathrm{diag}(|s|) - s\, s^\top / K$. It is an orthogonal projection itself: $J^2 = J = J^\top$.
+# (On the sphere $\|y\|_1 = r$, and where some $|y_i|$ is exactly $\tau$, there is no Jacobian.)
 
 # %%
 inside, outside = torch.tensor([0.2, -0.1, 0.3]), torch.tensor([0.8, -0.6, 0.1])
@@ -612,10 +616,20 @@ assert torch.allclose(J @ J, J) and torch.equal(J, J.T)
 print(J)
 
 # %% [markdown]
+# The slider above stood near such a point: $(1.2,\ 0.9,\ 0.55)$, where $y_3 = \tau$. To the left $x_3$
+# stays 0, to the right it grows with slope $\frac23$.
+
+# %%
+at, h = torch.tensor([1.2, 0.9, 0.55]), 1e-6
+rates = [lt.project_l1_ball(at + torch.tensor([0, 0, t]))[2] / t for t in (-h, h)]
+assert abs(rates[0]) < 1e-6 and math.isclose(rates[1], 2 / 3, rel_tol=1e-6)
+
+# %% [markdown]
 # ## Matrices: the rows, not the columns
 #
 # The projection of a matrix on $\|W\|_\infty \le 1$, nearest in the Frobenius norm, treats each row by
-# itself, because the squared distance is a sum over rows. `lt.project_linf_norm` does it.
+# itself, because the squared distance is a sum over rows and the constraint is one on each row.
+# `lt.project_linf_norm` does it.
 #
 # ### Exercise 6 ●○○ · 4 min · moved-rows
 # Which rows of this matrix does it move? Answer with five numbers, 1 for a row that moves and 0 for one
@@ -759,7 +773,7 @@ print("Each network keeps its own norm; those with the 2-norm have ∞-norms abo
 # **Predict:** here are the weights of six units of the first layer, as images; white is 0. What do you
 # expect to see of the corners and edges?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 first = {"∞-norm": row_net[0].weight.detach(), "2-norm": two_net[0].weight.detach()}
 show(figures.draw_first_weights(first))
 assert (first["∞-norm"] != 0).double().sum(dim=1).mean() < 100 and (first["2-norm"] != 0).all()
@@ -767,8 +781,9 @@ assert (first["∞-norm"] != 0).double().sum(dim=1).mean() < 100 and (first["2-n
 # %% [markdown]
 # Under the ∞-norm a unit looks at fewer than 100 of the 784 pixels, on average, and ignores the rest.
 #
-# Now for the attack. If the largest output leads the second by $\ell$, it takes a change of $\ell / 2$ in
-# each of the two to turn the decision: the label is safe against $\|\delta\|_\infty < \ell/2$. Under the 2-norm the
+# Now for the attack. If the largest output leads the others by $\ell$ or more, then to turn the decision two
+# outputs must move towards each other by $\ell$ together, and none moves by more than
+# $\|\delta\|_\infty$: the label is safe against $\|\delta\|_\infty < \ell/2$. Under the 2-norm the
 # lead moves by at most $\sqrt2\, \|\delta\|_2 \le \sqrt2 \cdot \sqrt{784}\; \|\delta\|_\infty$, so that the safe
 # radius is $\ell / (28 \sqrt2)$. For a wrong label we count 0.
 
@@ -790,7 +805,7 @@ radii = {
 # **Predict:** which network is right most often when no one attacks? Which has the most digits safe at
 # $\varepsilon = 0.05$? And what does the scale do?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(figures.draw_certified(radii))
 rows, two, wide = ([(r > eps).double().mean() for eps in (0, 0.05)] for r in radii.values())
 assert rows[0] < two[0] - 0.1 and rows[1] > 2 * two[1]
@@ -806,7 +821,7 @@ assert wide[0] > rows[0] + 0.05 and abs(wide[1] - rows[1]) < 0.05
 # 2-norms.) What is shown is the promise: the ∞-norm gives it without the detour over $\sqrt{784}$.
 #
 # Does the promise hold? We attack: each pixel moves by $\varepsilon$ in the direction that lowers the lead
-# fastest, the worst case of exercise 3 for the network's local slope.
+# fastest (those that the lead does not feel stay), the worst case of exercise 3 for the network's local slope.
 
 # %%
 eps = 0.05
@@ -838,7 +853,8 @@ print("The rows are in the L1 ball; an entry that the projection cut to 0 gets n
 
 # %% [markdown]
 # The last line is a warning: outside the ball, no gradient asks an entry that is cut to 0 to come back. It
-# does so only if the threshold $\tau$ of its row happens to fall below its size. The recipe of H.5 has no
+# does so only if the threshold $\tau$ of its row happens to fall below its size, or if the optimizer
+# still moves it by what it remembers of earlier gradients. The recipe of H.5 has no
 # such difficulty: there the gradient is taken at the projected weight itself.
 #
 # ## Recap
@@ -857,7 +873,7 @@ print("The rows are in the L1 ball; an entry that the projection cut to 0 gets n
 #
 # ## Where next
 #
-# Weights with bounded ∞-norm, as in this lesson, are those of the paper's Theorem 3: networks that have
-# them in every layer but the first, where the norm fits the metric, approximate every 1-Lipschitz function
-# on a compact set; its appendix E has the proof. [Lesson 06](06_spectral_vs_bjorck.ipynb) is about the
+# Weights of ∞-norm at most 1, as in this lesson, are those of the paper's Theorem 3: MaxMin networks that
+# have them in every layer but the first, where the norm fits the metric, approximate every 1-Lipschitz
+# function on a compact set; its appendix E has the proof. [Lesson 06](06_spectral_vs_bjorck.ipynb) is about the
 # 2-norm. The map of the whole appendix is in [00_start_here](00_start_here.ipynb).

@@ -56,7 +56,7 @@ torch.set_default_dtype(torch.float64)
 # ## What a lattice is
 #
 # A *lattice* of functions contains with $f$ and $h$ also $\max(f, h)$ and $\min(f, h)$, taken point by
-# point. The 1-Lipschitz functions on any set are one, and this is why sorting suits them. Let $x$ and
+# point. The 1-Lipschitz functions on any metric space are one, and this is why sorting suits them. Let $x$ and
 # $y$ be $t$ apart, $f(x) = a$, $h(x) = b$, $f(y) = c$ and $h(y) = e$. If neither $f$ nor $h$ changes
 # by more than $t$, nor does the greater of both, nor the lesser. The solver confirms it for all such
 # numbers.
@@ -91,10 +91,14 @@ print(a_lattice)
 #
 # The Lipschitz constant of $f$ in the $p$-norm is the *dual* norm of $w$: $\|w\|_\infty$ for $p = 1$,
 # $\|w\|_2$ for $p = 2$, $\|w\|_1$ for $p = \infty$. The least one that is possible is
-# $|b - a| / \|d\|_p$. For in the plane
+# $|b - a| / \|d\|_p$. For
 #
 # $$|w \cdot d| \le \|w\|_\infty \|d\|_1, \qquad (w \cdot d)^2 \le \|w\|_2^2\, \|d\|_2^2, \qquad
 #   |w \cdot d| \le \|w\|_1 \|d\|_\infty .$$
+#
+# In every dimension the second is the inequality of Cauchy and Schwarz. In $|w \cdot d| \le \sum_k |w_k| |d_k|$
+# we may put the largest $|w_k|$, or the largest $|d_k|$, in the place of each: that gives the others.
+# The solver agrees for the plane.
 
 
 # %%
@@ -366,7 +370,7 @@ slider_figure(
 # The walk keeps to its bound, and for small $\varepsilon$ it takes many sets. Greedy takes three at most.
 # On a line two pieces are enough for any $\varepsilon$: all lines pass through the star, so on its right
 # the one of least slope is the lowest, and on its left the one of greatest slope. In the plane there are
-# more directions than two, and no such shortcut.
+# more directions than two, and this argument says nothing.
 
 # %%
 for eps in (0.02, 0.05, 0.1, 0.2):
@@ -665,7 +669,7 @@ print("At −1 and 1 the two functions are z and −|z|; their maximum is z.")
 #
 # **Predict:** what does the joint network say at $z = -1$? Does any norm warn us?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 straddling = nn.Sequential(
     linear(torch.cat([W1_f, W1_g])), lt.MaxMin(),
     linear(torch.block_diag(W2_f, W2_g)), lt.MaxMin(),
@@ -808,7 +812,7 @@ print("max:", lt.prove(top, greater), "· min:", lt.prove(bottom, lesser))
 # **Predict:** here are its weights as pictures, white for 0. Where is $f$, the valley, and where $g$, the
 # roof? Which block was not trained? What do the last two matrices do?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(figures.draw_blocks(valley, roof))
 
 # %% [markdown]
@@ -860,7 +864,7 @@ def tournament(networks):
 #
 # **Predict:** how many MaxMin layers do they have for $N$ cones? Which has more weights, and why?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 chain, tree = functools.reduce(lt.maximum, cones(4)), tournament(cones(4))
 alike = lt.prove(chain, tree)
 assert alike

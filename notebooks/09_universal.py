@@ -183,7 +183,7 @@ except ValueError as refusal:
 #
 # **Predict:** in the plane with $\varepsilon = \frac14$, is $N(N-1)$ nearer to 400, to 4,000, or to 40,000?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 for d, eps, g in ((1, 0.1, figures.LINE_TARGETS["sine"]), (2, 0.25, figures.PLANE_TARGETS["wave"])):
     side = math.ceil(2 / eps)
     N = side**d
@@ -272,7 +272,7 @@ print(below, middle, sep="\n")
 # **Predict:** with four points, which of the three curves go through the points? Which has the largest error?
 # What does the midpoint do between two points whose values differ by less than their distance?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(figures.draw_cones(4))
 
 # %%
@@ -366,7 +366,7 @@ table = {
 # %% [markdown]
 # **Predict:** which two of the four lines are parallel?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(figures.draw_sizes(table))
 for name, rows in table.items():
     d, pieces_per_point = int(name[-1]), 2 if "lattice" in name else 1
@@ -426,7 +426,7 @@ print("Within 2r for three functions and three metrics, and exact at 16 points."
 #
 # **Predict:** which shape do the level lines of a cone have in each of the three metrics?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(figures.draw_metrics(0.0, 0.4))
 
 # %%
@@ -567,7 +567,7 @@ check("09.permutation", my_order)
 # **Predict:** a network meets the sine at nine points of $[-4, 4]$. What does it do far outside? Could a larger one
 # follow the sine on all of $\mathbb{R}$?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(figures.draw_beyond(4.0))
 
 # %% [markdown]
@@ -690,7 +690,7 @@ check("09.letter-n", my_network)
 # </details>
 
 # %% [markdown]
-# The solution is right on a half-line, and wrong from $-3$ on to the left:
+# The solution is right on a half-line, and wrong everywhere to the left of $-3$:
 
 # %%
 half_line = two_norm.half_line()
@@ -748,23 +748,52 @@ print(step_1)
 #
 # where $w_{\mathrm{id}}$ collects the weights into identities. What follows is 1-Lipschitz, so $f(t) - f(-t)$ is no larger.
 #
-# **Step 4: so there are none.** With step 2, $\|w_{\mathrm{id}}\|_2 \ge 1$. As $\|w\|_2 \le 1$, all weights into absolute values are 0.
-# The first layer with its units is affine in $x$, a line of speed 1. The next linear layer maps it to such a line again,
-# or the climb is lost already; and step 3 applies to the next units. In the end $f$ is affine, $f(x) = x + c$, and its
-# distance to $N$ is $2 + |c|$.
+# **Step 4: so there are none.** With step 2, $\|w_{\mathrm{id}}\|_2 \ge 1$. As $\|w\|_2 \le 1$, all weights into absolute values
+# are 0: such a unit returns the constant $|b_i|$ and is silent. So the first layer with its units is affine in $x$, a
+# straight line that is run through at speed 1. The next linear layer maps it to such a line again, or the climb is
+# lost already; and step 3 applies to the next units. In the end $f$ is affine with slope 1 or $-1$. It climbs, so the
+# slope is 1: $f(x) = x + c$, and its distance to $N$ is $2 + |c|$.
+#
+# **An example with one fold.** Let $w = (0.6, 0.8)$ lead into one identity and one absolute value, which has the bias 1:
+#
+# $$h(x) = (0.6\, x,\ |0.8\, x + 1|), \qquad f(x) = 0.6\, h_1 + 0.8\, h_2 .$$
+#
+# Without the absolute value $h(x)$ would run along a straight line at speed 1, and $h(t)$ would be $2t$ from $h(-t)$. The
+# absolute value folds the line: of $2t$ only the part along the identity is left, $2t \cdot 0.6$, and a constant. So $f$
+# cannot climb by more. From $t = 1.25$ on it climbs by $0.72\, t + 1.6$, which is more than $N$ does at first, and less from
+# $t = 4.375$ on.
+
+# %%
+M = torch.tensor([[1.0, 1.0], [1.0, -1.0]]) * root  # MaxMin is M, identity and absolute value, M
+w, b = torch.tensor([0.6, 0.8]), torch.tensor([0.0, 1.0])
+one_fold = nn.Sequential(linear((M @ w)[:, None], M @ b), lt.MaxMin(), linear((w @ M)[None]))
+assert lt.prove(one_fold, lambda x: 0.36 * x[0] + 0.8 * abs(0.8 * x[0] + 1), (-100, 100), tol=1e-9)
+for t in (1.25, 4.375, 10.0, 100.0):
+    h, back = (torch.tensor([0.6 * s, abs(0.8 * s + 1)]) for s in (t, -t))
+    climb = w @ h - w @ back
+    assert (h - back).norm() <= 1.2 * t + 2 and math.isclose(climb, 0.72 * t + 1.6)
+assert 0.72 * 4.375 + 1.6 == 2 * 4.375 - 4
+show(two_norm.draw_one_fold(6.0))
+
+# %% [markdown]
+# To give up nothing, $w$ must be $(1, 0)$ or $(-1, 0)$: then the second unit is silent, and $f$ is a straight line.
 #
 # We look at step 3 in numbers: in 200 random networks with orthonormal weights, how much does the climb grow from
-# $t = 1000$ to $2000$, compared with $2\|w_{\mathrm{id}}\|$?
+# $t = 10^6$ to $2 \cdot 10^6$, compared with $2\|w_{\mathrm{id}}\|$? (So far out because the step speaks of large $t$. Behind
+# its last kink a network is affine. Some have a kink beyond 1000; we see to it that none has one beyond $10^6$.)
 
 # %%
 generator = torch.Generator().manual_seed(0)
-ends, rates = torch.tensor([[1000.0], [-1000.0], [2000.0], [-2000.0]]), []
+t = 1e6
+ends, rates = t * torch.tensor([[1.0], [-1.0], [2.0], [-2.0], [3.0], [-3.0]]), []
 for _ in range(200):
     f = orthonormal_network([1, 6, 6, 1], lt.MaxMin, generator).requires_grad_(False)
     w = f[0].weight[:, 0]
     w_id = (w[0::2] + w[1::2]) / math.sqrt(2)
-    near, far = (y[0] - y[1] for y in f(ends)[:, 0].split(2))
-    rates.append((((far - near) / 1000).item(), 2 * w_id.norm().item()))
+    y = f(ends)[:, 0].view(3, 2)
+    assert torch.allclose(y[2] - y[1], y[1] - y[0])  # affine beyond t
+    near, far, _ = (y[:, 0] - y[:, 1]).tolist()
+    rates.append(((far - near) / t, 2 * w_id.norm().item()))
 assert all(rate <= bound + 1e-9 for rate, bound in rates) and max(bound for _, bound in rates) < 2
 print("All 200 climb by less than 2 for each unit of t, and by no more than step 3 allows.")
 
@@ -833,7 +862,7 @@ trained = {
     for name, p in (("2-norm", 2), ("∞-norm", math.inf))
 }
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 outputs = {name: run(x[:, None], *network) for name, network in trained.items()}
 errors = {name: (y - n).abs().amax(dim=1) for name, y in outputs.items()}
 show(two_norm.draw_fits(x, n, {name: y[errors[name].argmin()] for name, y in outputs.items()}))
@@ -889,19 +918,18 @@ order = errors.argsort(dim=1)
 #
 # First the sine. We show the fourth best of the six, and so we do for the zigzag.
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(two_norm.draw_fits(x[:, 0], goals[0], built["sine"] | {"trained": outputs[0, order[0, 3]]}))
 show(two_norm.draw_fits(x[:, 0], goals[1], built["zigzag"] | {"trained": outputs[1, order[1, 3]]}))
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 worst = {
     name: {k: (y - goals[i]).abs().max() for k, y in built[name].items()}
     for i, name in enumerate(names)
 }
 assert all(w["lattice"] <= 2 / 8 and w["midpoint"] <= 1 / 12 + 1e-12 for w in worst.values())
-assert (errors[0].median() < worst["sine"]["midpoint"] / 2) and (
-    errors[1].median() > worst["zigzag"]["midpoint"]
-)
+assert (errors[0] < min(worst["sine"].values())).sum() >= 4
+assert (errors[1] > worst["zigzag"]["midpoint"]).sum() >= 4
 print("Sine: most runs beat both built networks. Zigzag: most runs are worse than the midpoint.")
 
 # %% [markdown]

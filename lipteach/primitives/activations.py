@@ -1,9 +1,10 @@
 """Activations that sort: GroupSort and its relatives, and the absolute value (appendix A).
 
 Sorting is a permutation of its input, chosen by the input. Its Jacobian is that permutation's
-matrix, so that it is orthogonal everywhere, ties included: J Jᵀ = I. Nothing here averages a
-gradient over equal entries, as `torch.maximum` and `torch.minimum` do. All keep the shape of x, but
-for Maxout, and can be differentiated any number of times.
+matrix: orthogonal, J Jᵀ = I. At a tie there is no derivative; the Jacobian that automatic
+differentiation takes is a permutation there too. Nothing here averages a gradient over equal
+entries, as `torch.maximum` and `torch.minimum` do. All keep the shape of x, but for Maxout, and can
+be differentiated any number of times.
 """
 
 from __future__ import annotations
@@ -52,8 +53,9 @@ def group_sort(x: Tensor, size: int, dim: int = -1, descending: bool = True) -> 
       (\mathrm{sort}(x_1, \dots, x_k),\; \mathrm{sort}(x_{k+1}, \dots, x_{2k}),\; \dots)$$
 
     with k = `size`: the size of a group, not the number of groups. Equal entries keep their order,
-    so that the Jacobian J is a permutation matrix everywhere, J Jᵀ = I, and every gradient returns
-    to the entry it came from. Infinities sort like any number.
+    so that the Jacobian J that automatic differentiation takes is a permutation matrix everywhere,
+    at ties too, where there is no derivative: J Jᵀ = I, and every gradient returns to the
+    entry it came from. Infinities sort like any number; zeros are equal, and may lose their sign.
 
     Args:
         x: a tensor of shape (…, n, …), n along `dim` being a multiple of `size`.
@@ -214,7 +216,8 @@ class Abs(nn.Module):
     r"""The absolute value of each entry, with derivative +1 at zero (appendix A.3).
 
     Where $|x|$ has a corner any slope in [-1, 1] is a subgradient. `torch.abs` takes 0 and so
-    loses the gradient there; with +1 the Jacobian is orthogonal everywhere. NaN is refused.
+    loses the gradient there; with +1 the Jacobian that automatic differentiation takes is
+    orthogonal everywhere. NaN is refused.
 
     >>> lt.Abs()(torch.tensor([-2.0, 0.0, 3.0]))
     tensor([2., 0., 3.])

@@ -85,8 +85,8 @@ def jacobian_spectral_norm(
 
     $$\sigma(J) = \max_{\|v\| = 1} \|J v\|$$
 
-    is the largest singular value of the Jacobian; a differentiable f on a convex set has the
-    largest one as its Lipschitz constant in the 2-norm. This is the first result of
+    is the largest singular value of the Jacobian; the Lipschitz constant of a differentiable f on
+    an open convex set, in the 2-norm, is the supremum of them. This is the first result of
     `jacobian_power_iteration`, of shape (batch,); that also returns the u to go on from. The
     arguments and errors are the same.
 

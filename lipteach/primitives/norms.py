@@ -117,7 +117,7 @@ def power_iteration(
 
     Each step is $v \leftarrow W^\top u / \|W^\top u\|$, $u \leftarrow W v / \|W v\|$, and in the
     end $\sigma = u^\top W v = \|W v\|$. It is a **lower bound**: σ ≤ ‖W‖₂ always, and σ never falls
-    from step to step. Dividing W by it leaves a matrix whose norm is at least 1, never less.
+    from step to step. Dividing W by it leaves a matrix whose norm is at least 1, up to rounding.
 
     Args:
         W: matrices of shape (…, m, n).

@@ -17,8 +17,8 @@ class ConvergenceWarning(UserWarning):
 class RankWarning(UserWarning):
     """A matrix lacks full rank, so that its polar factor is not unique; the text says by how far.
 
-    A direction with singular value 0 stays 0 in exact arithmetic. In floating point it fills with
-    rounding noise, and an orthonormal matrix comes out that W did not determine.
+    A direction with singular value 0 stays 0 in exact arithmetic. In floating point it may fill
+    with rounding noise, and an orthonormal matrix comes out that W did not determine.
     """
 
 

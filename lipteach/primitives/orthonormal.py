@@ -43,7 +43,8 @@ def bjorck(W: Tensor, steps: int = 15, order: int = 1, beta: float = 0.5) -> Ten
         W: matrices of shape (…, m, n).
         steps: at least 1.
         order: p, from 1 to 6.
-        beta: the step size β > 0. From β = 1 on, 1 is no longer attracting, and a warning says so.
+        beta: the step size β > 0. Near 1 a step multiplies an error by 1 − 2β. From β = 1 on that
+            is no longer smaller, and a warning says so.
 
     Raises:
         ValueError: if a matrix is zero.
@@ -141,7 +142,7 @@ def _check(W: Tensor, steps: int, order: int, beta: float) -> None:
     check_real(beta, "beta", above=0.0)
     refuse_zero(W)
     if beta >= 1:
-        text = f"beta = {beta} is outside (0, 1): singular values near 1 are no longer drawn to 1."
+        text = f"beta = {beta} is outside (0, 1): a step no longer makes errors near 1 smaller."
         warn_caller(ConvergenceWarning(text))
 
 

@@ -130,10 +130,10 @@ class _Polar(torch.autograd.Function):
 def polar(W: Tensor, tol: float = 1e-5, method: str = "auto") -> Tensor:
     r"""The nearest matrix with orthonormal columns, or rows if W is wide (appendix B.3 and B.4).
 
-    With W = U diag(σ) Vᵀ it is Q = U Vᵀ, the limit of Björck's iteration, nearest to W in the
-    Frobenius and in the spectral norm, and unique if W has full rank. For m ≥ n, W = Q H with
-    H = (WᵀW)^½. The gradient is exact in each method, by implicit differentiation: for an upstream
-    gradient G it is
+    With W = U diag(σ) Vᵀ it is Q = U Vᵀ, the limit of Björck's iteration if all 0 < σ < √3. No
+    other is as near to W in the Frobenius norm, and none is nearer in the spectral norm; Q is
+    unique if W has full rank. For m ≥ n, W = Q H with H = (WᵀW)^½. The gradient is exact in each
+    method, by implicit differentiation: for an upstream gradient G it is
 
     $$Q Y + (I - Q Q^\top)\, G H^{-1}, \qquad H Y + Y H = Q^\top G - G^\top Q .$$
 

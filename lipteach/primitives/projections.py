@@ -47,8 +47,8 @@ def project_l1_ball(y: Tensor, radius: float = 1.0, dim: int = -1) -> Tensor:
       \mathrm{sign}(y) \odot \text{simplex}_r(|y|) & \text{otherwise,} \end{cases}$$
 
     with `project_simplex` as simplex_r, whose arguments it takes. A point of the ball is returned
-    as it is, and its Jacobian is the identity. The L1 norm of x is at most r up to the rounding of
-    its entries (see `in_l1_ball`).
+    as it is, and the Jacobian that is taken there is the identity. The L1 norm of x is at most r up
+    to the rounding of its entries (see `in_l1_ball`).
 
     >>> lt.project_l1_ball(torch.tensor([[0.8, -0.6, 0.1], [0.2, -0.1, 0.0]]))
     tensor([[ 0.6000, -0.4000,  0.0000],

@@ -85,8 +85,8 @@ def exact_wasserstein(
     infinity. Time grows like n³ at worst and memory like n m: 2,000 points against 2,000 take about
     a second.
 
-    The gradient holds the plan fixed, which is the derivative wherever the best plan is unique. No
-    gradient flows to the weights.
+    The gradient holds the plan fixed, which is the derivative wherever the best plan is unique and
+    each mass moves (‖x − y‖ has a kink at 0). No gradient flows to the weights.
 
     Args:
         x: points of shape (…, n, d).

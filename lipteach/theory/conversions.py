@@ -29,7 +29,7 @@ def maxmin_from_full_sort(n: int, bound: float) -> nn.Sequential:
 
     Args:
         n: the number of inputs and outputs, even.
-        bound: x_max, the largest |xᵢ|, positive. Beyond it the network is not MaxMin.
+        bound: x_max, the largest |xᵢ|, positive. Beyond it the network need not be MaxMin.
 
     Returns:
         A network from (…, n) to (…, n). Biases up to n·x_max cost about log₂ n bits of precision.

@@ -55,7 +55,8 @@ def w_network(c: float = 1.0) -> nn.Sequential:
     Every weight matrix (e, the identity, eᵀ) has only the singular value 1.
 
     Args:
-        c: half the distance of the two lower corners, any real number.
+        c: any real number; half the distance of the two lower corners if positive. Else there is
+            one corner, at height −c: a V.
 
     Returns:
         A network from (…, 1) to (…, 1).
@@ -84,7 +85,7 @@ def relu_network(n: int) -> nn.Sequential:
 
     $$\mathrm{ReLU}(x) = E^\top \mathrm{MaxMin}(E x), \qquad E x = (x_1, 0, x_2, 0, \dots).$$
 
-    The zeros are interleaved: appended at the end they would pair x₁ with x₂.
+    The zeros are interleaved: appended at the end they would pair x₁ with x₂ (for n ≥ 2).
 
     Args:
         n: the number of inputs and outputs, at least 1.
@@ -131,7 +132,7 @@ def leaky_relu_network(slope: float) -> nn.Sequential:
     $$\max(x, a x) = v^\top \mathrm{MaxMin}(v x), \qquad
       v = (\cos t, \sin t),\ \sin 2t = a, \quad a \in [0, 1].$$
 
-    The appendix appends a·x to x: the column (1, a) has 2-norm √(1 + a²) > 1. The unit vector v
+    The appendix appends a·x to x: the column (1, a) has 2-norm √(1 + a²) > 1 if a ≠ 0. The unit v
     computes x for x > 0 and a x for x < 0 for every a in [−1, 1]: ReLU at a = 0, |x| at a = −1.
 
     Args:

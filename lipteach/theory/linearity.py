@@ -32,8 +32,9 @@ def collapse_affine(
     so that every unit with wᵢ ≠ 0 has slope sᵢ = ±1, hence φ(zᵢ) = sᵢ zᵢ + cᵢ, and the last two
     layers are one: w ← (w ⊙ s) W, with bias b + w·c + (w ⊙ s)·b_W. (The appendix leaves out c.)
 
-    What the batch shows is checked; a batch cannot show that the domain between its points is
-    connected, which the theorem needs.
+    What the batch shows is checked. That an activation is element-wise is believed of every type
+    but the sorting ones; and a batch cannot show that the domain between its points is connected,
+    which the theorem needs.
 
     Args:
         network: ``nn.Sequential`` of ``nn.Linear`` and element-wise activations in turn, with one

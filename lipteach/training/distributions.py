@@ -78,7 +78,8 @@ class Cones:
     def sample(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Draw independent samples of p₁ and of p₂, each of shape (count, n).
 
-        Batches of them are further apart than the distributions: see `stratified`.
+        If there are several centres, such batches are further apart than the distributions, on
+        average: see `stratified`.
 
         Args:
             count: how many of each.

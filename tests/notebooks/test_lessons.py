@@ -80,6 +80,25 @@ def test_sliders_and_exercises_are_enough(stem: str) -> None:
 
 
 @pytest.mark.parametrize("stem", STEMS)
+def test_no_saved_output_spoils_a_question(stem: str) -> None:
+    """Where the answer stands right below, it is saved folded, and running the cell unfolds it.
+
+    Below a question to a slider stands a still picture, which may show another case.
+    """
+    book = cells(stem)
+    for place, cell in enumerate(book):
+        folded = cell.metadata.get("jupyter", {}).get("outputs_hidden", False)
+        assert folded == ("hide-output" in cell.metadata.get("tags", []))
+        if folded:
+            assert "Predict" in "\n".join(c.source for c in book[max(0, place - 3) : place])
+        if "**Predict:**" in cell.source:
+            below = book[place + 1 : place + 4]
+            if not any("slider_figure(" in c.source for c in below):
+                answer = next(c for c in below if c.get("outputs"))
+                assert answer.metadata.get("jupyter", {}).get("outputs_hidden")
+
+
+@pytest.mark.parametrize("stem", STEMS)
 def test_every_exercise_has_a_stub_a_hint_and_a_solution(stem: str) -> None:
     names = [m for cell in code(stem) for m in CHECK.findall(cell.source)]
     assert names

@@ -163,6 +163,18 @@ def test_jacobian_is_a_permutation_at_ties(size: int, levels: int, descending: b
             assert torch.equal(jacobian, torch.eye(12).double())
 
 
+@pytest.mark.parametrize("size", [2, 3, 6])
+def test_a_tie_has_no_derivative(size: int) -> None:
+    """The rate in the direction d is the sort of d, which no matrix gives."""
+    generator = torch.Generator().manual_seed(size)
+    for _ in range(20):
+        d = torch.randint(-3, 4, (6,), generator=generator).double()
+        rate = (group_sort(1 + 2.0**-20 * d, size) - 1) * 2.0**20
+        assert torch.equal(rate, group_sort(d, size))
+    e = torch.eye(6).double()[0]
+    assert not torch.equal(group_sort(-e, size), -group_sort(e, size))
+
+
 @pytest.mark.parametrize("dim", [0, 1, 2])
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("size", [2, 3])

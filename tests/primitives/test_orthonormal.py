@@ -151,6 +151,15 @@ def test_a_step_costs_the_smaller_gram_side(shape, order: int) -> None:
 # --- What warns.
 
 
+@pytest.mark.parametrize("start", [0.5, 0.9, 1.3])
+def test_at_beta_one_a_step_makes_no_error_smaller_to_first_order(start: float) -> None:
+    """Order 1 still converges, as 1/(4√k): what the docstring and the warning may not deny."""
+    W = torch.tensor([[start]], dtype=torch.float64)
+    with pytest.warns(lt.ConvergenceWarning, match="makes errors near 1 smaller"):
+        error = (lt.bjorck(W, steps=10_000, beta=1.0) - 1).abs()
+    assert 0.0024 < error < 0.0026
+
+
 @pytest.mark.parametrize("beta", [1, 1.2, 5.0])
 def test_beta_from_one_on_warns(beta: float) -> None:
     W = torch.tensor([[0.5]])

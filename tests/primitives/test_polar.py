@@ -221,3 +221,17 @@ def test_a_tolerance_is_said_to_be_too_small_exactly_where_it_is(n: int, dtype) 
     lt.polar(W, tol=1.01 * floor)
     with pytest.warns(lt.ConvergenceWarning, match=f"below what {dtype} holds for {n} columns"):
         lt.polar(W, tol=0.99 * floor)
+
+
+def test_it_is_alone_nearest_in_the_frobenius_norm_and_not_alone_in_the_spectral_norm() -> None:
+    W = torch.diag(torch.tensor([3.0, 1.0], dtype=torch.float64))
+    Q, other = lt.polar(W), torch.diag(torch.tensor([1.0, -1.0], dtype=torch.float64))
+    for one in (Q, other):
+        assert lt.operator_norm(W - one).item() == pytest.approx(2)
+    assert (W - Q).norm() < (W - other).norm()
+    for angle in torch.linspace(0.1, 6.2, 20, dtype=torch.float64):
+        c, s = angle.cos(), angle.sin()
+        for sign in (1, -1):
+            R = torch.stack([torch.stack([c, -sign * s]), torch.stack([s, sign * c])])
+            assert lt.operator_norm(W - R) >= 2 - 1e-12
+            assert (W - R).norm() > (W - Q).norm()

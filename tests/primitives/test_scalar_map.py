@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lipteach as lt
+from lipteach.primitives._fast.odd_chebyshev import LARGEST_BASIN
 
 from .test_orthonormal import ORDERS, random, scalar_map
 
@@ -142,6 +143,24 @@ def test_the_basin_of_one_ends_where_the_list_says(order: int) -> None:
     after = lt.bjorck(inside, steps=80, order=order)
     torch.testing.assert_close(after, torch.ones_like(after), rtol=0, atol=1e-9)
     assert moved([SUP[order] + 1e-5], steps=80, order=order)[0] != pytest.approx(1, abs=0.1)
+    assert -1e-15 <= LARGEST_BASIN[order - 1] - SUP[order] + 1e-6 < 1e-4  # rounded up
+
+
+@pytest.mark.parametrize("beta", [0.05, 0.5, 0.95])
+def test_below_beta_one_every_start_of_the_basin_goes_to_1(beta: float) -> None:
+    """No start jumps for ever, as Coppel's theorem says: no two numbers are exchanged."""
+    starts = torch.linspace(1e-3, math.sqrt((1 + beta) / beta) - 1e-6, 500).double()
+    end = lt.bjorck(starts[:, None, None], steps=2000, beta=beta)
+    torch.testing.assert_close(end, torch.ones_like(end), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_step_raises_the_error_of_the_square_to_the_power_p_plus_1(order: int) -> None:
+    """|1 − g²| ≤ |1 − σ²|^(p+1) on (0, √2): why each basin holds it."""
+    sigma = torch.linspace(1e-3, math.sqrt(2) - 1e-9, 2000).double()
+    g = scalar_map(sigma, order)
+    assert (g > 0).all()
+    assert ((1 - g**2).abs() <= (1 - sigma**2).abs() ** (order + 1) + 1e-14).all()
 
 
 def test_beyond_the_basin_of_order_1() -> None:

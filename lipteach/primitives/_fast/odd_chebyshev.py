@@ -21,7 +21,7 @@ from lipteach.primitives._torch_private import assume_constant
 from lipteach.primitives.orthonormal import scalar_map
 
 LARGEST_BASIN = (math.sqrt(3), math.sqrt(7 / 3), 1.5893, 1.4944, 1.5384, 1.4776)
-"""By order: the singular values in (0, this) converge to 1."""
+"""By order: where the basin of 1 that begins at 0 ends; from the third on rounded up."""
 
 GROWTH = 1.25
 """How long T_d(W/r) v may be, over v, before r is rejected as no bound of ‖W‖₂."""

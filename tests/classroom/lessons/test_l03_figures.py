@@ -8,7 +8,9 @@ from classroom_support import drawn
 from torch import nn
 
 from lipteach.classroom.lessons.l03_why_relu_is_linear import figures
+from lipteach.classroom.lessons.l03_why_relu_is_linear.worked import draw_worked
 from lipteach.primitives import MaxMin
+from lipteach.theory.frozen import linear
 from lipteach.theory.theorem2 import theorem2_counterexample
 from lipteach.training import mnist_sample, orthonormal_network
 
@@ -111,3 +113,13 @@ def test_path_follows_the_formula(t: float) -> None:
         assert line.get_ydata().tolist() == pytest.approx(want)
     now = ", ".join(f"{max(x1, 1 - t):.2f}" for x1 in (0.0, 0.3, 0.6))
     assert now in drawn(figure)
+
+
+def test_worked_example_draws_the_output_of_the_two_layers() -> None:
+    figure = draw_worked()
+    sigma, output = (torch.as_tensor(data) for data in figure.axes[1].lines[0].get_data())
+    for s, value in zip(sigma[::10].tolist(), output[::10].tolist(), strict=True):
+        layers = nn.Sequential(linear([[1.0, 0.0], [0.0, s]]), MaxMin(), linear([[1.0, 0.0]]))
+        x = torch.tensor([0.6, 1.0], dtype=torch.float64)
+        assert layers(x).item() == pytest.approx(value)
+    assert "stays 0.6" in drawn(figure)

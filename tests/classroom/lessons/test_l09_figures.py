@@ -170,3 +170,18 @@ def test_unit_has_its_corners_at_1() -> None:
     x, y = figure.axes[0].lines[0].get_data()
     assert y[abs(x + 1).argmin()] == pytest.approx(1, abs=0.01)
     assert "two corners" in drawn(figure)
+
+
+@pytest.mark.parametrize("t", [2.0, 6.0])
+def test_one_fold_draws_the_path_and_the_climb(t: float) -> None:
+    figure = two_norm.draw_one_fold(t)
+    left, right = figure.axes
+    h1, h2 = (torch.as_tensor(data) for data in left.lines[1].get_data())
+    length = torch.stack([h1, h2]).diff(dim=1).norm(dim=0).sum()
+    assert float(length) == pytest.approx(2 * t, rel=0.01)  # at speed 1, up to the fold
+    apart = math.dist((h1[0], h2[0]), (h1[-1], h2[-1]))
+    assert f"{2 * t:g} long" in drawn(figure)
+    assert f"{apart:.2f} apart" in drawn(figure)
+    s, climb = (torch.as_tensor(data) for data in right.lines[1].get_data())
+    f = 0.36 * s + 0.8 * (0.8 * s + 1).abs(), -0.36 * s + 0.8 * (1 - 0.8 * s).abs()
+    torch.testing.assert_close(climb, f[0] - f[1])

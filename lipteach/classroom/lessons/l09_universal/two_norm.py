@@ -122,3 +122,31 @@ def draw_unit() -> Figure:
     axes.legend(fontsize=9, loc="upper center")
     figure.set_label("The N-activation has two corners, at −1 and 1, and slope 1 at both ends.")
     return figure
+
+
+def draw_one_fold(t: float = 6.0) -> Figure:
+    """The path of h(x) = (0.6 x, |0.8 x + 1|) for |x| ≤ t, and the climb of 0.6 h₁ + 0.8 h₂."""
+    figure, (left, right) = new_figure(6.4, 2.9, columns=2)
+    x = t * torch.linspace(-1, 1, 241, dtype=torch.float64)
+    h1, h2 = 0.6 * x, 0.8 * x + 1
+    plain = {"marker": ""}
+    left.plot(h1, h2, **(LINES[1] | plain), label="without the fold")
+    left.plot(h1, h2.abs(), **(LINES[0] | plain), label="h(x)")
+    ends = [0, -1]
+    left.plot(h1[ends], h2.abs()[ends], "o", color=BLUE)
+    left.plot(h1[:1], h2[:1], "s", color=ORANGE)
+    left.set(xlabel="identity", ylabel="absolute value", aspect="equal")
+    left.legend(fontsize=8, loc="lower right", frameon=False)
+    s = torch.linspace(0, 2 * t, 121, dtype=torch.float64)
+    f = 0.6 * 0.6 * 2 * s + 0.8 * ((0.8 * s + 1).abs() - (1 - 0.8 * s).abs())
+    right.plot(s, letter_n(s) - letter_n(-s), **GREY, label="N")
+    right.plot(s, f, **(LINES[0] | plain), label="f")
+    right.plot(s, 2 * s, **(LINES[1] | plain), label="x")
+    right.set(xlabel="t", title="climb from −t to t")
+    right.legend(fontsize=8, loc="upper left")
+    apart = math.hypot(float(h1[-1] - h1[0]), float(h2.abs()[-1] - h2.abs()[0]))
+    figure.set_label(
+        f"The path of h(x) from x = −{t:g} to {t:g} is {2 * t:g} long. The fold turns its lower "
+        f"arm up, and its ends are {apart:.2f} apart. f climbs by 0.72 for each unit of t, N by 2."
+    )
+    return figure
