@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lipteach.classroom.calling import call_with
 from lipteach.classroom.checks import Exercise, Hint
 from lipteach.classroom.compare import (
-    call,
     close,
     compare_number,
     need_tensor,
@@ -102,9 +102,9 @@ def _judge_certified(answer: Any) -> None:
         torch.tensor([[1.0, 1.0], [1.0, -1.0]]).double(),
         torch.diag(torch.tensor([5.0, 0.0])).double(),
     ]:
-        kept = W.clone()
-        got = need_tensor(call(answer, W))
-        if not torch.equal(W, kept):
+        given = W.clone()
+        got = need_tensor(call_with(answer, (given,)))
+        if not torch.equal(W, given):
             raise Hint("mutation", "Your function changes its input: return a new matrix instead.")
         if got.shape != W.shape:
             raise Hint("shape", f"For W of shape {shape_of(W)} the result is {shape_of(got)}.")
