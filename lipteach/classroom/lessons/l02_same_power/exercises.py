@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lipteach import linear
 from lipteach.classroom.checks import Exercise, Hint
-from lipteach.classroom.compare import call, compare_number, need_tensor, seeded
+from lipteach.classroom.compare import call, compare_number, need_tensor, seeded, show_apart
 from lipteach.classroom.compare_functions import compare_network
 from lipteach.primitives import Abs, MaxMin, full_sort, maxmin
 from lipteach.theory import full_sort_from_maxmin
@@ -52,11 +52,20 @@ def _judge_biases(answer: Any) -> None:
     if not callable(answer):
         raise Hint("type", "A function of n, low and high is needed: hand it in without calling.")
     boxes = [(-2.0, 5.0), (-1.0, 1.0), (0.0, 1.0), (-5.0, 1.0), (-40.0, -10.0)]
-    for (low, high), n in itertools.product(boxes, (4, 6)):
+    boxes += [(0.25, 0.875), (-0.5, 2.25), (-2e5, 1e5)]  # no whole lengths, and no constant gap
+    first = need_tensor(call(answer, 4, *boxes[0]), (4,))
+    for (low, high), n in itertools.product(boxes, (4, 6, 2)):
         b = need_tensor(call(answer, n, low, high), (n,))
+        if not bool(b.isfinite().all()):
+            text = f"On [{low:g}, {high:g}]^{n} a bias is not finite: what is divided by what?"
+            raise Hint("value", text, (n, low, high))
         x = torch.tensor(list(itertools.product((low, high), repeat=n)), dtype=torch.float64)
         if (full_sort(x + b) - b - maxmin(x)).abs().max() > 1e-6:
-            raise Hint("value", _bias_fault(b, f"On [{low:g}, {high:g}]^{n}", low, high))
+            text = _bias_fault(b, f"On [{low:g}, {high:g}]^{n}", low, high)
+            if n == 4 and (low, high) != boxes[0] and torch.equal(b, first):
+                text = f"On [{low:g}, {high:g}]^4 and [-2, 5]^4 your biases are the same: can one "
+                text += "gap suit every box?"
+            raise Hint("value", text, (n, low, high))
 
 
 def _bias_fault(b: Tensor, where: str, low: float, high: float) -> str:
@@ -72,9 +81,15 @@ def _bias_fault(b: Tensor, where: str, low: float, high: float) -> str:
         )
     if math.isclose(gap, 2 * high, rel_tol=1e-5):
         return f"{where}: the gap is 2·high, right if low = -high. What if low lies further down?"
+    if math.isclose(gap, high + low, rel_tol=1e-5):
+        return f"{where}: the gap is high + low. How long is the interval from low to high?"
+    if math.isclose(gap, (high - low) / 2, rel_tol=1e-5) and high > 1:  # 1 + 2 is not meant
+        return f"{where}: the gap is half of high - low. How far apart can two entries be?"
+    if gap in (math.floor(high - low), round(high - low)):
+        return f"{where}: the gap {gap:.4g} was rounded: need high - low be a whole number?"
     return (
-        f"{where}: the gap {gap:.4g} lets two pairs overlap. How long is the interval of a pair, "
-        "from low to high?"
+        f"{where}: the gap {show_apart(gap, high - low)[0]} lets two pairs overlap. How long is "
+        "the interval of a pair, from low to high?"
     )
 
 
@@ -161,14 +176,22 @@ EXERCISES = (
                 lambda n, a, b: chunk_biases(n, 0.0, max(abs(a), abs(b))),
                 "no entry were negative",
             ),
-            "half the gap": (lambda n, a, b: chunk_biases(n, a, b) / 2 - 1e-3, "gap 3.5 lets"),
+            "half the gap": (lambda n, a, b: chunk_biases(n, a, b) / 2, "gap is half"),
+            "an int": (lambda n, a, b: chunk_biases(n, 0.0, int(b - a)), "gap 0 was rounded"),
+            "a hundred": (
+                lambda n, _a, _b: chunk_biases(n, 0.0, 100.0),
+                "On [-200000, 100000]^4 and",
+            ),
+            "the sum": (lambda n, a, b: chunk_biases(n, 0.0, b + a), "high + low"),
+            "a little less": (lambda n, a, b: chunk_biases(n, a, b) * 0.99999, "gap 6.9999 lets"),
+            "divided by zero": (lambda n, a, b: chunk_biases(n, a, b) / 0, "is not finite"),
             "a gap for each entry": (
                 lambda n, a, b: (b - a) * torch.arange(n - 1, -1, -1.0),
                 "Is their bias the same",
             ),
             "twice high": (lambda n, _a, b: 2 * b * chunk_biases(n, 0.0, 1.0), "2·high"),
             "high + 2": (lambda n, _a, b: chunk_biases(n, -2.0, b), "gap 3 lets"),
-            "ten": (lambda n, _a, _b: chunk_biases(n, 0.0, 10.0), "gap 10 lets"),
+            "ten": (lambda n, _a, _b: chunk_biases(n, 0.0, 10.0), "On [-40, -10]^4 and"),
             "one for each pair": (
                 lambda n, a, b: (b - a) * torch.arange(n // 2 - 1, -1, -1.0),
                 "shape",

@@ -22,6 +22,7 @@ from lipteach.classroom.compare import (
     seeded,
 )
 from lipteach.classroom.compare_functions import compare_function
+from lipteach.classroom.watch import watch
 from lipteach.primitives import power_iteration
 
 # --- 05.estimate
@@ -97,6 +98,17 @@ def _by_svd(W: Tensor, v: Tensor, c: list[float]) -> Tensor:
     return result
 
 
+def _emptied(W: Tensor, v: Tensor, c: list[float]) -> Tensor:
+    """The same by `torch.einsum`, with coefficients that are used up."""
+    even, odd = v, torch.einsum("ij,j->i", W, v)
+    result = c.pop(0) * odd
+    while c:
+        even = 2 * torch.einsum("ij,i->j", W, odd) - even
+        odd = 2 * torch.einsum("ij,j->i", W, even) - odd
+        result = result + c.pop(0) * odd
+    return result
+
+
 def _powers(W: Tensor, v: Tensor, c: list[float]) -> Tensor:
     term = W @ v
     result = c[0] * term
@@ -122,7 +134,23 @@ def _contraction(m: int, n: int, seed: int = 0) -> Tensor:
     return 0.9 * W / norm
 
 
-_C = [1.0, -0.5, 0.25, 2.0]
+def _judge_three_terms(answer: Any, inputs: Any, layouts: Any, mistakes: Any) -> None:
+    compare_function(answer, odd_series, inputs, layouts=layouts, mistakes=mistakes)
+    for arguments in [*inputs, *layouts]:
+        with watch() as seen:
+            call(answer, *arguments)
+        if seen.decomposition:
+            text = f"Right, but your code calls {seen.decomposition}"
+            ask = "how does the recurrence get by with products?"
+            raise Hint("constraint", f"{text}: {ask}", arguments)
+        if seen.matrix_products:
+            text = f"Right, but for {len(arguments[2])} coefficients your code makes "
+            text += f"{seen.matrix_products} products of two matrices"
+            ask = "which two vectors are enough to keep?"
+            raise Hint("constraint", f"{text}: {ask}", arguments)
+
+
+_C = [-0.75, -0.5, 0.25, 2.0]
 _SQUARE = _contraction(3, 3)
 
 
@@ -215,7 +243,7 @@ EXERCISES = (
             ),
             "p + 1": (
                 lambda k, p: (p + 1) ** k,
-                "This is the degree of f in B, not of the step in W.",
+                "This counts B as one product: but B = WᵀW, and which degree has B in W?",
             ),
             "one step too many": (
                 lambda k, p: (2 * p + 1) ** (k + 1),
@@ -253,13 +281,13 @@ EXERCISES = (
     Exercise(
         name="05.three-terms",
         judge=partial(
-            compare_function,
-            reference=odd_series,
+            _judge_three_terms,
             inputs=[
                 (torch.tensor([[0.5]]).double(), torch.ones(1).double(), [1.0]),
                 (torch.tensor([[0.5]]).double(), torch.ones(1).double(), _C),
                 (_SQUARE, seeded(3, seed=4), _C),
                 (_SQUARE, seeded(3, seed=5), [0.3]),
+                (_SQUARE, seeded(3, seed=6), [0.5, -2.0]),
             ],
             layouts=[
                 (_contraction(5, 3, 1), seeded(3), _C),
@@ -268,7 +296,8 @@ EXERCISES = (
         ),
         solution=odd_series,
         right={
-            "by the singular values": _by_svd,
+            "columns": lambda W, v, c: odd_series(W, v[:, None], c)[:, 0],
+            "emptied": _emptied,
             "a list of terms": lambda W, v, c: sum(
                 odd_series(W, v, [0.0] * i + [one]) for i, one in enumerate(c)
             ),
@@ -304,7 +333,14 @@ EXERCISES = (
             ),
             "the first": (lambda W, v, c: c[0] * (W @ v), "This is T₁ alone: what follows?"),
         },
-        wrong={"a number": (1.0, "A function is needed")},
+        wrong={
+            "a number": (1.0, "A function is needed"),
+            "by the singular values": (_by_svd, "calls linalg_svd"),
+            "matrices": (
+                lambda W, v, c: _recurrence(W, torch.eye(len(v)).to(v), c, W.T, W) @ v,
+                "products of two matrices",
+            ),
+        },
     ),
     Exercise(
         name="05.best-line",

@@ -119,7 +119,7 @@ def _judge_wrong_axis(answer: Any) -> None:
 EXERCISES = (
     Exercise(
         name="07.threshold",
-        judge=partial(compare_number, value=THRESHOLD, tol=5e-5),
+        judge=partial(compare_number, value=THRESHOLD, decimals=4),
         solution=THRESHOLD,
         right={"four digits": 0.2167, "a fraction": 13 / 60},
         mistakes={
@@ -150,7 +150,12 @@ EXERCISES = (
                 seeded(6),
                 3 * seeded(5, seed=2),
             ],
-            layouts=[seeded(4, 3), seeded(2, 3, 5), seeded(3, 4, seed=1).T],
+            layouts=[
+                seeded(4, 3),
+                seeded(2, 3, 5),
+                seeded(3, 4, seed=1).T,
+                *(seeded(1), seeded(3, 1), seeded(1, 4), seeded(2, 1, 3)),
+            ],
             ties=[torch.zeros(2).double(), torch.ones(2, 4).double()],
             gradient=True,
         ),

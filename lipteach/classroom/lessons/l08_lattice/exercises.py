@@ -14,9 +14,10 @@ from lipteach.classroom.checks import Exercise, Hint, Mistake
 from lipteach.classroom.compare import a_kind, call, close, compare_tensor, need_tensor, seeded
 from lipteach.classroom.compare_functions import compare_function, compare_network
 from lipteach.classroom.lessons.l08_lattice.figures import centres
-from lipteach.primitives import GroupSort, MaxMin
+from lipteach.classroom.watch import watch
+from lipteach.primitives import GroupSort, MaxMin, Selection
 from lipteach.primitives.composition import walk
-from lipteach.theory import linear
+from lipteach.theory import approximate, linear, pad_depth
 
 # --- 08.slope
 
@@ -117,6 +118,25 @@ def _chords(z: Tensor, x: Tensor, a: Tensor) -> Tensor:
     return a[k - 1] + (a[k] - a[k - 1]) / (x[k] - x[k - 1]) * (z - x[k - 1])
 
 
+def _by_the_package(z: Tensor, x: Tensor, a: Tensor) -> Tensor:
+    def value(points: Tensor) -> Tensor:
+        return a[(points - x).abs().argmin(dim=1)]
+
+    found: Tensor = approximate(value, x[:, None], p=2)(z[:, None])[:, 0]
+    return found.detach()
+
+
+def _judge_max_min(answer: Any, inputs: Any, mistakes: Any) -> None:
+    compare_function(answer, max_min, inputs, mistakes=mistakes)
+    for arguments in inputs:
+        with watch() as seen:
+            call(answer, *arguments)
+        if seen.lipteach:
+            text = f"Right, but your code calls lt.{seen.lipteach[0]}"
+            ask = "which two operations of torch take the minimum and the maximum?"
+            raise Hint("constraint", f"{text}: {ask}", arguments)
+
+
 _X = torch.tensor([-1.0, -0.4, 0.1, 0.5, 1.0]).double()
 _Z = 2 * seeded(12, seed=8)  # beyond the points as well
 
@@ -177,6 +197,9 @@ def affine_network() -> nn.Sequential:
 
 def _judge_affine(answer: Any, mistakes: Sequence[Mistake]) -> None:
     modules = _compare_network(answer, affine, [seeded(6, 2, seed=3)], mistakes)
+    if [type(module) for module in modules[2::2]] == [Selection, Selection]:
+        text = "The second and third layers are what lt.pad_depth puts there"
+        raise Hint("constraint", f"{text}: which two matrices are they, written by `linear`?")
     kinds = ["Linear" if isinstance(module, nn.Linear) else "MaxMin" for module in modules]
     if kinds != ["Linear", "MaxMin", "Linear", "MaxMin", "Linear"]:
         text = "Three linear layers with a MaxMin between each two are needed"
@@ -300,8 +323,7 @@ EXERCISES = (
     Exercise(
         name="08.max-min",
         judge=partial(
-            compare_function,
-            reference=max_min,
+            _judge_max_min,
             inputs=[
                 (_Z, _X, (3 * _X).sin() / 3),
                 (_Z, _X, 0.6 * _X + 0.2 * _X.abs()),
@@ -345,6 +367,7 @@ EXERCISES = (
                 "One number for all z: along which dimensions run i and j?",
             ),
         },
+        wrong={"by lt": (_by_the_package, "calls lt.approximate")},
     ),
     Exercise(
         name="08.worst-target",
@@ -415,6 +438,10 @@ EXERCISES = (
             "the coordinates sorted": (
                 _sorting(linear(torch.eye(2)), _SAME, linear([[1.0, 0.0]], [0.25])),
                 "is right",
+            ),
+            "by pad_depth": (
+                pad_depth(nn.Sequential(linear(_W, [0.25])), 3),
+                "what lt.pad_depth puts there",
             ),
             "a function": (affine, "An nn.Sequential is needed"),
         },

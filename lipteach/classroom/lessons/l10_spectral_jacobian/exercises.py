@@ -10,11 +10,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.func import jacrev, vmap
+from torch.func import jacrev, jvp, vmap
 
 from lipteach.classroom.checks import Exercise, Hint, Mistake
-from lipteach.classroom.compare import close, compare_number, need_number, need_tensor, seeded
+from lipteach.classroom.compare import call, close, compare_number, need_tensor, seeded
 from lipteach.classroom.compare_functions import compare_function
+from lipteach.classroom.watch import watch
 
 # --- 10.radius: a small spectral radius and a large norm.
 
@@ -79,12 +80,6 @@ def _own(f: Any, x: Tensor, v: Tensor) -> Any:
     return own(f, x, v)[1]
 
 
-def _explicit(f: Any, x: Tensor, v: Tensor) -> Tensor:
-    jacobian: Any = torch.autograd.functional.jacobian
-    rows = [jacobian(f, row[None])[0, :, 0] @ w for row, w in zip(x, v, strict=True)]
-    return torch.stack(rows)
-
-
 def _pull(f: Any, x: Tensor, v: Tensor) -> Tensor:
     x = x.detach().requires_grad_()
     pulled: Tensor = torch.autograd.grad(f(x), x, v)[0]
@@ -98,6 +93,21 @@ def _quotient(f: Any, x: Tensor, v: Tensor, h: float = 1e-2) -> Tensor:
 
 def _is_quotient(got: Tensor, _want: Tensor, f: Any, x: Tensor, v: Tensor) -> bool:
     return any(close(got, _quotient(f, x, v, h), 1e-4) for h in (1e-2, 1))
+
+
+def _judge_push(answer: Any, mistakes: Sequence[Mistake]) -> None:
+    compare_function(answer, push, PUSHES, mistakes=mistakes)
+    arguments = PUSHES[0]
+    with watch() as seen:
+        out = need_tensor(call(answer, *arguments))
+    passes = seen.entries("tanh_backward") / out.numel()  # every derivative of f goes through tanh
+    if passes == 0:
+        text = "Near, but no derivative was taken: f was called at other points, for a quotient."
+        raise Hint("constraint", f"{text} Which two backward passes are exact?", arguments)
+    if passes > 2:
+        text = f"Right, but {passes:g} backward passes a sample went through f, so that J is formed"
+        ask = "which two are enough?"
+        raise Hint("constraint", f"{text}: {ask}", arguments)
 
 
 # --- 10.shared: one u for two samples.
@@ -142,12 +152,6 @@ TALL = 10 * math.sqrt(784 / 1024)
 """The root mean square singular value of 784-1024³-10 with random orthonormal weights, times 10."""
 
 
-def _judge_tall(answer: Any, mistakes: Sequence[Mistake]) -> None:
-    compare_number(answer, TALL, tol=5e-3, mistakes=mistakes)  # tol: the mistakes come rounded too
-    if abs(need_number(answer) - TALL) > 0.0055:
-        raise Hint("value", mistakes[0].hint)
-
-
 EXERCISES = (
     Exercise(
         name="10.radius",
@@ -168,13 +172,14 @@ EXERCISES = (
     ),
     Exercise(
         name="10.push",
-        judge=partial(compare_function, reference=push, inputs=PUSHES),
+        judge=_judge_push,
         solution=push,
         right={
             "torch's own": _own,
-            "explicit": _explicit,
-            "explicit, by vmap": lambda f, x, v: torch.einsum("bmn,bn->bm", vmap(jacrev(f))(x), v),
-            "a fine quotient": lambda f, x, v: (f(x + 1e-6 * v) - f(x - 1e-6 * v)) / 2e-6,
+            "forward mode": lambda f, x, v: jvp(f, (x,), (v,))[1],
+            "one by one": lambda f, x, v: torch.cat(
+                [push(f, x[k : k + 1], v[k : k + 1]) for k in range(len(x))]
+            ),
         },
         mistakes={
             "no v": (
@@ -205,6 +210,14 @@ EXERCISES = (
             ),
         },
         wrong={
+            "explicit": (
+                lambda f, x, v: torch.einsum("bmn,bn->bm", vmap(jacrev(f))(x), v),
+                "3 backward passes",
+            ),
+            "a fine quotient": (
+                lambda f, x, v: (f(x + 1e-6 * v) - f(x - 1e-6 * v)) / 2e-6,
+                "no derivative was taken",
+            ),
             "of one sample": (lambda f, x, v: push(f, x, v)[0], "the result has shape"),
             "a tuple of one": (lambda f, x, v: (push(f, x, v),), "only entry"),
             "a number": (1.0, "A function"),
@@ -272,7 +285,7 @@ EXERCISES = (
     ),
     Exercise(
         name="10.tall",
-        judge=_judge_tall,
+        judge=partial(compare_number, value=TALL, decimals=2),
         solution=TALL,
         right={"two decimals": 8.75, "by 28 and 32": 10 * 28 / 32},
         mistakes={

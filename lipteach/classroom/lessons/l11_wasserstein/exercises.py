@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lipteach.classroom.checks import Exercise, Hint
-from lipteach.classroom.compare import call, compare_number, need_tensor, seeded
+from lipteach.classroom.compare import call, compare_number, need_tensor, seeded, shape_of
 from lipteach.classroom.lessons.l11_wasserstein.figures import lifted
 from lipteach.primitives import exact_wasserstein, operator_norm, wasserstein_dual
 from lipteach.training import three_cones
@@ -74,10 +74,13 @@ def _folded(z: Tensor) -> Tensor:
 
 def _values(answer: Any, points: Tensor) -> Tensor:
     got = need_tensor(call(answer, points.clone()))
-    if got.shape not in {(len(points),), (len(points), 1)}:
-        text = f"For {len(points)} points the shape is {tuple(got.shape)}: one number a point?"
-        raise Hint("shape", text)
-    return got.flatten()
+    if got.shape == (len(points), 1):
+        text = f"One number a point, but as a column {shape_of(got)}: what makes (n,) of it?"
+        raise Hint("shape", text, (points,))
+    if got.shape != (len(points),):
+        text = f"For {len(points)} points the shape is {shape_of(got)}: one number a point?"
+        raise Hint("shape", text, (points,))
+    return got
 
 
 def _judge_dual(answer: Any) -> None:
@@ -210,11 +213,11 @@ EXERCISES = (
         right={
             "looped": _looped,
             "folded": _folded,
-            "a column": lambda z: dual(z)[:, None],
             "float32": lambda z: dual(z).float(),
             "steeper nowhere": lambda z: dual(z).clamp(min=-1),
         },
         wrong={
+            "a column": (lambda z: dual(z)[:, None], "as a column (343, 1)"),
             "upside down": (lambda z: -dual(z), "on which side"),
             "one cone": (lambda z: -z.norm(dim=1), "a cone of its own"),
             "a little too steep": (lambda z: 1.002 * dual(z), "the slope is 1.002"),
