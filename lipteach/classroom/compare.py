@@ -127,7 +127,7 @@ def compare_tensor(
     *,
     tol: float | None = None,
     mistakes: Mistakes = (),
-    otherwise: str = "is it?",
+    otherwise: str = "",
 ) -> None:
     """The answer is the tensor ``value``: tensors, arrays and nested lists are read."""
     want, got = need_tensor(value), need_tensor(answer)
@@ -145,7 +145,8 @@ def compare_tensor(
         place = tuple(int(i) for i in np.unravel_index(where, tuple(got.shape)))
         at = f"entry {where + 1} of {len(got)}" if got.ndim == 1 else f"the entry at index {place}"
         text = f"{at if place else 'the value'} is {show_values(got.flatten()[where].item())}"
-        text = slip_of(got, want) or f"The shape is right, but {text}: {otherwise}"
+        text = f"The shape is right, but {text}{f'. {otherwise}' if otherwise else ': is it?'}"
+        text = slip_of(got, want) or text
         raise fault("value", text, mistakes, matches)
 
 

@@ -54,8 +54,8 @@ def count_slip(got: float, want: float) -> str:
     if not want.is_integer() or not got.is_integer():
         return ""
     by_size = {
-        want + 1: "One too many: is an end counted that does not belong to it?",
-        want - 1: "One too few: is the first counted, and the last?",
+        want + 1: "One too many: what is counted that does not belong to it?",
+        want - 1: "One too few: what is left out?",
         2 * want: "Twice too many: what is counted twice?",
         want / 2: "Half of it: what is counted once and stands there twice?",
         -want: "The sign is turned: what is taken from what?",

@@ -52,7 +52,12 @@ def _judge_biases(answer: Any) -> None:
     if not callable(answer):
         raise Hint("type", "A function of n, low and high is needed: hand it in without calling.")
     boxes = [(-2.0, 5.0), (-1.0, 1.0), (0.0, 1.0), (-5.0, 1.0), (-40.0, -10.0)]
-    boxes += [(0.25, 0.875), (-0.5, 2.25), (-2e5, 1e5)]  # no whole lengths, and no constant gap
+    boxes += [
+        (0.25, 0.5),
+        (0.25, 0.875),
+        (-0.5, 2.25),
+        (-2e5, 1e5),
+    ]  # no whole lengths, and no constant gap
     first = need_tensor(call(answer, 4, *boxes[0]), (4,))
     for (low, high), n in itertools.product(boxes, (4, 6, 2)):
         b = need_tensor(call(answer, n, low, high), (n,))
@@ -201,7 +206,11 @@ EXERCISES = (
     ),
     Exercise(
         name="02.count-rounds",
-        judge=partial(compare_number, value=55),
+        judge=partial(
+            compare_number,
+            value=55,
+            otherwise="Blocks of 8 took 1 + 2 + 3 rounds: how many do blocks of 16 take?",
+        ),
         solution=55,
         right={"float": 55.0, "sum": sum(range(11))},
         mistakes={
@@ -274,7 +283,11 @@ EXERCISES = (
     ),
     Exercise(
         name="02.bound-b",
-        judge=partial(compare_number, value=1),
+        judge=partial(
+            compare_number,
+            value=1,
+            otherwise="MaxMin gives (-2, -2) at (-2, -2): what does the network give there?",
+        ),
         solution=1.0,
         right={"integer": 1, "tensor": torch.tensor([1.0])},
         mistakes={

@@ -205,8 +205,8 @@ def _judge_not_monotone(answer: Any) -> None:
         raise Hint("shape", "An activation works entry by entry: one output for every input.")
     if not bool(torch.isfinite(got).all()):
         raise Hint("value", "Some of the outputs on [−1, 1] are not finite.")
-    turned = need_tensor(call(answer, _STEPS.flip(0))).flip(0)
-    if not torch.allclose(turned, got, atol=1e-5):
+    mixed = seeded(len(_STEPS)).argsort()  # a symmetric order would hide what depends on it
+    if not torch.allclose(need_tensor(call(answer, _STEPS[mixed])), got[mixed], atol=1e-5):
         raise Hint("layout", "An activation works entry by entry; yours depends on the others.")
     slope = got.diff() / _STEPS.diff()
     steep = int(slope.abs().argmax())
@@ -244,7 +244,7 @@ def _judge_repair(answer: Any) -> None:
         raise Hint("shape", f"The shapes (2, 2), (4, 2), (2, 4), (1, 2) are needed; got {shapes}.")
     for k, layer in enumerate(layers):
         sigma = torch.linalg.svdvals(layer.weight.detach().double())
-        if float((sigma - 1).abs().max()) > 1e-5:
+        if float((sigma - 1).abs().max()) > 2e-6:
             shown = show_apart(sigma, torch.ones_like(sigma))[0].strip("[]")
             text = f"W{k + 1} has the singular values {shown}: all must be 1."
             if nearly(sigma, torch.ones_like(sigma)):
@@ -367,6 +367,30 @@ EXERCISES = (
                 lambda w, d: (1 - d**2) * w**2,
                 "For w and d of shape (2,) you return both terms of (12): what is left to do?",
             ),
+            "the square of 1 − d": (
+                lambda w, d: ((1 - d) ** 2 * w**2).sum(-1),
+                "(1 − d)² is not 1 − d²: for d = ½, what are they?",
+            ),
+            "w itself": (
+                lambda w, d: ((1 - d**2) * w).sum(-1),
+                "w is not squared here: which power has it in ‖w‖²?",
+            ),
+            "all of it": (
+                lambda w, d: (w**2).sum().expand(d.shape[:-1]),
+                "This is ‖w‖², all there is: which part of it does D keep?",
+            ),
+            "a square of a sum": (
+                lambda w, d: w @ w - (d @ w) ** 2,
+                "(Σ dᵢ wᵢ)² is not Σ (dᵢ wᵢ)²: which of them is ‖w D‖²?",
+            ),
+            "a product of sums": (
+                lambda w, d: (1 - d**2).sum(-1) * (w @ w),
+                "A product of two sums is not the sum of the products: which is asked for?",
+            ),
+            "plus": (
+                lambda w, d: ((1 + d**2) * w**2).sum(-1),
+                "What is kept is added here: what is lost is ‖w‖² minus what?",
+            ),
             "the rest": (
                 lambda w, d: (w * d).square().sum(-1),
                 "This is what is left: what was lost?",
@@ -375,7 +399,12 @@ EXERCISES = (
     ),
     Exercise(
         name="03.offset",
-        judge=partial(compare_number, value=OFFSET),
+        judge=partial(
+            compare_number,
+            value=OFFSET,
+            otherwise="What is φ(5) − 5, and what is φ(−5) + 5, by softshrink = "
+            "nn.Softshrink(1.0)?",
+        ),
         solution=OFFSET,
         right={"a row": torch.tensor([0.68]), "sum": -0.28 + 0.96},
         mistakes={
@@ -394,7 +423,13 @@ EXERCISES = (
     ),
     Exercise(
         name="03.mean-norm",
-        judge=partial(compare_number, value=MEAN_NORM, decimals=3),
+        judge=partial(
+            compare_number,
+            value=MEAN_NORM,
+            decimals=3,
+            otherwise="At (½, −½) one unit is on: how long is the gradient there, and in the "
+            "other quarters?",
+        ),
         solution=MEAN_NORM,
         right={"three digits": 0.604, "four digits": 0.6036},
         mistakes={
@@ -449,8 +484,8 @@ EXERCISES = (
             "identity": (lambda x: x, "affine, as Theorem 1"),
             "too steep": (lambda x: 2 * x.abs(), "slope is ±2"),
             "a jump": (torch.sign, "it jumps"),
-            "a number": (lambda x: x.abs().sum(), "entry by entry"),
-            "sorted": (lambda x: (x.sort().values - 0.3).abs(), "the others"),
+            "a number": (lambda x: x.abs().sum(), "one output"),
+            "turned": (lambda x: x.flip(0).abs(), "yours depends"),
             "a logarithm": (torch.log, "are not finite"),
             "not a function": (1.0, "A function of a tensor"),
         },

@@ -198,7 +198,12 @@ def _judge_scale(answer: Any) -> None:
 EXERCISES = (
     Exercise(
         name="04.steps",
-        judge=partial(compare_number, value=STEPS),
+        judge=partial(
+            compare_number,
+            value=STEPS,
+            otherwise="Print lt.bjorck_trajectory(torch.tensor([[0.1]]).double(), "
+            "steps=12).flatten() - 1: when is it small enough?",
+        ),
         solution=STEPS,
         right={"a tensor": torch.tensor(10), "a float": 10.0},
         mistakes={

@@ -257,7 +257,12 @@ EXERCISES = (
     ),
     Exercise(
         name="05.break-even",
-        judge=partial(compare_number, value=9),
+        judge=partial(
+            compare_number,
+            value=9,
+            otherwise="At k = 6 it is 3⁶ = 729 against 2 · 6 · 1000 = 12000: and from which k on "
+            "is it more?",
+        ),
         solution=9,
         right={"float": 9.0, "array": np.array(9), "tensor": torch.tensor([9])},
         mistakes={
@@ -344,7 +349,13 @@ EXERCISES = (
     ),
     Exercise(
         name="05.best-line",
-        judge=partial(compare_number, value=4 / 3, tol=1e-4),
+        judge=partial(
+            compare_number,
+            value=4 / 3,
+            tol=1e-4,
+            otherwise="With a = 1.2 the errors are 0.4 at σ = ½ and 0.2 at σ = 1: which a makes "
+            "the larger one least?",
+        ),
         solution=4 / 3,
         right={"rounded": 1.33333, "tensor": torch.tensor(4 / 3)},
         mistakes={

@@ -320,7 +320,13 @@ EXERCISES = (
     ),
     Exercise(
         name="06.overshoot",
-        judge=partial(compare_number, value=OVERSHOOT, decimals=4),
+        judge=partial(
+            compare_number,
+            value=OVERSHOOT,
+            decimals=4,
+            otherwise="Run lt.power_iteration(torch.diag(torch.tensor([3.0, 1.0])), 1, "
+            "torch.ones(2)): what is 3 divided by?",
+        ),
         solution=OVERSHOOT,
         right={"four decimals": 1.0476, "by the formula": 3 * math.sqrt(10 / 82)},
         mistakes={
@@ -400,7 +406,13 @@ EXERCISES = (
     ),
     Exercise(
         name="06.kept",
-        judge=partial(compare_number, value=KEPT, decimals=3),
+        judge=partial(
+            compare_number,
+            value=KEPT,
+            decimals=3,
+            otherwise="At t = 45° the square of what is kept is ½ + ⅛: what is its mean over all "
+            "t?",
+        ),
         solution=KEPT,
         right={"three digits": 0.791, "a root": 0.625**0.5},
         mistakes={

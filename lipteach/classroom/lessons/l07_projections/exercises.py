@@ -84,7 +84,8 @@ ROWS = torch.tensor(
 def _judge_moved(answer: Any, mistakes: Sequence[Mistake]) -> None:
     if isinstance(answer, Tensor) and answer.dtype == torch.bool:
         answer = answer.double()  # True and False are fine here
-    compare_tensor(answer, [1, 0, 1, 0, 1], mistakes=mistakes)
+    ask = "Row 1 has the L1 norm 0.7 + 0.6 = 1.3, above 1: what is it for each other row?"
+    compare_tensor(answer, [1, 0, 1, 0, 1], mistakes=mistakes, otherwise=ask)
 
 
 # --- 07.wrong-axis
@@ -119,7 +120,12 @@ def _judge_wrong_axis(answer: Any) -> None:
 EXERCISES = (
     Exercise(
         name="07.threshold",
-        judge=partial(compare_number, value=THRESHOLD, decimals=4),
+        judge=partial(
+            compare_number,
+            value=THRESHOLD,
+            decimals=4,
+            otherwise="With τ = 0.3 the positive parts of y − τ add up to 0.8: which τ makes it 1?",
+        ),
         solution=THRESHOLD,
         right={"four digits": 0.2167, "a fraction": 13 / 60},
         mistakes={
@@ -242,7 +248,13 @@ EXERCISES = (
     ),
     Exercise(
         name="07.by-hand",
-        judge=partial(compare_tensor, value=BY_HAND, tol=1e-3),
+        judge=partial(
+            compare_tensor,
+            value=BY_HAND,
+            tol=1e-3,
+            otherwise="With τ = 0.1 the sizes become 0.7, 0.5 and 0, in all 1.2: which τ makes it "
+            "1?",
+        ),
         solution=BY_HAND,
         right={"a list": [0.6, -0.4, 0], "a tuple": (0.6, -0.4, 0.0)},
         mistakes={

@@ -449,7 +449,10 @@ EXERCISES = (
     Exercise(
         name="08.pieces",
         judge=lambda answer, mistakes: compare_tensor(
-            need_tensor(answer, (2,)), [780, 12], mistakes=mistakes
+            need_tensor(answer, (2,)),
+            [780, 12],
+            mistakes=mistakes,
+            otherwise="Of 4 points there are 6 pieces, and 2 + 2 layers: which N has 2/N = 0.05?",
         ),
         solution=[780, 12],
         right={"a tensor": torch.tensor([780, 12]), "computed": (40 * 39 // 2, 6 + 6)},

@@ -108,7 +108,12 @@ def _lattice_n() -> nn.Sequential:
 EXERCISES = (
     Exercise(
         name="09.points",
-        judge=partial(compare_number, value=POINTS),
+        judge=partial(
+            compare_number,
+            value=POINTS,
+            otherwise="In the middle of 4 equal parts, r = 1/4: what is 2r, and for which N is it "
+            "0.1?",
+        ),
         solution=POINTS,
         right={"a float": 20.0, "computed": 2 / 0.1, "a tensor": torch.tensor(20)},
         mistakes={
@@ -287,7 +292,12 @@ EXERCISES = (
     ),
     Exercise(
         name="09.permutation",
-        judge=partial(compare_tensor, value=ORDER),
+        judge=partial(
+            compare_tensor,
+            value=ORDER,
+            otherwise="x[[1, 0]] exchanges two entries: which entry of (f₁, f₂, f₃, g₁, g₂, g₃) "
+            "is to come second?",
+        ),
         solution=ORDER,
         right={
             "a tensor": torch.tensor(ORDER),

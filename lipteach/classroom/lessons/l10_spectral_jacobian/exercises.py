@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.func import jacrev, jvp, vmap
+from torch.func import jvp
 
 from lipteach.classroom.checks import Exercise, Hint, Mistake
 from lipteach.classroom.compare import call, close, compare_number, need_tensor, seeded
@@ -78,6 +78,9 @@ def push(
 def _own(f: Any, x: Tensor, v: Tensor) -> Any:
     own: Any = torch.autograd.functional.jvp
     return own(f, x, v)[1]
+
+
+_jacobian: Any = torch.autograd.functional.jacobian
 
 
 def _pull(f: Any, x: Tensor, v: Tensor) -> Tensor:
@@ -211,7 +214,9 @@ EXERCISES = (
         },
         wrong={
             "explicit": (
-                lambda f, x, v: torch.einsum("bmn,bn->bm", vmap(jacrev(f))(x), v),
+                lambda f, x, v: torch.stack(
+                    [_jacobian(f, row[None])[0, :, 0] @ w for row, w in zip(x, v, strict=True)]
+                ),
                 "3 backward passes",
             ),
             "a fine quotient": (
@@ -225,7 +230,12 @@ EXERCISES = (
     ),
     Exercise(
         name="10.shared",
-        judge=partial(compare_number, value=SHARED, tol=5e-4),
+        judge=partial(
+            compare_number,
+            value=SHARED,
+            tol=5e-4,
+            otherwise="u = (1, 0) gives the norms 3 and 0, with the mean 1.5: which u gives more?",
+        ),
         solution=SHARED,
         right={"a fraction": 5 / 2, "an integer ratio": 50 / 20},
         mistakes={
@@ -285,7 +295,13 @@ EXERCISES = (
     ),
     Exercise(
         name="10.tall",
-        judge=partial(compare_number, value=TALL, decimals=2),
+        judge=partial(
+            compare_number,
+            value=TALL,
+            decimals=2,
+            otherwise="Of a random direction in 1024 dimensions, which share of the square lies "
+            "in 784 of them?",
+        ),
         solution=TALL,
         right={"two decimals": 8.75, "by 28 and 32": 10 * 28 / 32},
         mistakes={
