@@ -12,14 +12,14 @@ NEARLY = "Nearly: were its digits cut short? Write math.sqrt(0.5), not 0.707."
 _Same = Callable[[Tensor, Tensor], bool]
 
 
-def nearly(got: Tensor, want: Tensor) -> bool:
-    """Whether each entry is within 1.5 % of the largest; whole numbers are never near."""
+def nearly(got: Tensor, want: Tensor, share: float = 0.015) -> bool:
+    """Whether each entry is within this share of the largest; whole numbers are never near."""
     if got.shape != want.shape or not got.numel() or bool((got == got.round()).all()):
         return False
-    return bool((got - want).abs().max() <= 0.015 * want.abs().max())
+    return bool((got - want).abs().max() <= share * want.abs().max())
 
 
-def slip_of(got: Tensor, want: Tensor, tol: float = 1e-4) -> str:
+def slip_of(got: Tensor, want: Tensor, tol: float = 1e-4, share: float = 0.015) -> str:
     """One question for a slip that explains all of these values, or "".
 
     Both are of one shape: a number, or what a function returned in all its calls.
@@ -29,7 +29,7 @@ def slip_of(got: Tensor, want: Tensor, tol: float = 1e-4) -> str:
     """
     if not got.numel() or not bool(got.isfinite().all()) or not bool(want.any()):
         return ""
-    if nearly(got, want):
+    if nearly(got, want, share):
         return NEARLY
 
     def same(one: Tensor, other: Tensor) -> bool:

@@ -292,6 +292,30 @@ EXERCISES = (
                 lambda W, beta: (1 + beta) * W + beta * W @ W.mT @ W,
                 "Every singular value grows here: which of the two terms does (8) subtract?",
             ),
+            "signs of both": (
+                lambda W, beta: (1 - beta) * W + beta * W @ W.mT @ W,
+                "Both signs are turned, away from orthonormal: does σ = ½ grow or shrink?",
+            ),
+            "half as long": (
+                lambda W, beta: parseval_step(W, beta / 2),
+                "This step is half as long: where does (8) have a factor ½?",
+            ),
+            "four times": (
+                lambda W, beta: parseval_step(W, 4 * beta),
+                "This is the whole gradient of ‖WᵀW − I‖², with its 4: where has (8) put it?",
+            ),
+            "growth alone": (
+                lambda W, beta: (1 + beta) * W,
+                "Every singular value grows alike: which term holds back those near 1?",
+            ),
+            "two factors": (
+                lambda W, beta: W - beta * (W.mT @ W - torch.eye(W.shape[1]).to(W)),
+                "β(WᵀW − I) stands alone here: by which W is it multiplied?",
+            ),
+            "transposed at the end": (
+                lambda W, beta: (1 + beta) * W - beta * (W.mT @ W) @ W.mT,
+                "WᵀWWᵀ is the transpose of what (8) has: how does it begin?",
+            ),
             "no beta": (
                 lambda W, _beta: parseval_step(W, 0.5),
                 "Right for β = ½: where does the other β enter?",
@@ -308,7 +332,11 @@ EXERCISES = (
     ),
     Exercise(
         name="04.regularizer",
-        judge=partial(compare_number, value=0.075),
+        judge=partial(
+            compare_number,
+            value=0.075,
+            otherwise="For c = 1 the step would be W − 4 W(WᵀW − I): what does (8) subtract?",
+        ),
         solution=0.075,
         right={"a fraction": 0.3 / 4},
         mistakes={

@@ -50,7 +50,7 @@ def _judge_estimate(answer: Any) -> None:
 
 # --- 05.products
 
-_ORDERS = ((1, 1), (3, 1), (5, 1), (2, 2), (3, 3), (0, 2))
+_ORDERS = ((1, 1), (1, 2), (2, 1), (3, 1), (5, 1), (2, 2), (3, 3), (0, 2))
 
 
 def products(k: int, p: int) -> int:
@@ -64,9 +64,10 @@ def _judge_products(answer: Any, mistakes: Sequence[Mistake]) -> None:
     got = [need_number(call(answer, k, p)) for k, p in _ORDERS]
     for (k, p), number in zip(_ORDERS, got, strict=True):
         if number != products(k, p):
-            text = f"For k = {k} and p = {p} it is not {number:g}: what is the degree of A_k in W?"
+            said = f"For k = {k} and p = {p} you have {number:g}, and {products(k, p)} is right"
             same = recogniser(lambda mistake: got == [mistake(k, p) for k, p in _ORDERS])
-            raise fault("value", text, mistakes, same)
+            hint = fault("value", f"{said}: what is the degree of A_k in W?", mistakes, same)
+            raise hint.at(k, p)
 
 
 # --- 05.three-terms
@@ -245,6 +246,51 @@ EXERCISES = (
                 lambda k, p: (p + 1) ** k,
                 "This counts B as one product: but B = WᵀW, and which degree has B in W?",
             ),
+            "powers of p": (
+                lambda k, p: p**k,
+                "This counts the degree of f in B alone: which degree in W have B, and f(B) W?",
+            ),
+            "without A": (
+                lambda k, p: (2 * p) ** k,
+                "f(B) has degree 2p in W: and f(B) A, of which A is the W of the first step?",
+            ),
+            "one W too many": (
+                lambda k, p: (2 * p + 2) ** k,
+                "f(B) has degree 2p in W, and A brings one more: where is the other from?",
+            ),
+            "one W too few": (
+                lambda k, p: (2 * p - 1) ** k,
+                "A is multiplied by f(B), not divided: is it 2p − 1 or 2p + 1?",
+            ),
+            "the degree of B": (
+                lambda k, p: (4 * p + 1) ** k,
+                "f stands in B's step twice, and in A's step how often?",
+            ),
+            "base and exponent": (
+                lambda k, p: k ** (2 * p + 1),
+                "Base and exponent are exchanged: which of them grows with every step?",
+            ),
+            "k and p": (
+                lambda k, p: (2 * k + 1) ** p,
+                "k and p are exchanged: which of them counts the steps?",
+            ),
+            "added up": (
+                lambda k, p: 2 * p * k + 1,
+                "The degrees are added, 2p for each step: what happens to degrees if one "
+                "polynomial is put into another?",
+            ),
+            "precedence": (
+                lambda k, p: 2 * p + 1**k,
+                "Python reads 2 * p + 1 ** k as 2p + (1ᵏ): where do the brackets belong?",
+            ),
+            "order 1, p times": (
+                lambda k, p: 3 ** (k * p),
+                "Is a step of order p worth p steps of order 1? Its degree is 2p + 1, not 3ᵖ.",
+            ),
+            "one step too few": (
+                lambda k, p: (2 * p + 1) ** (k - 1),
+                "One step too few: A_0 v = W v is one product, and after one step?",
+            ),
             "one step too many": (
                 lambda k, p: (2 * p + 1) ** (k + 1),
                 "One step too many: how many products has A_0 v = W v?",
@@ -331,6 +377,34 @@ EXERCISES = (
             "Wᵀ and W exchanged": (
                 lambda W, v, c: _recurrence(W, v, c, W, W.T),
                 "T₂(W) v lies among the inputs: does W or Wᵀ lead from T₁(W) v to there?",
+            ),
+            "backwards": (
+                lambda W, v, c: odd_series(W, v, c[::-1]),
+                "The coefficients are read backwards: which of them belongs to T₁?",
+            ),
+            "the first is 1": (
+                lambda W, v, c: odd_series(W, v, [1.0, *c[1:]]),
+                "T₁ is there once, without its coefficient: what stands first in c?",
+            ),
+            "shifted": (
+                lambda W, v, c: odd_series(W, v, c[1:]) if len(c) > 1 else 0 * W @ v,
+                "Every coefficient has moved by one place: to which T does c[0] belong?",
+            ),
+            "one term short": (
+                lambda W, v, c: odd_series(W, v, c[:-1]) if len(c) > 1 else 0 * W @ v,
+                "The last coefficient is not used: how often does the loop run?",
+            ),
+            "up to the second": (
+                lambda W, v, c: odd_series(W, v, c[:2]),
+                "This stops after T₃: which terms does the rest of c belong to?",
+            ),
+            "a unit v": (
+                lambda W, v, c: odd_series(W, v / v.norm(), c),
+                "v was made a unit vector: is the series linear in v?",
+            ),
+            "W alone": (
+                lambda W, v, c: sum(c) * (W @ v),
+                "W v takes every coefficient here: what are T₃(W) v and those that follow?",
             ),
             "the last": (
                 lambda W, v, c: odd_series(W, v, [0.0] * (len(c) - 1) + c[-1:]),
@@ -433,6 +507,35 @@ EXERCISES = (
             "W Y": (
                 lambda W, G: W @ _parts(W, G)[0].T @ implicit_gradient(W, G),
                 "A factor H too many: is it Q Y or W Y?",
+            ),
+            "Q": (
+                lambda W, _G: _parts(W, W)[0],
+                "This is Q itself: how does ⟨G, Q⟩ change with W?",
+            ),
+            "not divided": (
+                lambda W, G: G - _parts(W, G)[0] @ G.T @ _parts(W, G)[0],
+                "This is Q K: which equation turns K into Y?",
+            ),
+            "squared": (
+                _of_parts(
+                    lambda Q, K, sums, Vh: (
+                        Q
+                        @ _solve(
+                            K - K.T,
+                            (sums.diagonal()[:, None] ** 2 + sums.diagonal() ** 2) / 4,
+                            Vh,
+                        )
+                    )
+                ),
+                "λᵢ² + λⱼ² are the eigenvalues of WᵀW: which matrix stands in H Y + Y H?",
+            ),
+            "G for W": (
+                lambda W, G: implicit_gradient(W.T, G),
+                "This is the gradient at Wᵀ: of which matrix is Q the factor?",
+            ),
+            "G turned": (
+                lambda W, G: implicit_gradient(W, G.T),
+                "This is the gradient for Gᵀ: which of QᵀG and GᵀQ is subtracted?",
             ),
             "G": (lambda _W, G: G, "This is the gradient by Q: how does Q move with W?"),
             "transposed": (
