@@ -146,8 +146,12 @@ def compare_tensor(
         at = f"entry {where + 1} of {len(got)}" if got.ndim == 1 else f"the entry at index {place}"
         text = f"{at if place else 'the value'} is {show_values(got.flatten()[where].item())}"
         text = f"The shape is right, but {text}{f'. {otherwise}' if otherwise else ': is it?'}"
-        text = slip_of(got, want) or text
-        raise fault("value", text, mistakes, matches)
+        hint = fault("value", slip_of(got, want) or text, mistakes, matches)
+        if hint.text == text:  # none of them, but perhaps one with few digits
+            plain = [mistake for mistake in mistakes if mistake.when is None]
+            rounded = recogniser(lambda values: nearly(got, need_tensor(values)))
+            hint = fault("value", text, plain, rounded)
+        raise hint
 
 
 def compare_choice(

@@ -12,6 +12,7 @@ from torch import Tensor
 from lipteach.classroom.calling import call_with
 from lipteach.classroom.checks import Exercise, Hint
 from lipteach.classroom.compare import (
+    NEARLY,
     call,
     close,
     compare_number,
@@ -70,7 +71,8 @@ def _judge_blind(answer: Any) -> None:
     top = float(u[0] + u[1]) / math.sqrt(2) / length
     if abs(abs(top) - 1) < 1e-6:
         raise Hint("value", "From here the estimate is 3 at once: which vectors are orthogonal?")
-    if abs(top) > 1e-6:
+    rounding = 1.2e-7 if isinstance(answer, Tensor) and answer.dtype != torch.float64 else 1e-15
+    if abs(top) > rounding:
         share = f"A share {abs(top):.2g} of it points along (1, 1, 0)"
         raise Hint("value", f"{share}, grows in every step, and wins: can it be exactly 0?")
 
@@ -194,9 +196,12 @@ def _judge_one_direction(answer: Any) -> None:
         text = "W (0.6, 0.8) is 0, so this input is lost; does a gradient go through W or through"
         raise Hint("layout", f"{text} Wᵀ?")
     if lost < 1e-5 and abs(norm - 1) > 1e-5:
-        raise Hint("constraint", f"The gradient is lost, but σ₁ = {norm:.4g}: what makes it 1?")
+        text = f"The gradient is lost, but σ₁ = {show_apart(norm, 1.0)[0]}"
+        ask = NEARLY if abs(norm - 1) < 0.015 else "what makes it 1?"
+        raise Hint("constraint", f"{text}: {ask}")
     if abs(norm - 1) > 1e-5:
-        raise Hint("constraint", f"σ₁ is {norm:.4g} and not 1: by what can W be divided?")
+        text = f"σ₁ is {show_apart(norm, 1.0)[0]} and not 1"
+        raise Hint("constraint", f"{text}: by what can W be divided?")
     if lost > 1e-5:
         ask = "to which vector must the columns of W be orthogonal?"
         raise Hint("value", f"Of (0.6, 0.8) the length {lost:.3f} is kept: {ask}")
@@ -290,6 +295,22 @@ EXERCISES = (
                 lambda W, u, steps: u / u.norm() @ W @ power_iteration(W, steps, u)[2],
                 "uᵀ W v with the u of the start: which u belongs to the last v?",
             ),
+            "a start of its own": (
+                lambda W, _u, steps: power_iteration(W, steps)[0],
+                "This starts from a vector of its own: where does u enter?",
+            ),
+            "a start of ones": (
+                lambda W, u, steps: estimate(W, torch.ones_like(u), steps),
+                "This starts from ones: where does u enter?",
+            ),
+            "times the start": (
+                lambda W, u, steps: estimate(W, u, steps) * u.norm(),
+                "The length of the start is a factor of it: of which length is v to be?",
+            ),
+            "Frobenius": (
+                lambda W, _u, _steps: W.norm(),
+                "This is the root of the sum of all squares, the Frobenius norm: which is asked?",
+            ),
             "svd": (
                 lambda W, _u, _steps: operator_norm(W),
                 "This is σ₁ itself, from singular values: what is the estimate after these steps?",
@@ -313,6 +334,8 @@ EXERCISES = (
             "the first vector": ([1.0, 1.0, 0.0], "3 at once"),
             "a unit vector": ([1.0, 0.0, 0.0], "share 0.71"),
             "nearly": ([1.0, -1.01, 0.0], "share 0.005"),
+            "nearer": ([1.0, -0.999999, 0.0], "share 5e-07"),
+            "a trace": ([0.0, 1e-9, 1.0], "share 7.1e-10"),
             "zero": ([0.0, 0.0, 0.0], "no direction"),
             "not finite": ([math.nan, 0.0, 0.0], "not finite"),
             "two entries": ([1.0, -1.0], "(3,) is needed"),
@@ -462,6 +485,8 @@ EXERCISES = (
             "transposed": (_OUTER.T, "through Wᵀ"),
             "orthogonal": ([[0.6, -0.8], [0.8, 0.6]], "length 1.000 is kept"),
             "too large": (2 * _OUTER, "σ₁ = 2"),
+            "three digits": ([[0.566, 0.566], [-0.424, -0.424]], "σ₁ is 1.0001 and"),
+            "a little more": ([[0.8, 0.0], [-0.6, 0.01]], "σ₁ is 1.00002 and not 1"),
             "zero": (torch.zeros(2, 2), "zero matrix"),
             "first axis": ([[1.0, 0.0], [0.0, 0.0]], "length 0.600 is kept"),
             "not normalized": ([[1.0, 2.0], [3.0, 4.0]], "is 5.465"),

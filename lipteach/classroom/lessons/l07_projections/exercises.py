@@ -196,6 +196,34 @@ EXERCISES = (
                 lambda y: project_simplex(y, dim=0),
                 "Each column sums to 1 here: do the vectors lie along dim = −1?",
             ),
+            "the ball": (
+                project_l1_ball,
+                "This is the L1 ball, which has negative entries too: what is the sum here?",
+            ),
+            "the sizes": (
+                lambda y: project_simplex(y.abs()),
+                "These are the projections of the sizes |y|: what is nearest to a negative entry?",
+            ),
+            "radius 2": (
+                lambda y: project_simplex(y, 2.0),
+                "The sum is 2 here: which simplex is the unit one?",
+            ),
+            "divided by the sum": (
+                lambda y: y / y.sum(dim=-1, keepdim=True),
+                "Divided by the sum, some entries stay negative: which number is subtracted?",
+            ),
+            "divided by the size": (
+                lambda y: y.abs() / y.abs().sum(dim=-1, keepdim=True),
+                "The sizes, divided by their sum: which point of the simplex is nearest to y?",
+            ),
+            "a corner": (
+                lambda y: torch.nn.functional.one_hot(y.argmax(-1), y.shape[-1]).to(y),
+                "One entry takes all: may the next one not keep a part?",
+            ),
+            "summed to 1": (
+                lambda y: y - (y.sum(dim=-1, keepdim=True) - 1) / y.shape[-1],
+                "The sum is 1, and nothing is cut at 0: which entries may take part in τ?",
+            ),
             "a clip": (
                 lambda y: y.clamp(-1, 1),
                 "This is the L∞ ball: does (0, 0) have the sum 1 that the simplex asks for?",
@@ -237,6 +265,22 @@ EXERCISES = (
             "the value": (
                 lambda w, eps: eps * w.abs().sum(),
                 "This is the value w·δ of the worst δ: which δ reaches it?",
+            ),
+            "unsigned": (
+                lambda w, eps: eps * w.abs(),
+                "Is a product w·δ with δ = ε |w| helped by the negative wᵢ?",
+            ),
+            "eps squared": (
+                lambda w, eps: eps**2 * w.sign(),
+                "ε stands there twice: how large may each |δᵢ| be?",
+            ),
+            "only upwards": (
+                lambda w, eps: eps * (w > 0).to(w),
+                "Where wᵢ is negative δᵢ is 0: would a negative δᵢ add to w·δ?",
+            ),
+            "a share": (
+                lambda w, eps: eps * w / w.abs().sum(),
+                "The sizes |δᵢ| add up to ε: is it their sum or their largest that is bounded?",
             ),
             "clipped": (
                 lambda w, eps: w.clamp(-eps, eps),
@@ -316,6 +360,24 @@ EXERCISES = (
             "no early exit": (
                 _moved,
                 "Right outside. But (0.2, −0.1) is in the ball already: what is nearest to it?",
+            ),
+            "by the 2-norm": (
+                lambda y, r: y if y.abs().sum() <= r else r * y / y.norm(),
+                "This lands on the sphere of radius r: what is the sum of the sizes there?",
+            ),
+            "times y": (
+                lambda y, r: y if y.abs().sum() <= r else y * project_simplex(y.abs(), r),
+                "y itself is multiplied in: which part of it gives back the sign?",
+            ),
+            "negatives cut": (
+                lambda y, r: (
+                    y if y.abs().sum() <= r else project_simplex(y.abs(), r) * (y > 0).to(y)
+                ),
+                "The negative entries become 0: which sign do their sizes get?",
+            ),
+            "twice the radius": (
+                lambda y, r: project_l1_ball(y, 2 * r),
+                "This is the ball of radius 2r: how large is r here?",
             ),
             "no signs": (
                 lambda y, r: y if y.abs().sum() <= r else project_simplex(y.abs(), r),

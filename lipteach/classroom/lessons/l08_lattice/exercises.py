@@ -325,6 +325,11 @@ EXERCISES = (
         judge=partial(
             _judge_max_min,
             inputs=[
+                (
+                    torch.tensor([-0.5, 0.75]).double(),
+                    torch.tensor([-1.0, 0.0, 1.0]).double(),
+                    torch.tensor([0.0, 0.5, -0.25]).double(),
+                ),
                 (_Z, _X, (3 * _X).sin() / 3),
                 (_Z, _X, 0.6 * _X + 0.2 * _X.abs()),
                 (_X, _X, (2 * _X).cos() / 2),
@@ -344,6 +349,35 @@ EXERCISES = (
             "zero": (
                 lambda z, x, a: _lines(z, x, a, 0.0).amin(dim=2).amax(dim=1),
                 "A 0 takes part as the piece j = i: which number is never the minimum?",
+            ),
+            "maximum of maxima": (
+                lambda z, x, a: _lines(z, x, a, -torch.inf).amax(dim=2).amax(dim=1),
+                "The greatest of all lines: which of the two steps takes the least?",
+            ),
+            "minimum of minima": (
+                lambda z, x, a: _lines(z, x, a, torch.inf).amin(dim=2).amin(dim=1),
+                "The least of all lines: which of the two steps takes the greatest?",
+            ),
+            "mean of minima": (
+                lambda z, x, a: _lines(z, x, a, torch.inf).amin(dim=2).mean(dim=1),
+                "A mean over i: at x_k, which of the minima is g(x_k), and which are below?",
+            ),
+            "one minimum": (
+                lambda z, x, a: _lines(z, x, a, torch.inf).amin(dim=2)[:, 0],
+                "The minimum of the first point alone: over which i is the maximum?",
+            ),
+            "points and values": (
+                lambda z, x, a: max_min(z, a, x),
+                "x and a change places: through (x_i, a_i) the slope is a difference of what "
+                "over a difference of what?",
+            ),
+            "nearest value": (
+                lambda z, x, a: a[(z[:, None] - x).abs().argmin(dim=1)],
+                "The value at the nearest point: which line goes through it?",
+            ),
+            "minus infinity": (
+                lambda z, x, a: max_min(z, x, a) - torch.inf,
+                "−∞ takes part as the piece j = i: which number is never the minimum?",
             ),
             "half of the pairs": (
                 _half_of_the_pairs,
@@ -415,6 +449,24 @@ EXERCISES = (
             "two offsets": (
                 _sorting(_MEANS, linear(torch.eye(2), _B), linear(_W)),
                 "The offset is counted twice: in which layers does it stand?",
+            ),
+            "minus": (
+                _sorting(_MEANS, _SAME, linear([[-1.0, 0.0]])),
+                "This is −f: which sign selects the first of the pair?",
+            ),
+            "minus the offset": (
+                _sorting(linear(_TWICE, [-0.25, -0.25]), _SAME, linear(_W)),
+                "The offset is subtracted: which sign has ¼ in f?",
+            ),
+            "absolute value": (
+                _sorting(
+                    linear([[0.5, 0.5], [-0.5, -0.5]], [0.25, -0.25]), _SAME, linear([[1.0, 0.0]])
+                ),
+                "This is |f|: which two numbers does MaxMin compare?",
+            ),
+            "half a difference": (
+                _sorting(linear([[0.5, -0.5], [0.5, -0.5]], _B), _SAME, linear(_W)),
+                "This has ½(z₁ − z₂): which sign has z₂ in f?",
             ),
             "difference": (
                 _sorting(_MEANS, _SAME, linear([[0.5, -0.5]])),
