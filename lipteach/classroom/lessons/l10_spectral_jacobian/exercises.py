@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.func import jvp
 
 from lipteach.classroom.checks import Exercise, Hint, Mistake
-from lipteach.classroom.compare import call, close, compare_number, need_tensor, seeded
+from lipteach.classroom.compare import call, close, compare_number, need_tensor, seeded, show_apart
 from lipteach.classroom.compare_functions import compare_function
 from lipteach.classroom.watch import watch
 
@@ -30,7 +30,9 @@ def _judge_radius(answer: Any) -> None:
         text = f"The norm is {norm:.4g}, and an eigenvalue has the size {radius:.4g}"
         raise Hint("constraint", f"{text}: which matrices show their eigenvalues at once?")
     if radius > 0.5 + 1e-6:
-        raise Hint("constraint", f"An eigenvalue has the size {radius:.4g}: above ½.")
+        raise Hint(
+            "constraint", f"An eigenvalue has the size {show_apart(radius, 0.5)[0]}: above ½."
+        )
     if norm < 10 - 1e-9:
         text = f"The eigenvalues are small enough, and the norm is {norm:.4g}"
         raise Hint("value", f"{text}: which entry may grow and leaves them alone?")
@@ -95,7 +97,10 @@ def _quotient(f: Any, x: Tensor, v: Tensor, h: float = 1e-2) -> Tensor:
 
 
 def _is_quotient(got: Tensor, _want: Tensor, f: Any, x: Tensor, v: Tensor) -> bool:
-    return any(close(got, _quotient(f, x, v, h), 1e-4) for h in (1e-2, 1))
+    steps = (1, 0.1, 1e-2, 1e-3, 1e-4, 1e-5)
+    one_sided = [_quotient(f, x, v, h) for h in steps]
+    central = [(_quotient(f, x, v, h) + _quotient(f, x, v, -h)) / 2 for h in steps]
+    return any(close(got, quotient, 1e-6) for quotient in (*one_sided, *central))
 
 
 def _judge_push(answer: Any, mistakes: Sequence[Mistake]) -> None:
@@ -198,6 +203,22 @@ EXERCISES = (
                 "This is a difference quotient, exact for a linear f only: which derivative is "
                 "exact?",
                 _is_quotient,
+            ),
+            "f at v": (
+                lambda f, _x, v: f(v),
+                "This is f(v), as if f were linear: at which point is the derivative taken?",
+            ),
+            "exchanged": (
+                lambda f, x, v: push(f, v, x),
+                "x and v change places: which is the point, and which the direction?",
+            ),
+            "half": (
+                lambda f, x, v: push(f, x, v) / 2,
+                "Half of it: is the second pass a mean?",
+            ),
+            "twice": (
+                lambda f, x, v: 2 * push(f, x, v),
+                "Twice of it: does a pass add its gradient to one that is there already?",
             ),
             "the transpose": (
                 _pull,

@@ -10,7 +10,15 @@ import torch
 from torch import Tensor
 
 from lipteach.classroom.checks import Exercise, Hint
-from lipteach.classroom.compare import call, compare_number, need_tensor, seeded, shape_of
+from lipteach.classroom.compare import (
+    call,
+    compare_number,
+    need_tensor,
+    seeded,
+    shape_of,
+    show_apart,
+    show_values,
+)
 from lipteach.classroom.lessons.l11_wasserstein.figures import lifted
 from lipteach.primitives import operator_norm, wasserstein_dual
 from lipteach.training import three_cones
@@ -94,18 +102,23 @@ def _judge_dual(answer: Any) -> None:
         raise Hint("value", "Some values are not finite.")
     value = float(f[:3].mean() - f[3:243].mean())
     apart = torch.cdist(z, z) + torch.eye(len(z)).double()
-    steepest = float(((f[:, None] - f).abs() / apart).max())
+    slopes = (f[:, None] - f).abs() / apart
+    steepest, (i, j) = float(slopes.max()), divmod(int(slopes.argmax()), len(z))
     if abs(value + 1) < TOL and steepest <= 1 + TOL:
         raise Hint("value", "The value is −1: on which side should f be high?")
     if steepest > 1 + 50 * TOL or value > 1 + TOL:
-        raise Hint("constraint", f"Between two points the slope is {steepest:.3f}: 1-Lipschitz?")
+        ends = f"{show_values(z[i])} and {show_values(z[j])}"
+        text = f"Between {ends} the slope is {steepest:.3f}: 1-Lipschitz?"
+        raise Hint("constraint", text, (z[[i, j]],))
     if value < 1 - TOL:
         at = f[:3] - f[3:243].reshape(3, 80).mean(1)
         if float(at.max() - at.min()) > 0.02:
             worst = int(at.argmin())
             text = f"From {three_cones().centres[worst, 0]:g} to its circle f falls by"
             mean = f"{float(at[worst]):.2f} on average"
-            raise Hint("value", f"{text} {mean}: is that whole circle on a cone of its own?")
+            circle = torch.cat([z[worst : worst + 1], y[80 * worst : 80 * worst + 80]])
+            ask = "is that whole circle on a cone of its own?"
+            raise Hint("value", f"{text} {mean}: {ask}", (circle,))
         raise Hint("value", f"1-Lipschitz, but the value is {value:.3f}: how steep may a cone be?")
 
 
@@ -121,12 +134,13 @@ def _judge_heights(answer: Any) -> None:
     if float(heights.max() - heights.min()) < 1e-3:
         raise Hint("constraint", "These heights are equal: which gap is there to use?")
     steps = heights.diff().abs()
-    if float(steps.max()) > 0.5 + TOL / 2:  # the gap; a smaller excess is rounding
+    if float(steps.max()) > 0.5 + 2e-6:  # the gap; a smaller excess is rounding
         cones = lifted(2.5, heights.tolist())
         value = float(wasserstein_dual(cones, *three_cones(2.5).stratified(360)))
         said = f"{value:.4f}" if value < 0.99995 else "a little below 1"
         where = "first two" if steps[0] >= steps[1] else "last two"
-        text = f"The value is {said}: the {where} differ by {float(steps.max()):g}, and the gap"
+        apart = show_apart(float(steps.max()), 0.5)[0]
+        text = f"The value is {said}: the {where} differ by {apart}, and the gap"
         raise Hint("value", f"{text} between their circles is how wide?")
 
 
@@ -245,6 +259,7 @@ EXERCISES = (
             "equal": ([1.0, 1.0, 1.0], "equal"),
             "too far": ([0.0, 0.8, 0.0], "first two differ by 0.8"),
             "a little too far": ([0.0, 0.5002, 0.0], "a little below 1"),
+            "nearly": ([0.0, 0.50005, 0.0], "differ by 0.50005"),
             "too far at the end": ([0.0, 0.0, 2.0], "last two differ by 2"),
             "two heights": ([0.0, 0.5], "Three heights"),
             "one number": (0.5, "the shape is ()"),
