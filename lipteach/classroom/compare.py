@@ -109,8 +109,10 @@ def compare_number(
         raise hint
     one, other = torch.tensor(got).double(), torch.tensor(value).double()
     if nearly(one, other):
-        asked = f"Nearly: {decimals} decimals are asked for. Which are they?"
-        raise Hint("value", NEARLY if decimals is None else asked)
+        text = NEARLY if decimals is None else f"Nearly: {decimals} decimals are asked for. Which?"
+        if float(value).is_integer():
+            text = f"Nearly: {got:.10g} is not whole. Which whole number is meant?"
+        raise Hint("value", text)
     plain = [mistake for mistake in mistakes if mistake.when is None]
     rounded = recogniser(lambda answer: nearly(one, torch.tensor(float(answer)).double()))
     side = "large" if got > value else "small"

@@ -212,25 +212,25 @@ def compare_network(
             )
     trials = [attempt(answer, reference, x) for x in inputs]
     judge_form(trials, mistakes, tol)
-    if found := norm_fault(answer, p, tol):
+    if found := norm_fault(answer, p):
         values = matcher(trials, tol)
 
         def matches(mistake: Mistake) -> bool:  # one that does the same has its own norms
-            return values(mistake) and str(norm_fault(mistake.answer, p, tol)) == str(found)
+            return values(mistake) and str(norm_fault(mistake.answer, p)) == str(found)
 
         raise fault(found.kind, found.text, mistakes, matches)
     judge_value(trials, mistakes, tol)
 
 
-def norm_fault(network: nn.Module, p: float, tol: float) -> Hint | None:
-    """The first weight which is no matrix of norm at most 1."""
+def norm_fault(network: nn.Module, p: float) -> Hint | None:
+    """The first weight which is no matrix of norm at most 1, up to rounding in float32."""
     for name, weight in _weights(network):
         if weight.ndim > 2:
             return Hint("type", f"{name!r} is not a matrix: build the network of linear layers.")
         if not bool(torch.isfinite(weight).all()):
             return Hint("value", f"{name!r} holds a number that is not finite: how did it get in?")
         norm = torch.linalg.matrix_norm(weight, ord=p)
-        if not norm <= 1 + tol:
+        if not norm <= 1 + 1e-5:
             text = f"The {p if p in (1, 2) else '∞'}-norm of {name!r} is"
             ask = NEARLY if nearly(norm, torch.ones_like(norm)) else "By what is it divided?"
             return Hint("constraint", f"{text} {show_apart(float(norm), 1.0)[0]}, above 1. {ask}")

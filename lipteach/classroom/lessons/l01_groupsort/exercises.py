@@ -375,6 +375,7 @@ EXERCISES = (
                 torch.tensor([[3.0, 1.0]]).double(),
                 torch.tensor([[1.0, 1.0], [0.0, 3.0], [3.0, 0.0]]).double(),
                 seeded(12, 2),
+                1e3 * seeded(12, 2, seed=1),
             ],
             allowed=(nn.Linear, nn.Identity, MaxMin, GroupSort),
         ),
@@ -431,7 +432,10 @@ EXERCISES = (
         judge=partial(
             compare_network,
             reference=_three_folds,
-            inputs=[torch.linspace(-5, 5, 41).double()[:, None]],
+            inputs=[
+                torch.linspace(-5, 5, 41).double()[:, None],
+                torch.tensor([[-1e3], [-40.0], [15.0], [300.0]]).double(),
+            ],
             allowed=(nn.Linear, nn.Identity, MaxMin, GroupSort),
         ),
         solution=_folds(2.0, 1.0),

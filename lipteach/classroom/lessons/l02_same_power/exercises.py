@@ -251,6 +251,7 @@ EXERCISES = (
                 torch.tensor(list(itertools.permutations([-2.0, 0.5, 1.0, 3.0]))).double(),
                 torch.tensor(list(itertools.product([0.0, 1.0], repeat=4))).double(),
                 seeded(50, 4),
+                1e3 * seeded(50, 4, seed=1),
             ],
             allowed=(nn.Linear, MaxMin),
         ),

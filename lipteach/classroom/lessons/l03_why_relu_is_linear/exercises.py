@@ -329,7 +329,10 @@ EXERCISES = (
                 (torch.tensor([0.6, -0.8]).double(), torch.tensor([1.0, 0.5]).double()),
                 (seeded(4), seeded(4, seed=2).clamp(-1, 1)),
             ],
-            layouts=[(seeded(4), seeded(5, 4, seed=1).clamp(-1, 1))],
+            layouts=[
+                (seeded(4), seeded(5, 4, seed=1).clamp(-1, 1)),
+                (seeded(4), seeded(2, 3, 4, seed=1).clamp(-1, 1)),
+            ],
         ),
         solution=lost,
         right={

@@ -77,7 +77,7 @@ def _judge_half(answer: Any, mistakes: Sequence[Mistake]) -> None:
     modules = _compare_network(answer, half, inputs, mistakes)
     for k, layer in enumerate(m for m in modules if isinstance(m, nn.Linear)):
         norm = float(torch.linalg.matrix_norm(layer.weight.detach().double(), ord=math.inf))
-        if abs(norm - 1) > 1e-4:
+        if abs(norm - 1) > 1e-5:
             text = f"The function is right, but linear layer {k + 1} has ∞-norm {norm:.4g}"
             raise Hint("constraint", f"{text}: which other unit or weight can carry the 1?")
 
@@ -196,7 +196,8 @@ def affine_network() -> nn.Sequential:
 
 
 def _judge_affine(answer: Any, mistakes: Sequence[Mistake]) -> None:
-    modules = _compare_network(answer, affine, [seeded(6, 2, seed=3)], mistakes)
+    inputs = [seeded(6, 2, seed=3), 1e3 * seeded(40, 2)]
+    modules = _compare_network(answer, affine, inputs, mistakes)
     if [type(module) for module in modules[2::2]] == [Selection, Selection]:
         text = "The second and third layers are what lt.pad_depth puts there"
         raise Hint("constraint", f"{text}: which two matrices are they, written by `linear`?")
@@ -333,6 +334,7 @@ EXERCISES = (
                 (_Z, _X, (3 * _X).sin() / 3),
                 (_Z, _X, 0.6 * _X + 0.2 * _X.abs()),
                 (_X, _X, (2 * _X).cos() / 2),
+                (_Z[:1], _X[:2], 0.5 * _X[:2]),
             ],
         ),
         solution=max_min,

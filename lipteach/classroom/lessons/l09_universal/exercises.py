@@ -255,7 +255,11 @@ EXERCISES = (
                 ),
                 (seeded(9), seeded(4, seed=1), 0.5 * seeded(4, seed=2)),
             ],
-            layouts=[(seeded(3), seeded(3, seed=1), 0.3 * seeded(3, seed=2))],
+            layouts=[
+                (seeded(3), seeded(3, seed=1), 0.3 * seeded(3, seed=2)),
+                (seeded(1), seeded(4, seed=1), 0.3 * seeded(4, seed=2)),
+                (seeded(3), seeded(1, seed=1), seeded(1, seed=2)),
+            ],
         ),
         solution=cones,
         right={

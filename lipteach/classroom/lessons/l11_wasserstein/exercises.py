@@ -96,7 +96,7 @@ def _judge_dual(answer: Any) -> None:
     if not callable(answer):
         raise Hint("type", "A function of points is needed, such as lambda z: -z.norm(dim=1).")
     x, y = three_cones().stratified(240)
-    z = torch.cat([x[::80], y, 2.5 * seeded(100, 2)])
+    z = torch.cat([x[::80], y, 2.5 * seeded(100, 2), 25 * seeded(40, 2, seed=1)])
     f = _values(answer, z)
     if not bool(torch.isfinite(f).all()):
         raise Hint("value", "Some values are not finite.")
@@ -106,7 +106,7 @@ def _judge_dual(answer: Any) -> None:
     steepest, (i, j) = float(slopes.max()), divmod(int(slopes.argmax()), len(z))
     if abs(value + 1) < TOL and steepest <= 1 + TOL:
         raise Hint("value", "The value is −1: on which side should f be high?")
-    if steepest > 1 + 50 * TOL or value > 1 + TOL:
+    if steepest > 1 + 10 * TOL or value > 1 + TOL:
         ends = f"{show_values(z[i])} and {show_values(z[j])}"
         text = f"Between {ends} the slope is {steepest:.3f}: 1-Lipschitz?"
         raise Hint("constraint", text, (z[[i, j]],))
@@ -235,7 +235,7 @@ EXERCISES = (
             "steeper nowhere": lambda z: dual(z).clamp(min=-1),
         },
         wrong={
-            "a column": (lambda z: dual(z)[:, None], "as a column (343, 1)"),
+            "a column": (lambda z: dual(z)[:, None], "as a column (383, 1)"),
             "upside down": (lambda z: -dual(z), "on which side"),
             "one cone": (lambda z: -z.norm(dim=1), "a cone of its own"),
             "a little too steep": (lambda z: 1.002 * dual(z), "the slope is 1.002"),
