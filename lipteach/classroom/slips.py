@@ -7,7 +7,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-NEARLY = "Nearly: were its digits cut short? Write math.sqrt(0.5), not 0.707."
+NEARLY = (
+    "Nearly: were digits cut short, or is it an approximation? Write math.sqrt(0.5), not 0.707."
+)
 
 _Same = Callable[[Tensor, Tensor], bool]
 

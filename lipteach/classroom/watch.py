@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from types import FrameType
 from typing import Any
 
@@ -14,24 +15,31 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 _PRODUCTS = {"mm": (0, 1), "bmm": (0, 1), "addmm": (1, 2), "baddbmm": (1, 2)}
 _VECTORS = {"mv", "addmv"}
+_BY_NUMPY = {
+    *("svd", "svdvals", "eig", "eigh", "eigvals", "eigvalsh", "qr", "cholesky"),
+    *("inv", "pinv", "solve", "lstsq", "polar"),
+}
 
 
 @dataclass
 class Seen:
     """What ran: each operation with its tensors' shapes and the size of its result.
 
-    ``drawn`` are the random tensors, ``lipteach`` the functions of this package that were called.
+    ``drawn`` are the random tensors, ``lipteach`` the functions of this package that were called,
+    ``numpy`` the decompositions of numpy or scipy.
     """
 
     operations: list[tuple[str, list[tuple[int, ...]], int]] = field(default_factory=list)
     drawn: list[Tensor] = field(default_factory=list)
     lipteach: list[str] = field(default_factory=list)
+    numpy: list[str] = field(default_factory=list)
 
     @property
     def decomposition(self) -> str:
-        """The first decomposition or solution of a linear system, by torch's name, or ""."""
+        """The first decomposition or solution of a linear system by its name, or ""."""
         names = (name for name, *_ in self.operations)
-        return next((n.strip("_") for n in names if "linalg" in n and "norm" not in n), "")
+        by_torch = (n.strip("_") for n in names if "linalg" in n and "norm" not in n)
+        return next(chain(by_torch, self.numpy), "")
 
     @property
     def matrix_products(self) -> int:
@@ -89,8 +97,11 @@ def watch() -> Iterator[Seen]:
 
     def note(frame: FrameType, event: str, _argument: Any) -> None:
         parts = str(frame.f_globals.get("__name__", "")).split(".")
+        called = frame.f_code.co_name
         if event == "call" and parts[0] == "lipteach" and parts[1:2] != ["classroom"]:
-            seen.lipteach.append(frame.f_code.co_name)
+            seen.lipteach.append(called)
+        if event == "call" and parts[0] in ("numpy", "scipy") and called in _BY_NUMPY:
+            seen.numpy.append(f"{parts[0]}.linalg.{called}")
 
     sys.setprofile(note)
     try:

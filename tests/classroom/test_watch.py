@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 
@@ -22,6 +23,8 @@ W = seeded(5, 4)
         (torch.linalg.qr, "linalg_qr"),
         (lambda W: torch.linalg.solve(W.T @ W, W.T), "linalg_solve_ex"),
         (lt.operator_norm, "linalg_svd"),
+        (lambda W: np.linalg.norm(W.numpy(), 2), "numpy.linalg.svd"),
+        (lambda W: np.linalg.norm(W.numpy()), ""),
         (lambda W: torch.linalg.matrix_norm(W, 1), ""),
         (lambda W: W.norm(), ""),
     ],

@@ -25,7 +25,7 @@ from lipteach.classroom.compare import (
 )
 from lipteach.classroom.compare_functions import compare_function
 from lipteach.classroom.watch import watch
-from lipteach.primitives import norm_upper_bounds, parseval_step
+from lipteach.primitives import norm_upper_bounds, parseval_step, power_iteration
 
 # --- 04.steps
 
@@ -130,7 +130,8 @@ def _judge_lost_direction(answer: Any) -> None:
         text = "diag(1, 0) would do, but one of your entries is 0: can the rank be lost without?"
         raise Hint("constraint", text)
     largest, smallest = torch.linalg.svdvals(W).tolist()
-    products = (W[0, 0] * W[1, 1], W[0, 1] * W[1, 0])
+    V = W / W.abs().max()  # no product is lost below the smallest number
+    products = (V[0, 0] * V[1, 1], V[0, 1] * V[1, 0])
     rounding = 1.1e-7 if isinstance(answer, Tensor) and answer.dtype != torch.float64 else 1e-15
     if largest > 1 + 1e-6 and largest < 1.015:
         text = f"The largest singular value is {show_apart(largest, 1.0)[0]}, above 1. {NEARLY}"
@@ -438,6 +439,7 @@ EXERCISES = (
             "nearly": ([[0.5, 0.5], [0.5, 0.4]], "Which one never grows"),
             "nearer": ([[0.5, 0.5], [0.5, 0.4999999]], "value is 5e-08"),
             "small": ([[1e-9, 1e-9], [1e-9, -1e-9]], "value is 1.414e-09"),
+            "tiny": ([[1e-200, 1e-200], [1e-200, 2e-200]], "3.82e-201"),
             "full": ([[0.6, 0.8], [-0.8, 0.6]], "value is 1: it grows"),
             "rounded": ([[0.709, 0.709], [-0.709, 0.709]], "above 1. Nearly"),
             "a row": ([0.5, 0.5], "(2, 2) is needed"),
@@ -478,7 +480,8 @@ EXERCISES = (
                 lambda W: W / torch.linalg.eigvalsh(W.T @ W)[-1].sqrt(),
                 "calls linalg_eigh",
             ),
-            "numpy": (lambda W: W / np.linalg.norm(W.numpy(), 2), "divides by σ₁ itself"),
+            "numpy": (lambda W: W / np.linalg.norm(W.numpy(), 2), "calls numpy.linalg.svd"),
+            "many steps": (lambda W: W / power_iteration(W, 200)[0], "divides by σ₁ itself"),
             "a bound": (lambda W: W.abs().max() * W.numel() ** 0.5, "is needed"),
             "not a function": (2.0, "A function of a matrix"),
         },

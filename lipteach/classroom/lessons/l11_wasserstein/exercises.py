@@ -91,6 +91,9 @@ def _values(answer: Any, points: Tensor) -> Tensor:
     return got
 
 
+_LINE = torch.stack([torch.linspace(-12, 12, 1201), torch.full((1201,), 0.3)], dim=1).double()
+
+
 def _judge_dual(answer: Any) -> None:
     """1-Lipschitz on many pairs, and as high above the circles at the centres as can be."""
     if not callable(answer):
@@ -104,6 +107,11 @@ def _judge_dual(answer: Any) -> None:
     apart = torch.cdist(z, z) + torch.eye(len(z)).double()
     slopes = (f[:, None] - f).abs() / apart
     steepest, (i, j) = float(slopes.max()), divmod(int(slopes.argmax()), len(z))
+    for line in (_LINE, _LINE.flip(1)):  # close together, for jumps
+        steps = _values(answer, line).diff().abs() / _LINE[:, 0].diff()
+        if float(steps.max()) > max(steepest, 1 + 10 * TOL):
+            steepest, i = float(steps.max()), int(steps.argmax())
+            z, j = line, i + 1
     if abs(value + 1) < TOL and steepest <= 1 + TOL:
         raise Hint("value", "The value is −1: on which side should f be high?")
     if steepest > 1 + 10 * TOL or value > 1 + TOL:
@@ -239,6 +247,7 @@ EXERCISES = (
             "upside down": (lambda z: -dual(z), "on which side"),
             "one cone": (lambda z: -z.norm(dim=1), "a cone of its own"),
             "a little too steep": (lambda z: 1.002 * dual(z), "the slope is 1.002"),
+            "a jump": (lambda z: dual(z) + 0.1 * (z[:, 0] > 5), "and [5.02, 0.3]"),
             "half as steep": (lambda z: dual(z) / 2, "how steep may"),
             "too steep": (lambda z: 2 * dual(z), "the slope is 2"),
             "squared": (lambda z: -dual(z).square(), "1-Lipschitz?"),
