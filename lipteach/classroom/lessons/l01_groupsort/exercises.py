@@ -294,6 +294,33 @@ EXERCISES = (
                 ),
                 "Your groups take entries from far apart: which are neighbours?",
             ),
+            "sizes": (
+                lambda x, size: _sorted(x.abs(), size, dim=-1),
+                "The signs are gone: is −2 larger than 1?",
+            ),
+            "only the first group": (
+                lambda x, size: torch.cat(
+                    [x[..., :size].sort(dim=-1, descending=True).values, x[..., size:]], dim=-1
+                ),
+                "The first group is sorted, the others are not: which loop or shape is missing?",
+                lambda got, _want, x, size: (
+                    None if torch.equal(got, x) else torch.equal(got[..., size:], x[..., size:])
+                ),
+            ),
+            "negated": (
+                lambda x, size: _ascending(-x, size),
+                "This sorts −x: which sign is to be turned back?",
+            ),
+            "pairs": (
+                lambda x, _size: group_sort(x, 2),
+                "These are pairs, whatever `size` is: where does it enter?",
+            ),
+            "maxima": (
+                lambda x, size: (
+                    _groups(x, size).amax(-1, keepdim=True).expand(_groups(x, size).shape)
+                ).reshape(x.shape),
+                "Every place of a group holds its maximum: where are the other entries?",
+            ),
             "ranks": (
                 lambda x, size: (
                     _groups(group_sort(x, size), size).transpose(-1, -2).reshape(x.shape)
@@ -441,6 +468,42 @@ EXERCISES = (
         solution=_folds(2.0, 1.0),
         right={"two units": _folds(2.0, 1.0, first=PAIR)},
         mistakes={
+            "a fold too many": (
+                _folds(2.0, 1.0, 1.0),
+                "This folds once more than asked: how many bars has the formula?",
+            ),
+            "both corners 2": (
+                _folds(2.0, 2.0),
+                "This is | ||x| − 2| − 2 |: by how much is the last shift?",
+            ),
+            "both corners 1": (
+                _folds(1.0, 1.0),
+                "This is | ||x| − 1| − 1 |: by how much is the first shift?",
+            ),
+            "the first bias added": (
+                _folds(-2.0, 1.0),
+                "This is |x| + 1: which bias has the wrong sign?",
+            ),
+            "the last bias added": (
+                _folds(2.0, -1.0),
+                "This is ||x| − 2| + 1: which bias has the wrong sign?",
+            ),
+            "two folds by 1": (
+                _folds(1.0),
+                "This is ||x| − 1|: where is the shift by 2?",
+            ),
+            "minus": (
+                _folds(2.0, 1.0, last=[-v for v in E]),
+                "This is minus the function: which sign has the last row?",
+            ),
+            "halved": (
+                _folds(2.0, 1.0, last=(1.0, 0.0, 0.0, 0.0)),
+                "This is half of it, one unit alone: what do the other units hold?",
+            ),
+            "cancelled": (
+                _folds(2.0, 1.0, last=(0.5, 0.5, 0.5, 0.5)),
+                "The units cancel: which signs has e?",
+            ),
             "other order": (_folds(1.0, 2.0), "This is | ||x| − 1| − 2 |: which fold comes first?"),
             "two folds": (
                 _folds(2.0),

@@ -229,6 +229,11 @@ EXERCISES = (
                 "So many does odd-even transposition take. How many does the bitonic one?",
             ),
             "one merge long": (66, "This counts a merge too many: 1024 is 2 to which power?"),
+            "twice the log": (
+                20,
+                "This is 2 log2 n: do all merges take two rounds?",
+            ),
+            "half of n": (512, "So many comparisons has one round: how many rounds are there?"),
             "comparisons of a merge": (
                 5120,
                 "This is (n/2) log2 n: comparisons of one merge. How many rounds, in all merges?",
@@ -268,6 +273,25 @@ EXERCISES = (
                 _two_rounds(2),
                 "This is the larger of the two losers. Can a winner be second?",
             ),
+            "smallest": (_kth(3), "This is the smallest: which entry do you select in the end?"),
+            "mean of the two": (
+                nn.Sequential(*list(_two_rounds(1))[:3], linear([[0.0, 0.5, 0.5, 0.0]])),
+                "This is the mean of the lesser winner and the better loser: which is the greater?",
+            ),
+            "mean of all": (
+                nn.Sequential(linear([[0.25] * 4])),
+                "This is the mean of all four: where is the order looked at?",
+            ),
+            "no exchange": (
+                nn.Sequential(
+                    MaxMin(), MaxMin(), linear(torch.eye(4)[[1, 2]]), MaxMin(), linear([[1.0, 0.0]])
+                ),
+                "The same pairs meet twice: what brings the two winners side by side?",
+            ),
+            "negative": (
+                nn.Sequential(*list(_second_largest())[:-1], linear([[-1.0, 0.0]])),
+                "This is minus the second largest: which sign selects an entry?",
+            ),
             "first pair": (
                 nn.Sequential(MaxMin(), linear([[0.0, 1.0, 0.0, 0.0]])),
                 "This looks at the first pair only: what if the second pair has the two largest?",
@@ -298,6 +322,10 @@ EXERCISES = (
             ),
             "value": (2, "At (-2, -2) the network gives (-1, -1). What does MaxMin give there?"),
             "no error": (0, "Is x + y + 2B at least 0 in the corner (-2, -2)?"),
+            "the sum": (4, "This is 4, the size of x + y: what is added to it before the fold?"),
+            "shifted up": (7, "x + y + 2B is largest at (2, 2): at which corner is it negative?"),
+            "half of once": (0.25, "Half of 2 − B: is the error that of one entry, or a mean?"),
+            "2B": (3, "This is 2B: how large is x + y + 2B at (-2, -2)?"),
             "B": (1.5, "This is B itself: what does the network give at (-2, -2)?"),
             "output": (-2, "This is the right output there. By how much is the network off?"),
             "sign": (-1, "The size of an error is asked, which has no sign. Which entry is it of?"),
@@ -331,6 +359,30 @@ EXERCISES = (
             "shift B": (
                 _four_by_abs(before=(1.0, 0.0)),
                 "All is too small by one constant: what does M make of the shift (B, 0)?",
+            ),
+            "of both": (
+                _four_by_abs(before=(math.sqrt(2), math.sqrt(2))),
+                "s and d are shifted here: which of the two shall the fold act on?",
+            ),
+            "maximum too large": (
+                _four_by_abs(after=(0.0, 1.0)),
+                "Each maximum is too large by B: from which outputs is the shift taken back?",
+            ),
+            "half taken back": (
+                _four_by_abs(after=(0.5, 0.5)),
+                "All is too large by B/2: how much of the shift is still there?",
+            ),
+            "2B": (
+                _four_by_abs(before=(2.0, 0.0)),
+                "All is too large by (√2 − 1) B: which shift of s becomes B behind the second M?",
+            ),
+            "root taken back": (
+                _four_by_abs(after=(math.sqrt(2), math.sqrt(2))),
+                "All is too small by (√2 − 1) B: M has turned the shift, and how long is it now?",
+            ),
+            "only |x|": (
+                nn.Sequential(Abs()),
+                "This is |x| of each entry: which two numbers are to be compared?",
             ),
             "shift on d": (
                 _four_by_abs(before=(0.0, math.sqrt(2))),

@@ -208,6 +208,12 @@ EXERCISES = (
         solution=STEPS,
         right={"a tensor": torch.tensor(10), "a float": 10.0},
         mistakes={
+            "growth": (
+                5,
+                "Five steps lead from 0.1 to 0.66: how many more are there to within 1e-6?",
+            ),
+            "two short": (8, "After 8 steps |σ − 1| is 2e-3: what does the next step make of it?"),
+            "start": (0, "At step 0 stands σ = 0.1: how far is it from 1?"),
             "one early": (9, "After this step |σ − 1| is still above 1e-6: do you count from 0?"),
             "one late": (11, "One step fewer is enough: is σ = 0.1 itself step 0 or step 1?"),
             "order 2": (
