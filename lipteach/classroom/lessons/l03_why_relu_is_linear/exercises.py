@@ -109,12 +109,12 @@ def _judge_half(answer: Any) -> None:
     norms = _need_scalar_network(answer, 2)
     gap = _gap(answer)
     if nearly(torch.tensor(gap), torch.tensor(0.5)) and gap < 0.5 - 1e-5:
-        raise Hint("value", f"The gap is {show_apart(gap, 0.5)[0]}, below ½. {NEARLY}")
+        raise Hint("value", f"The gap is {show_apart(gap, 0.5)[0]}, below ½. {NEARLY}", (_ENDS,))
     if gap < 0.5 - 1e-5:
         ask = "does each weight use the whole of its norm?"
         if min(norms) > 0.99:
             ask = "does the kink sit at 0, and do all output weights point upwards?"
-        raise Hint("value", f"The gap is {gap:.4g}, below ½: {ask}")
+        raise Hint("value", f"The gap is {gap:.4g}, below ½: {ask}", (_ENDS,))
 
 
 # --- 03.beyond-half
@@ -136,7 +136,8 @@ def _judge_beyond_half(answer: Any) -> None:
     if gap >= 0.55 - 1e-6:
         return
     if gap < 0:
-        raise Hint("value", f"The gap is {gap:.4g}: which sign do the output weights have?")
+        text = f"The gap is {gap:.4g}: which sign do the output weights have?"
+        raise Hint("value", text, (_ENDS,))
     said = f"One hidden layer can do the gap {gap:.4g}, too"
     if gap > 0.5 + 1e-5:
         said = f"The gap is {gap:.4g}, beyond ½ but below 0.55"
@@ -153,7 +154,7 @@ def _judge_beyond_half(answer: Any) -> None:
         ask = "does a smaller or a larger turn of W2 give more?"
     else:
         ask = "which turn of W2 helps x > 0 more than it costs x < 0?"
-    raise Hint("value", f"{said}: {ask}")
+    raise Hint("value", f"{said}: {ask}", (_ENDS,))
 
 
 _ROUND = [(math.cos(math.radians(a)), math.sin(math.radians(a))) for a in range(0, 360, 3)]
@@ -212,14 +213,14 @@ def _judge_not_monotone(answer: Any) -> None:
     steep = int(slope.abs().argmax())
     if (rise := float(slope[steep].abs())) > 1.01:
         how = "it jumps" if rise > 100 else f"the slope is ±{rise:.3g}"
-        raise Hint("constraint", f"{_near(steep)} {how}: is it 1-Lipschitz?")
+        text = f"{_near(steep)} {how}: is it 1-Lipschitz?"
+        raise Hint("constraint", text, (_STEPS[steep : steep + 2],))
     flat = slope.abs() < 0.99
     if bool((flat[1:] & flat[:-1]).any()):  # a kink spoils one step, a flat piece two in a row
         flattest = int(slope.abs().argmin())
         text = f"{_near(flattest)} the slope is {slope[flattest]:z.2f}"
-        raise Hint(
-            "value", f"{text}: the gradient norm is lost there. Which other slope has norm 1?"
-        )
+        text += ": the gradient norm is lost there. Which other slope has norm 1?"
+        raise Hint("value", text, (_STEPS[flattest : flattest + 2],))
     if torch.allclose(got, got[0] + slope[1000] * (_STEPS + 1), atol=1e-3):
         raise Hint("value", "This one is affine, as Theorem 1 says: can the slope change its sign?")
 
@@ -261,7 +262,11 @@ def _judge_repair(answer: Any) -> None:
     wrong = int((got - x[:, 0].abs()).abs().argmax())
     if abs(float(got[wrong] - x[wrong, 0].abs())) > 1e-4:
         at = f"({x[wrong, 0]:.3g}, {x[wrong, 1]:.3g})"
-        raise Hint("value", f"At {at} it gives {got[wrong]:.4g} and not |x1|.")
+        given, right = show_apart(float(got[wrong]), float(x[wrong, 0].abs()))
+        text = (
+            f"At {at} it gives {given}, and |x1| is {right}: which row of W3 makes the difference?"
+        )
+        raise Hint("value", text, (x[wrong : wrong + 1],))
 
 
 EXERCISES = (
@@ -519,7 +524,7 @@ EXERCISES = (
                 ),
                 "(1, 2) are needed",
             ),
-            "other side": (with_third([[0.0, 0.0, R, R], [0.0, 0.0, R, -R]]), "and not |x1|"),
+            "other side": (with_third([[0.0, 0.0, R, R], [0.0, 0.0, R, -R]]), "and |x1| is"),
             "short": (
                 nn.Sequential(linear([[R, 0.0], [-R, 0.0]]), MaxMin(), linear([[R, -R]])),
                 "this network is Linear, MaxMin, Linear.",

@@ -161,11 +161,10 @@ def _judge_worst(answer: Any) -> None:
         raise Hint("value", "Some of the values on [−1, 1] are not finite.")
     steepness = (got.diff() / z.diff()).abs()
     if float(steepness.max()) > 1.001:
-        at = round(float(z[int(steepness.argmax())]), 2) + 0.0
-        raise Hint(
-            "constraint",
-            f"Near z = {at:.2f} the slope is ±{float(steepness.max()):.3g}: is g 1-Lipschitz?",
-        )
+        k = int(steepness.argmax())
+        at, slope_there = round(float(z[k]), 2) + 0.0, float(steepness.max())
+        text = f"Near z = {at:.2f} the slope is ±{slope_there:.3g}: is g 1-Lipschitz?"
+        raise Hint("constraint", text, (z[k : k + 2],))
     a = got[100::200]  # the values at the 8 points
     ratio = 8 * float((max_min(z, centres(8), a) - got).abs().max())
     if ratio < 0.01:
