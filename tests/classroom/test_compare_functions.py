@@ -231,6 +231,33 @@ def test_faults_of_networks():
     assert found(nn.Linear(3, 2))[0] == "error"
 
 
+def test_a_long_weight_is_not_taken_for_another_exact_network():
+    """A mistake of the same function speaks only where its weights are as long."""
+
+    def twice(first):
+        return nn.Sequential(linear([[first]]), linear([[1 / first]]))
+
+    mistakes = [Mistake("four", twice(4.0), "four?"), Mistake("same", twice(1.0), "same?")]
+    checked = {"inputs": [seeded(5, 1)], "mistakes": mistakes}
+
+    def hint(network):
+        return kind_of(compare_network, network, lambda x: 1 * x, **checked)[1]
+
+    assert hint(twice(4.0)) == "four?"
+    assert hint(twice(2.0)) == "The 2-norm of '0.weight' is 2, above 1. By what is it divided?"
+    assert "is 1.0002, above 1. Nearly" in hint(linear([[1.0002]]))
+    compare_network(linear([[1.0]]), lambda x: 1 * x, [seeded(5, 1)])
+
+
+def test_the_rows_of_a_matrix_are_not_shown_for_themselves():
+    def gram(W):
+        return W.T @ W
+
+    text = kind_of(compare_function, lambda W: W.T @ W + W, gram, [seeded(3, 3)])[1]
+    assert text.startswith("For [[")
+    assert "in the row" not in text
+
+
 def test_norm_is_that_of_the_weight_in_use():
     network = nn.utils.parametrizations.orthogonal(linear([[0.0, 5.0], [5.0, 0.0]]))
     weight = network.weight.detach().double()

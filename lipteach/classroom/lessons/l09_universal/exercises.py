@@ -105,6 +105,12 @@ def _one_layer_each() -> nn.Sequential:
     return nn.Sequential(first, MaxMin(), second, MaxMin(), linear([[r, -r]], [-1.0]))
 
 
+def _too_long_folds() -> nn.Sequential:
+    first = linear([[1.0], [-1.0]], [1.0, -1.0])
+    second = linear([[1.0, 0.0], [-1.0, 0.0]], [-2.0, 2.0])
+    return nn.Sequential(first, MaxMin(), second, MaxMin(), linear([[1.0, 0.0]], [-1.0]))
+
+
 def _lattice_n() -> nn.Sequential:
     up, down = linear([[1.0]], [2.0]), linear([[-1.0]])
     peak = minimum(nn.Sequential(up), nn.Sequential(down))
@@ -470,6 +476,7 @@ EXERCISES = (
                 nn.Sequential(_folds(), linear([[1.0], [1.0]])),
                 "the result has shape (5, 2)",
             ),
+            "folds of norm √2": (_too_long_folds(), "2-norm of '0.weight' is 1.414, above 1"),
             "a function": (letter_n, "nn.Module"),
         },
     ),
