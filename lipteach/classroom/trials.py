@@ -125,6 +125,13 @@ def _slip(trials: Sequence[Trial], wrong: Sequence[Trial]) -> str:
         if question := slip_of(got, want, share=0.003):
             return question
     pairs = [(t.got, t.want) for t in wrong if isinstance(t.got, Tensor)]
+    if any(bool(got.isnan().any()) for got, _ in pairs):
+        return "NaN: what is divided by 0, or has no root or logarithm?"
+    if not any(bool(got.any()) for got, _ in pairs):
+        return "All of it is 0: what cancels, or is never filled in?"
+    inputs = [[a for a in t.arguments if isinstance(a, Tensor)] for t in wrong]
+    if all(any(close(got, a) for a in own) for (got, _), own in zip(pairs, inputs, strict=True)):
+        return "This is an input as it came: which step is missing?"
     if all(want.ndim == 2 and close(got.mT, want) for got, want in pairs):
         return "Transposed, it is right: which dimension comes first?"
     if all(close(got.flatten().sort()[0], want.flatten().sort()[0]) for got, want in pairs):

@@ -140,6 +140,8 @@ def test_the_example_is_the_call_that_failed():
         (torch.abs, "The size is right"),
         (lambda x: 1.001 * x, "Nearly"),
         (lambda x: x.flip(0), "their order is not"),
+        (lambda x: 0 * x, "All of it is 0"),
+        (lambda x: x / 0 - x / 0, "NaN: what is divided by 0"),
         (torch.sin, "Which of your steps makes the difference?"),
     ],
 )
@@ -149,6 +151,11 @@ def test_slips_of_functions(answer, words):
     assert text.startswith("For [0.3, -1.7, 2.5] the result is [")
     assert "is right." in text
     assert words in text
+
+
+def test_an_input_that_comes_back():
+    text = kind_of(compare_function, lambda x: x.clone(), torch.sin, [seeded(3)])[1]
+    assert "This is an input as it came" in text
 
 
 def test_a_transposed_result():

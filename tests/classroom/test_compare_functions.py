@@ -98,7 +98,7 @@ def test_mistakes_of_a_function_are_recognised_by_what_they_do():
             torch.arange(9).double(),
             lambda x: 0 * x,
             lambda x: x,
-            "For [0, 1, 2, 3, 4, 5, 6, 7, 8] entry 1 is 0; 1 is right. Which of your steps",
+            "For [0, 1, 2, 3, 4, 5, 6, 7, 8] entry 1 is 0; 1 is right. All of it is 0:",
         ),
     ],
 )
