@@ -1,11 +1,17 @@
 """Ways to make a linear layer compute something else than its class does."""
 
 import warnings
+from contextlib import contextmanager
 
+import pytest
 import torch
 from torch import nn
 from torch.nn.modules import module as torch_module
 from torch.nn.utils import prune, weight_norm
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+import lipteach as lt
 
 globally = [
     torch_module.register_module_forward_hook,
@@ -102,3 +108,42 @@ SEVENFOLD = [
     *(of_class(kind) for kind in (Sevenfold, Called, Faked)),
 ]
 ALTERATIONS = [*SEVENFOLD, pruned, old_weight_norm]
+
+
+class Watches(TorchFunctionMode):
+    """A mode in which each linear map is sevenfold."""
+
+    def __torch_function__(self, function, kinds, args=(), kwargs=None):
+        found = function(*args, **(kwargs or {}))
+        return 7 * found if function is nn.functional.linear else found
+
+
+class Dispatches(TorchDispatchMode):
+    """A mode in which each matrix product is sevenfold."""
+
+    def __torch_dispatch__(self, function, kinds, args=(), kwargs=None):
+        found = function(*args, **(kwargs or {}))
+        products = (torch.ops.aten.addmm.default, torch.ops.aten.mm.default)
+        return 7 * found if function in products else found
+
+
+@contextmanager
+def patched(place, name: str):
+    """A class, or torch.nn.functional, has a function in place of its own that gives 7 times it."""
+    before = getattr(place, name)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(place, name, lambda *args, **kwargs: 7 * before(*args, **kwargs))
+        yield
+
+
+SURROUNDINGS = {
+    "forward of the class": lambda: patched(nn.Linear, "forward"),
+    "call of the class": lambda: patched(nn.Linear, "__call__"),
+    "call of every module": lambda: patched(nn.Module, "__call__"),
+    "its inner call": lambda: patched(nn.Module, "_call_impl"),
+    "forward of Sequential": lambda: patched(nn.Sequential, "forward"),
+    "forward of a sort": lambda: patched(lt.MaxMin, "forward"),
+    "function of torch": lambda: patched(nn.functional, "linear"),
+    "function mode": Watches,
+    "dispatch mode": Dispatches,
+}

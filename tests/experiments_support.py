@@ -1,7 +1,10 @@
 """What tests of the experiments share: a training that stops, and what a record holds."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 from lipteach.experiments import Run
 
@@ -23,6 +26,23 @@ class StoppingRun(Run):
                 raise Stop
             self.left -= 1
             yield step
+
+
+@contextmanager
+def stopped_after(count: int, error: type[BaseException] = Stop) -> Iterator[None]:
+    """Within it trainings save after each step, and all is stopped after so many, of all loops."""
+    steps, taken = Run.steps, []
+
+    def few(run, total, **state):
+        run._every = 0.0
+        for step in steps(run, total, **state):
+            if len(taken) == count:
+                raise error
+            taken.append(step)
+            yield step
+
+    with patch.object(Run, "steps", few):
+        yield
 
 
 def read_cells(path: Path) -> list[dict]:

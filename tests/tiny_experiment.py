@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from pytorch_optimizer import AggMo
 from torch import nn
 from torch.nn.utils import parametrizations
 
@@ -22,6 +21,15 @@ class Settings:
     pause: float = 0.0
 
 
+def agg_mo(parameters, lr: float) -> torch.optim.Optimizer:
+    from pytorch_optimizer import AggMo  # here, since it takes seconds to import
+
+    return AggMo(parameters, lr=lr)
+
+
+OPTIMIZERS = {"Adam": torch.optim.Adam, "AggMo": agg_mo}
+
+
 def cells(profile: str) -> tuple[Settings, ...]:
     pause = 0.004 if profile == "full" else 0.0
     return tuple(Settings(name, pause=pause) for name in ("Adam", "AggMo"))
@@ -34,8 +42,7 @@ def train(settings: Settings, seed: int, run: Run) -> dict[str, float | list[flo
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         parametrizations.spectral_norm(model[0])
-    kind = {"Adam": torch.optim.Adam, "AggMo": AggMo}[settings.optimizer]
-    optimizer = kind(model.parameters(), lr=0.02)
+    optimizer = OPTIMIZERS[settings.optimizer](model.parameters(), lr=0.02)
     schedule = torch.optim.lr_scheduler.StepLR(optimizer, 7, 0.9)
     mean = {"loss": torch.zeros((), device=run.device), "count": 0}
     run.log("before", 1.0)

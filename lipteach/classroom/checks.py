@@ -20,6 +20,7 @@ from lipteach.classroom import guard, lessons
 from lipteach.classroom.calling import is_stub, runnable
 from lipteach.classroom.hints import Hint, Mistake, NotTried
 from lipteach.classroom.style import GREEN, ORANGE, SKY
+from lipteach.primitives._printing import say
 
 __all__ = ["Exercise", "Hint", "Mistake", "Report", "check", "examine", "exercises"]
 
@@ -99,7 +100,7 @@ class Report:
             both = {"text/plain": str(self), "text/html": self._repr_html_()}
             display(both, raw=True)  # type: ignore[no-untyped-call]
         else:
-            print(self)
+            say(self)
 
 
 @cache

@@ -23,6 +23,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from lipteach.classroom.guard import describe
+from lipteach.primitives._printing import say
 
 _DPI = 100
 _AS_DRAWN = {"max_width": "100%", "align_self": "flex-start"}  # a box would stretch the picture
@@ -55,7 +56,7 @@ def show(figure: Figure) -> None:
             metadata={"image/png": {"alt": statement}},
             raw=True,
         )
-    print(statement)
+    say(statement)
 
 
 def show_benchmark(name: str, draw: Callable[[dict[str, Any]], Figure]) -> dict[str, Any] | None:
@@ -72,8 +73,8 @@ def show_benchmark(name: str, draw: Callable[[dict[str, Any]], Figure]) -> dict[
     """
     path = Path("results", f"bench_{name}.json")
     if not path.is_file():
-        print("No record here yet. In the folder of the project, this writes one:")
-        print(f"make bench RECORD=1 ONLY={name}")
+        say("No record here yet. In the folder of the project, this writes one:")
+        say(f"make bench RECORD=1 ONLY={name}")
         return None
     record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     show(draw(record))

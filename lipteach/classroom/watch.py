@@ -13,6 +13,8 @@ from typing import Any
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+import lipteach
+
 _PRODUCTS = {"mm": (0, 1), "bmm": (0, 1), "addmm": (1, 2), "baddbmm": (1, 2)}
 _VECTORS = {"mv", "addmv"}
 _BY_NUMPY = {
@@ -99,7 +101,10 @@ def watch() -> Iterator[Seen]:
         parts = str(frame.f_globals.get("__name__", "")).split(".")
         called = frame.f_code.co_name
         if event == "call" and parts[0] == "lipteach" and parts[1:2] != ["classroom"]:
-            seen.lipteach.append(called)
+            if called == "forward":  # of a module
+                called = type(frame.f_locals.get("self")).__name__
+            if called[0] != "_" and hasattr(lipteach, called):  # what a student has written
+                seen.lipteach.append(called)
         if event == "call" and parts[0] in ("numpy", "scipy") and called in _BY_NUMPY:
             seen.numpy.append(f"{parts[0]}.linalg.{called}")
 

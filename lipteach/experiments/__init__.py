@@ -4,11 +4,17 @@ The machine trains a grid of independent cells (settings and a seed), goes on af
 writes a record; ``python -m lipteach.experiments list`` shows what there is.
 """
 
-from lipteach.experiments.machine.catalogue import NAMES, PROFILES, Experiment, experiment
+from lipteach.experiments.machine.catalogue import (
+    NAMES,
+    PROFILES,
+    Experiment,
+    experiment,
+    load_record,
+)
 from lipteach.experiments.machine.checkpoints import Run
 from lipteach.experiments.machine.files import RunError
 from lipteach.experiments.machine.grid import run_experiment
-from lipteach.experiments.machine.records import CellRecord, Record, load_record
+from lipteach.experiments.machine.records import CellRecord, Record
 
 __all__ = [
     "NAMES",

@@ -9,22 +9,30 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from lipteach.layers.export import to_measure
+from lipteach.layers.jacobian_norms import largest_norm
+from lipteach.layers.known_modules import Sizes
 from lipteach.layers.layer_norms import (
     LAYERS,
-    Sizes,
+    draws,
     input_sizes,
-    jacobian_norms,
+    is_layer,
+    measured,
+    mixes,
     product,
+    said_of,
     spectrum,
 )
+from lipteach.layers.magnitudes import Magnitude, lower_bound
 from lipteach.layers.parametrizations import LInf
 from lipteach.primitives import Scale, Selection
+from lipteach.primitives._printing import say
+from lipteach.primitives._torch_private import undisturbed
 from lipteach.primitives._validate import check_tensor
-from lipteach.primitives.composition import alteration, runs_as
+from lipteach.primitives.jacobian import check_initialized, run_once
 
 
 @dataclass(frozen=True)
@@ -61,6 +69,8 @@ class Audit:
     text: str
 
 
+@undisturbed
+@torch.random.fork_rng(devices=[])  # a model may draw numbers
 def audit(model: nn.Module, x: Tensor | None = None) -> Audit:
     r"""Print what bounds each layer of a model, and the Lipschitz constant of the whole.
 
@@ -89,26 +99,40 @@ def audit(model: nn.Module, x: Tensor | None = None) -> Audit:
           upper bound 1.0000: the product of the norms, all other modules being 1-Lipschitz
           no lower bound: no samples x
     """
+    if isinstance(model, nn.Module):
+        check_initialized(model, "model")
     if x is not None:
         check_tensor(x)
         x = x.detach().double()
-    plain = to_measure(model)
+    plain = measured(model)
+    if x is not None:
+        run_once(plain, x, "model")
     sizes: Sizes = {} if x is None else input_sizes(plain, x)
     originals = dict(model.named_modules(remove_duplicate=False))
     layers, norms = [], {}
     for name, module in plain.named_modules():
         if isinstance(module, LAYERS):
-            layer = _layer(name or "model", module, sizes, _inf_norm(originals[name], module))
+            inf_norm = _inf_norm(originals[name], module)
+            layer, norms[id(module)] = _layer(name or "model", module, sizes, inf_norm)
             layers.append(layer)
-            norms[id(module)] = layer.upper
-    upper, unknown = product(plain, norms)
-    lower = 0.0 if x is None else float(jacobian_norms(plain, x, 2).max())
+    bound, unknown = product(plain, norms, sizes)
+    lower = 0.0
+    if x is not None and draws(plain, x):
+        x, bound, unknown = None, None, f"{type(model).__name__}, which draws random numbers,"
+    elif x is not None:
+        if mixes(plain, x):
+            bound, unknown = None, f"{type(model).__name__}, which mixes the samples of a batch,"
+        lower = lower_bound(largest_norm(plain, x, 2), bound)
+    upper = float(bound) if bound else math.inf
     text = "\n".join([*_table(layers), *_whole(lower, upper, unknown, x, layers)])
-    print(text)
+    say(text)
     return Audit(tuple(layers), lower, upper, unknown, text)
 
 
-def _layer(name: str, module: Any, sizes: Sizes, inf_norm: float) -> LayerAudit:
+def _layer(
+    name: str, module: Any, sizes: Sizes, inf_norm: float
+) -> tuple[LayerAudit, Magnitude | None]:
+    """What is said of a layer, and its bound."""
     if isinstance(module, Scale):
         kind = f"Scale ×{module.factor:g}"
     elif isinstance(module, nn.Linear):
@@ -117,10 +141,11 @@ def _layer(name: str, module: Any, sizes: Sizes, inf_norm: float) -> LayerAudit:
         kind = f"{type(module).__name__} {module.in_channels}→{module.out_channels}"
     if not isinstance(module, (Selection, Scale)):
         check_tensor(module.weight, f"The weight of {name}")
-    if not runs_as(module, LAYERS):
-        nan, said = math.nan, alteration(module) or "a forward of its own"
-        return LayerAudit(name, kind, nan, nan, nan, nan, f"none: it has {said}", inf_norm)
-    return LayerAudit(name, kind, *spectrum(module, sizes.get(id(module), set())), inf_norm)
+    if not is_layer(module):
+        nan, said = math.nan, said_of(module) or "a forward of its own"
+        return LayerAudit(name, kind, nan, nan, nan, nan, f"none: it has {said}", inf_norm), None
+    found = spectrum(module, sizes.get(id(module), set()))
+    return LayerAudit(name, kind, *found[:-1], inf_norm), found.bound
 
 
 def _inf_norm(original: Any, plain: Any) -> float:

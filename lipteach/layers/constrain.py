@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, TypeVar
 
+import torch
 from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
 
 from lipteach.layers.convolution import KernelClass
 from lipteach.layers.parametrizations import LInf, OrthogonalConvolution, Orthonormal, Spectral
+from lipteach.layers.weights import plain_weight
 from lipteach.primitives._validate import check_real
 from lipteach.primitives.polar import METHODS
 
@@ -37,13 +39,19 @@ def orthonormal(
     (kernel ≤ stride, or 1 × 1) it is the flattened kernel that is orthonormal, which is exact. A
     thin kernel (one side more than four times the other) is made of orthogonal blocks.
 
+    Per step of the stride s a kernel k sees c_in·min(k, s)² inputs. If there are no more outputs,
+    the rows of the operator are orthonormal, on every image without padding; else its columns, with
+    a padding of k − 1. Neither can be where there are more outputs and, with k < s, unseen pixels.
+
     ``layer.weight = Q`` works: a Q of the class comes back up to rounding, any other is replaced
-    by a member near it, so that the weight of a fresh layer is kept in spirit.
+    by a member near it, so that the weight of a fresh layer is kept in spirit. (What ``nn.init``
+    or ``reset_parameters`` writes to is a copy.) Make the optimizer afterwards: a convolution has
+    other parameters then. A tied ``nn.Linear`` stays tied.
 
     Args:
         module: an ``nn.Linear``, or an ``nn.Conv2d`` with groups = 1, and without dilation if it
             has a stride; its padding is zeros, or circular without a stride and not wider
-            than keeps the image's size.
+            than keeps the image's size; with kernel < stride, c_out ≤ c_in·k².
         name: the name of the parameter.
         tol: the tolerance of `polar`: ‖QᵀQ − I‖₂ on the smaller Gram side, of W or of R.
         method: the method of `polar`: "auto", "bjorck", "polynomial" or "svd".
@@ -69,7 +77,7 @@ def orthonormal(
     _check_method(method)
     parametrization: nn.Module = Orthonormal(weight.shape, tol, method)
     if isinstance(module, nn.Conv2d):
-        kernels = kernel_class(module, weight)
+        kernels = orthogonal_class(module, weight)
         parametrization = OrthogonalConvolution(weight.shape, kernels, tol, method)
     return _register(module, name, parametrization)
 
@@ -86,7 +94,7 @@ def spectral(module: Layer, name: str = "weight") -> Layer:
     Within ``parametrize.cached()`` the bound is computed once. The singular values below the
     largest are left as they are: spectral normalization keeps no gradient norm.
 
-    The arguments are those of `orthonormal`, which says what is refused.
+    The arguments are those of `orthonormal`, which says what is refused; any channels will do.
 
     Example:
         >>> layer = lt.spectral(nn.Linear(3, 5))
@@ -104,10 +112,11 @@ def linf(module: Layer, name: str = "weight", bound: float = 1.0) -> Layer:
     r"""Keep ‖W‖_∞, the largest row sum of |W|, within a bound (appendix C).
 
     Each row is projected onto the L1 ball of radius `bound` (`project_linf_norm`); a row inside
-    stays exactly as it is. On ``nn.Conv2d`` a row is the flattened kernel of an output channel: its
-    L1 norm bounds ‖conv‖_∞ for every image size, stride and zero padding.
+    stays exactly as it is. On ``nn.Conv2d`` a row is the flattened kernel of an output channel: the
+    largest of their L1 norms is ‖conv‖_∞ on images large enough that a patch lies within, and a
+    bound of it on all others, for every stride, dilation, number of groups and kind of padding.
 
-    Module and name are as for `orthonormal`, which says what is refused; the bound is positive.
+    Module and name are as for `orthonormal`, but every convolution will do; the bound is positive.
 
     Example:
         >>> layer = lt.linf(nn.Linear(2, 1))
@@ -120,12 +129,13 @@ def linf(module: Layer, name: str = "weight", bound: float = 1.0) -> Layer:
     weight = _check(module, name)
     check_real(bound, "bound", above=0.0)
     if isinstance(module, nn.Conv2d):
-        kernel_class(module, weight)
+        _check_kernel(module, weight)
     return _register(module, name, LInf(weight.shape, bound))
 
 
 def kernel_class(conv: nn.Conv2d, weight: Tensor) -> KernelClass:
     """The class of kernels of a convolution, if its operator is one that we can bound."""
+    _check_kernel(conv, weight)
     stride, dilation, size = _pair(conv.stride), _pair(conv.dilation), _pair(conv.kernel_size)
     if conv.groups != 1:
         raise ValueError(f"The convolution must have groups = 1; got {conv.groups}.")
@@ -142,10 +152,24 @@ def kernel_class(conv: nn.Conv2d, weight: Tensor) -> KernelClass:
     if conv.padding_mode not in ("zeros", "circular"):
         need = "'zeros' or 'circular'"
         raise ValueError(f"padding_mode must be {need}; got {conv.padding_mode!r}.")
-    if tuple(weight.shape[2:]) != size:
+    return KernelClass(weight.shape[0], weight.shape[1], size, stride)
+
+
+def orthogonal_class(conv: nn.Conv2d, weight: Tensor) -> KernelClass:
+    """The class of orthogonal kernels of a convolution, if there are any."""
+    kernels = kernel_class(conv, weight)
+    if kernels.is_empty:
+        need = f"at most {kernels.c_in * math.prod(kernels.base)} out_channels to be orthonormal"
+        given = f"kernel_size {conv.kernel_size} and stride {conv.stride}"
+        text = f"A convolution that skips pixels needs {need}; got {kernels.c_out}, with {given}."
+        raise ValueError(text)
+    return kernels
+
+
+def _check_kernel(conv: nn.Conv2d, weight: Tensor) -> None:
+    if tuple(weight.shape[2:]) != tuple(conv.kernel_size):
         got = f"shape {tuple(weight.shape)} and kernel_size {conv.kernel_size}"
         raise ValueError(f"The parameter must be the kernel of the convolution; got {got}.")
-    return KernelClass(weight.shape[0], weight.shape[1], size, stride)
 
 
 def _pair(value: Any) -> tuple[int, int]:
@@ -166,23 +190,22 @@ def _check(module: Any, name: Any) -> Tensor:
         raise TypeError(f"module must be an nn.Linear or nn.Conv2d; got {type(module).__name__}.")
     if not isinstance(name, str):
         raise TypeError(f"name must be a string; got {type(name).__name__}.")
-    kind = type(module).__name__
     if parametrize.is_parametrized(module, name):
-        raise ValueError(f"{name} of this {kind} is parametrized already.")
-    weight = module._parameters.get(name)
-    if weight is None:
-        found = ", ".join(key for key, value in module._parameters.items() if value is not None)
-        raise ValueError(f"name must be a parameter of {kind} ({found}); got {name!r}.")
-    if is_lazy(weight):
-        raise TypeError(f"{name} of this {kind} has no shape yet; run the lazy module once.")
-    dims = 2 if isinstance(module, nn.Linear) else 4
-    if weight.ndim != dims:
-        got = f"shape {tuple(weight.shape)}"
-        raise ValueError(f"{name} of {kind} must have {dims} dimensions; got {got}.")
-    return weight
+        raise ValueError(f"{name} of this {type(module).__name__} is parametrized already.")
+    return plain_weight(module, name)
 
 
 def _register(module: Layer, name: str, parametrization: nn.Module) -> Layer:
-    # "unsafe": torch does not compute the weight once more only to see that its shape is kept.
-    parametrize.register_parametrization(module, name, parametrization, unsafe=True)
+    weight: Any = getattr(module, name)
+    if hasattr(weight, "_replaced"):
+        kind = type(module).__name__
+        why = "a tied convolution was constrained, which has other parameters since"
+        raise ValueError(f"{name} of this {kind} must not be shared; {why}.")
+    if isinstance(parametrization, OrthogonalConvolution) and parametrization.kernels.factors:
+        weight._replaced = True  # by parameters of other shapes, while a tied layer keeps it
+        setattr(module, name, nn.Parameter(weight.detach(), weight.requires_grad))
+    # "unsafe": torch does not compute the weight once more only to see that its shape is kept. What
+    # is made of a weight that can be trained must be so too, within torch.inference_mode().
+    with torch.inference_mode(weight.is_inference()):
+        parametrize.register_parametrization(module, name, parametrization, unsafe=True)
     return module

@@ -19,6 +19,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from lipteach.layers.weights import has_data
 from lipteach.primitives import polar
 
 Pair = tuple[int, int]
@@ -57,6 +58,11 @@ class KernelClass:
         """The taps of R."""
         (k1, k2), (s1, s2) = self.kernel_size, self.stride
         return min(k1, s1), min(k2, s2)
+
+    @cached_property
+    def is_empty(self) -> bool:
+        """Whether there is none: pixels that no patch sees, and more outputs than those seen."""
+        return self.base != self.stride and self.c_out > self.c_in * math.prod(self.base)
 
     @cached_property
     def factors(self) -> Taps:
@@ -107,7 +113,7 @@ class KernelClass:
                 kept, shifted = _parts(K, A @ A.mT if half else None, flip)
                 K = kept.narrow(dim, 0, n - 1) + shifted.narrow(dim, 1, n - 1)
                 found.append(A)
-            rests.append(polar(K.flatten(1), 1e-12, "svd").view(K.shape))
+            rests.append(polar(K.flatten(1), 1e-12, "svd").view(K.shape) if has_data(K) else K)
             if found and found[0].numel():
                 bases.append(torch.stack(found[::-1]))
         return torch.cat(rests, dim=1), *bases

@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 import copy
+import dis
+import functools
+import types
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from lipteach.layers.parametrizations import laid_out
+from lipteach.primitives._as_imported import as_imported
+from lipteach.primitives._torch_private import is_compiled, undisturbed
+from lipteach.primitives.composition import has_own_methods, made_by_parametrize, refuse_cycles
+from lipteach.primitives.jacobian import check_initialized
+
 Model = TypeVar("Model", bound=nn.Module)
+_EMPTY = types.CellType()
 
 
+@undisturbed
 @torch.no_grad()
 def export(model: Model, x: Tensor | None = None) -> Model:
     """Copy a model to plain ``nn.Linear`` and ``nn.Conv2d`` that compute the same.
 
     Every parametrized tensor becomes a parameter which holds its value, so that the copy can be
-    saved whole, and loaded where this package is not. Modules that are shared stay shared; buffers,
-    hooks and the training flag are kept. The model itself is left as it is.
+    saved whole, and loaded where this package is not. Modules that are shared stay shared, and
+    weights that were tied and have the same value stay one parameter; buffers, hooks and the
+    training flag are kept, a compiled call is not. The model itself is left as it is.
 
     Args:
         model: any module; parametrizations are found at every depth, whoever registered them.
@@ -28,6 +42,8 @@ def export(model: Model, x: Tensor | None = None) -> Model:
         The plain copy.
 
     Raises:
+        ValueError: if a module has a forward of its own, or holds a function, such as a hook, that
+            holds a part of the model: the copy would run with the model's weights.
         RuntimeError: if a weight changes each time it is read, or an output of the copy differs.
 
     Example:
@@ -36,77 +52,199 @@ def export(model: Model, x: Tensor | None = None) -> Model:
         >>> type(plain).__name__, bool(torch.equal(plain.weight, layer.weight))
         ('Linear', True)
     """
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"model must be an nn.Module; got {type(model).__name__}.")
     if x is not None and not isinstance(x, Tensor):
         raise TypeError(f"x must be a torch.Tensor or None; got {type(x).__name__}.")
-    plain = _copied(model)
-    flags = [module.training for module in plain.modules()]
-    modules = list(plain.modules())
-    plain.eval()  # a parametrization with state must not move on while it is read
-    for module in modules:
-        if parametrize.is_parametrized(module):
-            _make_plain(module)
+    plain = _plain(model)
+    _refuse_functions(plain, model)
     if x is not None:
-        want, got = _copied(model).eval()(x), plain(x)
+        with _evaluating(model), _evaluating(plain):
+            want, got = _output(model, x), _output(plain, x)
         if not torch.allclose(want, got, rtol=1e-5, atol=1e-6, equal_nan=True):
             error = float((want - got).abs().max())
             raise RuntimeError(f"The exported model differs on x by {error:.1e}.")
-    for module, flag in zip(modules, flags, strict=True):
-        module.training = flag
     return plain
 
 
+@undisturbed
+@torch.no_grad()
 def to_measure(model: nn.Module) -> nn.Module:
     """A plain copy in evaluation mode and float64, of which no module overwrites its input.
 
     Backward hooks are left out: they change no value, but would change what is called its Jacobian.
-    A compiled call is not copied, but what had one is still seen to have it.
+    A compiled call is not copied, but what had one is still seen to have it. A forward of its own
+    may run weights that no copy has: where float64 does not fit them, it is run in their dtype.
     """
-    plain = export(model).eval().double().requires_grad_(False)
+    plain = _plain(model).eval().double()
+    dtypes = {p.dtype for p in model.parameters() if p.is_floating_point()} or {torch.float32}
+    for parameter in plain.parameters():
+        parameter.requires_grad_(False)
     originals = dict(model.named_modules(remove_duplicate=False))
     for name, module in plain.named_modules():
-        if vars(originals[name]).get("_compiled_call_impl") is not None:
+        if is_compiled(originals[name]):
             module._compiled_call_impl = module._call_impl
         module._backward_hooks.clear()
         module._backward_pre_hooks.clear()
-        if getattr(module, "inplace", False):
+        if vars(module).get("inplace", False):
             module.inplace = False
+        if "forward" in vars(module):
+            vars(module)["forward"] = functools.partial(_in_float64, module.forward, dtypes)
     return plain
 
 
-def _copied(model: Model) -> Model:
+def _in_float64(forward: Callable[..., Any], dtypes: set[torch.dtype], x: Tensor) -> Any:
+    """What a function gives for x, in float64, or in the one of the dtypes that fits it."""
+    for dtype in (x.dtype, *dtypes):
+        try:
+            return forward(x.to(dtype)).to(x.dtype)
+        except RuntimeError as error:
+            refused = error
+    raise refused
+
+
+def _plain(model: Model) -> Model:
+    """A copy in which no tensor is parametrized, as far as that is ours to do."""
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model must be an nn.Module; got {type(model).__name__}.")
+    refuse_cycles(model)
+    check_initialized(model, "model")
+    plain = copied(model)
+    tied: dict[Any, nn.Parameter] = {}
+    with _evaluating(plain):  # a parametrization with state must not move on while it is read
+        for module in list(plain.modules()):
+            if parametrize.is_parametrized(module):
+                _make_plain(module, tied)
+    return plain
+
+
+def copied(model: Model) -> Model:
     """A deep copy; weights that a hook computes (old weight norm, pruning) are copied by value."""
     held = [value for module in model.modules() for value in vars(module).values()]
     memo: dict[int, Any] = {
         id(t): t.detach().clone() for t in held if isinstance(t, Tensor) and not t.is_leaf
     }
-    return copy.deepcopy(model, memo)
+    try:
+        found = copy.deepcopy(model, memo)
+    except (RuntimeError, TypeError, NotImplementedError, copy.Error) as error:
+        said = str(error).splitlines()[0][:120]
+        raise TypeError(f"model must be one that can be copied: {said}") from error
+    for module in found.modules():
+        vars(module).pop("_compiled_call_impl", None)  # it would run the model itself
+    return found
 
 
-def _make_plain(module: Any) -> None:
+def _make_plain(module: Any, tied: dict[Any, nn.Parameter]) -> None:
     """Replace the parametrized tensors of a module by parameters with their values.
 
     `parametrize.remove_parametrizations` would delete the property of the class, which the copy
     shares with its original: the original would lose its weight. A module whose class was changed
     after that of torch was put in stays as it is: what its class computes is not ours to say.
     """
-    if not vars(type(module)).keys() >= module.parametrizations.keys():
+    if not made_by_parametrize(module):
         return
     values = {
-        name: nn.Parameter(
-            getattr(module, name).detach().clone(),
-            requires_grad=any(p.requires_grad for p in parametrization.parameters()),
-        )
+        name: _value(module, name, parametrization, tied)
         for name, parametrization in module.parametrizations.items()
     }
-    for name, value in values.items():
-        if not torch.allclose(value, getattr(module, name), equal_nan=True):
-            kind = type(module).__bases__[0].__name__
-            raise RuntimeError(f"The {name} of this {kind} changes each time it is read.")
     module.__class__ = type(module).__bases__[0]
     del module.parametrizations
     others = dict(module._parameters)
     module._parameters.clear()
     for name, value in {**values, **others}.items():
         module.register_parameter(name, value)
+
+
+def _value(module: nn.Module, name: str, made: Any, tied: dict[Any, nn.Parameter]) -> nn.Parameter:
+    """The parametrized tensor as a parameter; one made of the same parameters alike is the same.
+
+    It is computed, not read: `parametrize.cached` may hold what is no longer true.
+    """
+    value = made().detach()
+    value = laid_out(value, value).clone()
+    with torch.enable_grad():
+        again = made()
+    if not torch.allclose(value, again, equal_nan=True):
+        kind = type(module).__bases__[0].__name__
+        raise RuntimeError(f"The {name} of this {kind} changes each time it is read.")
+    sources = (*made._parameters.values(), *made._buffers.values())
+    key = (*map(type, made), *map(id, sources))
+    same = tied.get(key)
+    if same is None or not torch.equal(same, value):
+        trained = any(parameter.requires_grad for parameter in made.parameters())
+        same = tied[key] = nn.Parameter(value, requires_grad=trained)
+    return same
+
+
+def _output(model: nn.Module, x: Tensor) -> Tensor:
+    y: object = model(x)
+    if not isinstance(y, Tensor):
+        raise TypeError(f"model must return a torch.Tensor; got {type(y).__name__}.")
+    return y
+
+
+@contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    """The model in evaluation mode, and each module's own mode afterwards."""
+    flags = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, flag in flags.items():
+            module.training = flag
+
+
+def _refuse_functions(plain: nn.Module, model: nn.Module) -> None:
+    """Refuse what is no plain copy: a function is not copied, and may hold the model's weights."""
+    ours = {id(part) for part in (*model.modules(), *model.parameters(), *model.buffers())}
+    for name, module in plain.named_modules():
+        called = f"{name} ({type(module).__name__})" if name else type(module).__name__
+        if has_own_methods(module):
+            raise ValueError(f"{called} has a forward of its own, which no plain copy has.")
+        theirs = [vars(cls) for cls in type(module).__mro__ if not as_imported(cls)]
+        if any(
+            _holds(f, ours, set()) for held in (vars(module), *theirs) for f in _functions(held)
+        ):
+            raise ValueError(
+                f"{called} has a function, such as a hook, that holds a part of the model: the "
+                "copy would run with the model's weights."
+            )
+
+
+def _functions(value: Any) -> Iterator[types.FunctionType]:
+    """The functions among the attributes of a module or a class, which a deep copy shares."""
+    if isinstance(value, types.FunctionType):
+        yield value
+    elif isinstance(value, types.MethodType):
+        yield from _functions(value.__func__)
+    elif isinstance(value, functools.partial):
+        yield from _functions(value.func)
+    elif isinstance(value, (dict, types.MappingProxyType)):
+        for part in value.values():
+            yield from _functions(part)
+    elif isinstance(value, (list, tuple)):
+        for part in value:
+            yield from _functions(part)
+
+
+def _holds(value: Any, ours: set[int], seen: set[int]) -> bool:
+    """Whether a value leads to one of the objects with these ids."""
+    if id(value) in ours:
+        return True
+    if id(value) in seen:
+        return False
+    seen.add(id(value))
+    parts: Any = ()
+    if isinstance(value, types.FunctionType):
+        used = {step.argval for step in dis.get_instructions(value) if step.opname == "LOAD_GLOBAL"}
+        parts = [value.__globals__[name] for name in used if name in value.__globals__]
+        parts += [cell.cell_contents for cell in value.__closure__ or () if cell != _EMPTY]
+        parts += [*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values()]
+    elif isinstance(value, types.MethodType):
+        parts = (value.__self__, value.__func__)
+    elif isinstance(value, functools.partial):
+        parts = (value.func, *value.args, *value.keywords.values())
+    elif isinstance(value, (dict, nn.Module)):
+        parts = (value if isinstance(value, dict) else vars(value)).values()
+    elif isinstance(value, (list, tuple, set)):
+        parts = value
+    return any(_holds(part, ours, seen) for part in parts)

@@ -1,74 +1,72 @@
-r"""Norms of layers, of modules without weights, of what they compose, and of Jacobians at samples.
+r"""Norms of layers, of what they compose, and of Jacobians at samples.
 
-All that `audit` and `lipschitz_bounds` know of a module is said here.
+All that `audit` and `lipschitz_bounds` know of a layer is said here; of other modules, in
+`known_modules`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn.utils import parametrize
 
 from lipteach.layers.constrain import kernel_class
+from lipteach.layers.export import copied, to_measure
+from lipteach.layers.known_modules import ADAPTIVE, Sizes, one_lipschitz
+from lipteach.layers.magnitudes import ONE, Magnitude, in_units
 from lipteach.layers.norm_bounds import convolution_norm_bounds
-from lipteach.primitives import (
-    Abs,
-    FullSort,
-    GroupSort,
-    MaxMin,
-    Maxout,
-    Scale,
-    Selection,
-    mixed_norm,
-    operator_norm,
-)
-from lipteach.primitives.composition import runs_as, walk
-from lipteach.primitives.jacobian import jacobians
+from lipteach.primitives import Scale, Selection, mixed_norm, operator_norm
+from lipteach.primitives.composition import alteration, runs_as, walk
 
 LAYERS = (nn.Linear, nn.Conv2d, Selection, Scale)  # the modules that have a norm
 MOST_PIXELS, MOST_ENTRIES = 2000, 4_000_000  # the largest matrix of a convolution that we build
-MOST_JACOBIAN_ENTRIES = 2**22  # of those that are in memory together: 32 MiB in float64
-Sizes = dict[int, set[tuple[int, ...]]]
-
-SORTS = (Abs, FullSort, GroupSort, MaxMin, Maxout)
-SCALARS = (nn.ReLU, nn.ReLU6, nn.Tanh, nn.Sigmoid, nn.LogSigmoid, nn.Hardtanh, nn.Softsign)
-SHAPES = (nn.Identity, nn.Flatten, nn.Unflatten, nn.PixelShuffle, nn.PixelUnshuffle)
-
-CONDITIONS: dict[type[nn.Module], Callable[[Any], bool]] = {
-    nn.LeakyReLU: lambda m: abs(m.negative_slope) <= 1,
-    nn.PReLU: lambda m: float(m.weight.detach().abs().max()) <= 1,
-    nn.ELU: lambda m: 0 <= m.alpha <= 1,
-    nn.Dropout: lambda m: not m.training or m.p == 0,
-    nn.AvgPool2d: lambda m: _apart(m) and m.divisor_override is None and m.count_include_pad,
-    nn.MaxPool2d: lambda m: _apart(m) and _both(m.dilation, 1) == (1, 1),
-}
 
 
 class Spectrum(NamedTuple):
-    """The singular values of a layer, NaN if not known, and its 2-norm between two numbers."""
+    """The singular values of a layer, NaN if not known, and its 2-norm between two numbers.
+
+    `bound` is the upper one, in a range that floats lack; None if there is none.
+    """
 
     smallest: float
     largest: float
     lower: float
     upper: float
     method: str
+    bound: Magnitude | None
+
+
+@torch.no_grad()
+def measured(model: nn.Module) -> nn.Module:
+    """The copy of `to_measure`; one with a parametrization that draws numbers keeps them all."""
+    try:
+        return to_measure(model)
+    except RuntimeError:
+        found = copied(model).eval().double()
+        for parameter in found.parameters():
+            parameter.requires_grad_(False)
+        return found
 
 
 def input_sizes(model: nn.Module, x: Tensor) -> Sizes:
-    """The shapes (channels, height, width) that each convolution receives, by its ``id``."""
+    """The shapes (channels, height, width) that each convolution receives, by its ``id``.
+
+    Of pooling layers to a given size likewise.
+    """
     sizes: Sizes = {}
 
-    def note(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        sizes.setdefault(id(module), set()).add(tuple(inputs[0].shape[-3:]))
+    def note(module: nn.Module, inputs: tuple[Any, ...]) -> None:
+        if inputs and isinstance(inputs[0], Tensor):
+            sizes.setdefault(id(module), set()).add(tuple(inputs[0].shape[-3:]))
 
     hooks = [
         module.register_forward_pre_hook(note)
         for module in model.modules()
-        if isinstance(module, nn.Conv2d)
+        if isinstance(module, (nn.Conv2d, *ADAPTIVE))
     ]
     model(x[:1])
     for hook in hooks:
@@ -85,61 +83,68 @@ def spectrum(layer: Any, sizes: set[tuple[int, ...]]) -> Spectrum:
     `layer` is one of `LAYERS`, in float64; `sizes` are those of its images, empty if not known.
     """
     if isinstance(layer, Scale):
-        return _exact(torch.tensor([abs(layer.factor)]), "its factor")
+        return _exact(torch.tensor([abs(layer.factor)], dtype=torch.float64), 0, "its factor")
     if isinstance(layer, Selection):  # its matrix may be too large to be made
         times = layer.index.bincount(minlength=layer.in_features).double()
         sigma = times.sqrt().sort(descending=True).values
-        return _exact(sigma[: layer.out_features], "counted")
+        return _exact(sigma[: layer.out_features], 0, "counted")
+    W, exponent = in_units(layer.weight.detach())
     if isinstance(layer, nn.Linear):
-        return _exact(torch.linalg.svdvals(layer.weight), "SVD")
-    matrix = _matrix(layer, sizes)
+        return _exact(torch.linalg.svdvals(W), exponent, "SVD")
+    matrix = _matrix(layer, W, sizes)
     if matrix is not None:
         (size,) = sizes
-        sigma = torch.linalg.svdvals(matrix)
-        return _exact(sigma, f"SVD of the map at {size[-2]}×{size[-1]}")
+        return _exact(
+            torch.linalg.svdvals(matrix), exponent, f"SVD of the map at {size[-2]}×{size[-1]}"
+        )
     nan = math.nan
     try:
         stride = kernel_class(layer, layer.weight).stride
     except ValueError:
         if not sizes:
-            return Spectrum(nan, nan, nan, nan, "none for this convolution")
-        high = math.sqrt(upper_norm(layer, 1, sizes) * upper_norm(layer, math.inf, sizes))
-        return Spectrum(nan, nan, 0.0, high, "row and column sums")
-    low, high = (float(b) for b in convolution_norm_bounds(layer.weight, stride))
-    return Spectrum(nan, nan, low, high, "grid, all sizes")
+            return Spectrum(nan, nan, nan, nan, "none for this convolution", None)
+        sums = [max(_largest_sum(layer, W, p, size) for size in sizes) for p in (1, math.inf)]
+        bound = Magnitude.of(math.sqrt(sums[0] * sums[1]), exponent)
+        return Spectrum(nan, nan, 0.0, float(bound), "row and column sums", bound)
+    low, high = (Magnitude.of(float(b), exponent) for b in convolution_norm_bounds(W, stride))
+    return Spectrum(nan, nan, float(low), float(high), "grid, all sizes", high)
 
 
-def upper_norm(layer: Any, p: float, sizes: set[tuple[int, ...]]) -> float:
+def upper_norm(layer: Any, p: float, sizes: set[tuple[int, ...]]) -> Magnitude:
     """An upper bound of the induced p → p norm of a layer, p = 1, 2 or ∞; exact with a matrix.
 
-    A convolution is exact for p = 1 and ∞, unless its padding repeats or reflects pixels.
+    A convolution needs the sizes of its images; for p = 1 and ∞ it is exact, unless its padding
+    repeats or reflects pixels.
     """
     if p == 2:
-        return spectrum(layer, sizes).upper
+        return cast(Magnitude, spectrum(layer, sizes).bound)
     if isinstance(layer, Scale):
-        return abs(layer.factor)
+        return Magnitude.of(abs(layer.factor))
     if isinstance(layer, Selection):
-        return float(layer.index.bincount().max()) if p == 1 else 1.0
+        return Magnitude.of(float(layer.index.bincount().max())) if p == 1 else ONE
+    W, exponent = in_units(layer.weight.detach())
     if isinstance(layer, nn.Linear):
-        return float(operator_norm(layer.weight, p))
-    return max(_largest_sum(layer, p, size) for size in sizes)
+        return Magnitude.of(float(operator_norm(W, p)) if W.numel() else 0.0, exponent)
+    return Magnitude.of(max(_largest_sum(layer, W, p, size) for size in sizes), exponent)
 
 
-def upper_norm_to_max(layer: Any, p: float, sizes: set[tuple[int, ...]]) -> float:
+def upper_norm_to_max(layer: Any, p: float, sizes: set[tuple[int, ...]]) -> Magnitude:
     """An upper bound of the norm from the p-norm to the ∞-norm: ‖W‖_{p,∞} of a linear layer."""
     if isinstance(layer, Selection):
-        return 1.0
+        return ONE
     if isinstance(layer, nn.Linear):
-        return float(mixed_norm(layer.weight, p))
+        W, exponent = in_units(layer.weight.detach())
+        return Magnitude.of(float(mixed_norm(W, p)) if W.numel() else 0.0, exponent)
     return upper_norm(layer, p, sizes)
 
 
-def _exact(sigma: Tensor, method: str) -> Spectrum:
-    small, large = float(sigma[-1]), float(sigma[0])
-    return Spectrum(small, large, large, large, method)
+def _exact(sigma: Tensor, exponent: int, method: str) -> Spectrum:
+    ends = (float(sigma[-1]), float(sigma[0])) if len(sigma) else (0.0, 0.0)
+    small, large = (Magnitude.of(end, exponent) for end in ends)
+    return Spectrum(float(small), float(large), float(large), float(large), method, large)
 
 
-def _matrix(conv: nn.Conv2d, sizes: set[tuple[int, ...]]) -> Tensor | None:
+def _matrix(conv: nn.Conv2d, kernel: Tensor, sizes: set[tuple[int, ...]]) -> Tensor | None:
     """The matrix of the convolution, if its images have one size, and one that is small enough."""
     if len(sizes) != 1:
         return None
@@ -147,21 +152,21 @@ def _matrix(conv: nn.Conv2d, sizes: set[tuple[int, ...]]) -> Tensor | None:
     pixels = math.prod(size)
     if pixels > MOST_PIXELS:
         return None
-    images = torch.eye(pixels, dtype=conv.weight.dtype, device=conv.weight.device)
-    matrix = convolved(conv, conv.weight, images.view(-1, *size)).flatten(1).mT
+    images = torch.eye(pixels, dtype=kernel.dtype, device=kernel.device)
+    matrix = convolved(conv, kernel, images.view(-1, *size)).flatten(1).mT
     return matrix if matrix.numel() <= MOST_ENTRIES else None
 
 
 @torch.enable_grad()
-def _largest_sum(conv: nn.Conv2d, p: float, size: tuple[int, ...]) -> float:
+def _largest_sum(conv: nn.Conv2d, kernel: Tensor, p: float, size: tuple[int, ...]) -> float:
     """The largest row sum (p = ∞) or column sum (p = 1) of |matrix|, by the map with kernel |K|.
 
     On an image of ones it gives the row sums, and the gradient of their total is the column sums.
     Pixels that padding repeats or reflects may meet in one entry, whose terms we then add: a bound.
     """
-    image = torch.ones(1, *size, dtype=conv.weight.dtype, device=conv.weight.device)
+    image = torch.ones(1, *size, dtype=kernel.dtype, device=kernel.device)
     image.requires_grad_()
-    rows = convolved(conv, conv.weight.detach().abs(), image)
+    rows = convolved(conv, kernel.abs(), image)
     sums = rows if p == math.inf else torch.autograd.grad(rows.sum(), image)[0]
     return float(sums.detach().max())
 
@@ -175,65 +180,61 @@ def convolved(conv: nn.Conv2d, kernel: Tensor, images: Tensor) -> Tensor:
     return found
 
 
-def one_lipschitz(module: nn.Module) -> bool:
-    """Whether a module without a weight matrix is known not to stretch, for p = 1, 2 and ∞."""
-    if runs_as(module, (*SORTS, *SCALARS, *SHAPES)):
-        return True
-    return any(holds(module) for kind, holds in CONDITIONS.items() if runs_as(module, kind))
+def is_layer(module: nn.Module) -> bool:
+    """Whether a module is one of `LAYERS`, with a weight that is the same at each reading."""
+    return runs_as(module, LAYERS) and _is_steady(module)
+
+
+def _is_steady(module: nn.Module) -> bool:
+    held: Any = module.parametrizations if parametrize.is_parametrized(module) else ()
+    return all(torch.equal(getattr(module, name), getattr(module, name)) for name in held)
 
 
 def unknown(name: str, module: nn.Module) -> str:
-    """The name and the class of a module, as an answer says them."""
+    """The name and the class of a module of which nothing is known, as an answer says them."""
     return f"{name} ({type(module).__name__})" if name else type(module).__name__
 
 
-def product(module: nn.Module, norms: dict[int, float]) -> tuple[float, str]:
-    """The product of the norms along a Sequential and "", or infinity and the module without one.
+def said_of(module: nn.Module) -> str:
+    """What beside its class has a say in what a module computes; "" if nothing."""
+    return alteration(module) or ("" if _is_steady(module) else "a weight that changes")
+
+
+@torch.no_grad()
+def draws(model: nn.Module, x: Tensor) -> bool:
+    """Whether a model gives another output at each call, so that it is no function."""
+    steady = all(map(_is_steady, model.modules()))
+    return not (steady and _near(model(x[:1]), model(x[:1])))
+
+
+@torch.no_grad()
+def mixes(model: nn.Module, x: Tensor) -> bool:
+    """Whether the first two samples have other outputs together than each alone."""
+    if len(x) == 1:
+        return False
+    alone = torch.cat([model(x[:1]).flatten(), model(x[1:2]).flatten()])
+    try:
+        return not _near(model(x[:2]).flatten(), alone)
+    except (RuntimeError, ValueError, IndexError):  # a shape for one sample alone
+        return True
+
+
+def _near(y: Tensor, z: Tensor) -> bool:
+    most = float(z.nan_to_num(0.0, 0.0, 0.0).abs().max())
+    return y.shape == z.shape and torch.allclose(y, z, 1e-6, 1e-6 * most, equal_nan=True)
+
+
+def product(
+    module: nn.Module, norms: dict[int, Magnitude | None], sizes: Sizes
+) -> tuple[Magnitude | None, str]:
+    """The product of the norms along a Sequential and "", or None and the module without one.
 
     `norms` holds an upper bound for each layer, by its ``id``.
     """
-    bound = 1.0
+    bound = ONE
     for name, step in walk(module):
-        factor = 1.0 if one_lipschitz(step) else math.inf
-        factor = norms[id(step)] if runs_as(step, LAYERS) else factor
-        if not factor < math.inf:  # NaN too: a layer of which nothing is known
-            return math.inf, unknown(name, step)
-        bound *= factor
+        known = norms[id(step)] if is_layer(step) else ONE if one_lipschitz(step, sizes) else None
+        if known is None:
+            return None, unknown(name, step)
+        bound = bound * known
     return bound, ""
-
-
-def _apart(pool: Any) -> bool:
-    """Whether the windows of a pooling layer do not overlap, and none is cut off."""
-    size, step = _both(pool.kernel_size, 1), _both(pool.stride, pool.kernel_size)
-    return not pool.ceil_mode and all(s >= k for s, k in zip(step, size, strict=True))
-
-
-def _both(value: Any, default: Any) -> tuple[int, int]:
-    value = default if value is None else value
-    return tuple(value) if isinstance(value, (tuple, list)) else (value, value)
-
-
-@torch.no_grad()  # a forward of its own may hold weights that ask for gradients
-def jacobian_norms(model: nn.Module, x: Tensor, p: float) -> Tensor:
-    """The induced p → p norm of the Jacobian at each sample of x, for p = 1, 2 or ∞.
-
-    It is 0 where the Jacobian is not finite: of what overflows nothing is known.
-    """
-    entries = model(x[:1]).numel() * x[0].numel()
-    parts = torch.split(x, max(1, min(128, MOST_JACOBIAN_ENTRIES // entries)))
-    return torch.cat([_norms(jacobians(model, part), p) for part in parts])
-
-
-def _norms(J: Tensor, p: float) -> Tensor:
-    finite = J.isfinite().all(dim=(1, 2))
-    J = torch.where(finite[:, None, None], J, 0.0)
-    norms: Tensor
-    if p != 2:
-        norms = torch.linalg.matrix_norm(J, p)
-        return norms
-    # The largest eigenvalue of the smaller Gram matrix: several times cheaper than an SVD.
-    largest = J.abs().amax(dim=(1, 2))
-    A = J / torch.where(largest > 0, largest, 1.0)[:, None, None]  # no square overflows
-    gram = A @ A.mT if A.shape[1] <= A.shape[2] else A.mT @ A
-    norms = largest * torch.linalg.eigvalsh(gram)[:, -1].clamp(min=0).sqrt()
-    return norms

@@ -3,6 +3,7 @@ r"""The operator norm of a convolution between two bounds, for every image size.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -55,11 +56,12 @@ def convolution_norm_bounds(
     for step in steps:
         check_integer(step, "stride")
     K = _polyphase(kernel.double(), steps)
-    K = K if K.shape[0] <= K.shape[1] else K.transpose(0, 1)  # the transposed operator
+    if K.shape[0] > K.shape[1]:
+        K = K.transpose(0, 1).contiguous()  # the transposed operator; torch.compile mistakes a view
     simple = _autocorrelation_bound(K)
-    peak, share = _peak(K.detach(), float(simple.detach()) ** 2)
+    peak, share = _Peak.apply(K.detach(), simple.detach() ** 2)  # type: ignore[no-untyped-call]
     lower = torch.linalg.matrix_norm(_symbol(K, peak), 2).amax()
-    upper = torch.minimum(lower / math.sqrt(share), simple)
+    upper = torch.minimum(lower / share.sqrt(), simple)
     return lower, torch.maximum(upper, lower)  # against rounding
 
 
@@ -78,6 +80,25 @@ def _symbol(K: Tensor, omega: Tensor) -> Tensor:
     phase = omega @ taps.to(omega).mT
     waves = torch.polar(torch.ones_like(phase), phase)
     return torch.einsum("gt,oct->goc", waves, K.flatten(2).to(waves.dtype))
+
+
+class _Peak(torch.autograd.Function):
+    """`_peak` under torch.func, which hands it tensors whose entries can be asked, one by one."""
+
+    @staticmethod
+    def forward(K: Tensor, ceiling: Tensor) -> tuple[Tensor, Tensor]:
+        peak, share = _peak(K, float(ceiling))
+        return peak, ceiling.new_tensor(share)
+
+    @staticmethod
+    def setup_context(ctx: Any, _inputs: Any, output: tuple[Tensor, Tensor]) -> None:
+        ctx.mark_non_differentiable(*output)
+
+    @staticmethod
+    def vmap(_info: Any, in_dims: tuple[int, int], *inputs: Tensor) -> tuple[Any, tuple[int, int]]:
+        pairs = zip(*map(torch.unbind, inputs, in_dims), strict=True)
+        found = zip(*(_Peak.apply(*pair) for pair in pairs), strict=True)  # type: ignore[no-untyped-call]
+        return tuple(map(torch.stack, found)), (0, 0)
 
 
 def _peak(K: Tensor, ceiling: float) -> tuple[Tensor, float]:
@@ -116,7 +137,7 @@ def _gram(K: Tensor, omega: Tensor) -> Tensor:
 
 def _may_exceed(K: Tensor, omega: Tensor, square: float) -> Tensor:
     """Where ‖K̂(ω)‖₂² > `square` is not excluded by Cholesky, cheaper than eigenvalues."""
-    eye = square * (1 + 1e-12) * torch.eye(K.shape[0]).to(K)
+    eye = square * (1 + 1e-12) * torch.eye(K.shape[0], dtype=K.dtype, device=K.device)
     rest = (eye - _gram(K, chunk) for chunk in torch.split(omega, 256))
     return torch.cat([torch.linalg.cholesky_ex(A).info > 0 for A in rest])
 

@@ -11,28 +11,43 @@ from torch import Tensor, nn
 
 from lipteach.layers.convolution import KernelClass
 from lipteach.layers.norm_bounds import convolution_norm_bounds
+from lipteach.layers.weights import has_data
 from lipteach.primitives import polar, project_linf_norm
 from lipteach.primitives._validate import check_tensor, plain_precision, transforming
 
 
 class _Constraint(nn.Module):
-    """What they have in common: the weights that they are given have one shape."""
+    """What they have in common: one shape, full precision, and the parameter's memory format."""
 
     def __init__(self, shape: torch.Size) -> None:
         super().__init__()
         self.shape = shape
 
-    def right_inverse(self, W: Tensor) -> Tensor:
-        """The parameter for a wanted weight: the member of the class that is made of it."""
-        self.check(W)
-        weight: Tensor = self.forward(W)
-        return weight
+    def weight(self, X: Tensor, *others: Tensor) -> Tensor:
+        """The weight of its parameters."""
+        raise NotImplementedError
 
-    def check(self, W: Tensor) -> None:
-        """Require a finite weight of that shape; torch itself would take any."""
-        check_tensor(W, "weight")
-        if W.shape != self.shape:
+    def invert(self, W: Tensor) -> tuple[Tensor, ...]:
+        """The parameters of the member of the class that is made of W."""
+        return (self.weight(W) if has_data(W) else W,)
+
+    def forward(self, X: Tensor, *others: Tensor) -> Tensor:
+        """The weight; where its parameters hold no data, neither does it."""
+        if X.device.type == "meta":
+            return X.new_empty(self.shape)
+        with plain_precision(X):
+            return laid_out(self.weight(X, *others), X)
+
+    def right_inverse(self, W: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """The parameters for a wanted weight: of the member of the class that is made of it."""
+        if has_data(W):
+            check_tensor(W, "weight")
+        if W.shape != self.shape:  # torch itself would take any
             raise ValueError(f"weight must have shape {tuple(self.shape)}; got {tuple(W.shape)}.")
+        with plain_precision(W):
+            X, *others = self.invert(W)
+        X = laid_out(X, W)
+        return (X, *others) if others else X
 
 
 class Orthonormal(_Constraint):
@@ -46,10 +61,9 @@ class Orthonormal(_Constraint):
         """The polar factor in the settings of this layer."""
         return polar(W, self.tol, self.method)
 
-    def forward(self, X: Tensor) -> Tensor:
-        """The weight."""
-        with plain_precision(X):
-            return self.polar(X)
+    def weight(self, X: Tensor, *_: Tensor) -> Tensor:
+        """The polar factor."""
+        return self.polar(X)
 
     def extra_repr(self) -> str:
         """Return the settings, for print."""
@@ -63,18 +77,13 @@ class OrthogonalConvolution(Orthonormal):
         super().__init__(shape, tol, method)
         self.kernels = kernels
 
-    def forward(self, R: Tensor, *bases: Tensor) -> Tensor:
+    def weight(self, X: Tensor, *others: Tensor) -> Tensor:
         """The kernel."""
-        with plain_precision(R):
-            wide = [_wide(B) for B in bases]
-            return self.kernels.compose(_wide(R), wide, self.polar).to(R.dtype)
+        return self.kernels.compose(_wide(X), [*map(_wide, others)], self.polar).to(X.dtype)
 
-    def right_inverse(self, W: Tensor) -> Tensor | tuple[Tensor, ...]:  # type: ignore[override]
-        """The parameters of the wanted kernel, or of one near it in the class."""
-        self.check(W)
-        with plain_precision(W):
-            R, *bases = (p.to(W.dtype) for p in self.kernels.factor(W.double()))
-        return (R, *bases) if bases else R
+    def invert(self, W: Tensor) -> tuple[Tensor, ...]:
+        """The parameters of W, or of a kernel near it in the class."""
+        return tuple(p.to(W.dtype) for p in self.kernels.factor(W.double()))
 
 
 class Spectral(_Constraint):
@@ -84,17 +93,15 @@ class Spectral(_Constraint):
         super().__init__(shape)
         self.stride = stride
 
-    def forward(self, X: Tensor) -> Tensor:
-        """The weight."""
-        with plain_precision(X):
-            if X.ndim == 2:
-                norm = _largest_singular_value(_wide(X))
-            else:
-                norm = convolution_norm_bounds(X, self.stride)[1]
-            if not transforming() and not bool(norm.detach() > 0):
-                raise ValueError("The weight must not be zero: it has no direction to keep.")
-            weight: Tensor = _wide(X) / norm
-            return weight.to(X.dtype)
+    def weight(self, X: Tensor, *_: Tensor) -> Tensor:
+        """The ratio."""
+        if X.ndim == 2:
+            norm = _largest_singular_value(_wide(X))
+        else:
+            norm = convolution_norm_bounds(X, self.stride)[1]
+        if not transforming() and not bool(norm.detach() > 0):
+            raise ValueError("The weight must not be zero: it has no direction to keep.")
+        return (_wide(X) / norm).to(X.dtype)
 
 
 def _largest_singular_value(X: Tensor) -> Tensor:
@@ -113,10 +120,9 @@ class LInf(_Constraint):
         super().__init__(shape)
         self.bound = bound
 
-    def forward(self, X: Tensor) -> Tensor:
-        """The weight."""
-        with plain_precision(X):
-            return project_linf_norm(X.flatten(1), self.bound).view(X.shape)
+    def weight(self, X: Tensor, *_: Tensor) -> Tensor:
+        """The projection."""
+        return project_linf_norm(X.flatten(1), self.bound).view(X.shape)
 
     def extra_repr(self) -> str:
         """Return the setting, for print."""
@@ -126,3 +132,18 @@ class LInf(_Constraint):
 def _wide(X: Tensor) -> Tensor:
     """X in a dtype for which decompositions exist."""
     return X if X.itemsize > 2 else X.float()
+
+
+def laid_out(X: Tensor, like: Tensor) -> Tensor:
+    """X with the strides of the memory format of `like`: torch lays a layer's output out so.
+
+    Strides are compared, not ``is_contiguous``: with one channel or one tap both formats are
+    contiguous, and torch still reads the format from the strides.
+    """
+    formats = torch.contiguous_format, torch.channels_last
+    last = X.ndim == 4 and [_strides(like, f) == like.stride() for f in formats] == [False, True]
+    return X if X.stride() == _strides(X, formats[last]) else X.clone(memory_format=formats[last])
+
+
+def _strides(X: Tensor, memory_format: torch.memory_format) -> tuple[int, ...]:
+    return torch.empty(X.shape, device="meta", memory_format=memory_format).stride()

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from lipteach.layers.constrain import kernel_class
+from lipteach.layers.constrain import orthogonal_class
 from lipteach.layers.convolution import KernelClass
+from lipteach.layers.weights import weight_to_change
 from lipteach.primitives import RankWarning, Selection, parseval_step, polar
 from lipteach.primitives._fast.gram import symmetric_product
 from lipteach.primitives._validate import check_integer, check_real, check_tensor
@@ -50,8 +51,8 @@ def retract_(model: Model, steps: int = 1, method: str = "polar", tol: float = 1
         The model itself.
 
     Raises:
-        ValueError: if tol is not below 1, or a weight is zero, or of a convolution that
-            `orthonormal` refuses.
+        ValueError: if tol is not below 1, or a weight is zero, computed by a hook (pruning), or of
+            a convolution that `orthonormal` refuses.
 
     Warns:
         RankWarning: if a weight has not full rank: then its polar factor is not determined.
@@ -69,13 +70,13 @@ def retract_(model: Model, steps: int = 1, method: str = "polar", tol: float = 1
         raise ValueError(f"tol must be less than 1; got {tol}.")
     if method not in ("polar", "qr"):
         raise ValueError(f'method must be "polar" or "qr"; got {method!r}.')
-    for name, module in _plain_layers(model):
+    for name, module in [*_plain_layers(model)]:  # all are looked at before one is changed
         try:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
                 _retract(module, steps, method, tol)
-        except ValueError as error:
-            raise ValueError(f"{name} cannot be retracted: {error}") from error
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{name} cannot be retracted: {error}") from error
         for warning in caught:
             warn_caller(warning.category(f"{name}: {warning.message}"))
     return model
@@ -105,7 +106,7 @@ def make_tangent_(model: Model) -> Model:
         The model itself.
 
     Raises:
-        ValueError: for a convolution that `orthonormal` refuses.
+        ValueError: for a convolution that `orthonormal` refuses, and a weight that a hook computes.
 
     Example:
         >>> layer = nn.Linear(2, 2)
@@ -136,7 +137,7 @@ def _check_model(model: nn.Module) -> None:
 
 def _kernels(name: str, conv: nn.Conv2d) -> KernelClass:
     try:
-        return kernel_class(conv, conv.weight)
+        return orthogonal_class(conv, conv.weight)
     except ValueError as error:
         raise ValueError(f"{name} has no tangent space: {error}") from error
 
@@ -147,17 +148,20 @@ def _plain_layers(model: nn.Module) -> Iterator[tuple[str, Any]]:
     for name, module in model.named_modules():
         if not isinstance(module, (nn.Linear, nn.Conv2d)) or isinstance(module, Selection):
             continue
-        plain = not parametrize.is_parametrized(module, "weight")
-        if plain and id(module.weight) not in seen and module.weight.numel():
-            seen.add(id(module.weight))
-            yield name or type(module).__name__, module
+        if parametrize.is_parametrized(module, "weight"):
+            continue
+        name = name or type(module).__name__
+        weight = weight_to_change(name, module)
+        if id(weight) not in seen and weight.numel():
+            seen.add(id(weight))
+            yield name, module
 
 
 def _retract(module: nn.Linear | nn.Conv2d, steps: int, method: str, tol: float) -> None:
     weight = module.weight
     if isinstance(module, nn.Conv2d):
-        check_tensor(weight, "its weight", min_dim=4)
-        kernels = kernel_class(module, weight)
+        check_tensor(weight, "its weight")
+        kernels = orthogonal_class(module, weight)
         if kernels.factors:
             R, *bases = kernels.factor(weight.double())
             # The channel matrix comes orthonormal from `factor`.

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
+from torch.fx import Proxy
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
-from lipteach.primitives._torch_private import transforms_active
+from lipteach.primitives._torch_private import is_exporting, is_fake, transforms_active
 
+F = TypeVar("F", bound=Callable[..., Any])
 NORMS = (1, 2, math.inf)
 MOST = torch.finfo(torch.float64).max
+MOST_INTEGER = torch.iinfo(torch.int64).max
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
@@ -21,23 +27,64 @@ def transforming() -> bool:
     return torch.compiler.is_compiling() or transforms_active()
 
 
+def exporting(x: Any) -> bool:
+    """Whether the way of x is written down as a graph, for its values, and batches of any size.
+
+    By torch.export (and by it for ONNX), by torch.jit.trace, or by torch.fx.
+    """
+    if isinstance(x, Proxy) or is_exporting():
+        return True
+    return not torch.compiler.is_compiling() and torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+
+
+def leaf_of_fx(function: F) -> F:
+    """Let torch.fx write a call of the function of a tensor down as one step, unopened."""
+
+    @functools.wraps(function)
+    def call(x: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(x, Proxy):
+            return x.tracer.create_proxy("call_function", call, (x, *args), kwargs)
+        return function(x, *args, **kwargs)
+
+    return cast(F, call)
+
+
 def check_tensor(x: Any, name: str = "x", min_dim: int = 1, finite: bool = True) -> None:
     """Require a floating-point tensor with at least `min_dim` dimensions, not empty, and finite."""
-    if not isinstance(x, Tensor):
-        raise TypeError(f"{name} must be a torch.Tensor; got {type(x).__name__}.")
+    check_dense(x, name)
     if x.dtype not in FLOATS:
         need = "a floating-point dtype from float16 to float64"
         raise TypeError(f"{name} must have {need}; got {x.dtype}.")
-    if x.layout is not torch.strided:
-        raise TypeError(f"{name} must be a dense tensor; got layout {x.layout}.")
     if x.ndim < min_dim:
         dims = "dimension" if min_dim == 1 else "dimensions"
         shape = tuple(x.shape)
         raise ValueError(f"{name} must have at least {min_dim} {dims}; got shape {shape}.")
     if x.numel() == 0:
         raise ValueError(f"{name} must not be empty; got shape {tuple(x.shape)}.")
-    if finite and not transforming() and not _all_finite(x):
-        raise ValueError(f"{name} must be finite; it holds NaN or infinity.")
+    if finite:
+        check_numbers(x, name)
+        if not transforming() and not _all_finite(x):
+            raise ValueError(f"{name} must be finite; it holds NaN or infinity.")
+
+
+def check_dense(x: Any, name: str) -> None:
+    """Require a tensor with one number at each place, of whatever dtype."""
+    if not isinstance(x, Tensor):
+        raise TypeError(f"{name} must be a torch.Tensor; got {type(x).__name__}.")
+    if isinstance(x, (UninitializedParameter, UninitializedBuffer)):  # these answer nothing else
+        raise TypeError(f"{name} has no shape yet; run its lazy module once.")
+    if x.is_nested or isinstance(x, torch.masked.MaskedTensor):
+        kind = "nested" if x.is_nested else "masked"
+        raise TypeError(f"{name} must be a dense tensor; got a {kind} one.")
+    if x.layout is not torch.strided:
+        raise TypeError(f"{name} must be a dense tensor; got layout {x.layout}.")
+
+
+def check_numbers(x: Tensor, name: str) -> None:
+    """Require a tensor that can be read: one on the meta device, or a fake one, is a shape only."""
+    if (x.is_meta or is_fake(x)) and not transforming():
+        kind = "on the meta device" if x.is_meta else f"a {type(x).__name__}"
+        raise TypeError(f"{name} must hold numbers; it is {kind} and has a shape only.")
 
 
 def _all_finite(x: Tensor) -> bool:
@@ -49,10 +96,21 @@ def _all_finite(x: Tensor) -> bool:
 def check_integer(value: Any, name: str, low: float = 1) -> int:
     """Require a Python integer (not a bool) of at least `low`."""
     if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} must be an integer; got {value!r} ({type(value).__name__}).")
+        raise TypeError(f"{name} must be an integer; got {shown(value)} ({type(value).__name__}).")
     if value < low:
-        raise ValueError(f"{name} must be at least {low}; got {value}.")
+        raise ValueError(f"{name} must be at least {low}; got {shown(value)}.")
+    if abs(value) > MOST_INTEGER:
+        raise ValueError(f"{name} must be less than 2⁶³; got {shown(value)}.")
     return value
+
+
+def shown(value: Any) -> str:
+    """A value as it is written, cut where it is long."""
+    try:
+        text = " ".join(repr(value).split())
+    except ValueError:  # Python writes no integer of more than 4300 digits
+        return "an integer of more than 4300 digits"
+    return text if len(text) <= 60 else f"{text[:40]}…"
 
 
 def axis(x: Tensor, dim: Any, name: str = "x") -> int:
@@ -67,9 +125,10 @@ def check_real(
 ) -> float:
     """Require a finite real number in [low, high] that is greater than `above`."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{name} must be a real number; got {value!r} ({type(value).__name__}).")
+        kind = type(value).__name__
+        raise TypeError(f"{name} must be a real number; got {shown(value)} ({kind}).")
     if not abs(value) <= MOST:
-        raise ValueError(f"{name} must be finite; got {value!r:.40}.")
+        raise ValueError(f"{name} must be finite; got {shown(value)}.")
     if not low <= value <= high:
         limits = f"at least {low}" if high == math.inf else f"in [{low}, {high}]"
         raise ValueError(f"{name} must be {limits}; got {value}.")
@@ -81,9 +140,9 @@ def check_real(
 def check_norm(p: Any) -> None:
     """Require p to be 1, 2 or math.inf."""
     if isinstance(p, bool) or not isinstance(p, (int, float)):
-        raise TypeError(f"p must be 1, 2 or math.inf; got {p!r} ({type(p).__name__}).")
+        raise TypeError(f"p must be 1, 2 or math.inf; got {shown(p)} ({type(p).__name__}).")
     if p not in NORMS:
-        raise ValueError(f"p must be 1, 2 or math.inf; got {p}.")
+        raise ValueError(f"p must be 1, 2 or math.inf; got {shown(p)}.")
 
 
 def in_float64(x: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from lipteach.primitives._fast import pairs
-from lipteach.primitives._validate import axis, check_integer, check_tensor
+from lipteach.primitives._validate import axis, check_integer, check_tensor, exporting, leaf_of_fx
 
 
 def sort_groups(x: Tensor, size: int, dim: int, descending: bool) -> Tensor:
@@ -24,6 +24,8 @@ def sort_groups(x: Tensor, size: int, dim: int, descending: bool) -> Tensor:
     at ties the identity within each run of equal entries.
     """
     groups = x.reshape(*x.shape[:dim], -1, size, *x.shape[dim + 1 :])  # (…, n / size, size, …)
+    if exporting(x):  # values need no stable sort, and ONNX has none
+        return groups.sort(dim=dim + 1, descending=descending).values.reshape(x.shape)
     return groups.sort(dim=dim + 1, descending=descending, stable=True).values.reshape(x.shape)
 
 
@@ -31,7 +33,7 @@ def _sort(x: Tensor, size: int, dim: int, descending: bool) -> Tensor:
     """Sort groups in the quickest way; all but the type of `descending` and NaN is checked."""
     if not isinstance(descending, bool):
         raise TypeError(f"descending must be True or False; got {descending!r}.")
-    if size == 2 and pairs.worth_it(x):
+    if size == 2 and (torch.compiler.is_compiling() or exporting(x) or pairs.worth_it(x)):
         return pairs.sort_pairs(x, dim, descending)
     _refuse_nan(x)
     return sort_groups(x, size, dim, descending)
@@ -42,6 +44,7 @@ def _refuse_nan(x: Tensor) -> None:
         pairs.refuse_nan(x)
 
 
+@leaf_of_fx
 def group_sort(x: Tensor, size: int, dim: int = -1, descending: bool = True) -> Tensor:
     r"""Sort each group of `size` adjacent entries along `dim` (appendix A.1).
 
@@ -81,6 +84,7 @@ def group_sort(x: Tensor, size: int, dim: int = -1, descending: bool = True) -> 
     return _sort(x, size, dim, descending)
 
 
+@leaf_of_fx
 def maxmin(x: Tensor, dim: int = -1) -> Tensor:
     r"""Sort each adjacent pair along `dim`, the greater first: GroupSort of size 2 (appendix A.1).
 
@@ -105,6 +109,7 @@ def maxmin(x: Tensor, dim: int = -1) -> Tensor:
     return _sort(x, 2, dim, True)
 
 
+@leaf_of_fx
 def full_sort(x: Tensor, dim: int = -1, descending: bool = True) -> Tensor:
     """Sort all entries along `dim`: `group_sort` with one group (appendix A.1).
 
@@ -219,6 +224,11 @@ class Abs(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return |x|."""
-        check_tensor(x, min_dim=0, finite=False)
-        _refuse_nan(x)
-        return torch.where(x < 0, -x, x)
+        return _absolute(x)
+
+
+@leaf_of_fx
+def _absolute(x: Tensor) -> Tensor:
+    check_tensor(x, min_dim=0, finite=False)
+    _refuse_nan(x)
+    return torch.where(x < 0, -x, x)

@@ -11,7 +11,14 @@ from torch import Tensor
 from lipteach.primitives._fast.odd_chebyshev import GROWTH, Series
 from lipteach.primitives._fast.odd_chebyshev import chebyshev_coefficients as chebyshev_coefficients
 from lipteach.primitives._fast.odd_chebyshev import odd_series as odd_series
-from lipteach.primitives._validate import check_integer, check_real, check_tensor, transforming
+from lipteach.primitives._validate import (
+    check_integer,
+    check_numbers,
+    check_real,
+    check_tensor,
+    shown,
+    transforming,
+)
 from lipteach.primitives.numerical_warnings import ConvergenceWarning, warn_caller
 from lipteach.primitives.orthonormal import HIGHEST_ORDER, refuse_zero, series_coefficients
 
@@ -78,6 +85,7 @@ def bjorck_apply(
     Source: Anil, Lucas and Grosse (2019), appendix B.4 and Table 3; the truncated series is ours.
     """
     _check(W, v, steps, order, method, tol)
+    tol = float(tol)
     product = _Products(W, v) if W.itemsize > 2 else _Products(W.float(), v.float())
     y = product.chebyshev(steps, order, tol) if method == "chebyshev" else None
     if y is None:
@@ -197,6 +205,8 @@ def _check(W: Tensor, v: Tensor, steps: int, order: int, method: str, tol: float
     # Whether they are finite, and W not zero, shows in the result: `_look_at`.
     check_tensor(W, "W", min_dim=2, finite=False)
     check_tensor(v, "v", finite=False)
+    check_numbers(W, "W")
+    check_numbers(v, "v")
     if v.dtype != W.dtype:
         raise TypeError(f"v must have the dtype of W, {W.dtype}; got {v.dtype}.")
     if v.shape[-1] != W.shape[-1]:
@@ -211,9 +221,9 @@ def _check(W: Tensor, v: Tensor, steps: int, order: int, method: str, tol: float
             raise ValueError(text) from None
     check_integer(steps, "steps")
     if check_integer(order, "order") > HIGHEST_ORDER:
-        raise ValueError(f"order must be in 1, …, {HIGHEST_ORDER}; got {order}.")
+        raise ValueError(f"order must be in 1, …, {HIGHEST_ORDER}; got {shown(order)}.")
     if method not in METHODS:
-        raise ValueError(f'method must be "chebyshev" or "recursion"; got {method!r}.')
+        raise ValueError(f'method must be "chebyshev" or "recursion"; got {shown(method)}.')
     floor = 1e-13 if W.dtype == torch.float64 else 2e-6
     if check_real(tol, "tol", above=0.0) < floor and method == "chebyshev":
         text = f"tol = {tol} is below {floor}, what {W.dtype} resolves: rounding is larger."

@@ -6,24 +6,21 @@ class does, and a hook, a forward of the instance or a subclass may change that.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Any, TypeGuard, TypeVar
 
+import torch
 from torch import Tensor, nn
 
-from lipteach.primitives._torch_private import has_hooks, is_compiled
+from lipteach.primitives._as_imported import HARMLESS, is_patched, methods
+from lipteach.primitives._torch_private import has_hooks, is_compiled, modes_active
 from lipteach.primitives.modules import ChunkedSequential
 
 M = TypeVar("M", bound=nn.Module)
 
 SEQUENCES = (nn.Sequential, ChunkedSequential)
-# What a subclass may redefine without changing what a run computes; all else is not believed.
-HARMLESS = {
-    *("__init__", "__repr__", "_get_name", "extra_repr", "reset_parameters", "__getstate__"),
-    *("__doc__", "__module__", "__qualname__", "__dict__", "__weakref__", "__slots__"),
-    *("__annotations__", "__annotate__", "__annotate_func__", "__annotations_cache__"),
-    *("__firstlineno__", "__static_attributes__", "__constants__"),
-}
+CONTAINERS = (dict, OrderedDict)
 
 
 def runs_as(module: nn.Module, kinds: type[M] | tuple[type[M], ...]) -> TypeGuard[M]:
@@ -31,26 +28,48 @@ def runs_as(module: nn.Module, kinds: type[M] | tuple[type[M], ...]) -> TypeGuar
 
     Its class is one of them, or a subclass that redefines nothing which a run could reach. The
     module has no hooks (nor has every module, by a global hook), no methods of its own in place of
-    the class's, and plain tensors.
+    the class's, and plain tensors; and the class is as it was when this package was imported.
     """
     own = type(module).__mro__
-    return not alteration(module) and any(
-        kind in own and not any(_redefines(cls, kind) for cls in own[: own.index(kind)])
-        for kind in (kinds if isinstance(kinds, tuple) else (kinds,))
-    )
+    for kind in kinds if isinstance(kinds, tuple) else (kinds,):
+        if kind in own and not any(_redefines(cls, kind) for cls in own[: own.index(kind)]):
+            return not alteration(module)
+    return False
 
 
 def alteration(module: nn.Module) -> str:
     """What beside its class has a say in what a module computes, in words; "" if nothing."""
     if has_hooks(module):
         return "hooks"
-    if any(callable(getattr(type(module), name, None)) for name in vars(module)):
+    if has_own_methods(module):
         return "a forward of its own"
     if is_compiled(module):
         return "a compiled call"
+    held = [vars(module).get(f"_{kind}") for kind in ("modules", "parameters", "buffers")]
+    if any(type(container) not in CONTAINERS for container in held):
+        return "containers of another class"
     tensors = (*module._parameters.values(), *module._buffers.values())
-    plain = all(type(t) in (Tensor, nn.Parameter, type(None)) for t in tensors)
-    return "" if plain else "tensors of another class"
+    if any(type(t) not in (Tensor, nn.Parameter, type(None)) for t in tensors):
+        return "tensors of another class"
+    if isinstance(module, SEQUENCES) and None in [*module._modules.values()]:
+        return "a module that is None, so that it does not run"
+    if is_patched(type(module)):
+        return "a class or a function of torch that was replaced"
+    return "a mode of torch around it" if modes_active() else ""
+
+
+def has_own_methods(module: nn.Module) -> bool:
+    """Whether an attribute of the module stands in the place of a method of its class."""
+    return any(callable(getattr(type(module), name, None)) for name in vars(module))
+
+
+def made_by_parametrize(module: nn.Module) -> bool:
+    """Whether the class of a module is that which torch makes for parametrized tensors, no more.
+
+    It has a property for each of them, and the class beneath it is the one that they had before.
+    """
+    names: Any = module.parametrizations
+    return methods(type(module)).keys() - {"__deepcopy__"} == set(names)
 
 
 def walk(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]:
@@ -59,12 +78,35 @@ def walk(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]:
     An ``nn.Sequential`` is opened, at every depth, where it runs as its class; any other module,
     and a Sequential of which that is not sure, comes as it is: `runs_as` tells what it is.
     """
+    refuse_cycles(module)
+    yield from _walk(module, name)
+
+
+def _walk(module: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
     if runs_as(module, SEQUENCES):
-        for key, child in module._modules.items():
-            if child is not None:
-                yield from walk(child, f"{name}.{key}" if name else key)
+        children: Any = module._modules  # `named_children` leaves out what stands twice
+        for key, child in children.items():
+            yield from _walk(child, f"{name}.{key}" if name else key)
     else:
         yield name, module
+
+
+def refuse_cycles(module: nn.Module) -> None:
+    """Refuse a module that holds itself, at any depth: no call of it ends."""
+    above: set[nn.Module] = set()
+    done: set[nn.Module] = set()
+
+    def visit(module: nn.Module) -> None:
+        if module in above:
+            raise ValueError(f"A module must not hold itself; a {type(module).__name__} does.")
+        if module not in done:
+            above.add(module)
+            for child in module.children():
+                visit(child)
+            above.remove(module)
+            done.add(module)
+
+    visit(module)
 
 
 def linear_layers(network: nn.Module) -> list[nn.Linear]:
@@ -72,10 +114,23 @@ def linear_layers(network: nn.Module) -> list[nn.Linear]:
     return [module for _, module in walk(network) if isinstance(module, nn.Linear)]
 
 
+def read(layer: nn.Linear, name: str = "weight") -> Tensor:
+    """The weight or the bias of a layer, detached; refuses one that changes at each reading."""
+    value: Tensor = getattr(layer, name).detach()
+    again: Tensor = getattr(layer, name).detach()
+    if not value.is_meta and not torch.equal(value.nan_to_num(), again.nan_to_num()):
+        kind = type(layer).__name__
+        raise ValueError(
+            f"The {name} of a {kind} layer changes each time it is read; call eval() before."
+        )
+    return value
+
+
 def check_sequence(network: Any, name: str = "network") -> None:
     """Require an ``nn.Sequential`` in which no hook or the like changes a module, at any depth."""
     if not isinstance(network, nn.Sequential):
         raise TypeError(f"{name} must be an nn.Sequential; got {type(network).__name__}.")
+    refuse_cycles(network)
     for module in network.modules():
         if said := alteration(module):
             raise ValueError(

@@ -6,20 +6,19 @@ Jacobian of one sample, with all its outputs as m rows and all its inputs as n c
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import jacrev, vjp, vmap
+from torch.nn.parameter import is_lazy
 
+from lipteach.primitives._sample_by_sample import Function, jacobians, pull_and_push
 from lipteach.primitives._validate import FLOATS, check_integer, check_tensor, transforming
 from lipteach.primitives.norms import normalized, start_vector
 
-Function = Callable[[Tensor], Tensor]
 BY_MODE = (
     nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm, nn.Dropout, nn.Dropout1d,
-    nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout,
+    nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout, nn.RReLU,
 )  # fmt: skip
 """What treats a sample in training by its batch, or by chance."""
 
@@ -127,12 +126,6 @@ def jacobian_singular_values(f: Function, x: Tensor, chunk_size: int = 64) -> Te
     return torch.cat(found)
 
 
-def jacobians(f: Function, x: Tensor) -> Tensor:
-    """The Jacobian of f at each sample of x, by reverse passes: (batch, outputs, inputs)."""
-    J: Tensor = vmap(jacrev(lambda sample: f(sample[None]).flatten()))(x)
-    return J.flatten(2)
-
-
 def of_one(f: Any, x: Any) -> tuple[Function, int]:
     """What f does to one sample, from its shape to a vector, and the length of that vector."""
     if not callable(f):
@@ -140,19 +133,50 @@ def of_one(f: Any, x: Any) -> tuple[Function, int]:
     check_tensor(x, "x", min_dim=2)
     _check_mode(f)
 
-    def one(sample: Tensor) -> Tensor:
-        y: object = f(sample.unsqueeze(0))
-        if not isinstance(y, Tensor):
-            raise TypeError(f"f must return a torch.Tensor; got {type(y).__name__}.")
-        if y.dtype not in FLOATS:
-            raise TypeError(f"f must return a floating-point tensor; got {y.dtype}.")
-        return y.flatten()
+    m = run_once(f, x).numel()
 
-    with torch.no_grad():
-        m = one(x[0]).numel()
-    if m == 0:
-        raise ValueError("f must return at least one number for each sample; it returns none.")
+    def one(sample: Tensor) -> Tensor:
+        return _output(f, sample.unsqueeze(0), "f").flatten()
+
     return one, m
+
+
+def run_once(f: Any, x: Tensor, name: str = "f") -> Tensor:
+    """The output at the first sample of x; requires that f takes it and returns numbers."""
+    check_initialized(f, name)
+    try:
+        with torch.no_grad():
+            y = _output(f, x[:1], name)
+    except (RuntimeError, ValueError, IndexError) as error:
+        said = str(error).splitlines()[0][:120]
+        whole = name if name == "f" else f"the {name}"
+        raise ValueError(f"x of shape {tuple(x.shape)} does not fit {whole}: {said}") from error
+    if y.numel() == 0:
+        raise ValueError(
+            f"{name} must return at least one number for each sample; it returns none."
+        )
+    return y
+
+
+def _output(f: Any, x: Tensor, name: str) -> Tensor:
+    y: object = f(x)
+    if not isinstance(y, Tensor):
+        kind = "torch.Tensor" if name == "f" else "floating-point tensor"
+        raise TypeError(f"{name} must return a {kind}; got {type(y).__name__}.")
+    if y.dtype not in FLOATS:
+        raise TypeError(f"{name} must return a floating-point tensor; got {y.dtype}.")
+    return y
+
+
+def check_initialized(f: Any, name: str) -> None:
+    """Require that every parameter has a shape and numbers."""
+    for key, module in f.named_modules() if isinstance(f, nn.Module) else ():
+        kind = f"{key} ({type(module).__name__})" if key else type(module).__name__
+        held = [tensor for tensor in module._parameters.values() if tensor is not None]
+        if any(map(is_lazy, held)):
+            raise TypeError(f"{kind} of {name} has no shape yet; run the lazy module once.")
+        if any(tensor.is_meta for tensor in held):
+            raise TypeError(f"{kind} of {name} must hold numbers; it is on the meta device.")
 
 
 def _check_mode(f: Any) -> None:
@@ -182,16 +206,6 @@ def refuse_zero_rows(u: Tensor) -> None:
     """A start of zero has no direction."""
     if not transforming() and not bool(u.any(-1).all()):
         raise ValueError("u must not be zero; it has no direction to start from.")
-
-
-def pull_and_push(one: Function, x: Tensor, u: Tensor) -> tuple[Tensor, Function]:
-    """Jᵀu of shape (batch, …), and the function v ↦ J v; u has shape (batch, m).
-
-    The samples are kept apart by vmap, so that one backward pass serves them all.
-    """
-    pull = vjp(vmap(one), x)[1]
-    g, push = vjp(lambda u: pull(u)[0], u)[:2]
-    return g, lambda v: push(v)[0]
 
 
 def step(one: Function, x: Tensor, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -8,7 +8,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lipteach.primitives._validate import check_integer, check_real, check_tensor
+from lipteach.primitives._validate import (
+    check_dense,
+    check_integer,
+    check_numbers,
+    check_real,
+    check_tensor,
+    exporting,
+    leaf_of_fx,
+    shown,
+)
 
 MOST_ENTRIES = 2**20  # of the widest layer at once: 8 MiB in float64, which caches hold
 
@@ -58,12 +67,7 @@ class Selection(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the selected entries of x, (…, out_features)."""
-        if x.shape[-1:] != (self.in_features,):
-            raise ValueError(
-                f"x must have {self.in_features} entries along its last dimension; got shape "
-                f"{tuple(x.shape)}."
-            )
-        return x.index_select(-1, self.index)
+        return _selected(x, self.index, self.in_features)
 
     def extra_repr(self) -> str:
         """Return the sizes and the first indices, for print."""
@@ -72,17 +76,31 @@ class Selection(nn.Linear):
         return f"{self.in_features}→{self.out_features}, index=[{first}{more}]"
 
 
+@leaf_of_fx
+def _selected(x: Tensor, index: Tensor, in_features: int) -> Tensor:
+    check_tensor(x, min_dim=0, finite=False)
+    if x.shape[-1:] != (in_features,):
+        raise ValueError(
+            f"x must have {in_features} entries along its last dimension; got shape "
+            f"{tuple(x.shape)}."
+        )
+    return x.index_select(-1, index)
+
+
 def _indices(index: Any, in_features: int) -> Tensor:
     try:
         read = torch.as_tensor(index)
-    except (TypeError, ValueError, RuntimeError):
-        raise TypeError(f"index must be a list of integers; got {index!r:.80}.") from None
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        raise TypeError(f"index must be a list of integers; got {shown(index)}.") from None
     if read.numel() == 0 or read.ndim != 1:
         raise ValueError(
             f"index must be a list of at least 1 entry; got shape {tuple(read.shape)}."
         )
     if read.dtype != torch.int64:
         raise TypeError(f"index must hold int64 integers; got {read.dtype}.")
+    if read.layout is not torch.strided:
+        raise TypeError(f"index must be a dense tensor; got layout {read.layout}.")
+    check_numbers(read, "index")
     low, high = (int(i) for i in read.aminmax())
     if low < 0 or high >= in_features:
         wrong = low if low < 0 else high
@@ -115,12 +133,17 @@ class Scale(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return factor · x."""
-        check_tensor(x, min_dim=0, finite=False)
-        return self.factor * x
+        return _scaled(x, self.factor)
 
     def extra_repr(self) -> str:
         """Return the setting, for print."""
         return f"factor={self.factor:g}"
+
+
+@leaf_of_fx
+def _scaled(x: Tensor, factor: float) -> Tensor:
+    check_tensor(x, min_dim=0, finite=False)
+    return factor * x
 
 
 class ChunkedSequential(nn.Sequential):
@@ -136,8 +159,15 @@ class ChunkedSequential(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return what ``nn.Sequential`` does, computed part by part."""
-        widths = (m.out_features for m in self.modules() if isinstance(m, nn.Linear))
-        rows = max(1, MOST_ENTRIES // max(widths, default=1))
-        parts = torch.split(x.reshape(-1, x.shape[-1]), rows)
+        if not exporting(x):
+            check_dense(x, "x")
+            if x.shape[:-1].numel() > 0:  # of an empty batch the modules have their own opinion
+                check_tensor(x, finite=False)
+        rows = x.reshape(-1, x.shape[-1])
+        parts = [rows] if exporting(x) else torch.split(rows, self._most_rows())
         y = torch.cat([*map(super().forward, parts)])
-        return y.view(*x.shape[:-1], y.shape[-1])
+        return y.view(x.shape[:-1] + y.shape[-1:])
+
+    def _most_rows(self) -> int:
+        widths = [m.out_features for m in self.modules() if isinstance(m, nn.Linear)]
+        return max(1, MOST_ENTRIES // max([1, *widths]))

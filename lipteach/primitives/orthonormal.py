@@ -11,7 +11,13 @@ import math
 import torch
 from torch import Tensor
 
-from lipteach.primitives._validate import check_integer, check_real, check_tensor, transforming
+from lipteach.primitives._validate import (
+    check_integer,
+    check_real,
+    check_tensor,
+    shown,
+    transforming,
+)
 from lipteach.primitives.numerical_warnings import ConvergenceWarning, warn_caller
 
 HIGHEST_ORDER = 6
@@ -131,7 +137,7 @@ def _check(W: Tensor, steps: int, order: int, beta: float) -> None:
     check_tensor(W, "W", min_dim=2)
     check_integer(steps, "steps")
     if check_integer(order, "order") > HIGHEST_ORDER:
-        raise ValueError(f"order must be in 1, …, {HIGHEST_ORDER}; got {order}.")
+        raise ValueError(f"order must be in 1, …, {HIGHEST_ORDER}; got {shown(order)}.")
     check_real(beta, "beta", above=0.0)
     refuse_zero(W)
     if beta >= 1:

@@ -15,7 +15,14 @@ from torch import Tensor
 from lipteach.primitives._fast.polar_methods import Found, by_decomposition, find, near_identity
 from lipteach.primitives._fast.polynomials import optimal_quintics as optimal_quintics
 from lipteach.primitives._torch_private import is_batched
-from lipteach.primitives._validate import check_real, check_tensor, plain_precision, transforming
+from lipteach.primitives._validate import (
+    check_numbers,
+    check_real,
+    check_tensor,
+    plain_precision,
+    shown,
+    transforming,
+)
 from lipteach.primitives.numerical_warnings import warn_caller
 
 METHODS = ("auto", "bjorck", "polynomial", "svd")
@@ -173,13 +180,14 @@ def polar(W: Tensor, tol: float = 1e-5, method: str = "auto") -> Tensor:
     check_real(tol, "tol", above=0.0)
     if method not in METHODS:
         names = ", ".join(f'"{name}"' for name in METHODS)
-        raise ValueError(f"method must be one of {names}; got {method!r}.")
+        raise ValueError(f"method must be one of {names}; got {shown(method)}.")
     wide = W.shape[-2] < W.shape[-1]
     A = W.mT if wide else W
     A = A if A.itemsize > 2 else A.float()
     if transforming():
         Q, warnings = _under_transforms(A, tol, method)
     else:
+        check_numbers(W, "W")
         with plain_precision(A):
             found = find(A.detach(), tol, method)
         Q, warnings = _Found.apply(A, found), [*found.warnings]  # type: ignore[no-untyped-call]

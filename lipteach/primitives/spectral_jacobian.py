@@ -7,15 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lipteach.primitives._validate import check_tensor
-from lipteach.primitives.jacobian import (
-    Function,
-    check_finite,
-    of_one,
-    pull_and_push,
-    refuse_zero_rows,
-    start,
-)
+from lipteach.primitives._sample_by_sample import Function, pull_and_push
+from lipteach.primitives._validate import check_tensor, shown
+from lipteach.primitives.jacobian import check_finite, of_one, refuse_zero_rows, start
 from lipteach.primitives.norms import normalized
 
 READINGS = ("shared", "sample", "whole")
@@ -76,7 +70,7 @@ def spectral_jacobian_penalty(
     if not isinstance(batch, str):
         raise TypeError(f"batch must be a string; got {type(batch).__name__}.")
     if batch not in READINGS:
-        raise ValueError(f'batch must be "shared", "sample" or "whole"; got {batch!r}.')
+        raise ValueError(f'batch must be "shared", "sample" or "whole"; got {shown(batch)}.')
     one, m = of_one(f, x)
     u = _fitted(u, len(x), m, batch, generator).to(x)
 

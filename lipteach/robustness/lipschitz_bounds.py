@@ -6,28 +6,34 @@ Source: the composition of Lipschitz maps; Anil, Lucas and Grosse (2019), sectio
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from lipteach.layers.export import to_measure
+from lipteach.layers.jacobian_norms import is_large, jacobian_norms, largest_norm, stretched
+from lipteach.layers.known_modules import one_lipschitz
 from lipteach.layers.layer_norms import (
-    LAYERS,
+    draws,
     input_sizes,
-    jacobian_norms,
-    one_lipschitz,
+    is_layer,
+    measured,
+    mixes,
+    said_of,
     unknown,
     upper_norm,
     upper_norm_to_max,
 )
+from lipteach.layers.magnitudes import Magnitude, lower_bound
+from lipteach.primitives._sample_by_sample import jacobians
+from lipteach.primitives._torch_private import undisturbed
 from lipteach.primitives._validate import NORMS, check_norm, check_tensor
-from lipteach.primitives.composition import alteration, runs_as, walk
-from lipteach.primitives.jacobian import jacobians
-from lipteach.primitives.norms import start_vector
+from lipteach.primitives.composition import walk
+from lipteach.primitives.jacobian import run_once
+from lipteach.primitives.norms import normalized, start_vector
 from lipteach.primitives.numerical_warnings import warn_caller
 
-BEST, GOALS, DIRECTIONS, ROUNDS = 4, 8, 2, 20
+BEST, GOALS, DIRECTIONS, ROUNDS, ROUNDS_OF_LARGE = 4, 8, 2, 20, 3
 LENGTHS = [2.0**-k for k in range(-1, 5)]  # of a jump, in spreads of the points
 NUDGE = 1e-7  # in spreads
 
@@ -43,6 +49,7 @@ class UnknownBoundWarning(UserWarning):
     """A model has no certified upper bound; the text names the first module without one."""
 
 
+@undisturbed
 def lipschitz_bounds(model: nn.Module, x: Tensor, p: float = 2) -> LipschitzBounds:
     r"""Bound the Lipschitz constant of a model in the p-norm, from below and from above.
 
@@ -53,18 +60,21 @@ def lipschitz_bounds(model: nn.Module, x: Tensor, p: float = 2) -> LipschitzBoun
 
     - **lower** is the largest $\|J\|_p$ found: at the points x, and in a short search that jumps
       from the best of them along the directions which J stretches most, and towards other points.
-      No random numbers are drawn. Each point is moved by about 1e-7 of the spread of x, so that
-      none lies on a kink, where a program's derivative may belong to no side.
+      It ends where lower reaches upper. No random numbers are drawn. Each point is moved by about
+      1e-7 of the spread of x, so that none lies on a kink, where a program's derivative may belong
+      to no side.
     - **upper** is certified: the smallest product of norms along an ``nn.Sequential`` of layers and
       of modules that are known not to stretch (sorts, ReLU, Flatten, …). A layer counts with its
       p → p norm, or with that of another q = 1, 2, ∞ where the way through it,
       $\|z\|_q \le k^{\max(0, 1/q - 1/p)} \|z\|_p$ for k numbers, is shorter; also with
       $\|W\|_{q,\infty}$, as the first layer in Theorem 3. Norms of convolutions are those at the
       image size of x, or bounds of them. A module with forward hooks, a forward of its own or the
-      like has no bound: what it computes is not what its class does.
+      like has no bound: what it computes is not what its class does; nor has a model that mixes
+      the first two samples, or draws random numbers.
 
     The model is taken in evaluation mode and in float64, and left as it is. Both bounds hold up to
-    rounding there, about 1e-12 of their size for a few layers.
+    rounding there, about 1e-12 of their size for a few layers. No product of norms overflows or
+    vanishes on the way; a bound below the range of floats is rounded up.
 
     Args:
         model: any module that treats the samples of a batch one by one.
@@ -76,6 +86,7 @@ def lipschitz_bounds(model: nn.Module, x: Tensor, p: float = 2) -> LipschitzBoun
 
     Raises:
         ValueError: if x does not fit the model.
+        RuntimeError: if a Jacobian at a sample refutes the upper bound.
 
     Warns:
         UnknownBoundWarning: if upper is infinite; it names the module.
@@ -93,17 +104,22 @@ def lipschitz_bounds(model: nn.Module, x: Tensor, p: float = 2) -> LipschitzBoun
     """
     check_tensor(x, min_dim=2)
     check_norm(p)
-    with torch.inference_mode(False), torch.no_grad():
-        plain = to_measure(model)
+    devices = [x.device] if x.is_cuda else []
+    with torch.no_grad(), torch.random.fork_rng(devices):
+        plain = measured(model)
         _check_parameters(plain)
         points = x.detach().double().clone()
-        _run_once(plain, points)
-        upper, missing = _certified(plain, points, p)
+        run_once(plain, points, "model")
+        points, spread = _moved(points)
+        upper, missing, lower = None, f"{type(model).__name__}, which draws random numbers", 0.0
+        if not draws(plain, points):
+            upper, missing = _certified(plain, points, p)
+            most = float(upper) if upper else math.inf
+            lower = _steepest(plain, points, p, spread, most * (1 - 1e-12))
         if missing:
             text = f"The upper bound is infinite: none is known for {missing}."
             warn_caller(UnknownBoundWarning(text))
-        lower = _steepest(plain, points, p)
-    return LipschitzBounds(min(lower, upper), upper)  # against rounding
+    return LipschitzBounds(lower_bound(lower, upper), float(upper) if upper else math.inf)
 
 
 def _check_parameters(model: nn.Module) -> None:
@@ -112,62 +128,60 @@ def _check_parameters(model: nn.Module) -> None:
             raise ValueError(f"{name} of model must be finite; it holds NaN or infinity.")
 
 
-def _run_once(model: nn.Module, x: Tensor) -> None:
-    """Require that the model takes a sample of x and returns numbers."""
-    try:
-        y: Any = model(x[:1])
-    except (RuntimeError, ValueError, IndexError) as error:
-        said = str(error).splitlines()[0][:120]
-        raise ValueError(f"x of shape {tuple(x.shape)} does not fit the model: {said}") from error
-    if not isinstance(y, Tensor) or not y.is_floating_point():
-        got = y.dtype if isinstance(y, Tensor) else type(y).__name__
-        raise TypeError(f"model must return a floating-point tensor; got {got}.")
-
-
-def _certified(model: nn.Module, x: Tensor, p: float) -> tuple[float, str]:
-    """The upper bound and "", or infinity and the first module without a bound.
+def _certified(model: nn.Module, x: Tensor, p: float) -> tuple[Magnitude | None, str]:
+    """The upper bound and "", or None and the first module without a bound.
 
     bounds[q] is an upper bound of the steps so far, from the p-norm to the q-norm.
     """
+    if mixes(model, x):
+        return None, f"{type(model).__name__}, which mixes the samples of a batch"
     sizes = input_sizes(model, x)
     z = x[:1]
-    bounds = _converted({q: 1.0 if q == p else math.inf for q in NORMS}, z.numel())
+    bounds = {q: _conversion(z.numel(), p, q) for q in NORMS}
     for name, step in walk(model):
-        z = step(z)
-        if runs_as(step, LAYERS):
-            places = sizes.get(id(step), set())
+        try:
+            z = step(z)
+        except (RuntimeError, ValueError, IndexError):  # what runs is another composition
+            return None, unknown(name, step)
+        if is_layer(step):
+            places = sizes[id(step)] if isinstance(step, nn.Conv2d) else set()
             to_max = min(bounds[q] * upper_norm_to_max(step, q, places) for q in NORMS)
             bounds = {q: bounds[q] * upper_norm(step, q, places) for q in NORMS}
             bounds[math.inf] = min(bounds[math.inf], to_max)
-        elif not one_lipschitz(step):
-            said = alteration(step)
-            return math.inf, unknown(name, step) + (f", which has {said}" if said else "")
-        bounds = _converted(bounds, z.numel())
+        elif not one_lipschitz(step, sizes):
+            said = said_of(step)
+            return None, unknown(name, step) + (f", which has {said}" if said else "")
+        bounds = {q: min(bounds[r] * _conversion(z.numel(), r, q) for r in NORMS) for q in NORMS}
     return bounds[p], ""
 
 
-def _converted(bounds: dict[float, float], m: int) -> dict[float, float]:
-    """The bounds for each norm of m numbers, by that norm or by another one and its conversion."""
-    return {
-        q: min(bounds[r] * m ** max(0.0, 1 / q - 1 / r) for r in NORMS)  # ‖·‖_q ≤ … ‖·‖_r
-        for q in NORMS
-    }
+def _conversion(m: int, r: float, q: float) -> Magnitude:
+    """The least c with ‖·‖_q ≤ c ‖·‖_r for m numbers."""
+    return Magnitude.of(m ** max(0.0, 1 / q - 1 / r))
 
 
-def _steepest(model: nn.Module, x: Tensor, p: float) -> float:
+def _moved(x: Tensor) -> tuple[Tensor, float]:
+    """The points, each moved off the kinks, and their spread."""
+    flat = x.flatten(1)
+    spread = float((flat - flat.mean(0)).norm(dim=1).max()) or float(flat.norm(dim=1).max()) or 1.0
+    return x + NUDGE * spread * _generic(x[0]), spread
+
+
+def _steepest(model: nn.Module, x: Tensor, p: float, spread: float, enough: float) -> float:
     r"""The largest ‖J‖_p at the points x, and at those that jumps from the best of them reach.
 
     The Jacobian of a piecewise linear model is constant on each piece: there is no slope to climb,
     only other pieces to jump to. In each round the best points jump, by a few lengths, to either
     side along the directions that their Jacobians stretch most, and along those to other points.
-    The result is 0 if no Jacobian found is finite.
+    The result is 0 if no Jacobian found is finite. One that is `enough` ends the search.
     """
-    flat = x.flatten(1)
-    spread = float((flat - flat.mean(0)).norm(dim=1).max()) or float(flat.norm(dim=1).max()) or 1.0
-    x = x + NUDGE * spread * _generic(x[0])
     goals = x[torch.linspace(0, len(x) - 1, GOALS, dtype=torch.float64).long()]
-    points, norms = _best(x, jacobian_norms(model, x, p))
-    for _ in range(ROUNDS):
+    points, norms = x[:1], jacobian_norms(model, x[:1], p)
+    if norms[0] < enough:
+        points, norms = _best(x, jacobian_norms(model, x, p))
+    for _ in range(ROUNDS_OF_LARGE if is_large(model, x) else ROUNDS):
+        if norms[0] >= enough:
+            break
         ways = torch.cat([_stretched(model, points, p), _towards(points, goals)], dim=1)
         jumps = spread * torch.cat([length * ways for length in LENGTHS], dim=1)
         reached = torch.cat([points[:, None] + jumps, points[:, None] - jumps], dim=1)
@@ -177,7 +191,7 @@ def _steepest(model: nn.Module, x: Tensor, p: float) -> float:
         points, norms = _best(torch.cat([points, reached]), found)
         if not float(norms[0]) > before * (1 + 1e-6):
             break
-    return float(norms[0])
+    return float(norms[0]) if norms[0] >= enough else largest_norm(model, points, p)
 
 
 def _generic(sample: Tensor) -> Tensor:
@@ -194,8 +208,10 @@ def _best(points: Tensor, norms: Tensor) -> tuple[Tensor, Tensor]:
 
 def _stretched(model: nn.Module, points: Tensor, p: float) -> Tensor:
     """The directions that the Jacobian of each point stretches most: (points, directions, …)."""
+    if is_large(model, points):
+        ways = normalized(stretched(model, points, p)[1])
+        return ways.reshape(len(points), 1, *points.shape[1:])
     J = jacobians(model, points).nan_to_num(0.0, 0.0, 0.0)
-    ways: Tensor
     if p == 2:
         ways = torch.linalg.svd(J, full_matrices=False).Vh[:, :DIRECTIONS]
     elif p == 1:  # the axes of the largest columns

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from lipteach.theory.floats import shown
+
+BLUR = 1e-12  # differences below this, relative to the numbers at hand, may be float64's rounding
+
 
 @dataclass(frozen=True, eq=False)
 class Proof:
@@ -32,7 +36,7 @@ class Proof:
         return True
 
     def __repr__(self) -> str:
-        within = f"within {self.tol:g}, " if self.tol else ""
+        within = f"within {shown(self.tol, 6)}, " if self.tol else ""
         how = "" if self.reading in ("stored", "written") else f" (weights read as {self.reading})"
         return f"Proof: {within}for every {self.domain}{how}"
 
@@ -68,13 +72,19 @@ class Counterexample:
         point = _shown(self.input)
         if self.names:
             named = zip(self.names, self.input.tolist(), strict=True)
-            point = ", ".join(f"{name} = {_short(value)}" for name, value in named)
-        said = f"Counterexample at {point}: gives {_shown(self.output)}"
+            point = ", ".join(f"{name} = {shown(value)}" for name, value in named)
+        numbers = [self.input, self.output] + ([] if self.expected is None else [self.expected])
+        blur = BLUR * max(float(v.abs().max()) for v in numbers if v.numel())
+        output = _shown(self.output, blur)
         if self.expected is None:
-            return f"{said}, where the claim fails"
-        hidden = _shown(self.output) == _shown(self.expected)  # by rounding to a few digits
-        gap = f" (gap {self.gap:.2g})" if hidden else ""
-        return f"{said} instead of {_shown(self.expected)}{gap}"
+            return f"Counterexample at {point}: gives {output}, where the claim fails"
+        expected, gap = _shown(self.expected, blur), ""
+        few = [[f"{v + 0.0:.4g}" for v in y.tolist()] for y in (self.output, self.expected)]
+        if few[0] == few[1]:
+            output = expected = f"({', '.join(few[0])})"
+        if output == expected:  # where rounding hides the difference
+            gap = f" (gap {self.gap:.2g})"
+        return f"Counterexample at {point}: gives {output} instead of {expected}{gap}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,9 +106,5 @@ class Undecided:
         return f"Undecided: {self.reason}"
 
 
-def _short(value: float) -> str:
-    return f"{round(value, 9) + 0.0:.4g}"  # + 0.0 turns -0.0 into 0.0
-
-
-def _shown(values: Tensor) -> str:
-    return f"({', '.join(_short(v) for v in values.tolist())})"
+def _shown(values: Tensor, blur: float = 0.0) -> str:
+    return f"({', '.join(shown(v, blur=blur) for v in values.tolist())})"

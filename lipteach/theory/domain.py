@@ -10,6 +10,7 @@ from typing import Any
 
 from lipteach.primitives._validate import MOST
 from lipteach.theory.expressions import And, Formula, Term, as_formula, as_term
+from lipteach.theory.floats import shown
 from lipteach.theory.solver import evaluate
 
 Bound = tuple[Fraction | None, Fraction | None]
@@ -45,9 +46,9 @@ def read_domain(
     for x, (low, high) in zip(inputs, bounds, strict=True):
         condition += [] if low is None else [x >= low]
         condition += [] if high is None else [x <= high]
-    shown = [_interval(*pair) for pair in pairs]
+    sides = [_interval(*pair) for pair in pairs]
     power = "" if n == 1 else f"^{n}"
-    where = shown[0] + power if len(set(shown)) == 1 else " x ".join(shown)
+    where = sides[0] + power if len(set(sides)) == 1 else " x ".join(sides)
     what = f"({', '.join(names)})" if len(names) > 1 else "".join(names) or "input"
     return And(*condition), bounds, f"{what} in {where}"
 
@@ -70,8 +71,8 @@ def _read_pair(low: Any, high: Any) -> Bound:
 
 
 def _interval(low: Any, high: Any) -> str:
-    left = "(-inf" if low in (None, -math.inf) else f"[{float(low):g}"
-    right = "inf)" if high in (None, math.inf) else f"{float(high):g}]"
+    left = "(-inf" if low in (None, -math.inf) else f"[{shown(float(low), 6)}"
+    right = "inf)" if high in (None, math.inf) else f"{shown(float(high), 6)}]"
     return f"{left}, {right}"
 
 
@@ -104,5 +105,7 @@ def _signature(function: Call) -> inspect.Signature:
 
 
 def conjunction(claimed: Any) -> Formula:
-    """One comparison, or all of a list."""
+    """One comparison, or all of a list, which says something."""
+    if isinstance(claimed, Sequence) and not claimed:
+        raise ValueError("A claim or domain must compare terms; got an empty list.")
     return And(*claimed) if isinstance(claimed, Sequence) else as_formula(claimed)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from lipteach.primitives import GroupSort, MaxMin
 from lipteach.primitives._validate import check_integer, check_norm, check_real, check_tensor
+from lipteach.theory.floats import shown
 from lipteach.theory.frozen import frozen_linear
 
 
@@ -243,5 +244,5 @@ def _part_across(v: Tensor, w: Tensor) -> Tensor:
 def _unit(w: Tensor, name: str) -> Tensor:
     norm = float(torch.linalg.vector_norm(w.detach().double()))
     if abs(norm - 1) > 1e-6:
-        raise ValueError(f"{name} must have 2-norm 1; it has {norm:.6g}.")
+        raise ValueError(f"{name} must have 2-norm 1; it has {shown(norm, 6)}.")
     return w.detach().double() / norm

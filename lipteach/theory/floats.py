@@ -1,4 +1,4 @@
-"""Floats, read as the numbers they were meant to be."""
+"""Floats, read as the numbers they were meant to be, and shown so that none reads as another."""
 
 from __future__ import annotations
 
@@ -55,3 +55,22 @@ def _may_be_simple(x: float, limit: int, blur: float) -> bool:
             return True
         rest = 1 / (rest - whole)
     return False
+
+
+def shown(value: float, digits: int = 4, blur: float = 0.0) -> str:
+    """A number in a few digits; in all of them where the few would read as another number.
+
+    So 0.3333 stands for 1/3, but 0.9999999999 is not shown as 1. A difference of at most `blur` is
+    not shown.
+
+    >>> [shown(x) for x in (1 / 3, 0.9999999999, 1e-300, 12345.0, -0.0)]
+    ['0.3333', '0.9999999999', '1e-300', '12345', '0']
+    """
+    if abs(value) <= blur:
+        return "0"
+    short = f"{value:.{digits}g}"
+    if not abs(float(short) - value) > blur:
+        return short
+    cut = len(short.partition("e")[0].lstrip("-0.").replace(".", "")) == digits
+    rounded = cut and not value.is_integer() and not short.lstrip("-").isdecimal()
+    return short if rounded else repr(value).removesuffix(".0")

@@ -8,6 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lipteach.primitives._validate import check_numbers, check_tensor, shown
+
+INTEGERS = (
+    *(torch.uint8, torch.uint16, torch.uint32, torch.uint64),
+    *(torch.int8, torch.int16, torch.int32, torch.int64),
+)
 Matrix = Tensor | Sequence[Sequence[float]]
 
 
@@ -45,13 +51,19 @@ linear = frozen_linear
 
 def _numbers(values: Any, name: str, ndim: int) -> Tensor:
     """Return finite real numbers as a float64 tensor with `ndim` dimensions."""
+    if hasattr(values, "mask"):  # of NumPy; torch would read what is masked
+        raise TypeError(f"{name} must be a plain array; got {type(values).__name__}.")
     try:
         read = torch.as_tensor(values)
-    except (TypeError, ValueError, RuntimeError):
+    except (TypeError, ValueError, RuntimeError, OverflowError):
         shape = "a matrix: rows of equal length" if ndim == 2 else "a list"
-        raise TypeError(f"{name} must be {shape} of real numbers; got {values!r:.80}.") from None
+        raise TypeError(f"{name} must be {shape} of real numbers; got {shown(values)}.") from None
+    if read.dtype in INTEGERS:
+        read = read.double()
     if read.dtype.is_complex or read.dtype == torch.bool:
         raise TypeError(f"{name} must hold real numbers; got {read.dtype}.")
+    check_tensor(read, name, min_dim=0, finite=False)
+    check_numbers(read, name)
     if read.ndim != ndim or read.numel() == 0:
         need = f"{ndim} dimension{'s' * (ndim > 1)} and at least one entry"
         raise ValueError(f"{name} must have {need}; got shape {tuple(read.shape)}.")

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lipteach.primitives import ChunkedSequential, MaxMin, Selection
 from lipteach.primitives._validate import check_integer
-from lipteach.primitives.composition import alteration, runs_as, walk
+from lipteach.primitives.composition import alteration, read, runs_as, walk
 from lipteach.theory.frozen import frozen_linear
 
 
@@ -35,7 +35,8 @@ def stack(f: nn.Sequential, g: nn.Sequential) -> nn.Sequential:
 
     Raises:
         ValueError: if f or g has other modules than linear layers and MaxMin, a hidden width is
-            odd, or the numbers of inputs differ.
+            odd, the numbers of inputs differ, or layers that are merged have a product beyond the
+            range of float64.
 
     Example:
         >>> both = lt.stack(lt.abs_network(math.inf), lt.w_network())
@@ -159,9 +160,13 @@ def compose(second: nn.Linear, first: nn.Linear) -> nn.Linear:
             return Selection(first.index[second.index], first.in_features)
         bias = None if first.bias is None else first.bias[second.index]
         return frozen_linear(first.weight[second.index], bias)
-    W = second.weight
+    W, V = second.weight, first.weight
     b = W.new_zeros(second.out_features) if second.bias is None else second.bias
-    return frozen_linear(W @ first.weight, b if first.bias is None else W @ first.bias + b)
+    held = V if first.bias is None else torch.cat([V, first.bias[:, None]], dim=1)
+    terms = (W != 0).double() @ (held != 0).double()
+    if bool(((terms > 0) & (W.abs() @ held.abs() < torch.finfo(W.dtype).tiny)).any()):
+        raise ValueError("Two linear layers in a row have a product below the range of float64.")
+    return frozen_linear(W @ V, b if first.bias is None else W @ first.bias + b)
 
 
 def _layers(network: Any, name: str) -> list[nn.Linear]:
@@ -195,7 +200,7 @@ def _copied(layer: nn.Linear) -> nn.Linear:
     """The layer, frozen, in float64 on the CPU."""
     if isinstance(layer, Selection):
         return Selection(layer.index.cpu(), layer.in_features)
-    return frozen_linear(layer.weight, layer.bias)
+    return frozen_linear(read(layer), None if layer.bias is None else read(layer, "bias"))
 
 
 def _padded(layers: list[nn.Linear], depth: int) -> list[nn.Linear]:

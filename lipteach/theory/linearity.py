@@ -8,14 +8,16 @@ import torch
 from torch import Tensor, nn
 
 from lipteach.primitives import FullSort, GroupSort, MaxMin, Selection
+from lipteach.primitives._torch_private import undisturbed
 from lipteach.primitives._validate import check_real, check_tensor
-from lipteach.primitives.composition import check_sequence, runs_as, walk
+from lipteach.primitives.composition import check_sequence, read, runs_as, walk
 
 
 class HypothesisError(ValueError):
     """A hypothesis of Theorem 1 fails; the message says which, where, and by how much."""
 
 
+@undisturbed
 @torch.enable_grad()
 def collapse_affine(
     network: nn.Sequential, x: Tensor, tol: float | None = None
@@ -72,6 +74,7 @@ def collapse_affine(
     return w, b
 
 
+@undisturbed
 @torch.enable_grad()
 def gradient_norms(
     network: nn.Sequential, x: Tensor, scalar: Callable[[Tensor], Tensor] | None = None
@@ -108,7 +111,7 @@ def gradient_norms(
     if scalar is not None and not callable(scalar):
         raise TypeError(f"scalar must be a function of the outputs; got {type(scalar).__name__}.")
     check_points(x, network)
-    steps = [x.detach().requires_grad_()]
+    steps = [x.detach().clone().requires_grad_()]
     for module in network:
         steps.append(module(steps[-1].clone()))  # a module may work in place
     f = steps[-1] if scalar is None else scalar(steps[-1])
@@ -118,7 +121,7 @@ def gradient_norms(
         raise ValueError(f"network must have one output, or scalar be given; got {f.shape[-1]}.")
     if not f.requires_grad:
         raise ValueError("scalar must depend on the outputs; its result has no gradient.")
-    return torch.stack([g.norm(dim=1) for g in torch.autograd.grad(f.sum(), steps)])
+    return torch.stack([_row_norms(g) for g in torch.autograd.grad(f.sum(), steps)])
 
 
 def _layers(network: nn.Sequential) -> tuple[list[nn.Linear], list[nn.Module]]:
@@ -142,9 +145,11 @@ def _layers(network: nn.Sequential) -> tuple[list[nn.Linear], list[nn.Module]]:
 
 def check_points(x: Tensor, network: nn.Sequential) -> None:
     """Require a batch of points that the network's first Linear layer can take."""
-    first = next((m for m in network.modules() if isinstance(m, nn.Linear)), None)
-    if first is None:
+    modules = [module for _, module in network.named_modules(remove_duplicate=False)]
+    layers = [module for module in modules if isinstance(module, nn.Linear)]
+    if not layers:
         raise ValueError("network must have an nn.Linear layer; it has none.")
+    first = layers[0]
     check_tensor(x, "x", min_dim=2)
     if x.ndim != 2 or x.shape[1] != first.in_features:
         shape = tuple(x.shape)
@@ -154,22 +159,32 @@ def check_points(x: Tensor, network: nn.Sequential) -> None:
     if x.dtype not in (torch.float32, torch.float64):
         raise TypeError(f"x and the network must be float32 or float64; got {x.dtype}.")
     width = first.in_features
-    for layer in network.modules():
-        if isinstance(layer, nn.Linear):
-            check_tensor(layer.weight, "each weight of network", min_dim=2)
-            if layer.in_features != width:
-                n = layer.in_features
-                raise ValueError(f"network has a layer of {n} inputs after one of {width} outputs.")
-            width = layer.out_features
+    for layer in layers:
+        check_tensor(layer.weight, "each weight of network", min_dim=2)
+        if layer.bias is not None:
+            check_tensor(layer.bias, "each bias of network")
+        if layer.in_features != width:
+            n = layer.in_features
+            raise ValueError(f"network has a layer of {n} inputs after one of {width} outputs.")
+        width = layer.out_features
 
 
 def _bias(layer: nn.Linear) -> Tensor:
-    return layer.weight.new_zeros(layer.out_features) if layer.bias is None else layer.bias.detach()
+    return layer.weight.new_zeros(layer.out_features) if layer.bias is None else read(layer, "bias")
+
+
+def _row_norms(g: Tensor) -> Tensor:
+    """‖g‖₂ of each row, also where squares overflow or vanish."""
+    norm, largest = g.norm(dim=1), g.abs().amax(dim=1)
+    unit = torch.where(largest > 0, largest, 1.0)
+    tiny = torch.finfo(g.dtype).tiny ** 0.5
+    plain = norm.isfinite() & (largest > tiny)
+    return torch.where(plain, norm, largest * (g / unit[:, None]).norm(dim=1))
 
 
 def _check_weights(linears: list[nn.Linear], tol: float) -> None:
     for k, layer in enumerate(linears):
-        norm = float(torch.linalg.matrix_norm(layer.weight.detach(), ord=2))
+        norm = float(torch.linalg.matrix_norm(read(layer), ord=2))
         if not norm <= 1 + tol:
             excess = f"1 + {norm - 1:.1e}"
             raise HypothesisError(f"Layer {k + 1} has ‖W‖₂ = {excess}; Theorem 1 needs ≤ 1.")
@@ -180,7 +195,7 @@ def _trace(
 ) -> tuple[list[Tensor], list[Tensor]]:
     """Pre-activations (batch, m) of each hidden layer, with their own graphs, and activations."""
     before, after = [], []
-    h = x.detach()
+    h = x.detach().clone()
     for layer, phi in zip(linears, activations, strict=False):
         z = layer(h).detach().requires_grad_()
         before.append(z)
@@ -190,13 +205,13 @@ def _trace(
 
 
 def _check_gradient(network: nn.Sequential, x: Tensor, tol: float) -> None:
-    x = x.detach().requires_grad_()
+    x = x.detach().clone().requires_grad_()
     (gradient,) = torch.autograd.grad(network(x).sum(), x)
-    norm = gradient.norm(dim=1)
+    norm = _row_norms(gradient)
     worst = int((norm - 1).abs().argmax())
     if not abs(float(norm[worst]) - 1) <= tol:
         raise HypothesisError(
-            f"‖∇f‖₂ = {float(norm[worst]):.4f} at x = {_point(x, worst)}; Theorem 1 needs 1."
+            f"‖∇f‖₂ = {_near(float(norm[worst]))} at x = {_point(x, worst)}; Theorem 1 needs 1."
         )
 
 
@@ -213,7 +228,7 @@ def _unit_lines(
     for i in range(len(w)):
         row = int(off[:, i].argmax())
         if share[row, i] > tol:
-            problem = f"slope {float(slope[row, i]):.4f} at x = {_point(x, row)}, not ±1"
+            problem = f"slope {_near(float(slope[row, i]))} at x = {_point(x, row)}, not ±1"
         elif off[row, i] > tol:
             s[i], c[:, i] = 0, 0  # a unit whose weight is as good as zero
             continue
@@ -225,6 +240,12 @@ def _unit_lines(
             continue
         raise HypothesisError(f"Hidden layer {k + 1}, unit {i + 1} has {problem}.")
     return s, c[0]
+
+
+def _near(value: float) -> str:
+    """The number in four decimals, unless it would read as the 1 that it is not."""
+    short = f"{value:.4f}"
+    return short if short.lstrip("-") != "1.0000" else repr(value)
 
 
 def _point(x: Tensor, row: int) -> str:

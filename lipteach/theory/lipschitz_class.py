@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from lipteach.primitives import GroupSort, MaxMin, Selection
 from lipteach.primitives._validate import check_real
-from lipteach.primitives.composition import linear_layers, runs_as, walk
+from lipteach.primitives.composition import check_sequence, linear_layers, runs_as, walk
 
 
 class Size(NamedTuple):
@@ -82,18 +82,23 @@ def network_size(network: nn.Module) -> Size:
         A named tuple (pieces, layers, weights).
 
     Raises:
-        ValueError: if it has no linear layer.
+        ValueError: if it has no linear layer, has other modules with weights, or a module has hooks
+            or a forward of its own.
 
     Example:
         >>> lt.network_size(lt.w_network())
         Size(pieces=4, layers=2, weights=16)
     """
-    if not isinstance(network, nn.Sequential):
-        raise TypeError(f"network must be an nn.Sequential; got {type(network).__name__}.")
+    check_sequence(network)
     linears = linear_layers(network)
     if not linears:
         raise ValueError("network must have a linear layer; it has none.")
-    sorts = sum(_sorts_pairs(module) for _, module in walk(network))
+    modules = [module for _, module in walk(network)]
+    for module in modules:
+        if not isinstance(module, nn.Linear) and next(module.parameters(), None) is not None:
+            kind = type(module).__name__
+            raise ValueError(f"network must have its weights in linear layers; it has a {kind}.")
+    sorts = sum(map(_sorts_pairs, modules))
     weights = sum(_nonzero(layer) for layer in linears)
     return Size(linears[0].out_features, sorts, weights)
 

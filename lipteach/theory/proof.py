@@ -16,16 +16,15 @@ import torch
 from torch import nn
 
 from lipteach.primitives._validate import check_real
-from lipteach.theory.answers import Counterexample, Proof, Undecided
+from lipteach.theory.answers import BLUR, Counterexample, Proof, Undecided
 from lipteach.theory.domain import Bound
 from lipteach.theory.expressions import And, Formula, Not, Or, Term
+from lipteach.theory.floats import shown
 from lipteach.theory.question import Question, ask
 from lipteach.theory.solver import OutOfTime, Point, divisors, evaluate, fails_by, find_point
 
 __all__ = ["Counterexample", "Proof", "Undecided", "prove"]
 
-# Differences below this, relative to the numbers at hand, may be the rounding of float64.
-_BLUR = 1e-12
 # Margins by which a counterexample shall fail the claim: the clearest that exists is shown.
 _MARGINS = [Fraction(1), Fraction(1, 2), Fraction(1, 10), Fraction(1, 100), Fraction(1, 10**4)]
 # What the solver may spend on each attempt to find a simpler counterexample.
@@ -134,8 +133,8 @@ def _why_not(q: Question, claimed: Formula, point: Point) -> str:
     try:
         evaluate(claimed, x)
     except ZeroDivisionError:
-        shown = ", ".join(f"{name} = {float(value):.4g}" for name, value in x.items())
-        return f"the claim divides by zero at {shown}"
+        where = ", ".join(f"{name} = {shown(float(value))}" for name, value in x.items())
+        return f"the claim divides by zero at {where}"
     return "the claim fails only by what rounding hides in float64; allow a tol on a bounded domain"
 
 
@@ -174,7 +173,7 @@ def _confirm(q: Question, point: Point, tol: float) -> Counterexample | None:
         holds, margin = evaluate(claimed, x)
     except (OverflowError, ZeroDivisionError):  # beyond float64, or a division by zero
         return None
-    blur = _BLUR * max(1.0, *map(abs, map(float, x.values())), *map(abs, y), *map(abs, e))
+    blur = BLUR * max(1.0, *map(abs, map(float, x.values())), *map(abs, y), *map(abs, e))
     unrounded = all(isinstance(a, Fraction) and a == b for a, b in zip(exact, y + e, strict=True))
     moved = any(x[name] != value for name, value in point.items())
     if holds or not (unrounded or -margin > blur) or not (inside or (moved and -slack <= blur)):

@@ -63,7 +63,11 @@ def ask(network: Any, claim: Any, domain: Any, tol: float, end: float = math.inf
     outputs = _listed(answer)
 
     def call(function: Call, *more: Any) -> Any:
-        return function(inputs, *more) if module else function(*inputs, *more)
+        try:
+            return function(inputs, *more) if module else function(*inputs, *more)
+        except IndexError as error:
+            have = f"{len(inputs)} inputs and {len(outputs)} outputs"
+            raise ValueError(f"The claim and the domain can index {have}; {error}.") from error
 
     condition, bounds, text = read_domain(domain, inputs, call, names)
     expected, compare = _read_claim(claim, inputs, call, names, reader)

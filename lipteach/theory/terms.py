@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from lipteach.primitives import Abs, FullSort, GroupSort, MaxMin, Maxout, Scale, Selection
-from lipteach.primitives.composition import alteration, runs_as, walk
+from lipteach.primitives.composition import alteration, read, runs_as, walk
 from lipteach.theory.expressions import (
     And,
     Formula,
@@ -224,13 +224,8 @@ def _sorted(h: list[Term], size: int, dim: int) -> list[Term]:
 
 def _linear(layer: nn.Linear, h: list[Term], reader: Reader) -> list[Term]:
     _check_width(layer, h)
-    weight, bias = layer.weight, layer.bias
-    rows = [_read(row, reader) for row in _stored(weight)]
-    shift = None if bias is None else _read(_stored(bias), reader)
-    if not torch.equal(weight, layer.weight):
-        raise ValueError(
-            "The weight of a Linear layer changes each time it is read; call eval() before a proof."
-        )
+    rows = [_read(row, reader) for row in _stored(read(layer))]
+    shift = None if layer.bias is None else _read(_stored(read(layer, "bias")), reader)
     return linear(rows, h, shift)
 
 

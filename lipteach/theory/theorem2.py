@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lipteach.primitives import MaxMin, Selection
+from lipteach.primitives._torch_private import undisturbed
 from lipteach.primitives._validate import check_integer
 from lipteach.primitives.composition import check_sequence, runs_as
 from lipteach.theory.frozen import frozen_linear
@@ -47,6 +48,7 @@ def theorem2_counterexample() -> tuple[nn.Sequential, nn.Sequential]:
     return with_first([[r, 0.0], [-r, 0.0]]), with_first([[r, r], [-r, r]])
 
 
+@undisturbed
 @torch.enable_grad()
 def singular_value_derivatives(
     network: nn.Sequential, layer: int, x: Tensor
@@ -86,7 +88,7 @@ def singular_value_derivatives(
     if not runs_as(linear_layer, (nn.Linear, Selection)):
         raise ValueError(f"layer must be the index of an nn.Linear in the network; got {layer}.")
     check_points(x, network)
-    h = network[:layer](x).detach()  # (batch, n_layer)
+    h = network[:layer](x.detach().clone()).detach()  # (batch, n_layer)
     z = linear_layer(h).detach().requires_grad_()
     f = network[layer + 1 :](z.clone())  # (batch, 1); an activation may work in place
     if f.shape[-1] != 1:

@@ -67,6 +67,11 @@ class Cones:
 
     def dual(self, z: Tensor) -> Tensor:
         """Compute f above, 0 at the centres and best if `distance` is 1: (…, n) to (…)."""
+        check_tensor(z, "z")
+        if z.shape[-1] != self.centres.shape[-1]:
+            raise ValueError(
+                f"z must have shape (…, {self.centres.shape[-1]}); got {tuple(z.shape)}."
+            )
         distances: Tensor = torch.linalg.vector_norm(z[..., None, :] - self.centres, dim=-1)
         return -distances.amin(dim=-1)
 

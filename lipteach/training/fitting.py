@@ -13,7 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lipteach.primitives._validate import check_integer
+from lipteach.layers.weights import weight_to_change
+from lipteach.primitives import Selection
+from lipteach.primitives._validate import check_dense, check_integer
 from lipteach.training.networks import check_generator
 
 
@@ -35,6 +37,7 @@ def clip_singular_values_(model: nn.Module) -> nn.Module:
     Raises:
         TypeError: if a weight is parametrized (its value is then computed from elsewhere, and a
             change in place would be lost).
+        ValueError: if a hook computes it (weight norm, pruning).
 
     Example:
         >>> from lipteach.training import clip_singular_values_
@@ -48,16 +51,19 @@ def clip_singular_values_(model: nn.Module) -> nn.Module:
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be an nn.Module; got {type(model).__name__}.")
     for name, module in model.named_modules():
-        if not isinstance(module, nn.Linear) or module.weight.numel() == 0:
+        if not isinstance(module, nn.Linear) or isinstance(module, Selection):
             continue
         if nn.utils.parametrize.is_parametrized(module, "weight"):
             raise TypeError(f"The weight of {name or 'model'} must be plain; it is parametrized.")
-        if not bool(torch.isfinite(module.weight).all()):
+        weight = weight_to_change(name or "model", module)
+        if weight.numel() == 0:
+            continue
+        if not bool(torch.isfinite(weight).all()):
             raise ValueError(f"The weight of {name or 'model'} must be finite; it is not.")
-        wide = module.weight if module.weight.itemsize > 2 else module.weight.float()
+        wide = weight if weight.itemsize > 2 else weight.float()
         U, sigma, Vh = torch.linalg.svd(wide, full_matrices=False)
         if sigma[0] > 1:
-            module.weight.copy_((U * sigma.clamp(max=1)) @ Vh)
+            weight.copy_((U * sigma.clamp(max=1)) @ Vh)
     return model
 
 
@@ -91,6 +97,7 @@ def minibatches(
     for tensor in tensors:
         if not isinstance(tensor, Tensor):
             raise TypeError(f"tensors must be torch.Tensors; got {type(tensor).__name__}.")
+        check_dense(tensor, "Each of tensors")
     shapes = [tuple(tensor.shape) for tensor in tensors]
     rows = {shape[:1] for shape in shapes}
     if len(rows) != 1 or rows <= {(), (0,)}:

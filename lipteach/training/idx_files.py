@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from lipteach.primitives._validate import shown
+
 GZIP = b"\x1f\x8b"  # no idx file begins so
 MOST = 100_000_000  # bytes that we unpack; MNIST's largest file has 47,040,016
 
@@ -49,12 +51,14 @@ def decode(data: bytes, name: str, source: str, names: Mapping[str, str]) -> np.
     found = names.get(digest)
     if found not in (None, name):
         raise ValueError(f"{source} must hold {name}; it holds {found}.")
-    if data[:3] != b"\0\0\x08" or len(data) < 4 + 4 * data[3]:
+    if data[:3] != b"\0\0\x08" or len(data) < 4 or len(data) < 4 + 4 * data[3]:
         raise ValueError(f"{source} is no idx file of bytes: it begins with {data[:4].hex()!r}.")
     start = 4 + 4 * data[3]
     shape = tuple(np.frombuffer(data[4:start], ">u4").tolist())
     if len(data) != start + math.prod(shape):
-        need = f"{start + math.prod(shape):,} bytes for its shape {shape}"
+        bytes_needed = start + math.prod(shape)
+        count = f"{bytes_needed:,}" if bytes_needed < 10**15 else "over 10¹⁵"
+        need = f"{count} bytes for its shape {shown(shape)}"
         raise ValueError(f"{source} is cut off or damaged: {need}, and it has {len(data):,}.")
     if found is None:
         wanted = next(sha256 for sha256, known in names.items() if known == name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import shutil
 import tempfile
 from http.client import HTTPException
 from pathlib import Path
@@ -37,6 +38,7 @@ FASHION = {
     "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
     "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
 }
+PART = ".download-"
 SHA256 = {"mnist": MNIST, "fashion": FASHION}
 
 
@@ -147,14 +149,21 @@ def _find(root: Path, kind: str, name: str, download: bool) -> np.ndarray[Any, A
     """Return what the file of that name holds, found in the folder or fetched into it."""
     folder = root / FOLDERS[kind] / "raw"
     for path in (folder / name, folder / f"{name}.gz", root / name, root / f"{name}.gz"):
-        if path.exists():
+        if path.is_symlink() and not path.exists():
+            raise OSError(f"{path} is a link that leads to no file.")
+        if path.exists() and not path.is_dir():
             return _decode(read_unpacked(path, str(path)), kind, name, str(path))
-    if not download:
-        where = f"put it, or {name}.gz, into {folder}"
-        raise FileNotFoundError(
-            f"{name} of {TITLES[kind]} is missing: {where}, or load with download=True to fetch it."
-        )
-    return _fetch(folder, kind, name)
+    if download:
+        return _fetch(folder, kind, name)
+    where = f"put it, or {name}.gz, into {folder}"
+    for taken in (root, folder):
+        if taken.exists() and not taken.is_dir():
+            where = f"{taken} must be a folder, and is a file"
+    if (folder / name).is_dir():
+        where = f"{folder / name} must be a file, and is a folder"
+    raise FileNotFoundError(
+        f"{name} of {TITLES[kind]} is missing: {where}, or load with download=True to fetch it."
+    )
 
 
 def _decode(data: bytes, kind: str, name: str, source: str) -> np.ndarray[Any, Any]:
@@ -172,7 +181,8 @@ def _fetch(folder: Path, kind: str, name: str) -> np.ndarray[Any, Any]:
     url = f"{URLS[kind]}{name}.gz"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".download-", dir=folder) as beside:
+        _remove_parts(folder)
+        with tempfile.TemporaryDirectory(prefix=f"{PART}{os.getpid()}-", dir=folder) as beside:
             packed, plain = Path(beside, f"{name}.gz"), Path(beside, name)
             torch.hub.download_url_to_file(url, str(packed))
             data = read_unpacked(packed, f"What {url} sent")
@@ -184,3 +194,23 @@ def _fetch(folder: Path, kind: str, name: str) -> np.ndarray[Any, Any]:
             f"{name} could not be fetched from {url} into {folder} ({error}); nothing was changed."
         ) from error
     return array
+
+
+def _remove_parts(folder: Path) -> None:
+    """Remove what downloads have left that were killed; one that goes on keeps its part."""
+    for part in folder.glob(f"{PART}*"):
+        process = part.name.removeprefix(PART).partition("-")[0]
+        if not (process.isdecimal() and _runs(int(process))):
+            shutil.rmtree(part, ignore_errors=True)
+
+
+def _runs(process: int) -> bool:
+    if os.name == "nt":
+        return False  # what is open there cannot be removed
+    try:
+        os.kill(process, 0)  # only asks
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True

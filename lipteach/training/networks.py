@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from lipteach.primitives._validate import check_integer
+from lipteach.primitives._validate import check_integer, shown
 
 
 def orthonormal_network(
@@ -47,11 +47,11 @@ def orthonormal_network(
     if not isinstance(widths, list | tuple):
         raise TypeError(f"sizes must be a list or tuple of widths; got {type(widths).__name__}.")
     made: Any = activation
-    if not callable(made):
+    if not callable(made) or isinstance(made, nn.Module):
         name = type(made).__name__
         raise TypeError(f"activation must make a module, such as nn.ReLU does; got {name}.")
     if dtype not in (torch.float32, torch.float64):
-        raise TypeError(f"dtype must be torch.float32 or torch.float64; got {dtype}.")
+        raise TypeError(f"dtype must be torch.float32 or torch.float64; got {shown(dtype)}.")
     check_generator(generator)
     if len(sizes) < 2:
         raise ValueError(f"sizes must hold at least 2 widths; got {len(sizes)}.")

@@ -5,9 +5,11 @@ from functools import partial
 
 import torch
 from torch import nn
+from torch.nn.utils import prune
 
 import lipteach as lt
 from bad_rows.common import integer_rows, number_rows, tensor_rows
+from lipteach.training import clip_singular_values_
 
 
 def rows():
@@ -71,10 +73,13 @@ def constrained(constrain):
     need = "name must be a parameter of Linear (weight, bias); got 'wight'"
     yield constrain, [nn.Linear(2, 2), "wight"], ValueError, need
     yield constrain, [nn.Linear(2, 2), "bias"], ValueError, "bias of Linear must have 2 dimensions"
-    yield constrain, [nn.LazyLinear(2)], TypeError, "has no shape yet"
+    yield constrain, [lt.Selection([0], 2)], ValueError, "of Selection (it has none); got 'weight'"
+    yield from weights_without_numbers(constrain)
     wrapped = nn.utils.parametrizations.orthogonal(nn.Linear(2, 2))
     yield constrain, [wrapped], ValueError, "is parametrized already"
     yield constrain, [filled(math.nan)], ValueError, "weight must be finite"
+    if constrain is lt.linf:  # its bound holds for every convolution
+        return
     conv = nn.Conv2d
     yield constrain, [conv(2, 2, 1, groups=2)], ValueError, "groups = 1; got 2"
     yield constrain, [conv(2, 2, 3, 2, dilation=2)], ValueError, "dilation 1 where it has a stride"
@@ -84,6 +89,36 @@ def constrained(constrain):
     for options in ({"padding": 2}, {"padding": 1, "stride": 2}):
         circular = conv(2, 2, 3, padding_mode="circular", **options)
         yield constrain, [circular], ValueError, "Circular padding needs stride 1 and at most the"
+
+
+def weights_without_numbers(call):
+    """Layers whose weight no function can compute with, or not change."""
+    for lazy in (nn.LazyLinear(2), nn.LazyConv2d(2, 3)):
+        if call is not clip_singular_values_ or isinstance(lazy, nn.Linear):
+            text = f"weight of this {type(lazy).__name__} has no shape yet; run it once on a batch"
+            yield call, [lazy], TypeError, text
+    for hooked in (
+        prune.random_unstructured(nn.Linear(2, 2), "weight", 0.5),
+        nn.utils.spectral_norm(nn.Linear(2, 2)),
+    ):
+        text = "weight of this Linear must be a parameter; it is computed by a hook"
+        yield call, [hooked], ValueError, text
+    for dtype in (torch.complex64, torch.int8, torch.bool, torch.float8_e4m3fn):
+        text = f"weight must have a floating-point dtype from float16 to float64; got {dtype}"
+        yield call, [holding(torch.eye(2).to(dtype))], TypeError, text
+    text = "weight must be a dense tensor; got layout torch.sparse_coo"
+    yield call, [holding(torch.eye(2).to_sparse())], TypeError, text
+    text = "weight of Linear must have 2 dimensions; got shape (2, 2, 2)"
+    yield call, [holding(torch.ones(2, 2, 2))], ValueError, text
+    if call not in (lt.orthonormal, lt.spectral, lt.linf):  # which need none yet
+        for layer in (nn.Linear(2, 2, device="meta"), nn.Sequential(nn.Linear(2, 2)).to("meta")):
+            yield call, [layer], TypeError, "weight must hold numbers; on its device it has a shape"
+
+
+def holding(weight: torch.Tensor) -> nn.Linear:
+    layer = nn.Linear(2, 2)
+    layer.weight = nn.Parameter(weight, requires_grad=False)
+    return layer
 
 
 def replaced(constrain):
@@ -100,6 +135,8 @@ def replaced(constrain):
 
 
 def retracted():
+    for change in (lt.retract_, lt.make_tangent_, clip_singular_values_):
+        yield from weights_without_numbers(change)
     layer = nn.Linear(2, 2)
     yield lt.retract_, [None], TypeError, "model must be an nn.Module; got NoneType"
     yield from integer_rows(lambda s: lt.retract_(layer, steps=s), "steps")

@@ -63,6 +63,9 @@ def test_entries_draws_and_calls_of_the_package():
     assert torch.equal(seen.drawn[0], drawn)
     assert seen.lipteach[0] == "maxmin"
     with watch() as seen:
+        lt.MaxMin()(W)
+    assert seen.lipteach[0] == "MaxMin"
+    with watch() as seen:
         torch.tanh(W)
     assert (seen.drawn, seen.lipteach) == ([], [])
 

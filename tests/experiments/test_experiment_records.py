@@ -9,7 +9,7 @@ import pytest
 
 from lipteach.experiments import NAMES, PROFILES, experiment, load_record
 from lipteach.experiments.fig14_spectral import steps_to
-from lipteach.experiments.machine.grid import settings_dict
+from lipteach.experiments.machine.cell import settings_dict
 from lipteach.experiments.machine.records import (
     RESULTS,
     command_text,
@@ -47,7 +47,7 @@ def test_a_record_is_of_the_settings_that_the_code_has_now(name: str, profile: s
 @pytest.mark.parametrize(("name", "profile"), RECORDS)
 def test_a_record_says_where_when_and_with_what_it_was_made(name: str, profile: str) -> None:
     found = file_of(name, profile)
-    assert set(found) == ABOUT | {"experiment", "profile", "seeds", "cells"}
+    assert set(found) == ABOUT | {"experiment", "profile", "seeds", "cells", "sha256"}
     assert (found["experiment"], found["profile"]) == (name, profile)
     assert len(found["seeds"]) >= 3
     assert found["command"] == command_text(name, profile, len(found["seeds"]))

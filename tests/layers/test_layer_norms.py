@@ -45,8 +45,10 @@ def test_layers_without_images(layer: nn.Module, n: int, p: float) -> None:
     found = spectrum(layer, set())
     assert [found.smallest, found.largest] == pytest.approx([float(sigma[-1]), float(sigma[0])])
     assert found.lower == found.upper == found.largest
-    assert upper_norm(layer, p, set()) == pytest.approx(float(torch.linalg.matrix_norm(W, p)))
-    assert upper_norm_to_max(layer, p, set()) == pytest.approx(lt.mixed_norm(W, p).item())
+    assert float(upper_norm(layer, p, set())) == pytest.approx(
+        float(torch.linalg.matrix_norm(W, p))
+    )
+    assert float(upper_norm_to_max(layer, p, set())) == pytest.approx(lt.mixed_norm(W, p).item())
 
 
 def test_what_is_said_of_a_convolution() -> None:

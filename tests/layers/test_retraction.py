@@ -55,6 +55,27 @@ def test_more_steps_come_nearer() -> None:
     assert errors[0] > errors[1] > errors[2] or errors[1] < 1e-12
 
 
+@pytest.mark.parametrize("shape", [(200, 170), (160, 180), (5, 4)])
+def test_the_first_step_is_what_the_tolerance_asks_and_each_further_one_bjorcks(shape) -> None:
+    """From 160 columns on the polar factor is not exact, so that one step too many would show."""
+    Q = torch.linalg.qr(uniform(max(shape), min(shape), seed=7))[0]
+    W = (Q if shape[0] > shape[1] else Q.T) + 3e-3 * uniform(*shape, seed=8)
+    want, tol = None, 1e-2
+    for steps in (1, 2, 3):
+        want = lt.polar(W, tol * (2 - tol)) if want is None else lt.bjorck(want, steps=1)
+        layer = nn.Linear(*shape[::-1]).double()
+        layer.weight.data = W.clone()
+        assert torch.equal(lt.retract_(layer, steps=steps, tol=tol).weight, want)
+        assert steps > 2 or min(shape) < 160 or worst(layer) > 1e-14
+
+
+def test_a_tolerance_that_the_dtype_holds_is_not_warned_of() -> None:
+    """|σ² − 1| may be twice |σ − 1|: in float32, 200 columns hold the first to 1.7e-6."""
+    layer = nn.Linear(200, 200)
+    layer.weight.data = torch.linalg.qr(uniform(200, 200))[0].float()
+    assert worst(lt.retract_(layer, tol=1e-6).double()) <= 1e-6
+
+
 def test_qr_of_ill_conditioned_weights_falls_back() -> None:
     """Cholesky loses the orthogonality at condition numbers from 10³ on, and fails at 10⁵."""
     for smallest in (1e-2, 1e-3, 5e-4, 2e-4, 1e-5):
@@ -68,6 +89,16 @@ def test_qr_of_ill_conditioned_weights_falls_back() -> None:
         R = net[0].weight.detach().T @ W
         assert R.tril(-1).abs().max() < 1e-3
         assert (R.diagonal() > 0).all()
+
+
+@pytest.mark.parametrize("tol", [1e-3, 1e-4, 1e-5])
+def test_qr_keeps_the_tolerance_where_cholesky_just_fails_it(tol: float) -> None:
+    """In float32 Cholesky leaves about 1e-7 κ²; here it passes the tolerance on the way."""
+    for log in torch.linspace(-3.5, 0, 15).tolist():
+        layer = nn.Linear(40, 60)
+        U, _, Vh = torch.linalg.svd(uniform(60, 40), full_matrices=False)
+        layer.weight.data = (U * torch.logspace(0, log, 40, dtype=torch.float64) @ Vh).float()
+        assert worst(lt.retract_(layer, method="qr", tol=tol).double()) <= tol
 
 
 def test_in_place_with_optimizer_state_and_everything_else_kept() -> None:
@@ -111,9 +142,11 @@ def test_convolutions_go_back_to_orthogonal_ones() -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_rank_deficient_weights_are_said_with_the_layer(method: str) -> None:
-    net = nn.Sequential(nn.Identity(), nn.Linear(3, 3))
-    net[1].weight.data = torch.ones(3, 3)
+@pytest.mark.parametrize("weight", [torch.ones(3, 3), uniform(6, 3) @ uniform(3, 5, seed=1)])
+def test_rank_deficient_weights_are_said_with_the_layer(method: str, weight) -> None:
+    """Also where rounding leaves no exact zero."""
+    net = nn.Sequential(nn.Identity(), nn.Linear(*reversed(weight.shape)))
+    net[1].weight.data = weight.clone().float()
     with pytest.warns(lt.RankWarning, match=r"^1: "):
         lt.retract_(net, method=method)
     assert worst(net) < 1e-3

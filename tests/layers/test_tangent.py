@@ -53,6 +53,15 @@ def test_it_is_an_orthogonal_projection(m: int, n: int) -> None:
     torch.testing.assert_close(W @ S if m >= n else S @ W, dropped)
 
 
+def test_a_square_weight_is_projected_as_a_tall_one_is() -> None:
+    """On the manifold both sides agree; off it the docstring's formula is that of the columns."""
+    layer = nn.Linear(3, 3).double()
+    W, G = layer.weight.data.clone(), uniform(3, 3, seed=4)
+    layer.weight.grad = G.clone()
+    want = G - W @ (W.T @ G + G.T @ W) / 2
+    torch.testing.assert_close(lt.make_tangent_(layer).weight.grad, want)
+
+
 def test_shared_weights_are_projected_once_and_others_are_left_alone() -> None:
     """Off the manifold a second projection would show."""
     shared, missing = nn.Linear(3, 3), nn.Linear(3, 3)

@@ -6,12 +6,19 @@ import warnings
 
 import pytest
 import torch
-from alterations import ALTERATIONS, Inherits, globally, with_a_tensor_of_its_own
+from alterations import ALTERATIONS, SURROUNDINGS, Inherits, globally, with_a_tensor_of_its_own
 from torch import nn
 from torch.nn.utils import parametrize
 
 import lipteach as lt
-from lipteach.primitives.composition import alteration, check_sequence, linear_layers, runs_as, walk
+from lipteach.primitives.composition import (
+    alteration,
+    check_sequence,
+    linear_layers,
+    read,
+    runs_as,
+    walk,
+)
 
 
 def test_modules_come_in_the_order_in_which_they_run_with_their_names() -> None:
@@ -121,3 +128,85 @@ def test_every_module_of_torch_is_its_own_class() -> None:
     assert alteration(compiled) == "a compiled call"
     for wrapped in (traced, compiled, torch.compile(nn.ReLU(), backend="eager")):
         assert not runs_as(wrapped, nn.ReLU)
+
+
+@pytest.mark.parametrize("around", SURROUNDINGS.values(), ids=SURROUNDINGS)
+def test_a_class_that_was_patched_and_a_mode_are_seen(around) -> None:
+    network = nn.Sequential(nn.Linear(2, 2), lt.MaxMin())
+    with around():
+        assert any(alteration(module) for module in network.modules())
+        with pytest.raises(ValueError, match="must be plain modules"):
+            check_sequence(network)
+    assert [alteration(module) for module in network.modules()] == ["", "", ""]
+
+
+def test_what_changes_no_value_is_no_alteration() -> None:
+    linear = nn.Linear(2, 2)
+    linear.weight.register_hook(lambda g: 7 * g)
+    linear.register_state_dict_post_hook(lambda *_: None)
+    linear.note = print
+    assert alteration(linear) == ""
+    with pytest.MonkeyPatch.context() as patch, torch.device("cpu"):
+        patch.setattr(nn.Linear, "reset_parameters", lambda self: None)
+        patch.setattr(nn.Linear, "extra_repr", lambda self: "")
+        assert runs_as(linear, nn.Linear)
+
+
+def test_a_compiler_leaves_the_classes_as_they_are() -> None:
+    """torch.compile replaces `nn.Module.__setstate__`, which no run reaches."""
+    torch.compile(nn.Linear(1, 1), backend="eager")(torch.ones(1, 1))
+    torch.export.export(nn.Linear(1, 1), (torch.ones(1, 1),))
+    torch.fx.symbolic_trace(nn.Linear(1, 1))
+    assert runs_as(nn.Linear(1, 1), nn.Linear)
+
+
+def test_a_module_that_holds_itself_is_refused() -> None:
+    network = nn.Sequential(nn.Linear(2, 2), nn.Sequential())
+    network[1].append(network)
+    readers = [lambda f: list(walk(f)), check_sequence, lt.export, lt.in_lipschitz_class]
+    readers += [lambda f: lt.lipschitz_bounds(f, torch.ones(1, 2)), lt.network_size, lt.audit]
+    readers += [lambda f: lt.maximum(f, f), lambda f: lt.prove(f, f)]
+    for reader in readers:
+        with pytest.raises(ValueError, match="A module must not hold itself; a Sequential does"):
+            reader(network)
+
+
+def test_a_sequential_with_none_in_it_does_not_run() -> None:
+    network = nn.Sequential(nn.Linear(2, 2))
+    network._modules["1"] = None
+    assert list(walk(network)) == [("", network)]
+    assert not lt.in_lipschitz_class(network, tol=100)
+    with pytest.raises(ValueError, match="has a module that is None"):
+        check_sequence(network)
+
+
+def test_containers_of_another_class_are_not_believed() -> None:
+    class Sevens(dict):
+        def __getitem__(self, name):
+            return 7 * super().__getitem__(name)
+
+    linear = nn.Linear(2, 2)
+    linear.__dict__["_parameters"] = Sevens(linear._parameters)
+    assert not runs_as(linear, nn.Linear)
+
+
+@pytest.mark.parametrize("name", ["weight", "bias"])
+def test_what_changes_at_each_reading_is_refused_by_all_who_read(name: str) -> None:
+    class Noise(nn.Module):
+        def forward(self, X):
+            return X + torch.rand_like(X)
+
+    layer = nn.Linear(2, 2, dtype=torch.float64)
+    layer.weight.data.copy_(torch.eye(2))
+    parametrize.register_parametrization(layer, name, Noise())
+    last, x = nn.Linear(2, 1, dtype=torch.float64), torch.ones(1, 2).double()
+    last.weight.data.copy_(torch.eye(2)[:1])
+    network, mixed = nn.Sequential(layer, last), nn.Sequential(layer, nn.Identity(), last)
+    readers = [lambda f: lt.pad_depth(f, 3), lambda f: lt.stack(f, f), lambda f: lt.prove(f, f)]
+    readers += [lambda _: lt.collapse_affine(mixed, x)]
+    for reader in readers:
+        with pytest.raises(ValueError, match=rf"The {name} of a \w+ layer changes each time"):
+            reader(network)
+    spoilt = nn.Linear(1, 1)
+    spoilt.weight.data.fill_(torch.nan)
+    assert read(spoilt).isnan().all(), "NaN has not changed"

@@ -143,3 +143,26 @@ def test_torch_compile_traces_without_a_break(f) -> None:
     x = random(4, 8)
     compiled = torch.compile(f, backend="eager", fullgraph=True)
     assert torch.equal(compiled(x), f(x))
+
+
+@pytest.mark.parametrize(
+    "scale", [2.0**exponent for exponent in (-1060, -700, -400, 400, 700, 1020)]
+)
+def test_norms_do_not_know_the_unit(scale: float) -> None:
+    """Where squares overflow or vanish, up to the ends of float64's range."""
+    W = torch.tensor([[3.0, 1.0], [1.0, 2.0], [0.5, 1.0]], dtype=torch.float64)
+    for norm in (lt.operator_norm, lt.mixed_norm):
+        for p in (1, 2, math.inf):
+            want = scale * norm(W, p).item()
+            assert norm(scale * W, p).item() == pytest.approx(want, rel=1e-12, abs=0), (norm, p)
+    bounds = lt.norm_upper_bounds(scale * W)
+    for name, bound in lt.norm_upper_bounds(W).items():
+        assert bounds[name].item() == pytest.approx(scale * bound.item(), rel=1e-12, abs=0), name
+    sigma, u, v = lt.power_iteration(scale * W, steps=20)
+    assert sigma.item() == pytest.approx(scale * lt.operator_norm(W).item(), rel=1e-9, abs=0)
+    torch.testing.assert_close((u.norm(), v.norm()), (torch.ones(()).double(),) * 2)
+    for method in ("auto", "svd", "bjorck", "polynomial"):
+        torch.testing.assert_close(
+            lt.polar(scale * W, method=method), lt.polar(W), atol=1e-5, rtol=0
+        )
+    assert not lt.is_orthonormal(scale * W)

@@ -210,3 +210,14 @@ def test_the_input_is_left_as_it_was() -> None:
         for method in METHODS:
             lt.polar(W, method=method)
             assert torch.equal(W, kept)
+
+
+@pytest.mark.parametrize("n", [1, 2, 16, 17, 64])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_tolerance_is_said_to_be_too_small_exactly_where_it_is(n: int, dtype) -> None:
+    """Below 4 eps, or √n eps where that is more."""
+    W, eps = torch.eye(n, dtype=dtype), torch.finfo(dtype).eps
+    floor = max(4.0, n**0.5) * eps
+    lt.polar(W, tol=1.01 * floor)
+    with pytest.warns(lt.ConvergenceWarning, match=f"below what {dtype} holds for {n} columns"):
+        lt.polar(W, tol=0.99 * floor)

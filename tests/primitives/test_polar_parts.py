@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 from support import uniform
 
+from lipteach.primitives._fast import polynomials
 from lipteach.primitives._fast.gram import symmetric_product, thin_svd
 from lipteach.primitives._fast.polynomials import (
     SCHEMES,
@@ -36,6 +37,13 @@ def test_quintics_are_best_by_linear_programming(low: float) -> None:
     coefficients, error = best_quintic(low, 1.0)
     assert error == pytest.approx(found.fun, rel=1e-4)
     assert coefficients == pytest.approx(tuple(found.x[:3]), rel=1e-2)
+
+
+def test_an_exchange_that_has_not_converged_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not an assertion, which ``python -O`` would leave out."""
+    monkeypatch.setattr(polynomials, "range", lambda steps: [0], raising=False)  # one step
+    with pytest.raises(ArithmeticError, match=r"has not converged on \[0\.01, 1\.0\]"):
+        best_quintic(0.01, 1.0)
 
 
 @pytest.mark.parametrize("low", [1e-3, 0.05, 0.5])

@@ -214,6 +214,16 @@ def test_one_entry_and_ties(dtype: torch.dtype) -> None:
     assert lt.project_simplex(at_the_threshold).tolist() == [1, 0, 0]
 
 
+def test_no_entry_is_negative_by_rounding() -> None:
+    """Many vectors of which one entry lies within rounding of the threshold."""
+    y = uniform(20_000, 10, low=0, high=2)
+    y = y - y.amax(dim=1, keepdim=True)
+    threshold = -lt.project_simplex(y).amax(dim=1, keepdim=True)
+    for shift in (0.0, 1e-17, 2e-17):
+        y = y.scatter(1, y.argmin(dim=1, keepdim=True), threshold + shift)
+        assert (lt.project_simplex(y) >= 0).all()
+
+
 INSIDE, OUTSIDE = doubles(0.2, -0.1, 0.0, 0.3), doubles(0.9, -0.7, 0.2, -1.4)
 
 
@@ -227,6 +237,28 @@ def test_gradients() -> None:
     assert torch.equal(zero, torch.eye(3).double())
     ties = jacrev(lt.project_l1_ball)(doubles(2, -2, 2))
     assert torch.isfinite(ties).all()
+
+
+@pytest.mark.parametrize("y", [(0.5, -0.25, 0.25), (1, 0, 0), (-0.5, 0.5, 0), (0, -1, 0)])
+def test_the_boundary_belongs_to_the_ball(y) -> None:
+    """Its gradient is that of the inside, for every radius; and so is one row beside another."""
+    for radius in (1.0, 4.0):
+        on, eye = radius * doubles(*y), torch.eye(3).double()
+        project = lambda y, radius=radius: lt.project_l1_ball(y, radius)  # noqa: E731
+        assert torch.equal(jacrev(project)(on), eye)
+        assert torch.equal(project(on), on)
+        rows = torch.stack([on, 2 * on]).requires_grad_()
+        lt.project_linf_norm(rows, radius)[0].sum().backward()
+        assert torch.equal(rows.grad, torch.stack([eye[0] + eye[1] + eye[2], 0 * on]))
+
+
+@pytest.mark.parametrize("y", [(1, 0, -1), (1.5, 0.5, 0), (0.75, 0.25, -0.25)])
+def test_an_entry_at_the_threshold_is_not_of_the_support(y) -> None:
+    """It is 0, and the K of the Jacobian counts the positive entries alone."""
+    y = doubles(*y)
+    on = (lt.project_simplex(y) > 0).double()
+    J = torch.diag(on) - torch.outer(on, on) / on.sum()
+    assert torch.equal(jacrev(lt.project_simplex)(y), J)
 
 
 @pytest.mark.parametrize("function", [
@@ -260,6 +292,9 @@ def test_membership() -> None:
     assert lt.in_l1_ball(y, tol=1e-9).tolist() == [True, False, False]
     assert lt.in_l1_ball(y, radius=2.0, dim=0).tolist() == [True, True]
     assert lt.in_l1_ball(y[:, :1], radius=1.7, dim=-2).tolist() == [False]
+    for radius in (0.01, 1.0, 100.0):  # the tolerance is relative
+        for share in (0.5e-6, 2e-6):
+            assert lt.in_l1_ball(doubles(radius * (1 + share)), radius).item() == (share < 1e-6)
 
 
 @pytest.mark.parametrize(("dtype", "tol"), [*zip(DTYPES, [1e-3, 1e-2, 1e-6, 1e-6], strict=True)])

@@ -1,5 +1,8 @@
 """Exact transport against SciPy's linear programs, and the dual estimate below it."""
 
+import itertools
+import math
+
 import numpy as np
 import pytest
 import scipy.optimize
@@ -11,6 +14,7 @@ from support import uniform
 from torch import nn
 
 import lipteach as lt
+from lipteach.primitives import wasserstein
 
 SIZES = [(1, 1, 1), (1, 4, 2), (5, 1, 3), (4, 4, 2), (6, 3, 1), (3, 7, 5)]
 
@@ -144,6 +148,9 @@ def test_an_unfinished_plan_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lipteach.primitives.wasserstein.MOST_PIVOTS", 3)
     with pytest.warns(lt.ConvergenceWarning, match=r"no best plan in 3 pivots; .* costs \d"):
         lt.exact_wasserstein(uniform(30, 2), uniform(30, 2, seed=1))
+    with pytest.warns(lt.ConvergenceWarning) as caught:
+        cost = lt.exact_wasserstein(50 * uniform(30, 2), 50 * uniform(30, 2, seed=1)).item()
+    assert f"costs {cost:.6g}." in str(caught[0].message)
 
 
 @pytest.mark.parametrize("column", [False, True])
@@ -163,3 +170,100 @@ def test_the_dual_takes_images_and_modules_and_gives_gradients() -> None:
     torch.testing.assert_close(critic[1].weight.grad[0], expected)
     ensemble = torch.func.vmap(lambda w: lt.wasserstein_dual(lambda z: z.flatten(1) @ w, x, y))
     assert ensemble(uniform(7, 12)).shape == (7,)
+
+
+def test_no_square_overflows_or_vanishes() -> None:
+    """Distances at the ends of float64's range, and far less than the coordinates beside them."""
+    far, origin = torch.tensor([[3.0, 4.0]]).double(), torch.zeros(1, 2).double()
+    for scale in (1.0, 2.0**660, 2.0**-660, 2.0**1020, 2.0**-1070, 1e200, 1e-200):
+        assert lt.exact_wasserstein(scale * far, origin).item() == pytest.approx(
+            5 * scale, rel=1e-15, abs=0
+        )
+    assert lt.exact_wasserstein(1e308 * origin, origin) == 0
+    for large in (1e155, 1e300, 1.7e308):
+        x = torch.tensor([[0.0], [large]], dtype=torch.float64)
+        assert lt.exact_wasserstein(x, x) == 0
+        y = x + torch.tensor([[1e10], [0.0]])
+        assert lt.exact_wasserstein(x, y).item() == pytest.approx(5e9, rel=1e-12)
+    apart = torch.tensor([[1e308]], dtype=torch.float64)
+    assert lt.exact_wasserstein(apart, -apart) == torch.inf  # 2e308 is no float64
+    both = torch.stack([1e200 * far, 1e-200 * far])  # each sample in its own unit
+    got = lt.exact_wasserstein(both, origin).tolist()
+    assert got == [pytest.approx(5e200, rel=1e-15), pytest.approx(5e-200, rel=1e-15, abs=0)]
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-20, 1e20, 1e300])
+def test_distance_plan_and_gradient_do_not_know_the_unit(scale: float) -> None:
+    x, y = uniform(6, 2).requires_grad_(), uniform(7, 2, seed=1)
+    (gradient,) = torch.autograd.grad(lt.exact_wasserstein(x, y), x)
+    z = (scale * x).detach().requires_grad_()
+    distance = lt.exact_wasserstein(z, scale * y)
+    assert distance.item() == pytest.approx(
+        scale * lt.exact_wasserstein(x, y).item(), rel=1e-12, abs=0
+    )
+    torch.testing.assert_close(torch.autograd.grad(distance, z)[0], gradient)
+    torch.testing.assert_close(lt.transport_plan(z, scale * y), lt.transport_plan(x, y))
+
+
+def cheapest_assignment(costs: torch.Tensor) -> float:
+    """The least mean over all permutations, which are the vertices for equal weights."""
+    n = len(costs)
+    rows = costs.tolist()
+    orders = itertools.permutations(range(n))
+    return min(math.fsum(rows[i][j] for i, j in enumerate(order)) / n for order in orders)
+
+
+@pytest.mark.parametrize("far", [1e8, 1e14, 1e16, 1e30, 1e100])
+@pytest.mark.parametrize("seed", range(3))
+def test_one_far_pair_costs_no_digits(far: float, seed: int) -> None:
+    """Rounding of the largest costs hides the others from a solver that sees all at once."""
+    x, y = uniform(6, 2, seed=seed), uniform(6, 2, seed=seed + 50)
+    x[0], y[3] = x[0] + far, y[3] + far
+    expected = cheapest_assignment((x[:, None] - y).norm(dim=-1))
+    assert lt.exact_wasserstein(x, y).item() == pytest.approx(expected, rel=1e-12)
+    costs = uniform(6, 6, low=0.0, seed=seed)
+    costs[2, seed] *= far
+    for k in range(20):  # the rounding of the potentials alone can hide a plan from the other
+        x, y = uniform(6, 2, seed=100 + k), uniform(6, 2, seed=200 + k)
+        x[0], y[3] = x[0] + far, y[3] + far
+        expected = cheapest_assignment((x[:, None] - y).norm(dim=-1))
+        assert lt.exact_wasserstein(x, y).item() == pytest.approx(expected, rel=1e-12)
+    equal, scale = torch.full((6,), 1 / 6, dtype=torch.float64), 10.0 ** (10 * seed - 20)
+    plan = wasserstein._best_plan(equal, equal, costs * scale, 1.0)
+    assert (plan * costs).sum().item() == pytest.approx(cheapest_assignment(costs), rel=1e-12)
+
+
+def test_what_float64_cannot_compare_is_said() -> None:
+    """A mass of 10⁻¹³ must go a distance of 10¹⁴, beside which the solver sees no other."""
+    x, y = uniform(8, 2), uniform(8, 2, seed=1)
+    x[0] += 1e14
+    a = torch.full((8,), (1 - 1e-13) / 7, dtype=torch.float64)
+    a[0] = 1e-13
+    with pytest.warns(lt.ConvergenceWarning, match=r"differ by more .* up to \de-\d+ of the dist"):
+        lt.exact_wasserstein(x, y, a)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+def test_weights_sum_to_1_up_to_the_root_of_eps(dtype: torch.dtype) -> None:
+    x, root = torch.zeros(2, 1, dtype=dtype), torch.finfo(dtype).eps ** 0.5
+    for off in (0.5 * root, -0.5 * root):
+        lt.exact_wasserstein(x, x, torch.tensor([0.5, 0.5 + off], dtype=dtype))
+    for off in (1.5 * root, -1.5 * root):
+        with pytest.raises(ValueError, match=r"a must have sum 1; got (1\.0|0\.9)"):
+            lt.exact_wasserstein(x, x, torch.tensor([0.5, 0.5 + off], dtype=dtype))
+
+
+def test_a_mean_that_is_representable_is_found() -> None:
+    x = torch.full((4, 1), 1e308, dtype=torch.float64)
+    value = lt.wasserstein_dual(lambda z: z[:, 0], x, 0 * x).item()
+    assert value == pytest.approx(1e308, rel=1e-15)
+
+
+def test_points_without_weight_do_not_count() -> None:
+    x, y, a, b = uniform(9, 2), uniform(8, 2, seed=1), weights(9, 2), weights(8, 3)
+    a[[1, 4, 7]], b[[0, 5]] = 0.0, 0.0
+    a, b = a / a.sum(), b / b.sum()
+    expected = lt.exact_wasserstein(x[a > 0], y[b > 0], a[a > 0], b[b > 0])
+    far = x + torch.where(a > 0, 0.0, 1e14)[:, None]
+    for points in (x, far):
+        torch.testing.assert_close(lt.exact_wasserstein(points, y, a, b), expected)

@@ -1,10 +1,11 @@
 """Nothing is claimed of a model in which a module does not do what its class does."""
 
 import math
+from contextlib import contextmanager
 
 import pytest
 import torch
-from alterations import ALTERATIONS, SEVENFOLD, Inherits, globally
+from alterations import ALTERATIONS, SEVENFOLD, SURROUNDINGS, Inherits, globally
 from support import uniform
 from torch import nn
 from torch.nn.utils import parametrize
@@ -156,3 +157,110 @@ def test_a_class_put_over_a_parametrized_layer_is_kept_and_not_believed() -> Non
     assert upper == math.inf
     assert lower == pytest.approx(3)
     assert torch.equal(lt.export(model)(x), model(x))
+
+
+@pytest.mark.parametrize("around", SURROUNDINGS.values(), ids=SURROUNDINGS)
+def test_nothing_is_claimed_where_a_class_was_patched_or_a_mode_is_at_work(around) -> None:
+    network, x = nn.Sequential(identity(), lt.MaxMin(), identity()), uniform(4, 4)
+    refused = [lambda: lt.prove(network, lt.MaxMin()), lambda: lt.maximum(network, network)]
+    refused += [lambda: lt.gradient_norms(network, x, torch.sum), lambda: lt.pad_depth(network, 3)]
+    refused += [lambda: lt.singular_value_derivatives(network, 0, x)]
+    refused += [lambda: lt.collapse_affine(network, x), lambda: lt.network_size(network)]
+    with around():
+        with pytest.warns(lt.UnknownBoundWarning):
+            assert lt.lipschitz_bounds(network, x).upper == math.inf
+        assert lt.audit(network, x).upper == math.inf
+        assert not lt.in_lipschitz_class(network, math.inf)
+        for call in refused:
+            with pytest.raises(ValueError, match=r"plain|must be linear layers|was replaced"):
+                call()
+    assert lt.in_lipschitz_class(network, math.inf)
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        lambda: torch.autocast("cpu", torch.bfloat16),
+        torch.inference_mode,
+        torch.no_grad,
+        lambda: torch.autograd.graph.saved_tensors_hooks(lambda t: 7 * t, lambda t: t),
+        lambda: global_hook(globally[2], lambda m, i, o: (7 * i[0],)),
+        lambda: global_hook(globally[3], lambda m, o: (7 * o[0],)),
+    ],
+)
+def test_what_surrounds_a_call_changes_no_number(around) -> None:
+    network = nn.Sequential(nn.Linear(4, 4), lt.MaxMin(), nn.Linear(4, 1))
+    linear = nn.Sequential(*(m.double() for m in (nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 1))))
+    normalized = nn.utils.parametrizations.spectral_norm(nn.Linear(4, 4)).eval()
+
+    def numbers():
+        x = torch.linspace(-1, 1, 20).view(5, 4)
+        yield from lt.lipschitz_bounds(network, x)
+        yield from (lt.audit(network, x).lower, lt.audit(network, x).upper)
+        for found in (
+            *(lt.gradient_norms(network, x), lt.gradient_norms(linear, x.double())),
+            lt.singular_value_derivatives(linear, 0, x.double())[1],
+            lt.export(normalized).weight,
+        ):
+            yield from found.flatten().tolist()
+
+    want = list(numbers())
+    with around():
+        got = list(numbers())
+    assert got == want
+
+
+@contextmanager
+def global_hook(register, hook):
+    handle = register(hook)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def test_global_backward_hooks_are_put_back() -> None:
+    seen = []
+    with global_hook(globally[2], lambda m, i, o: seen.append(m)):
+        lt.lipschitz_bounds(nn.Sequential(identity()), uniform(2, 4))
+        assert seen == []
+        layer, x = identity(), uniform(1, 4).requires_grad_()
+        layer(x).sum().backward()
+        assert seen == [layer]
+
+
+def test_a_class_that_was_patched_after_the_parametrization() -> None:
+    layer = lt.orthonormal(identity())
+    type(layer).forward = lambda self, x: 7 * nn.functional.linear(x, self.weight, self.bias)
+    network, x = nn.Sequential(layer), uniform(4, 4)
+    with pytest.warns(lt.UnknownBoundWarning, match="for 0 "):
+        lower, upper = lt.lipschitz_bounds(network, x)
+    assert (lower, upper) == (pytest.approx(7), math.inf)
+    assert torch.equal(lt.export(network)(x), network(x))
+
+
+def test_the_cache_of_weights_gives_no_stale_bound() -> None:
+    with parametrize.cached():
+        for bound in range(1, 30):  # copies that are gone leave their place, and id, to others
+            layer = lt.linf(nn.Linear(3, 3), bound=float(bound))
+            with torch.no_grad():
+                layer.parametrizations.weight.original.mul_(1000)
+            upper = lt.lipschitz_bounds(nn.Sequential(layer), uniform(2, 3), math.inf).upper
+            assert upper == pytest.approx(bound, rel=1e-5)
+            del layer
+
+
+def test_a_forward_of_its_own_in_float32() -> None:
+    """Its weights are those of the original, of which the copy that is measured has none."""
+    layer, inner, other = (identity().float() for _ in range(3))
+    layer.forward = lambda x: 7 * nn.functional.linear(x, layer.weight, layer.bias)
+    before = inner.forward
+    inner.forward = lambda x: 7 * before(x)
+    other.forward = nn.Linear(4, 4).forward
+    for altered, slope in ((layer, 7), (inner, 7), (other, None)):
+        network, x = nn.Sequential(identity().float(), altered), uniform(4, 4).float()
+        with pytest.warns(lt.UnknownBoundWarning, match=r"for 1 \(Linear\), which has a forward"):
+            lower, upper = lt.lipschitz_bounds(network, x)
+        assert upper == lt.audit(network, x).upper == math.inf
+        assert lower > 0
+        assert slope is None or lower == pytest.approx(slope)

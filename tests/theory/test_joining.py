@@ -148,3 +148,30 @@ def test_trained_weights_in_float32_are_taken() -> None:
     assert torch.allclose(h(x), f.double()(x))
     assert h(x).dtype == torch.float64
     assert not any(p.requires_grad for p in h.parameters())
+
+
+@pytest.mark.parametrize("weights", [(1e-200, 1e-200, 1e300), (1e200, 1e200, 1e-300)])
+def test_layers_whose_product_is_no_float_are_not_merged(weights) -> None:
+    """The run is positive and finite; that of the merged weights would be 0 or infinite."""
+    f = nn.Sequential(*(lt.linear([[w]]) for w in weights))
+    x = torch.tensor([1e200 if weights[0] < 1 else 1e-100], dtype=torch.float64)
+    assert 0 < float(f(x)) < math.inf
+    for join in (lambda: lt.pad_depth(f, 2), lambda: lt.maximum(f, f), lambda: lt.stack(f, f)):
+        with pytest.raises(ValueError, match=r"below the range of float64|W must be finite"):
+            join()
+    shift = nn.Sequential(lt.linear([[1.0]], [1e-200]), lt.linear([[1e-200]]))
+    with pytest.raises(ValueError, match="below the range"):
+        lt.pad_depth(shift, 2)
+
+
+def test_a_sort_along_another_dimension_is_not_joined() -> None:
+    f = nn.Sequential(lt.linear(torch.eye(2)), lt.MaxMin(dim=0), lt.linear(torch.eye(2)))
+    with pytest.raises(ValueError, match=r"with MaxMin between; it has a MaxMin"):
+        lt.stack(f, f)
+
+
+def test_a_chunked_network_beside_a_plain_one_stays_chunked() -> None:
+    f = lt.abs_network(math.inf)
+    for pair in ((lt.ChunkedSequential(*f), f), (f, lt.ChunkedSequential(*f))):
+        assert type(lt.maximum(*pair)) is lt.ChunkedSequential
+    assert type(lt.maximum(f, f)) is nn.Sequential

@@ -289,3 +289,91 @@ def test_nested_networks_are_measured() -> None:
     inner = nn.Sequential(linear(torch.eye(2)), lt.MaxMin())
     nested = nn.Sequential(inner, linear([[1.0, 0.0]]))
     assert lt.gradient_norms(nested, uniform(4, 2)).tolist() == [[1.0] * 4] * 3
+
+
+def one_layer(norm: float, dtype=torch.float64) -> nn.Sequential:
+    return nn.Sequential(linear([[norm, 0.0]])).to(dtype)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "tol"), [(torch.float64, 1e-9), (torch.float32, 1e-4)], ids=["float64", "float32"]
+)
+def test_the_tolerance_of_each_dtype(dtype: torch.dtype, tol: float) -> None:
+    """Twice the tolerance is refused, by the layer's own norm; half of it is not."""
+    x = uniform(5, 2).to(dtype)
+    for within in (1 - tol / 2, 1 + tol / 2):
+        lt.collapse_affine(one_layer(within, dtype), x)
+    excess = f"{2 * tol:.1e}"
+    with pytest.raises(lt.HypothesisError, match=rf"^Layer 1 has ‖W‖₂ = 1 \+ {excess}; Theorem"):
+        lt.collapse_affine(one_layer(1 + 2 * tol, dtype), x)
+    with pytest.raises(lt.HypothesisError, match=r"^‖∇f‖₂ = 0\.999\d* at x"):
+        lt.collapse_affine(one_layer(1 - 2 * tol, dtype), x)
+
+
+def test_what_is_not_1_does_not_read_as_1() -> None:
+    with pytest.raises(lt.HypothesisError, match=r"‖∇f‖₂ = 0\.99999998\d* at x"):
+        lt.collapse_affine(one_layer(1 - 2e-8), uniform(5, 2))
+    units = nn.Sequential(linear(torch.eye(2)), nn.LeakyReLU(0.99996), linear([[0.6, 0.8]]))
+    with pytest.raises(lt.HypothesisError, match=r"unit 1 has slope 0\.99996\d* at x"):
+        lt.collapse_affine(units, torch.tensor([[-1.0, 1.0]]).double(), tol=5e-5 * 0.36)
+
+
+def test_a_layer_that_stands_twice() -> None:
+    """Its inputs follow on its own outputs as well: 2 → 3 → 2 → 3 → 1."""
+    up, down = linear(torch.eye(3)[:, :2]), linear(torch.eye(3)[:2])
+    network = nn.Sequential(up, down, up, linear([[1.0, 0.0, 0.0]]))
+    assert lt.gradient_norms(network, uniform(3, 2)).tolist() == [[1.0] * 3] * 5
+    wrong = nn.Sequential(up, down, up, down, up, linear([[1.0, 0.0]]))
+    with pytest.raises(ValueError, match="a layer of 2 inputs after one of 3 outputs"):
+        lt.gradient_norms(wrong, uniform(3, 2))
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_bias_that_is_not_finite_is_refused(value: float) -> None:
+    network = one_layer(1.0)
+    network[0].bias = nn.Parameter(torch.full((1,), value, dtype=torch.float64))
+    for reader in (lt.collapse_affine, lt.gradient_norms):
+        with pytest.raises(ValueError, match="each bias of network must be finite"):
+            reader(network, uniform(2, 2))
+
+
+@pytest.mark.parametrize("size", [1e200, 1e-200, 1e-310, 0.0])
+def test_gradient_norms_whose_squares_overflow_or_vanish(size: float) -> None:
+    network = nn.Sequential(linear([[3 * size, 4 * size]]))
+    norms = lt.gradient_norms(network, uniform(2, 2))[0]
+    assert norms.tolist() == pytest.approx([5 * size] * 2, rel=1e-12, abs=0)
+    if size == 1e200:
+        with pytest.raises(lt.HypothesisError, match=r"Layer 1 has ‖W‖₂ = 1 \+ "):
+            lt.collapse_affine(network, uniform(2, 2))
+
+
+class Stepped(nn.Module):
+    """z, and a step more where z is positive: slope 1 on either side."""
+
+    def __init__(self, step: float) -> None:
+        super().__init__()
+        self.step = step
+
+    def forward(self, z: Tensor) -> Tensor:
+        return z + self.step * (z > 0)
+
+
+@pytest.mark.parametrize(("step", "refused"), [(1e-7, True), (1e-11, False)])
+def test_offsets_that_differ_by_more_than_rounding(step: float, refused: bool) -> None:
+    x = torch.tensor([[-1.5], [1.5]]).double()
+    if refused:
+        with pytest.raises(lt.HypothesisError, match="different offsets"):
+            lt.collapse_affine(scalar(Stepped(step)), x)
+    else:
+        assert lt.collapse_affine(scalar(Stepped(step)), x)[0].item() == 1
+
+
+def test_a_unit_without_weight_may_have_slopes_of_both_signs() -> None:
+    network = nn.Sequential(linear(torch.eye(2)), lt.Abs(), linear([[1.0, 0.0]]))
+    W, b = lt.collapse_affine(network, torch.tensor([[1.0, -1.0], [2.0, 1.0]]).double())
+    assert (W.tolist(), b.tolist()) == ([[1.0, 0.0]], [0.0])
+
+
+def test_several_outputs_need_a_scalar() -> None:
+    with pytest.raises(ValueError, match="must have one output, or scalar be given; got 4"):
+        lt.gradient_norms(lt.crelu_network(2), uniform(5, 2))

@@ -36,7 +36,8 @@ def test_the_first_layer_is_measured_in_the_mixed_norm() -> None:
 def test_what_is_no_member() -> None:
     eye = lt.linear(torch.eye(2))
     assert lt.in_lipschitz_class(nn.Sequential(eye, lt.GroupSort(2), eye), 2)
-    for other in (nn.ReLU(), lt.GroupSort(1), lt.MaxMin(dim=0), lt.FullSort(), nn.Conv2d(1, 1, 1)):
+    others = [nn.ReLU(), lt.GroupSort(1), lt.GroupSort(2, dim=0), lt.MaxMin(dim=0), lt.FullSort()]
+    for other in (*others, nn.Conv2d(1, 1, 1)):
         assert not lt.in_lipschitz_class(nn.Sequential(eye, other, eye), 2)
     assert not lt.in_lipschitz_class(nn.Sequential(), 2)
     assert not lt.in_lipschitz_class(nn.Sequential(lt.MaxMin(), eye), 2)
@@ -50,3 +51,41 @@ def test_sizes_are_counted_by_hand() -> None:
     assert lt.network_size(f) == (2, 1, 4)
     nested = nn.Sequential(f, nn.Sequential(lt.Selection([1, 1, 0, 0], 2), lt.MaxMin()))
     assert lt.network_size(nested) == (2, 2, 8)
+
+
+@pytest.mark.parametrize("p", [1, 1.001, 2, 3, math.inf])
+@pytest.mark.parametrize("layer", [0, 2])
+def test_norms_that_overflow_or_vanish_make_no_member_false(p: float, layer: int) -> None:
+    fifths = [lt.linear(torch.full(shape, 0.2)) for shape in ((4, 3), (1, 4))]
+    f = nn.Sequential(fifths[0], lt.MaxMin(), fifths[1])
+    f[layer].weight.data.fill_(1e-200)
+    assert lt.in_lipschitz_class(f, p)
+    for value in (1e160, 1e200, math.inf, -math.inf, math.nan):
+        f[layer].weight.data.fill_(0.0)
+        f[layer].weight.data[0, 0] = value
+        assert not lt.in_lipschitz_class(f, p)
+        assert not lt.in_lipschitz_class(f, p, tol=1e100)
+
+
+def test_a_float32_norm_is_taken_in_float64() -> None:
+    """Five times 0.2 is 1 in float32, and more in float64."""
+    row = torch.full((1, 5), 0.2)
+    excess = float(row.double().sum()) - 1
+    f = nn.Sequential(nn.Linear(5, 1, bias=False))
+    f[0].weight.data = row
+    assert float(row.sum()) == 1
+    assert excess > 1e-9
+    assert not lt.in_lipschitz_class(f, math.inf)
+    assert lt.in_lipschitz_class(f, math.inf, tol=2 * excess)
+
+
+def test_what_is_not_counted_is_refused() -> None:
+    eye = lt.linear(torch.eye(2))
+    with pytest.raises(ValueError, match="its weights in linear layers; it has a PReLU"):
+        lt.network_size(nn.Sequential(eye, nn.PReLU()))
+    with pytest.raises(ValueError, match="it has a DataParallel"):
+        lt.network_size(nn.Sequential(eye, nn.DataParallel(eye)))
+    hooked = nn.Sequential(eye, lt.MaxMin())
+    hooked[1].register_forward_hook(lambda *_: None)
+    with pytest.raises(ValueError, match="its MaxMin has hooks"):
+        lt.network_size(hooked)

@@ -4,6 +4,8 @@ import gzip
 import hashlib
 import os
 import struct
+import subprocess
+import sys
 import urllib.error
 from http.client import IncompleteRead
 from pathlib import Path
@@ -105,6 +107,12 @@ BAD = {
     "cut off": (GOOD[:-1], "is cut off or damaged: 3,936 bytes for its shape (5, 28, 28)"),
     "too long": (GOOD + b"x", "is cut off or damaged: 3,936 bytes"),
     "empty": (b"", "is no idx file of bytes: it begins with ''"),
+    "three bytes": (GOOD[:3], "is no idx file of bytes: it begins with '000008'"),
+    "no dimension": (b"\0\0\x08\0", "is cut off or damaged: 5 bytes for its shape ()"),
+    "255 dimensions": (
+        b"\0\0\x08\xff" + b"\xff" * 1020,
+        "is cut off or damaged: over 10¹⁵ bytes for its shape (4294967295,",
+    ),
     "half a header": (GOOD[:7], "is no idx file of bytes: it begins with '00000803'"),
     "other entries": (b"\0\0\x0d" + GOOD[3:], "is no idx file of bytes: it begins with '00000d03'"),
     "a page": (b"<html>no such file</html>", "is no idx file of bytes: it begins with '3c68746d'"),
@@ -248,3 +256,41 @@ def test_a_place_that_cannot_be_written_or_read(tmp_path: Path, monkeypatch) -> 
     monkeypatch.setattr(Path, "read_bytes", refuse)
     with pytest.raises(PermissionError, match=rf"Permission denied: '{raw / IMAGES}'"):
         load_mnist(tmp_path)
+
+
+def test_a_folder_of_that_name_hides_no_packed_file(tmp_path: Path) -> None:
+    raw = lay(tmp_path / "MNIST" / "raw", packed=True)
+    (raw / IMAGES).mkdir()
+    assert len(load_mnist(tmp_path)[0]) == 5
+    (raw / f"{IMAGES}.gz").unlink()
+    with pytest.raises(FileNotFoundError, match=rf"{raw / IMAGES} must be a file, and is a folder"):
+        load_mnist(tmp_path)
+
+
+@pytest.mark.parametrize("download", [False, True])
+def test_a_link_that_leads_nowhere_is_said(download: bool, tmp_path: Path) -> None:
+    raw = lay(tmp_path / "MNIST" / "raw")
+    for target in (IMAGES, "nothing"):  # a loop, and a file that is gone
+        (raw / IMAGES).unlink()
+        (raw / IMAGES).symlink_to(target)
+        with pytest.raises(OSError, match=rf"^{raw / IMAGES} is a link that leads to no file\.$"):
+            load_mnist(tmp_path, download=download)
+
+
+def test_a_file_in_place_of_a_folder_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(FileNotFoundError, match=r"file must be a folder, and is a file, or"):
+        load_mnist(tmp_path / "file")
+
+
+def test_the_part_of_a_killed_download_is_removed(tmp_path: Path) -> None:
+    """That of a download which is still at work is not."""
+    raw = tmp_path / "data" / "MNIST" / "raw"
+    code = "import os; print(os.getpid())"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
+    alive = raw / f".download-{os.getpid()}-x"
+    for part in (raw / f".download-{ended.strip()}-x", raw / ".download-old", alive):
+        part.mkdir(parents=True)
+        (part / "half").write_bytes(b"half")
+    load_mnist(tmp_path / "data", download=True)
+    assert [*raw.glob(".download-*")] == [alive]

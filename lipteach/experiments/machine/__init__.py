@@ -1,6 +1,7 @@
-"""What runs experiments, cell by cell (grid), and is asked by the command line.
+"""What runs experiments, cell by cell, and is asked by the command line.
 
 An `Experiment` and the list of them stand in catalogue; `Run`, which saves a training, in
-checkpoints; what a record holds in records, whole files and `RunError` in files, where and when
-in provenance.
+checkpoints; one cell in cell, all of them in grid, side by side in workers, one run at a time by
+lock; what a record holds in records, whole and checked files and `RunError` in files; where, when
+and by what code in provenance.
 """

@@ -1,14 +1,21 @@
-"""What an experiment is, and the list of those there are."""
+"""What an experiment is, the list of those there are, and their records."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from lipteach.experiments.machine.checkpoints import Run
-from lipteach.experiments.machine.records import Record
+from lipteach.experiments.machine.records import (
+    RESULTS,
+    Record,
+    command_text,
+    read_record,
+    record_path,
+)
 
 PROFILES = ("quick", "laptop", "full")
 NAMES = ("fig14_spectral", "fig16_jacobian", "h1_transport")
@@ -43,9 +50,14 @@ class Experiment:
 
     def grid(self, profile: str) -> tuple[Any, ...]:
         """Return the cells of a profile, which must be one of ``PROFILES``."""
-        if profile not in PROFILES:
-            raise ValueError(f"profile must be one of {', '.join(PROFILES)}; got {profile!r}.")
+        check_profile(profile)
         return self.cells(profile)
+
+
+def check_profile(profile: str) -> None:
+    """Require the name of a profile."""
+    if profile not in PROFILES:
+        raise ValueError(f"profile must be one of {', '.join(PROFILES)}; got {profile!r}.")
 
 
 def experiment(name: str) -> Experiment:
@@ -54,3 +66,38 @@ def experiment(name: str) -> Experiment:
         raise ValueError(f"There is no experiment {name!r}; there are {', '.join(NAMES)}.")
     found: Experiment = import_module(f"lipteach.experiments.{name}").EXPERIMENT
     return found
+
+
+def load_record(name: str, profile: str, folder: Path = RESULTS) -> Record:
+    """Read a record.
+
+    Args:
+        name: the experiment.
+        profile: "quick", "laptop" or "full".
+        folder: where the records stand.
+
+    Returns:
+        The record.
+
+    Raises:
+        ValueError: if there is no such profile.
+        FileNotFoundError: if it has not been made; the sentence holds the command that makes it,
+            or the names of the experiments if it is none of them.
+        RunError: if the file is damaged, or not as the run wrote it.
+
+    Example:
+        >>> from lipteach.experiments import load_record
+        >>> record = load_record("fig14_spectral", "laptop")
+        >>> record.cell(n=2, method="orthonormal").mean("estimate") > 0.8
+        True
+    """
+    check_profile(profile)
+    path = record_path(folder, name, profile)
+    record = read_record(path)
+    if record is None:
+        makes = f"this makes it: {command_text(name, profile)}"
+        none = f"there is no experiment {name!r}; there are {', '.join(NAMES)}."
+        raise FileNotFoundError(
+            f"There is no record {path.name}; {makes if name in NAMES else none}"
+        )
+    return record

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import textwrap
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +14,26 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from lipteach.experiments.machine.files import RunError, check_identity, load_state, save_state
+from lipteach.primitives._validate import check_integer
 
 Curve = list[tuple[int, float]]
+LOOP = {"step": int, "total": int, "state": dict, "curves": {str: [[int | float]]}}
+CHECKPOINT = {"identity": dict, "loops": [LOOP], "seconds": float}
+
+
+def find_device(name: torch.device | str) -> torch.device:
+    """Return a device that works here; for "auto" a GPU if PyTorch finds one, or the CPU."""
+    if not isinstance(name, torch.device | str):
+        raise TypeError(f"device must be a name or a torch.device; got {type(name).__name__}.")
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=name).item()
+    except Exception as error:  # PyTorch knows no such name, or lacks the device, in many ways
+        raise ValueError(
+            f"device must be auto, cpu or another that PyTorch can use here; got {str(name)!r}."
+        ) from error
+    return torch.device(name)
 
 
 class Run:
@@ -44,7 +63,7 @@ class Run:
         every: float = 10.0,
         progress: str = "",
     ) -> None:
-        self.device = torch.device(device)
+        self.device = find_device(device)
         self.curves: dict[str, Curve] = {}
         self._path, self._identity, self._every = path, identity or {}, every
         self._progress = progress
@@ -52,7 +71,7 @@ class Run:
         self._loops = 0  # how many loops the training has begun
         self._saved: list[dict[str, Any]] = []  # what was last saved in each loop
         self._began = time.monotonic()
-        found = load_state(path) if path else None
+        found = load_state(path, CHECKPOINT) if path else None
         if path and found:
             check_identity(path, found["identity"], self._identity)
             self._saved = found["loops"]
@@ -77,8 +96,9 @@ class Run:
                 `load_state_dict`; a ``torch.Generator``; or a dict of tensors and numbers whose
                 entries the loop replaces.
         """
+        check_integer(total, "total", 0)
         loop, self._loops = self._loops, self._loops + 1
-        done = self._restore(loop, state) if loop < len(self._saved) else 0
+        done = self._restore(loop, total, state) if loop < len(self._saved) else 0
         last = time.monotonic()
         name = self._progress
         bar = tqdm(total=total, initial=done, desc=name, unit="step", leave=False, disable=not name)
@@ -103,18 +123,26 @@ class Run:
         found = {"identity": self._identity, "loops": self._saved, "seconds": self.seconds}
         save_state(self._path, found)
 
-    def _restore(self, loop: int, state: dict[str, Any]) -> int:
+    def _restore(self, loop: int, total: int, state: dict[str, Any]) -> int:
         saved = self._saved[loop]
-        if saved["state"].keys() != state.keys():
-            held, now = (", ".join(sorted(keys)) for keys in (saved["state"], state))
-            raise RunError(
-                f"{self._path} was saved by another training: it holds {held}, and {now} is "
-                "needed; delete it to begin anew."
-            )
+        held, now = (", ".join(sorted(map(str, keys))) for keys in (saved["state"], state))
+        if held != now:
+            raise self._other_training(f"it holds {held}, and {now} is needed")
+        if saved["total"] != total:
+            raise self._other_training(f"of {saved['total']} steps, and {total} are needed")
         for name, value in state.items():
-            _load(value, saved["state"][name])
+            try:
+                _load(value, saved["state"][name])
+            except Exception as error:  # each kind of state refuses in its own way
+                raise self._other_training(f"its {name} does not fit: {error}") from error
         self.curves, self._step = saved["curves"], saved["step"]
         return self._step
+
+    def _other_training(self, why: str) -> RunError:
+        said = textwrap.shorten(why, 300)  # in one line, where PyTorch speaks in several
+        return RunError(
+            f"{self._path} was saved by another training: {said}; delete it to begin anew."
+        )
 
 
 def _state_of(value: Any) -> Any:

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import os
+import signal
 import sys
-from collections.abc import Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
+import threading
+from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import nullcontext
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
-import torch
-
-from lipteach.experiments.machine.catalogue import NAMES, PROFILES, experiment
-from lipteach.experiments.machine.files import RunError
-from lipteach.experiments.machine.grid import (
-    RUNS,
-    list_jobs,
-    progress_text,
-    run_experiment,
-    settings_text,
+from lipteach.experiments.machine.catalogue import (
+    NAMES,
+    PROFILES,
+    Experiment,
+    experiment,
+    load_record,
 )
-from lipteach.experiments.machine.records import RESULTS, load_record
+from lipteach.experiments.machine.cell import Job, settings_text
+from lipteach.experiments.machine.files import RunError
+from lipteach.experiments.machine.grid import RUNS, list_jobs, progress_text, run_experiment
+from lipteach.experiments.machine.records import RESULTS, read_record, record_path
+from lipteach.experiments.machine.workers import make_workers
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -52,20 +54,42 @@ def build_parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line says; return its exit status."""
     options = build_parser().parse_args(arguments)
+    call = {"list": _list, "show": _show, "run": _run, "compare": _compare}[options.command]
     try:
-        {"list": _list, "show": _show, "run": _run, "compare": _compare}[options.command](options)
-    except (RunError, ValueError, FileNotFoundError) as error:
+        with _stopping():
+            call(options)
+    except (RunError, TypeError, ValueError, LookupError, FileNotFoundError) as error:
         print(error, file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        return 130
+    except KeyboardInterrupt as stop:
+        return 128 + (stop.args[0] if stop.args else signal.SIGINT)
     return 0
+
+
+@contextmanager
+def _stopping() -> Iterator[None]:
+    """Let SIGTERM, by which clusters end a job, be an interrupt like Ctrl-C."""
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        for one in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(one, signal.SIG_IGN)  # a second one, until the process has ended
+        before.clear()
+        raise KeyboardInterrupt(number)
+
+    before: dict[signal.Signals, Any] = {}
+    if threading.current_thread() is threading.main_thread():  # no other is told of signals
+        before |= {one: signal.signal(one, stop) for one in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
 
 
 def _list(_options: argparse.Namespace) -> None:
     for name in NAMES:
         one = experiment(name)
-        records = [p for p in PROFILES if (RESULTS / f"{name}_{p}.json").exists()]
+        records = [p for p in PROFILES if record_path(RESULTS, name, p).exists()]
         print(f"{name:16} {one.item}: {one.title}; records: {', '.join(records) or 'none'}")
 
 
@@ -81,7 +105,7 @@ def _show(options: argparse.Namespace) -> None:
 
 def _compare(options: argparse.Namespace) -> None:
     one = experiment(options.name)
-    made = [p for p in PROFILES[::-1] if (options.results / f"{one.name}_{p}.json").exists()]
+    made = [p for p in PROFILES[::-1] if record_path(options.results, one.name, p).exists()]
     profile = options.profile or (made or ["quick"])[0]
     record = load_record(one.name, profile, options.results)
     print(f"{one.title} ({one.item}), profile {profile}, {len(record.seeds)} seeds\n")
@@ -89,51 +113,48 @@ def _compare(options: argparse.Namespace) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    _check_device(options.device)
     threads = _choose_threads(options.threads, options.workers)
     for name in options.name or NAMES:
         one = experiment(name)
-        jobs = list_jobs(one, options.profile, options.seeds, options.device, options.runs)
-        print(f"{name}, {options.profile}: {progress_text(jobs)}.", flush=True)
-        path = None
+        path, jobs = None, []
         try:
-            with _make_executor(options.workers) as executor:
+            jobs = list_jobs(one, options.profile, options.seeds, options.device, options.runs)
+            _announce(one, jobs, options)
+            with make_workers(options.workers) as executor:
                 path = run_experiment(
                     one, options.profile, options.seeds, options.device, executor,
                     runs=options.runs, results=options.results, threads=threads, progress=True,
                 )  # fmt: skip
         except (KeyboardInterrupt, BrokenProcessPool) as error:
+            stop = error if isinstance(error, KeyboardInterrupt) else KeyboardInterrupt()
+            ended = "Stopped" if stop is error else "A worker was killed"
             if path:  # all is done: only the workers had not ended yet
-                print(f"\nStopped. The record is finished: {path}.", file=sys.stderr)
-                raise KeyboardInterrupt from None
-            ended = "Stopped" if isinstance(error, KeyboardInterrupt) else "A worker was killed"
-            folder = jobs[0].stem.parent
-            print(f"\n{ended}. Kept in {folder}: {progress_text(jobs)}.", file=sys.stderr)
-            print("The same command goes on from there.", file=sys.stderr)
-            raise KeyboardInterrupt from None
+                said = f"The record is finished: {path}."
+            elif jobs:
+                said = f"Kept in {jobs[0].stem.parent}: {progress_text(jobs)}."
+                said += "\nThe same command goes on from there."
+            else:
+                said = "Nothing had begun."
+            print(f"\n{ended}. {said}", file=sys.stderr)
+            raise stop from None
+        folder = jobs[0].stem.parent
         print(f"\n{one.compare(load_record(name, options.profile, options.results))}\n\n{path}")
+        if any(folder.glob("cell*")):
+            print(f"{folder} holds cells of more seeds, and is kept for that run.")
 
 
-def _make_executor(workers: int) -> Executor | nullcontext[None]:
-    if workers < 2:
-        return nullcontext()
-    # "spawn" on every system: a forked child would inherit PyTorch's threads in an unknown state.
-    return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
+def _announce(one: Experiment, jobs: list[Job], options: argparse.Namespace) -> None:
+    print(f"{one.name}, {options.profile}: {progress_text(jobs)}.", flush=True)
+    record = read_record(record_path(options.results, one.name, options.profile))
+    if record:
+        of = f"{len(record.seeds)} seeds, {record.about.get('date')}"
+        print(f"There is a record of it ({of}), which this run replaces.", flush=True)
 
 
 def _parse_count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number, at least 1; got {text}.")
     return int(text)
-
-
-def _check_device(name: str) -> None:
-    try:
-        torch.empty(0, device="cpu" if name == "auto" else name)
-    except (RuntimeError, AssertionError):  # no such name; no such device, or PyTorch without it
-        raise ValueError(
-            f"device must be auto, cpu or another that PyTorch can use here; got {name!r}."
-        ) from None
 
 
 def _choose_threads(asked: int | None, workers: int) -> int | None:

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import json
-import math
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future, as_completed
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,102 +14,45 @@ import torch
 from tqdm.auto import tqdm
 
 from lipteach.experiments.machine.catalogue import Experiment
-from lipteach.experiments.machine.checkpoints import Run
-from lipteach.experiments.machine.files import (
-    RunError,
-    check_identity,
-    load_json,
-    load_state,
-    save_json,
+from lipteach.experiments.machine.cell import Job, load_result, run_cell, settings_dict
+from lipteach.experiments.machine.checkpoints import CHECKPOINT, find_device
+from lipteach.experiments.machine.files import RunError, check_writable, load_state
+from lipteach.experiments.machine.lock import hold
+from lipteach.experiments.machine.provenance import (
+    describe_commit,
+    describe_makers,
+    list_versions,
 )
-from lipteach.experiments.machine.provenance import describe_commit, describe_device, list_versions
 from lipteach.experiments.machine.records import (
     RESULTS,
     ROOT,
     CellRecord,
     Record,
     command_text,
+    read_record,
+    record_path,
     write_record,
 )
+from lipteach.primitives._validate import check_integer
 
 RUNS = ROOT / "runs"  # unfinished work, which git ignores
 
 
-@dataclass(frozen=True)
-class Job:
-    """One cell with one seed: all that a process needs, here or elsewhere."""
-
-    experiment: Experiment
-    settings: Any
-    seed: int
-    stem: Path  # of its files: stem.pt while it is under way, stem.json when it is finished
-    device: str
-    threads: int | None = None
-    every: float = 10.0
-    progress: str = ""
-
-    def identity(self) -> dict[str, Any]:
-        """Return what a saved file must agree with."""
-        own = {"experiment": self.experiment.name, "seed": self.seed, "device": self.device}
-        return {**own, **settings_dict(self.settings)}
-
-
-def settings_dict(settings: Any) -> dict[str, Any]:
-    """Return settings by name, as JSON gives them back: tuples are lists."""
-    found: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(settings)))
-    return found
-
-
-def run_cell(job: Job) -> dict[str, Any]:
-    """Train one cell, from its checkpoint if there is one, and keep what it gave."""
-    finished, begun = job.stem.with_suffix(".json"), job.stem.with_suffix(".pt")
-    result = load_json(finished)
-    if result is None:
-        if job.threads:
-            torch.set_num_threads(job.threads)
-        run = Run(job.device, begun, job.identity(), job.every, job.progress)
-        metrics = job.experiment.train(job.settings, job.seed, run)
-        curves = {name: list(zip(*curve, strict=True)) for name, curve in run.curves.items()}
-        for name, values in [*metrics.items(), *((n, values) for n, (_, values) in curves.items())]:
-            check_finite(f"{name} of {settings_text(job.settings)}, seed {job.seed},", values)
-        result = {
-            "identity": job.identity(),
-            "metrics": metrics,
-            "curves": curves,
-            "device": describe_device(run.device),
-            "seconds": round(run.seconds, 1),
-        }
-        save_json(finished, result)
-    check_identity(finished, result["identity"], job.identity())
-    begun.unlink(missing_ok=True)
-    return result
-
-
-def check_finite(name: str, values: Any) -> None:
-    """Require a finite number, or a list of them: a record holds nothing else."""
-    for value in values if isinstance(values, list | tuple) else [values]:
-        if not isinstance(value, int | float) or not math.isfinite(value):
-            raise RunError(
-                f"{name} must be a finite number; got {value!r} ({type(value).__name__})."
-            )
-
-
-def settings_text(settings: Any) -> str:
-    """Write settings in one line."""
-    return ", ".join(f"{key}={value}" for key, value in dataclasses.asdict(settings).items())
-
-
 def list_jobs(
-    experiment: Experiment, profile: str, seeds: int, device: str, runs: Path
+    experiment: Experiment, profile: str, seeds: int, device: torch.device | str, runs: Path
 ) -> list[Job]:
     """List the grid times the seeds, in the order of the record."""
-    if seeds < 1:
-        raise ValueError(f"seeds must be at least 1; got {seeds}.")
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if not isinstance(experiment, Experiment):
+        raise TypeError(
+            'experiment must be an Experiment, like experiment("fig14_spectral"); '
+            f"got {type(experiment).__name__}."
+        )
+    check_integer(seeds, "seeds")
+    place = str(find_device(device))
     folder = Path(runs) / experiment.name / profile
+    makers, commit = describe_makers(experiment.train), describe_commit()
     return [
-        Job(experiment, settings, seed, folder / f"cell{k:03d}_seed{seed}", device)
+        Job(experiment, settings, seed, folder / f"cell{k:03d}_seed{seed}", place, makers, commit)
         for k, settings in enumerate(experiment.grid(profile))
         for seed in range(seeds)
     ]
@@ -122,7 +62,7 @@ def run_experiment(
     experiment: Experiment,
     profile: str = "quick",
     seeds: int = 3,
-    device: str = "auto",
+    device: torch.device | str = "auto",
     executor: Executor | None = None,
     *,
     runs: Path = RUNS,
@@ -134,7 +74,8 @@ def run_experiment(
     """Run every cell of a profile with every seed, then write the record.
 
     Cells are independent. Each is saved every few seconds and goes on from there after a kill; a
-    finished one is kept. When all are finished the record is written and their folder is removed.
+    finished one is kept, and used by runs of the same code and versions. When all are finished the
+    record is written and their folder is removed, unless it holds cells of more seeds.
 
     Args:
         experiment: what to run.
@@ -153,38 +94,75 @@ def run_experiment(
         The path of the record.
 
     Raises:
-        RunError: if a file cannot be written or read, or belongs to other settings.
+        RunError: if a file cannot be written or read, or belongs to other settings, code or
+            versions; if another run holds the folder; if there is a record of more seeds.
+        TypeError: if the experiment or the seeds are of another type.
+        ValueError: if there are no seeds, no such profile, or no such device.
     """
-    commit = describe_commit()
     jobs = list_jobs(experiment, profile, seeds, device, runs)
+    if threads is not None:
+        check_integer(threads, "threads")
     bars = progress and executor is None  # those of several processes would overwrite one another
     for k, job in enumerate(jobs):
         name = f"cell {k + 1} of {len(jobs)}" if bars else ""
         jobs[k] = dataclasses.replace(job, threads=threads, every=every, progress=name)
-    found: dict[Job, dict[str, Any]] = {}
-    bar = tqdm(total=len(jobs), desc=experiment.name, unit="cell", disable=not progress)
-    with bar:
-        for job, result in _run_all(jobs, executor):
-            found[job] = result
+    check_writable(Path(results), "--results")
+    check_writable(Path(runs), "--runs")
+    check_seeds(record_path(results, experiment.name, profile), seeds)
+    with hold(jobs[0].stem.parent):
+        found = _find_results(jobs, executor, progress)
+        path = write_record(_make_record(jobs, found, profile, seeds), Path(results))
+        _remove(jobs)
+    return path
+
+
+def check_seeds(path: Path, seeds: int) -> None:
+    """Require that the record which is to be replaced has no more seeds than these."""
+    record = read_record(path)
+    if record and len(record.seeds) > seeds:
+        raise RunError(
+            f"{path} holds {len(record.seeds)} seeds, and would be replaced by one of {seeds}: "
+            "move or delete it first, or choose another folder with --results."
+        )
+
+
+def _find_results(
+    jobs: list[Job], executor: Executor | None, progress: bool
+) -> list[dict[str, Any]]:
+    """Load what is finished, run the rest, and return all in the order of the jobs."""
+    found = {job.stem: result for job in jobs if (result := load_result(job))}
+    name = jobs[0].experiment.name
+    with tqdm(
+        total=len(jobs), initial=len(found), desc=name, unit="cell", disable=not progress
+    ) as bar:
+        for job, result in _run_all([job for job in jobs if job.stem not in found], executor):
+            found[job.stem] = result
             bar.update()
-    results_in_order = [found[job] for job in jobs]
+    return [found[job.stem] for job in jobs]
+
+
+def _make_record(jobs: list[Job], found: list[dict[str, Any]], profile: str, seeds: int) -> Record:
+    experiment = jobs[0].experiment
     cells = [
-        _gather_seeds(jobs[k].settings, results_in_order[k : k + seeds])
-        for k in range(0, len(jobs), seeds)
+        _gather_seeds(jobs[k].settings, found[k : k + seeds]) for k in range(0, len(jobs), seeds)
     ]
     about = {
         "item": experiment.item,
         "command": command_text(experiment.name, profile, seeds),
-        "device": _drop_repeats([result["device"] for result in results_in_order]),
+        "device": _drop_repeats([result["device"] for result in found]),
         "versions": list_versions(),
-        "commit": commit,
+        "commit": ", ".join(_drop_repeats([result["commit"] for result in found])),
         "date": datetime.date.today().isoformat(),
-        "seconds": round(sum(result["seconds"] for result in results_in_order), 1),
+        "seconds": round(sum(result["seconds"] for result in found), 1),
     }
-    record = Record(experiment.name, profile, list(range(seeds)), tuple(cells), about)
-    path = write_record(record, Path(results))
-    shutil.rmtree(jobs[0].stem.parent)
-    return path
+    return Record(experiment.name, profile, list(range(seeds)), tuple(cells), about)
+
+
+def _remove(jobs: list[Job]) -> None:
+    """Remove the folder, unless it holds cells of a run with more seeds, which needs all of it."""
+    folder, mine = jobs[0].stem.parent, {job.stem.name for job in jobs}
+    if all(path.name.split(".")[0] in mine for path in folder.glob("cell*")):
+        shutil.rmtree(folder, ignore_errors=True)  # Windows keeps the lock, which is in use
 
 
 def _run_all(jobs: list[Job], executor: Executor | None) -> Iterator[tuple[Job, dict[str, Any]]]:
@@ -207,17 +185,17 @@ def _gather_seeds(settings: Any, results: list[dict[str, Any]]) -> CellRecord:
     return CellRecord(settings_dict(settings), by_name("metrics"), by_name("curves"))
 
 
-def _drop_repeats(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _drop_repeats(found: list[Any]) -> list[Any]:
     return [one for k, one in enumerate(found) if one not in found[:k]]
 
 
 def progress_text(jobs: list[Job]) -> str:
     """Say what of these jobs is on the disk: the finished cells, and how far the others are."""
-    finished = sum(job.stem.with_suffix(".json").exists() for job in jobs)
+    finished = sum(job.finished.exists() for job in jobs)
     said = [f"{finished} of {len(jobs)} cells finished"]
     for job in jobs:
-        state = load_state(job.stem.with_suffix(".pt"))
-        if state:
+        state = load_state(job.begun, CHECKPOINT)
+        if state and state["loops"] and not job.finished.exists():
             loop = state["loops"][-1]
             said.append(f"{job.stem.name} up to step {loop['step']} of {loop['total']}")
     return ", ".join(said)

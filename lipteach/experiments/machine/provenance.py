@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import ast
+import hashlib
 import importlib.metadata
+import inspect
 import os
 import platform
 import subprocess
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 import torch
@@ -14,6 +20,9 @@ import torch
 from lipteach.experiments.machine.records import REPOSITORY
 
 LIBRARIES = ("lipteach", "numpy", "POT", "pytorch-optimizer")
+PACKAGE = Path(__file__).resolve().parents[2]
+MACHINE = PACKAGE / "experiments" / "machine"
+OTHERS = {PACKAGE / "classroom", PACKAGE / "experiments"}  # no training rests on what is there
 
 
 def describe_device(device: torch.device) -> dict[str, Any]:
@@ -40,6 +49,47 @@ def list_versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
+
+
+def describe_makers(train: Callable[..., Any]) -> dict[str, str]:
+    """Name what the numbers of a training depend on: its code (`digest_code`), and versions."""
+    return {"code": digest_code(train), **list_versions()}
+
+
+@cache
+def digest_code(train: Callable[..., Any]) -> str:
+    """Digest the file in which a training stands, and the package under it with its data.
+
+    Comments, docstrings and blanks do not count, nor do lessons and other experiments. Of a
+    training that stands in no file (in a notebook, say) it is the function alone.
+    """
+    train = getattr(train, "func", train)  # of a functools.partial
+    try:
+        own = _meaning(Path(inspect.getsourcefile(train) or "").read_text(encoding="utf-8"))
+    except OSError:
+        own = _instructions(train.__code__)
+    found = hashlib.sha256(own.encode())
+    for path in sorted(PACKAGE.rglob("*")):
+        if MACHINE in path.parents or not OTHERS & set(path.parents):
+            if path.suffix == ".py":
+                found.update(_meaning(path.read_text(encoding="utf-8")).encode())
+            elif path.suffix == ".npz":
+                found.update(path.read_bytes())
+    return found.hexdigest()[:16]
+
+
+def _meaning(source: str) -> str:
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(body := getattr(node, "body", None), list):
+            said = [isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant) for s in body]
+            body[:] = [one for one, idle in zip(body, said, strict=True) if not idle]
+    return ast.dump(tree)
+
+
+def _instructions(code: CodeType) -> str:
+    inner = [_instructions(c) if isinstance(c, CodeType) else repr(c) for c in code.co_consts]
+    return repr((code.co_code, code.co_names, inner))
 
 
 def describe_commit() -> str:

@@ -1,8 +1,13 @@
-"""The record of a finished experiment: what was measured, and where, when and with what."""
+"""The record of a finished experiment: what was measured, and where, when and with what.
+
+A record is what its run wrote: a checksum over all of it tells a change of any number, seed or word
+when it is read. That guards against accidents and careless edits, not against forgery.
+"""
 
 from __future__ import annotations
 
 import json
+import math
 import re
 import statistics
 from collections.abc import Callable, Sequence
@@ -10,12 +15,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lipteach.experiments.machine.files import RunError, load_json, write_whole
+from lipteach.experiments.machine.files import RunError, damaged, load_json, signed, write_whole
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 ROOT = REPOSITORY if (REPOSITORY / "notebooks").is_dir() else Path.cwd()
 RESULTS = ROOT / "notebooks" / "results"
 POINTS = 200  # the most points of a recorded curve
+CELL = {
+    "settings": dict,
+    "metrics": {str: {"values": [int | float | list]}},
+    "curves": {str: [[[int | float]]]},
+}
+RECORD = {"experiment": str, "profile": str, "seeds": [int], "cells": [CELL]}
 
 
 @dataclass(frozen=True)
@@ -34,11 +45,20 @@ class CellRecord:
 
     def mean(self, name: str) -> Any:
         """Return the mean over the seeds; entry by entry if the metric is a list."""
-        return reduce_over_seeds(self.metrics[name], statistics.fmean)
+        return reduce_over_seeds(self._values(name), statistics.fmean)
 
     def spread(self, name: str) -> Any:
         """Return the largest minus the smallest over the seeds; entry by entry if it is a list."""
-        return reduce_over_seeds(self.metrics[name], lambda values: max(values) - min(values))
+        return reduce_over_seeds(self._values(name), lambda values: max(values) - min(values))
+
+    def _values(self, name: str) -> list[Any]:
+        """Find the values of a metric, all of them finite numbers."""
+        cell = ", ".join(f"{key} = {value!r}" for key, value in self.settings.items())
+        values = self.metrics.get(name)
+        if not values:
+            raise LookupError(f"The cell {cell} has no {name}; it has {', '.join(self.metrics)}.")
+        check_finite(f"{name} of the cell {cell}", values)
+        return values
 
 
 @dataclass(frozen=True)
@@ -83,42 +103,43 @@ def reduce_over_seeds(values: list[Any], reduce: Callable[[Sequence[float]], flo
     return reduce(values)
 
 
+def check_finite(name: str, value: Any) -> None:
+    """Require a finite number, or lists of them: a record holds nothing else."""
+    if isinstance(value, list | tuple):
+        for entry in value:
+            check_finite(name, entry)
+    elif not isinstance(value, int | float) or not math.isfinite(value):
+        raise RunError(f"{name} must be a finite number; got {value!r} ({type(value).__name__}).")
+
+
+def record_path(folder: Path, name: str, profile: str) -> Path:
+    """Return where the record of a profile stands in a folder."""
+    return Path(folder) / f"{name}_{profile}.json"
+
+
 def command_text(name: str, profile: str, seeds: int = 3) -> str:
     """Return the command that makes a record."""
     return f"python -m lipteach.experiments run {name} --profile {profile} --seeds {seeds}"
 
 
-def load_record(name: str, profile: str, folder: Path = RESULTS) -> Record:
-    """Read a record.
-
-    Args:
-        name: the experiment.
-        profile: "quick", "laptop" or "full".
-        folder: where the records stand.
-
-    Returns:
-        The record.
+def read_record(path: Path) -> Record | None:
+    """Read what `write_record` wrote, or None if there is no such file.
 
     Raises:
-        FileNotFoundError: if it has not been made; the sentence holds the command that makes it.
-        RunError: if the file is damaged.
-
-    Example:
-        >>> from lipteach.experiments import load_record
-        >>> record = load_record("fig14_spectral", "laptop")
-        >>> record.cell(n=2, method="orthonormal").mean("estimate") > 0.8
-        True
+        RunError: if it is damaged or edited, or stands under another record's name.
     """
-    path = Path(folder) / f"{name}_{profile}.json"
-    found = load_json(path)
+    found = load_json(path, RECORD)
     if found is None:
-        text = f"There is no record {path.name}; this makes it: {command_text(name, profile)}"
-        raise FileNotFoundError(text)
-    try:
-        cells = tuple(_read_cell(cell) for cell in found.pop("cells"))
-        name, profile, seeds = (found.pop(key) for key in ("experiment", "profile", "seeds"))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise RunError(f"{path} is no record: it lacks {error}.") from error
+        return None
+    cells = tuple(_read_cell(cell) for cell in found.pop("cells"))
+    name, profile, seeds = (found.pop(key) for key in ("experiment", "profile", "seeds"))
+    if path.name != record_path(path.parent, name, profile).name:
+        raise damaged(path, f"it is the record of {name}, {profile}")
+    values = [
+        one for cell in cells for kept in (cell.metrics, cell.curves) for one in kept.values()
+    ]
+    if any(len(one) != len(seeds) for one in values):
+        raise damaged(path, "it has more or fewer values than seeds")
     return Record(name, profile, seeds, cells, about=found)
 
 
@@ -139,10 +160,10 @@ def write_record(record: Record, folder: Path) -> Path:
         curves = {name: [thin(*pair) for pair in pairs] for name, pairs in cell.curves.items()}
         cells.append({"settings": cell.settings, "metrics": metrics, "curves": curves})
     head = {"experiment": record.experiment, "profile": record.profile, "seeds": record.seeds}
-    text = json.dumps({**head, **record.about, "cells": cells}, indent=1, allow_nan=False)
+    text = json.dumps(signed({**head, **record.about, "cells": cells}), indent=1)
     lists_of_numbers = r"\[\s+(-?\d[-+\d.e,\s]*?)\s+\]"
     text = re.sub(lists_of_numbers, lambda m: f"[{' '.join(m[1].split())}]", text)
-    path = Path(folder) / f"{record.experiment}_{record.profile}.json"
+    path = record_path(folder, record.experiment, record.profile)
     write_whole(path, (text + "\n").encode())
     return path
 

@@ -46,7 +46,8 @@ def best_quintic(low: float, high: float) -> tuple[Coefficients, float]:
             break
         points = moved
     error = float((1 - (a * grid + b * grid**3 + c * grid**5)).abs().max())
-    assert error <= abs(level) * (1 + 1e-6) + 1e-12, "the exchange has not converged"
+    if not error <= abs(level) * (1 + 1e-6) + 1e-12:
+        raise ArithmeticError(f"The exchange has not converged on [{low}, {high}].")
     return (a, b, c), error
 
 

@@ -12,7 +12,7 @@ from experiments_support import Stop, StoppingRun
 import lipteach.experiments
 from lipteach.appendix import rows
 from lipteach.experiments import NAMES, PROFILES, Experiment, Run, experiment
-from lipteach.experiments.machine.grid import settings_dict
+from lipteach.experiments.machine.cell import settings_dict
 
 
 def test_the_list_names_every_file_with_an_experiment() -> None:

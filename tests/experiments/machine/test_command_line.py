@@ -1,27 +1,28 @@
 """list, show, run, compare; and what is said when something is in the way."""
 
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import tiny_experiment
-from tiny_experiment import TINY, train
+from experiments_support import stopped_after
+from tiny_experiment import TINY
 
 from lipteach.experiments import load_record
-from lipteach.experiments.machine import command_line
+from lipteach.experiments.machine import catalogue, command_line
 
 
 @pytest.fixture
 def tiny(monkeypatch, tmp_path: Path):
     """The command line of a package that holds the tiny experiment alone."""
 
-    def call(*arguments: str, experiment=TINY, workers: int = 1) -> int:
-        monkeypatch.setattr(command_line, "NAMES", ("tiny",))
+    def call(*arguments: str, experiment=TINY) -> int:
+        for module in (command_line, catalogue):
+            monkeypatch.setattr(module, "NAMES", ("tiny",))
         monkeypatch.setattr(command_line, "experiment", lambda _name: experiment)
         folders = ["--results", str(tmp_path / "results")]
         if arguments[0] == "run":
-            folders += ["--runs", str(tmp_path / "runs")]
+            folders += [] if "--runs" in arguments else ["--runs", str(tmp_path / "runs")]
             folders += [] if "--device" in arguments else ["--device", "cpu"]
         return command_line.main([*arguments, *folders])
 
@@ -38,6 +39,11 @@ def test_run_then_compare(tiny, capsys, tmp_path: Path) -> None:
     assert "cell 4 of 4" in said.err  # the bar
     assert tiny("compare", "tiny") == 0
     assert tiny_experiment.compare(record) in capsys.readouterr().out
+    assert tiny("run", "tiny", "--seeds", "2") == 0
+    said = f"There is a record of it (2 seeds, {record.about['date']}), which this run replaces.\n"
+    assert said in capsys.readouterr().out
+    assert tiny("run", "tiny", "--seeds", "1") == 1
+    assert "tiny_quick.json holds 2 seeds, and would be replaced by" in capsys.readouterr().err
 
 
 def test_all_experiments_run_where_none_is_named(tiny, tmp_path: Path) -> None:
@@ -52,21 +58,8 @@ def test_a_grid_runs_in_processes(tiny, capsys, tmp_path: Path) -> None:
 
 
 def test_an_interrupt_says_what_is_kept_and_how_to_go_on(tiny, capsys, tmp_path: Path) -> None:
-    def interrupted(settings, seed, run):
-        run._every = 0.0
-        steps = run.steps
-
-        def few(total, **state):
-            for step in steps(total, **state):
-                if seed == 1 and step == 11:
-                    raise KeyboardInterrupt
-                yield step
-
-        run.steps = few
-        return train(settings, seed, run)
-
-    stopped = replace(TINY, train=interrupted)
-    assert tiny("run", "tiny", "--seeds", "2", experiment=stopped) == 130
+    with stopped_after(100, KeyboardInterrupt):  # the 10 after the first cell's 60 and 30
+        assert tiny("run", "tiny", "--seeds", "2") == 130
     error = capsys.readouterr().err
     assert "Stopped. Kept in " in error
     assert "1 of 4 cells finished, cell000_seed1 up to step 10 of 60." in error
@@ -86,6 +79,8 @@ def test_an_interrupt_says_what_is_kept_and_how_to_go_on(tiny, capsys, tmp_path:
         (["run", "tiny", "--seeds", "0"], "seeds must be at least 1; got 0."),
         (["run", "tiny", "--device", "gpu"], "device must be auto, cpu or another that PyTorch"),
         (["run", "tiny", "--device", "cuda:99"], "can use here; got 'cuda:99'."),
+        (["run", "tiny", "--device", "meta"], "can use here; got 'meta'."),
+        (["run", "tiny", "--runs", __file__], "cannot be written"),
     ],
 )
 def test_an_error_is_one_line_and_a_status(tiny, capsys, arguments, said: str) -> None:
@@ -111,11 +106,20 @@ def test_an_interrupt_after_the_last_cell_names_the_record(
         yield None
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command_line, "_make_executor", interrupted_at_the_end)
+    monkeypatch.setattr(command_line, "make_workers", interrupted_at_the_end)
     assert tiny("run", "tiny", "--seeds", "1") == 130
     path = tmp_path / "results" / "tiny_quick.json"
     assert path.exists()
     assert capsys.readouterr().err.endswith(f"Stopped. The record is finished: {path}.\n")
+
+
+def test_an_interrupt_before_the_first_cell_is_one_line(tiny, capsys, monkeypatch) -> None:
+    def interrupted(*_) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command_line, "list_jobs", interrupted)
+    assert tiny("run", "tiny") == 130
+    assert capsys.readouterr().err == "\nStopped. Nothing had begun.\n"
 
 
 def test_a_damaged_checkpoint_is_one_line(tiny, capsys, tmp_path: Path) -> None:

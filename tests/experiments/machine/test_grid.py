@@ -12,7 +12,7 @@ import torch
 from experiments_support import read_cells
 from tiny_experiment import TINY, Settings, train
 
-from lipteach.experiments import RunError, load_record, run_experiment
+from lipteach.experiments import Run, RunError, load_record, run_experiment
 
 
 def grid_of(*settings: Settings, train=train):
@@ -163,8 +163,36 @@ def test_a_curve_that_is_not_finite_is_refused(here: dict) -> None:
         run_experiment(grid_of(ONE, train=diverging), "quick", seeds=1, **here)
 
 
-def test_an_unknown_profile_and_no_seeds_are_refused(here: dict) -> None:
+def test_an_unknown_profile_is_refused(here: dict) -> None:
     with pytest.raises(ValueError, match="profile must be one of quick, laptop, full; got 'all'"):
         run_experiment(TINY, "all", **here)
-    with pytest.raises(ValueError, match="seeds must be at least 1; got 0"):
-        run_experiment(TINY, "quick", seeds=0, **here)
+    with pytest.raises(TypeError, match=r"experiment must be an Experiment, like .*; got str"):
+        run_experiment("tiny", **here)
+
+
+@pytest.mark.parametrize("seeds", [0, -1, True, 1.5, "2", "a", None, [0, 1], [0, 0], []])
+def test_seeds_are_a_number_of_them(seeds, here: dict) -> None:
+    kind = ValueError if type(seeds) is int else TypeError
+    with pytest.raises(kind, match=r"seeds must be (an integer|at least 1); got "):
+        run_experiment(TINY, "quick", seeds, **here)
+    assert not here["runs"].exists()
+
+
+@pytest.mark.parametrize(
+    "device", ["nonsense", "", "CPU", "cuda:99", "meta", "xla", "hpu", 3, None]
+)
+def test_a_device_that_cannot_be_used_is_refused(device, here: dict) -> None:
+    said = (
+        "device must be (auto, cpu or another that PyTorch can use here|a name or a torch.device)"
+    )
+    kind = ValueError if isinstance(device, str) else TypeError
+    for call in (lambda: Run(device), lambda: run_experiment(TINY, **{**here, "device": device})):
+        with pytest.raises(kind, match=f"{said}; got ") as found:
+            call()
+        assert "\n" not in str(found.value)
+    assert not here["runs"].exists()
+
+
+def test_a_device_may_be_one_of_pytorch(here: dict) -> None:
+    assert Run("auto").device.type in ("cpu", "cuda")
+    run_experiment(TINY, seeds=1, **{**here, "device": torch.device("cpu")})

@@ -1,11 +1,16 @@
 """Records: written, read, thin, asked."""
 
+import copy
+import dataclasses
 import json
+import math
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from lipteach.experiments import CellRecord, Record, RunError, load_record
+from lipteach.experiments import NAMES, CellRecord, Record, RunError, experiment, load_record
+from lipteach.experiments.machine.files import signed
 from lipteach.experiments.machine.records import thin, write_record
 
 
@@ -63,10 +68,22 @@ def test_a_cell_is_found_by_its_settings() -> None:
 
 
 def test_a_missing_record_shows_the_command_that_makes_it(tmp_path: Path) -> None:
-    command = "python -m lipteach.experiments run tiny --profile full --seeds 3"
+    command = "python -m lipteach.experiments run h1_transport --profile full --seeds 3"
     with pytest.raises(FileNotFoundError) as found:
-        load_record("tiny", "full", tmp_path)
-    assert str(found.value) == f"There is no record tiny_full.json; this makes it: {command}"
+        load_record("h1_transport", "full", tmp_path)
+    assert (
+        str(found.value) == f"There is no record h1_transport_full.json; this makes it: {command}"
+    )
+
+
+def test_an_unknown_record_shows_those_that_can_be_made(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as found:
+        load_record("fig14", "full", tmp_path)
+    names = "fig14_spectral, fig16_jacobian, h1_transport"
+    said = f"There is no record fig14_full.json; there is no experiment 'fig14'; there are {names}."
+    assert str(found.value) == said
+    with pytest.raises(ValueError, match="profile must be one of quick, laptop, full; got 'huge'"):
+        load_record("fig14_spectral", "huge", tmp_path)
 
 
 def test_a_damaged_record_is_said(tmp_path: Path) -> None:
@@ -75,8 +92,89 @@ def test_a_damaged_record_is_said(tmp_path: Path) -> None:
         load_record("tiny", "full", tmp_path)
 
 
-@pytest.mark.parametrize("text", ["{}", '{"cells": [{}]}', '{"cells": [], "seeds": [0]}'])
+WRONG = {
+    "{}": "it lacks 'sha256'",
+    "[]": "it is list, not dict",
+    '{"cells": [{}], "sha256": "0"}': "its sha256 is of other contents",
+    '{"cells": NaN, "sha256": "0"}': "it holds NaN or infinity",
+    '{"cells": 1e999, "sha256": "0"}': "it holds NaN or infinity",
+    json.dumps(signed({"cells": []})): "it lacks 'experiment'",
+}
+
+
+@pytest.mark.parametrize("text", WRONG)
 def test_another_file_is_no_record(text: str, tmp_path: Path) -> None:
     (tmp_path / "tiny_full.json").write_text(text)
-    with pytest.raises(RunError, match=r"tiny_full.json is no record: it lacks '"):
+    with pytest.raises(RunError, match=r"tiny_full.json is damaged and cannot be read") as found:
         load_record("tiny", "full", tmp_path)
+    assert WRONG[text] in str(found.value)
+
+
+def edits() -> dict[str, Callable[[dict], None]]:
+    """What a careless hand may change in a record, each so that JSON and structure are right."""
+    return {
+        "a value with its mean and spread": lambda r: r["cells"][0]["metrics"]["score"].update(
+            values=[1.0, 2.0, 9.0], mean=4.0, spread=8.0
+        ),
+        "a mean": lambda r: r["cells"][1]["metrics"]["score"].update(mean=3.5),
+        "a curve": lambda r: r["cells"][0]["curves"]["score"][0][1].__setitem__(0, 0.5),
+        "a setting": lambda r: r["cells"][0]["settings"].update(n=3),
+        "a cell": lambda r: r["cells"].pop(),
+        "the order of the cells": lambda r: r["cells"].reverse(),
+        "the seeds": lambda r: r.update(seeds=[0, 1, 3]),
+        "the date": lambda r: r.update(date="y"),
+        "a word more": lambda r: r.update(commit="c"),
+        "the checksum": lambda r: r.update(sha256=r["sha256"].upper()),
+    }
+
+
+@pytest.mark.parametrize("edit", edits())
+def test_an_edited_record_is_refused(edit: str, tmp_path: Path) -> None:
+    path = write_record(RECORD, tmp_path)
+    found = json.loads(path.read_text())
+    path.write_text(json.dumps(found))
+    load_record("tiny", "quick", tmp_path)  # whitespace and line ends are no edit
+    edits()[edit](found)
+    path.write_text(json.dumps(found, indent=1))
+    with pytest.raises(RunError, match=r"its sha256 is of other contents: it was edited"):
+        load_record("tiny", "quick", tmp_path)
+
+
+def test_a_record_under_another_name_is_refused(tmp_path: Path) -> None:
+    write_record(RECORD, tmp_path).rename(tmp_path / "tiny_full.json")
+    with pytest.raises(RunError, match="it is the record of tiny, quick"):
+        load_record("tiny", "full", tmp_path)
+
+
+def test_a_record_with_a_value_too_few_is_refused(tmp_path: Path) -> None:
+    write_record(dataclasses.replace(RECORD, seeds=[0, 1]), tmp_path)
+    with pytest.raises(RunError, match="more or fewer values than seeds"):
+        load_record("tiny", "quick", tmp_path)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_comparison_says_what_is_missing_and_prints_no_nan(name: str) -> None:
+    """Each metric that a comparison shows is taken away, then is not a number."""
+    record, compare = load_record(name, "laptop"), experiment(name).compare
+    said = []
+    for metric in record.cells[0].metrics:
+        for value in (None, math.nan):
+            cells = copy.deepcopy(record.cells)
+            for cell in cells:
+                cell.metrics[metric] = [] if value is None else [value] * 3
+            try:
+                assert "nan" not in compare(dataclasses.replace(record, cells=cells))
+            except (LookupError, RunError) as error:
+                said.append((metric, str(error)))
+    assert len(said) >= 2
+    assert all(
+        f"has no {one}; it has" in text or f"{one} of the cell" in text for one, text in said
+    )
+
+
+def test_a_comparison_without_its_cells_says_so() -> None:
+    record = dataclasses.replace(load_record("fig14_spectral", "laptop"), cells=())
+    with pytest.raises(
+        LookupError, match=r"must fit one cell of fig14_spectral; n = 2, .*: 0 cell"
+    ):
+        experiment("fig14_spectral").compare(record)

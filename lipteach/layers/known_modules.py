@@ -1,0 +1,104 @@
+"""The modules without a weight matrix that are known not to stretch distances.
+
+A module stands here if it is continuous and its Jacobian has norm at most 1 for p = 1, 2 and ∞,
+wherever it exists. Softplus is missing, for torch's own jumps by 2e-9 at its threshold, and
+overlapping windows, whose pixels count more than once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+
+from lipteach.primitives import Abs, FullSort, GroupSort, MaxMin, Maxout
+from lipteach.primitives.composition import runs_as
+
+Sizes = dict[int, set[tuple[int, ...]]]
+
+SORTS = (Abs, FullSort, GroupSort, MaxMin, Maxout)
+SCALARS = (
+    *(nn.ReLU, nn.ReLU6, nn.Tanh, nn.Sigmoid, nn.LogSigmoid, nn.Hardtanh, nn.Softsign),
+    *(nn.Hardsigmoid, nn.Tanhshrink),
+)
+SOFTMAX = (nn.Softmax, nn.Softmin, nn.Softmax2d)  # diag(s) − s sᵀ: at most 1/2
+SHAPES = (
+    *(nn.Identity, nn.Flatten, nn.Unflatten, nn.PixelShuffle, nn.PixelUnshuffle),
+    nn.ChannelShuffle,
+)
+PADS = (  # constants around a copy, of which a negative padding leaves out a part
+    *(nn.ZeroPad1d, nn.ZeroPad2d, nn.ZeroPad3d),
+    *(nn.ConstantPad1d, nn.ConstantPad2d, nn.ConstantPad3d),
+)
+ALWAYS = (*SORTS, *SCALARS, *SOFTMAX, *SHAPES, *PADS)
+
+DROPOUTS = (
+    *(nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d),
+    *(nn.AlphaDropout, nn.FeatureAlphaDropout),
+)
+AVERAGES = (nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d)
+MAXIMA = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
+ADAPTIVE: dict[type[nn.Module], int] = {  # and the dimensions of their images
+    nn.AdaptiveAvgPool1d: 1,
+    nn.AdaptiveAvgPool2d: 2,
+    nn.AdaptiveAvgPool3d: 3,
+    nn.AdaptiveMaxPool1d: 1,
+    nn.AdaptiveMaxPool2d: 2,
+    nn.AdaptiveMaxPool3d: 3,
+}
+
+CONDITIONS: dict[type[nn.Module], Callable[[Any], bool]] = {
+    nn.LeakyReLU: lambda m: abs(m.negative_slope) <= 1,
+    nn.PReLU: lambda m: float(m.weight.detach().abs().max()) <= 1,
+    nn.RReLU: lambda m: not m.training and abs(m.lower + m.upper) <= 2,
+    nn.ELU: lambda m: 0 <= m.alpha <= 1,
+    nn.CELU: lambda m: m.alpha > 0,
+    nn.Softshrink: lambda m: m.lambd >= 0,
+    nn.Threshold: lambda m: m.value == m.threshold,  # max(x, threshold); else it jumps
+    **{kind: lambda m: not m.training or m.p == 0 for kind in DROPOUTS},
+    **{kind: lambda m: _apart(m) and _is_mean(m) for kind in AVERAGES},
+    **{kind: lambda m: _apart(m) and set(_each(m.dilation)) == {1} for kind in MAXIMA},
+}
+
+
+def one_lipschitz(module: nn.Module, sizes: Sizes) -> bool:
+    """Whether a module is known not to stretch, for p = 1, 2 and ∞, on images of these sizes."""
+    if runs_as(module, ALWAYS):
+        return True
+    if any(holds(module) for kind, holds in CONDITIONS.items() if runs_as(module, kind)):
+        return True
+    given = sizes.get(id(module), set())
+    return any(_divides(module, n, given) for kind, n in ADAPTIVE.items() if runs_as(module, kind))
+
+
+def _apart(pool: Any) -> bool:
+    """Whether the windows of a pooling layer do not overlap, and none is cut off."""
+    size = _each(pool.kernel_size)
+    step = _each(pool.kernel_size if pool.stride is None else pool.stride)
+    n = max(len(size), len(step))  # one number stands for all dimensions
+    size, step = (t * n if len(t) == 1 else t for t in (size, step))
+    return not pool.ceil_mode and all(s >= k for s, k in zip(step, size, strict=True))
+
+
+def _is_mean(pool: Any) -> bool:
+    """Whether each window is divided by the number of its pixels, padding included."""
+    return getattr(pool, "divisor_override", None) is None and bool(pool.count_include_pad)
+
+
+def _divides(pool: Any, n: int, sizes: set[tuple[int, ...]]) -> bool:
+    """Whether the windows of an adaptive layer do not overlap: equal parts of each image."""
+    parts = _each(pool.output_size)
+    parts = parts * n if len(parts) == 1 else parts
+    if all(part == 1 for part in parts):
+        return True
+    images = [size[-n:] for size in sizes]
+    return bool(images) and all(
+        part is None or (part > 0 and length % part == 0)
+        for image in images
+        for length, part in zip(image, parts, strict=True)
+    )
+
+
+def _each(value: Any) -> tuple[Any, ...]:
+    return tuple(value) if isinstance(value, (tuple, list)) else (value,)

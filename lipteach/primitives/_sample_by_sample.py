@@ -1,0 +1,130 @@
+"""Derivatives of a function at each sample of a batch, by vmap, or one by one where it fails.
+
+`torch.func` refuses what asks for data or counts, what draws numbers, and many an operation (PReLU,
+``.item()``, an ``autograd.Function`` of the older kind, …). What it refuses is done by
+`torch.autograd`, sample by sample: the same numbers, only slower.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.func import jacrev, vjp, vmap
+
+from lipteach.primitives._validate import transforming
+
+Function = Callable[[Tensor], Tensor]
+
+
+def jacobians(f: Function, x: Tensor) -> Tensor:
+    """The Jacobian of f at each sample of x, by reverse passes: (batch, outputs, inputs)."""
+
+    def one(sample: Tensor) -> Tensor:
+        return f(sample[None]).flatten()
+
+    with _buffers_kept(f), _refused() as refused:
+        J: Tensor = vmap(jacrev(one))(x)
+    if refused:
+        with _buffers_kept(f), _explained():
+            J = torch.stack([_jacobian(one, sample) for sample in x])
+    return J.flatten(2)
+
+
+def pull_and_push(one: Function, x: Tensor, u: Tensor) -> tuple[Tensor, Function]:
+    """Jᵀu of shape (batch, …), and the function v ↦ J v; u has shape (batch, m).
+
+    The samples are kept apart by vmap, so that one backward pass serves them all.
+    """
+
+    def by_autograd(v: Tensor) -> Tensor:
+        return _pull_and_push(one, x, u)[1](v)
+
+    with _refused() as refused:
+        pull = vjp(vmap(one), x)[1]
+        g, push = vjp(lambda u: pull(u)[0], u)[:2]
+    if refused:
+        return _pull_and_push(one, x, u)
+
+    def forward(v: Tensor) -> Tensor:
+        with _refused() as refused:
+            h: Tensor = push(v)[0]
+        return by_autograd(v) if refused else h
+
+    return g, forward
+
+
+def _jacobian(one: Function, sample: Tensor) -> Tensor:
+    """The Jacobian at one sample, (outputs, …)."""
+    graph = torch.is_grad_enabled()
+    with torch.enable_grad():
+        leaf, y = _traced(one, sample[None])
+        rows = torch.eye(y.shape[1], dtype=y.dtype, device=y.device)[:, None]
+        found = [
+            torch.autograd.grad(y, leaf, row, retain_graph=True, create_graph=graph)[0][0]
+            for row in rows
+        ]
+    return torch.stack(found)
+
+
+def _pull_and_push(one: Function, x: Tensor, u: Tensor) -> tuple[Tensor, Function]:
+    graph = torch.is_grad_enabled()
+    with torch.enable_grad(), _explained():
+        leaf, y = _traced(one, x)
+        dual = u.detach().clone().requires_grad_()
+        (g,) = torch.autograd.grad(y, leaf, dual, create_graph=True)
+
+    def push(v: Tensor) -> Tensor:
+        with torch.enable_grad(), _explained():  # g is linear in u, and its derivative gives J v
+            (h,) = torch.autograd.grad(g, dual, v, create_graph=True)
+        return h if graph else h.detach()
+
+    return (g if graph else g.detach()), push
+
+
+def _traced(one: Function, x: Tensor) -> tuple[Tensor, Tensor]:
+    """The samples and what f makes of each, with a graph, even where f leaves them out."""
+    leaf = x if x.requires_grad else x.detach().requires_grad_()
+    y = torch.stack([one(sample.clone()) for sample in leaf])  # f may work in place
+    if not torch.allclose(one(leaf[0].clone()), y[0], equal_nan=True):
+        raise ValueError("f must not draw random numbers; its output differs from call to call.")
+    return leaf, y + 0 * leaf.flatten(1)[:, :1]
+
+
+@contextmanager
+def _refused() -> Iterator[list[Exception]]:
+    """What torch.func refuses within, as the only entry of a list; raised where it must be."""
+    refused: list[Exception] = []
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "There is a performance drop")  # nothing to act on
+            yield refused
+    except Exception as error:
+        if transforming():
+            raise
+        refused.append(error)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except (RuntimeError, NotImplementedError) as error:
+        said = str(error).splitlines()[0][:120]
+        raise ValueError(f"The Jacobian of f cannot be computed: {said}") from error
+
+
+@contextmanager
+def _buffers_kept(f: Function) -> Iterator[None]:
+    """A buffer that f replaces within torch.func would be of no use outside."""
+    modules = [*f.modules()] if isinstance(f, nn.Module) else []
+    modules = [module for module in modules if isinstance(module._buffers, dict)]  # no script
+    before = [dict(module._buffers) for module in modules]
+    try:
+        yield
+    finally:
+        for module, buffers in zip(modules, before, strict=True):
+            module._buffers.update(buffers)
