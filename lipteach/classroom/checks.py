@@ -3,63 +3,26 @@
 from __future__ import annotations
 
 import difflib
-import dis
+import html
 import importlib
 import pkgutil
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from types import FunctionType, MappingProxyType
+from types import MappingProxyType
 from typing import Any
 
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.display import display
+
 from lipteach.classroom import guard, lessons
+from lipteach.classroom.calling import is_stub, runnable
+from lipteach.classroom.hints import Hint, Mistake, NotTried
+from lipteach.classroom.style import GREEN, ORANGE, SKY
 from lipteach.primitives._printing import say
 
-KINDS = (
-    "type",
-    "shape",
-    "mutation",
-    "value",
-    "layout",
-    "ties",
-    "gradient",
-    "constraint",
-    "error",
-    "time",
-)
-
-
-class Hint(Exception):
-    """What a judge raises at the first fault: its kind, and the sentence the student reads."""
-
-    def __init__(self, kind: str, text: str) -> None:
-        if kind not in KINDS:
-            raise ValueError(f"the kind of a hint is one of {', '.join(KINDS)}; got {kind!r}")
-        super().__init__(text)
-        self.kind, self.text = kind, text
-
-
-class NotTried(Exception):
-    """The answer is still the stub."""
-
-
-@dataclass(frozen=True, eq=False)
-class Mistake:
-    """A plausible wrong answer and the hint that it deserves, as a judge sees it.
-
-    The judge recognises the mistake in an answer that is equal to ``answer`` (for functions and
-    networks: that does the same), or for which ``when`` is true: ``when(got)`` for values,
-    ``when(got, want, *arguments)`` for each wrong call of a function. ``got`` and ``want`` are
-    float64 tensors (a float in `compare_number`, the answer itself in `compare_choice`); a ``when``
-    that raises does not match. Of several mistakes the first that matches speaks. Equal is meant at
-    the judge's tolerance: a number that may be rounded needs a ``when``.
-    """
-
-    label: str
-    answer: Any
-    hint: str
-    when: Callable[..., Any] | None = None
+__all__ = ["Exercise", "Hint", "Mistake", "Report", "check", "examine", "exercises"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,13 +63,18 @@ class Exercise:
 
 @dataclass(frozen=True)
 class Report:
-    """What `check` found; it has printed its line, so a notebook shows nothing more."""
+    """What `check` found; it has shown its line, so a notebook shows nothing more.
+
+    ``example`` holds the arguments of a call that went wrong, if there was one: run it again by
+    ``my_function(*report.example)``.
+    """
 
     name: str
     passed: bool
     tried: bool = True
     hint: str = ""
     kind: str = ""
+    example: tuple[Any, ...] | None = None
 
     def __str__(self) -> str:
         if not self.tried:
@@ -116,8 +84,23 @@ class Report:
     def __repr__(self) -> str:
         return f"<Report {self}>"
 
+    def _repr_html_(self) -> str:
+        """The line with a sign and a colour."""
+        sign, colour = ("✓", GREEN) if self.passed else ("✗", ORANGE) if self.tried else ("○", SKY)
+        style = f"border-left: 0.4em solid {colour}; padding: 0.3em 0.8em"
+        mark = f'<b style="color: {colour}" aria-hidden="true">{sign}</b>'
+        return f'<div style="{style}">{mark} {html.escape(str(self))}</div>'
+
     def _ipython_display_(self) -> None:
-        """Show nothing: the line is printed already."""
+        """Show nothing: the line is there already."""
+
+    def show(self) -> None:
+        """Print the line; what was tried stands in a notebook with its sign and its colour."""
+        if self.tried and InteractiveShell.initialized():
+            both = {"text/plain": str(self), "text/html": self._repr_html_()}
+            display(both, raw=True)  # type: ignore[no-untyped-call]
+        else:
+            say(self)
 
 
 @cache
@@ -158,7 +141,7 @@ def examine(exercise: Exercise, answer: Any) -> Report:
     if isinstance(error, NotTried):
         return Report(exercise.name, passed=False, tried=False)
     if isinstance(error, Hint):
-        return Report(exercise.name, passed=False, hint=error.text, kind=error.kind)
+        return Report(exercise.name, False, True, error.text, error.kind, error.example)
     if error is not None:
         text = "The check could not read your answer."
         return Report(exercise.name, passed=False, hint=text, kind="error")
@@ -168,7 +151,11 @@ def examine(exercise: Exercise, answer: Any) -> Report:
 def _judge(exercise: Exercise, answer: Any) -> None:
     try:
         exercise.judge(answer, **({"mistakes": exercise.known} if exercise.mistakes else {}))
-    except (Hint, NotTried, guard.TimeUp):
+    except Hint as hint:
+        if hint.example is not None:
+            hint.example = runnable(answer, hint.example)
+        raise
+    except (NotTried, guard.TimeUp):
         raise
     except BaseException as error:  # described here, in the guard: an error's text is code too
         text = f"The check could not read your answer ({guard.describe(error)})."
@@ -178,24 +165,11 @@ def _judge(exercise: Exercise, answer: Any) -> None:
 def _untouched(answer: Any) -> bool:
     if type(answer) in (tuple, list):
         return any(part is Ellipsis for part in answer)
-    return (
-        answer is None or answer is Ellipsis or (type(answer) is FunctionType and is_stub(answer))
-    )
-
-
-def is_stub(function: Any) -> bool:
-    """Whether a body is only a docstring, `pass` or `...`, so that nothing was tried."""
-    code = getattr(function, "__code__", None)
-    if code is None:
-        return False
-    steps = list(dis.get_instructions(code))
-    idle = {"RESUME", "NOP", "COPY_FREE_VARS", "LOAD_CONST", "RETURN_VALUE", "RETURN_CONST"}
-    constants = [step.argval for step in steps if step.opname in ("LOAD_CONST", "RETURN_CONST")]
-    return all(step.opname in idle for step in steps) and constants[-1] in (None, Ellipsis)
+    return answer is None or answer is Ellipsis or is_stub(answer)
 
 
 def check(name: str, answer: Any) -> Report:
-    """Judge the answer to an exercise, print one line, and return the report.
+    """Judge the answer to an exercise, show one line, and return the report.
 
     An untouched stub is "not tried yet" and raises nothing, so that a fresh notebook runs to
     its end. An unknown name raises ValueError.
@@ -210,5 +184,5 @@ def check(name: str, answer: Any) -> Report:
         near = difflib.get_close_matches(name, exercises(), n=1, cutoff=0.0)
         raise ValueError(f"no exercise is named {name!r}; the nearest name is {near[0]!r}")
     report = examine(exercise, answer)
-    say(report)
+    report.show()
     return report

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -9,8 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from lipteach.classroom import guard
-from lipteach.classroom.checks import Hint, Mistake
-from lipteach.classroom.compare import Mistakes, a_kind, call, close, fault, is_float, show_values
+from lipteach.classroom.calling import call_with, is_float
+from lipteach.classroom.compare import Mistakes, a_kind, close, fault, show_apart, show_values
+from lipteach.classroom.hints import Hint, Mistake
+from lipteach.classroom.slips import NEARLY, nearly
 from lipteach.classroom.trials import Trial, attempt, judge_form, judge_value, matcher
 from lipteach.primitives import Selection
 
@@ -32,8 +35,8 @@ def _stage(
     except Hint as hint:
         if hint.kind == "mutation":
             raise
-        text = f"{opening} {hint.text}"
-        raise fault(kind, text, mistakes, matcher([*earlier, *trials], tol)) from None
+        known = fault(kind, f"{opening} {hint.text}", mistakes, matcher([*earlier, *trials], tol))
+        raise known.at(*hint.example or ()) from None
 
 
 def _need_callable(answer: Any) -> None:
@@ -63,13 +66,13 @@ def compare_function(
     ``permutation_at_ties`` the Jacobian J at each tie must satisfy J Jᵀ = I.
     """
     _need_callable(answer)
-    trials = [attempt(answer, reference, x) for x in inputs]
+    trials = [attempt(answer, reference, x, gradient) for x in inputs]
     judge_form(trials, mistakes, tol)
     judge_value(trials, mistakes, tol)
-    views = [attempt(answer, reference, x) for x in layouts]
+    views = [attempt(answer, reference, x, gradient) for x in layouts]
     opening = "Right on the first inputs, but not on every layout."
     _stage("layout", opening, trials, views, mistakes, tol)
-    even = [attempt(answer, reference, x) for x in ties]
+    even = [attempt(answer, reference, x, gradient) for x in ties]
     _stage("ties", "Right until entries tie.", [*trials, *views], even, mistakes, tol)
     if gradient:
         _judge_gradient(answer, reference, trials, mistakes, tol)
@@ -85,7 +88,7 @@ _CUT = (
 
 def _call_for_gradient(function: Callable[..., Any], leaves: Sequence[Any]) -> Any:
     try:
-        return call(function, *leaves)
+        return call_with(function, tuple(leaves))
     except Hint as hint:
         text = f"The values are right, but on an input that needs a gradient: {hint.text}"
         raise Hint("gradient", text) from None
@@ -96,7 +99,8 @@ def _pull_back(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Tens
 
     It has the dtype of the output, whose precision it has.
     """
-    leaves = [a.detach().clone().requires_grad_() if is_float(a) else a for a in arguments]
+    copies = copy.deepcopy(arguments)
+    leaves = [a.detach().requires_grad_() if is_float(a) else a for a in copies]
     wanted = [leaf for leaf in leaves if is_float(leaf)]
     out = _call_for_gradient(function, leaves)
     if not isinstance(out, Tensor) or not out.requires_grad:
@@ -144,7 +148,8 @@ def _judge_gradient(
         mine = [_pull_back(mistake.answer, t.arguments) for t in trials]
         return all(alike(g, m) for g, m in zip(got, mine, strict=True))
 
-    raise fault("gradient", text, mistakes, matches)
+    wrong = next(t for t, g, w in zip(trials, got, want, strict=True) if not alike(g, w))
+    raise fault("gradient", text, mistakes, matches).at(*wrong.arguments)
 
 
 def _judge_jacobian(answer: Any, trials: list[Trial]) -> None:
@@ -160,7 +165,7 @@ def _judge_jacobian(answer: Any, trials: list[Trial]) -> None:
                 f"The values are right, but at the tie {show_values(x.detach())} the Jacobian "
                 "is not a permutation: where does each entry's gradient go at a tie?"
             )
-            raise Hint("ties", text)
+            raise Hint("ties", text, trial.arguments)
 
 
 def _layers(network: nn.Module) -> dict[str, nn.Module]:
@@ -207,13 +212,26 @@ def compare_network(
             )
     trials = [attempt(answer, reference, x) for x in inputs]
     judge_form(trials, mistakes, tol)
-    for name, weight in _weights(answer):
-        if weight.ndim > 2:
-            raise Hint("type", f"{name!r} is not a matrix: build the network of linear layers.")
-        if not bool(torch.isfinite(weight).all()):
-            raise Hint("value", f"{name!r} holds a number that is not finite: how did it get in?")
-        norm = float(torch.linalg.matrix_norm(weight, ord=p))
-        if not norm <= 1 + tol:
-            text = f"The {p if p in (1, 2) else '∞'}-norm of {name!r} is {norm:.4g}, above 1."
-            raise fault("constraint", text, mistakes, matcher(trials, tol))
+    if found := norm_fault(answer, p):
+        values = matcher(trials, tol)
+
+        def matches(mistake: Mistake) -> bool:  # one that does the same has its own norms
+            return values(mistake) and str(norm_fault(mistake.answer, p)) == str(found)
+
+        raise fault(found.kind, found.text, mistakes, matches)
     judge_value(trials, mistakes, tol)
+
+
+def norm_fault(network: nn.Module, p: float) -> Hint | None:
+    """The first weight which is no matrix of norm at most 1, up to rounding in float32."""
+    for name, weight in _weights(network):
+        if weight.ndim > 2:
+            return Hint("type", f"{name!r} is not a matrix: build the network of linear layers.")
+        if not bool(torch.isfinite(weight).all()):
+            return Hint("value", f"{name!r} holds a number that is not finite: how did it get in?")
+        norm = torch.linalg.matrix_norm(weight, ord=p)
+        if not norm <= 1 + 1e-5:
+            text = f"The {p if p in (1, 2) else '∞'}-norm of {name!r} is"
+            ask = NEARLY if nearly(norm, torch.ones_like(norm)) else "By what is it divided?"
+            return Hint("constraint", f"{text} {show_apart(float(norm), 1.0)[0]}, above 1. {ask}")
+    return None

@@ -17,6 +17,7 @@ from lipteach.classroom.compare import (
     compare_tensor,
     need_tensor,
     seeded,
+    show_apart,
     show_values,
 )
 
@@ -73,6 +74,49 @@ def test_mistakes_of_numbers():
 
 
 @pytest.mark.parametrize(
+    ("answer", "value", "words"),
+    [
+        (0.707, math.sqrt(0.5), "Nearly"),
+        (0.7, math.sqrt(0.5), "Nearly"),
+        (1.333, 4 / 3, "Nearly"),
+        (8.999, 9, "Nearly"),
+        (torch.tensor(0.707), math.sqrt(0.5), "Nearly"),
+        (-0.3, 0.3, "sign"),
+        (3.333, 0.3, "reciprocal"),
+        (0.09, 0.3, "square"),
+        (0.5477, 0.3, "root"),
+        (0.6, 0.3, "twice"),
+        (0.15, 0.3, "half"),
+        (56, 55, "One too many"),
+        (54, 55, "One too few"),
+        (3, 9, "too small. What is 3²?"),
+        (28, 9, "too large. What is 3²?"),
+    ],
+)
+def test_slips_of_numbers(answer, value, words):
+    assert words in kind_of(compare_number, answer, value, otherwise="What is 3²?")[1]
+
+
+def test_a_mistake_is_recognised_with_few_digits():
+    mistakes = [Mistake("root", math.sqrt(2), "root?"), Mistake("count", 5120, "count?")]
+    assert kind_of(compare_number, 1.41, 9, mistakes=mistakes)[1] == "root?"
+    assert kind_of(compare_number, 5121, 9, mistakes=mistakes)[1] != "count?"
+
+
+def test_decimals_that_are_asked_for():
+    compare_number(0.791, math.sqrt(0.625), decimals=3)
+    compare_number(0.79057, math.sqrt(0.625), decimals=3)
+    for few in (0.79, 0.792):
+        assert "3 decimals" in kind_of(compare_number, few, math.sqrt(0.625), decimals=3)[1]
+
+
+def test_numbers_that_differ_are_shown_so():
+    assert show_apart(2.1211, 3 / 2**0.5) == ("2.1211", "2.1213")
+    assert show_apart(1 + 1e-9, 1.0) == ("1.000000001", "1")
+    assert show_apart(torch.tensor([1.0]), torch.tensor([2.0])) == ("[1]", "[2]")
+
+
+@pytest.mark.parametrize(
     "answer",
     [
         [1, 2],
@@ -100,6 +144,10 @@ def test_tensors_of_every_type(answer):
         (torch.tensor([1.0, 2.0]).sort(), "type", "torch.sort returns a pair"),
         (range(1, 3), "type", "A list or tensor of numbers is needed; this is a range."),
         ([1, math.nan], "value", "nan"),
+        ([1.001, 2.003], "value", "Nearly"),
+        ([-1, -2], "value", "sign"),
+        ([3, 6], "value", "3 times"),
+        ([4, 5], "value", "off by 3"),
         ([2, 1], "value", "the other way round?"),
         ([3], "shape", "only one?"),
     ],
@@ -148,6 +196,7 @@ def test_shown_values_are_short():
 
 def test_missing_kernels_are_errors_and_no_stub():
     def no_kernel(x):
+        x = x + 1
         raise NotImplementedError("Could not run 'aten::x' with arguments from the 'Meta' backend")
 
     assert kind_of(call, no_kernel, 1)[0] == "error"
@@ -159,4 +208,7 @@ def test_an_error_that_ends_in_a_full_stop_is_quoted_without_it():
     def raises(x):
         raise ValueError("choose 1 or 2 instead.")
 
-    assert kind_of(call, raises, 1)[1] == "Your code raised ValueError: choose 1 or 2 instead."
+    assert kind_of(call, raises, 1)[1] == (
+        "Your code raised ValueError: choose 1 or 2 instead, in line "
+        f'{raises.__code__.co_firstlineno + 1}: `raise ValueError("choose 1 or 2 instead.")`.'
+    )

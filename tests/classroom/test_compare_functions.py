@@ -88,8 +88,18 @@ def test_mistakes_of_a_function_are_recognised_by_what_they_do():
             lambda w, d: (w * d).sum(-1),
             "shape (6, 2), in the row [2, 1], [1, 0], the result is 0; 2 is right.",
         ),
-        (seeded(2, 9), lambda x: 0 * x, lambda x: x.ceil().abs() + 1, "an entry is 0 instead of"),
-        (torch.arange(9).double(), lambda x: 0 * x, lambda x: x, "an entry is 0 instead of 1."),
+        (
+            seeded(2, 9),
+            lambda x: 0 * x,
+            lambda x: x.ceil().abs() + 1,
+            "On an input of shape (2, 9) (`example` of the report) entry (0, 0) is 0; 3 is right.",
+        ),
+        (
+            torch.arange(9).double(),
+            lambda x: 0 * x,
+            lambda x: x,
+            "For [0, 1, 2, 3, 4, 5, 6, 7, 8] entry 1 is 0; 1 is right. All of it is 0:",
+        ),
     ],
 )
 def test_a_wrong_value_is_shown_with_its_own_input(inputs, answer, reference, words):
@@ -210,7 +220,7 @@ def test_faults_of_networks():
     stretched = nn.Sequential(linear([[0.0, 2.0], [2.0, 0.0]]), linear([[0.5, 0.0], [0.0, 0.5]]))
     assert found(stretched) == (
         "constraint",
-        "The 2-norm of '0.weight' is 2, above 1.",
+        "The 2-norm of '0.weight' is 2, above 1. By what is it divided?",
     )
     half = [[0.5, 0.5], [0.5, -0.5]]
     assert found(linear(half))[0] == "value"
@@ -219,6 +229,33 @@ def test_faults_of_networks():
     assert found(not_finite)[1].startswith("'weight' holds a number that is not finite")
     assert found(nn.Linear(2, 2, device="meta"))[0] == "error"
     assert found(nn.Linear(3, 2))[0] == "error"
+
+
+def test_a_long_weight_is_not_taken_for_another_exact_network():
+    """A mistake of the same function speaks only where its weights are as long."""
+
+    def twice(first):
+        return nn.Sequential(linear([[first]]), linear([[1 / first]]))
+
+    mistakes = [Mistake("four", twice(4.0), "four?"), Mistake("same", twice(1.0), "same?")]
+    checked = {"inputs": [seeded(5, 1)], "mistakes": mistakes}
+
+    def hint(network):
+        return kind_of(compare_network, network, lambda x: 1 * x, **checked)[1]
+
+    assert hint(twice(4.0)) == "four?"
+    assert hint(twice(2.0)) == "The 2-norm of '0.weight' is 2, above 1. By what is it divided?"
+    assert "is 1.0002, above 1. Nearly" in hint(linear([[1.0002]]))
+    compare_network(linear([[1.0]]), lambda x: 1 * x, [seeded(5, 1)])
+
+
+def test_the_rows_of_a_matrix_are_not_shown_for_themselves():
+    def gram(W):
+        return W.T @ W
+
+    text = kind_of(compare_function, lambda W: W.T @ W + W, gram, [seeded(3, 3)])[1]
+    assert text.startswith("For [[")
+    assert "in the row" not in text
 
 
 def test_norm_is_that_of_the_weight_in_use():
@@ -243,7 +280,7 @@ def test_the_norm_of_a_selection_counts():
     compare_network(twice, double, p=math.inf, **checked)
     assert kind_of(compare_network, twice, double, p=2, **checked) == (
         "constraint",
-        "The 2-norm of '0.weight' is 1.414, above 1.",
+        "The 2-norm of '0.weight' is 1.414, above 1. By what is it divided?",
     )
 
 

@@ -206,10 +206,13 @@ def test_outputs_in_a_notebook(executed):
     (view,) = cells[2].outputs
     assert view.data["text/plain"] == "A line of slope 1.0."
     assert "image/png" in view.data
-    texts = ["".join(o.get("text", "?") for o in cell.outputs) for cell in cells[3:]]
-    assert texts[0] == "00.first-check: not tried yet\n"
-    assert texts[1] == "00.first-check: passed\n"
-    assert texts[2].startswith("00.first-check: not yet. ")
+    (stub,) = cells[3].outputs
+    assert stub.text == "00.first-check: not tried yet\n"
+    for cell, sign, line in ((cells[4], "✓", "passed"), (cells[5], "✗", "not yet. ")):
+        (shown,) = cell.outputs
+        assert shown.data["text/plain"].startswith(f"00.first-check: {line}")
+        assert shown.data["text/plain"].startswith(f"00.first-check: {line}")
+        assert f">{sign}</b> 00.first-check: {line}" in shown.data["text/html"]
 
 
 def test_strict_comparison_passes(executed):

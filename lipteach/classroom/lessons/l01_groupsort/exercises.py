@@ -11,7 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from lipteach.classroom.checks import Exercise, Hint, Mistake
-from lipteach.classroom.compare import call, compare_number, compare_tensor, need_tensor, seeded
+from lipteach.classroom.compare import (
+    NEARLY,
+    call,
+    compare_number,
+    compare_tensor,
+    need_tensor,
+    seeded,
+    show_apart,
+)
 from lipteach.classroom.compare_functions import compare_function, compare_network
 from lipteach.classroom.trials import off_by_a_constant
 from lipteach.primitives import GroupSort, MaxMin
@@ -154,6 +162,11 @@ def _at_slope(answer: Any, a: float) -> Tensor:
         raise Hint(hint.kind, f"For a = {a:g}: {hint.text}") from None
 
 
+def _three(got: float, want: float) -> str:
+    """At three decimals, or as many as it takes to see a difference."""
+    return f"{got:.3f}" if f"{got:.3f}" != f"{want:.3f}" else show_apart(got, want)[0]
+
+
 def _judge_leaky(answer: Any, mistakes: Sequence[Mistake]) -> None:
     if not callable(answer):
         raise Hint("type", "A function of the slope a is needed: it returns the two entries of v.")
@@ -174,17 +187,26 @@ def _judge_leaky(answer: Any, mistakes: Sequence[Mistake]) -> None:
     for a, v in zip(slopes, found, strict=True):
         norm, product = v.norm().item(), 2 * (v[0] * v[1]).item()
         if not abs(norm - 1) <= 1e-4:  # NaN too
-            raise Hint("constraint", f"For a = {a:g} the norm of v is {norm:.3f}: which is asked?")
+            text = f"For a = {a:g} the norm of v is {_three(norm, 1.0)}: which is asked?"
+            if 0 < abs(norm - 1) <= 0.01:
+                text += f" {NEARLY}"
+            raise Hint("constraint", text, (a,))
         if not abs(product - a) <= 1e-4:
-            text = f"For a = {a:g} your v has 2·v₁·v₂ = {product:.3f}: which value is asked?"
-            raise Hint("value", text)
+            shown = _three(product, a)
+            text = f"For a = {a:g} your v has 2·v₁·v₂ = {shown}: which value is asked?"
+            raise Hint("value", text, (a,))
     raise Hint("value", "Both equations hold for each a: does v₁ ≥ |v₂| hold as well?")
 
 
 EXERCISES = (
     Exercise(
         name="01.predict-sort",
-        judge=partial(compare_tensor, value=[3, 2, 1, 6, 5, 4]),
+        judge=partial(
+            compare_tensor,
+            value=[3, 2, 1, 6, 5, 4],
+            otherwise="Run lt.group_sort(torch.tensor([1.0, 2.0, 3.0, 4.0]), 2): what are its "
+            "groups?",
+        ),
         solution=[3, 2, 1, 6, 5, 4],
         right={"tuple": (3, 2, 1, 6, 5, 4)},
         mistakes={
@@ -200,6 +222,30 @@ EXERCISES = (
             "every second": (
                 [5, 3, 1, 6, 4, 2],
                 "That sorts every second entry: which entries are neighbours?",
+            ),
+            "one group only": (
+                [3, 2, 1, 4, 5, 6],
+                "The first group is sorted: what becomes of 4, 5 and 6?",
+            ),
+            "the second group first": (
+                [6, 5, 4, 1, 2, 3],
+                "Two groups, but a group stays where it is: which three come first?",
+            ),
+            "from 0": (
+                [2, 1, 0, 5, 4, 3],
+                "These are places, counted from 0: which numbers stand there?",
+            ),
+            "interleaved": (
+                [3, 6, 2, 5, 1, 4],
+                "The groups are right, and taken in turns: where does each group stay?",
+            ),
+            "halves exchanged": (
+                [4, 5, 6, 1, 2, 3],
+                "The groups change places and are not sorted: which of the two is asked for?",
+            ),
+            "only the first": (
+                [3, 1, 2, 6, 4, 5],
+                "Only the greatest comes first: which comes second?",
             ),
             "maxima": (
                 [3, 6],
@@ -247,6 +293,33 @@ EXERCISES = (
                     .values.reshape(x.shape)
                 ),
                 "Your groups take entries from far apart: which are neighbours?",
+            ),
+            "sizes": (
+                lambda x, size: _sorted(x.abs(), size, dim=-1),
+                "The signs are gone: is −2 larger than 1?",
+            ),
+            "only the first group": (
+                lambda x, size: torch.cat(
+                    [x[..., :size].sort(dim=-1, descending=True).values, x[..., size:]], dim=-1
+                ),
+                "The first group is sorted, the others are not: which loop or shape is missing?",
+                lambda got, _want, x, size: (
+                    None if torch.equal(got, x) else torch.equal(got[..., size:], x[..., size:])
+                ),
+            ),
+            "negated": (
+                lambda x, size: _ascending(-x, size),
+                "This sorts −x: which sign is to be turned back?",
+            ),
+            "pairs": (
+                lambda x, _size: group_sort(x, 2),
+                "These are pairs, whatever `size` is: where does it enter?",
+            ),
+            "maxima": (
+                lambda x, size: (
+                    _groups(x, size).amax(-1, keepdim=True).expand(_groups(x, size).shape)
+                ).reshape(x.shape),
+                "Every place of a group holds its maximum: where are the other entries?",
             ),
             "ranks": (
                 lambda x, size: (
@@ -329,6 +402,7 @@ EXERCISES = (
                 torch.tensor([[3.0, 1.0]]).double(),
                 torch.tensor([[1.0, 1.0], [0.0, 3.0], [3.0, 0.0]]).double(),
                 seeded(12, 2),
+                1e3 * seeded(12, 2, seed=1),
             ],
             allowed=(nn.Linear, nn.Identity, MaxMin, GroupSort),
         ),
@@ -385,12 +459,51 @@ EXERCISES = (
         judge=partial(
             compare_network,
             reference=_three_folds,
-            inputs=[torch.linspace(-5, 5, 41).double()[:, None]],
+            inputs=[
+                torch.linspace(-5, 5, 41).double()[:, None],
+                torch.tensor([[-1e3], [-40.0], [15.0], [300.0]]).double(),
+            ],
             allowed=(nn.Linear, nn.Identity, MaxMin, GroupSort),
         ),
         solution=_folds(2.0, 1.0),
         right={"two units": _folds(2.0, 1.0, first=PAIR)},
         mistakes={
+            "a fold too many": (
+                _folds(2.0, 1.0, 1.0),
+                "This folds once more than asked: how many bars has the formula?",
+            ),
+            "both corners 2": (
+                _folds(2.0, 2.0),
+                "This is | ||x| − 2| − 2 |: by how much is the last shift?",
+            ),
+            "both corners 1": (
+                _folds(1.0, 1.0),
+                "This is | ||x| − 1| − 1 |: by how much is the first shift?",
+            ),
+            "the first bias added": (
+                _folds(-2.0, 1.0),
+                "This is |x| + 1: which bias has the wrong sign?",
+            ),
+            "the last bias added": (
+                _folds(2.0, -1.0),
+                "This is ||x| − 2| + 1: which bias has the wrong sign?",
+            ),
+            "two folds by 1": (
+                _folds(1.0),
+                "This is ||x| − 1|: where is the shift by 2?",
+            ),
+            "minus": (
+                _folds(2.0, 1.0, last=[-v for v in E]),
+                "This is minus the function: which sign has the last row?",
+            ),
+            "halved": (
+                _folds(2.0, 1.0, last=(1.0, 0.0, 0.0, 0.0)),
+                "This is half of it, one unit alone: what do the other units hold?",
+            ),
+            "cancelled": (
+                _folds(2.0, 1.0, last=(0.5, 0.5, 0.5, 0.5)),
+                "The units cancel: which signs has e?",
+            ),
             "other order": (_folds(1.0, 2.0), "This is | ||x| − 1| − 2 |: which fold comes first?"),
             "two folds": (
                 _folds(2.0),
@@ -460,9 +573,36 @@ EXERCISES = (
                 "Both equations hold, but for x > 0 the greater entry comes second: "
                 "which sign has v₁?",
             ),
+            "roots not halved": (
+                lambda a: [
+                    math.sqrt(1 + a) + math.sqrt(1 - a),
+                    math.sqrt(1 + a) - math.sqrt(1 - a),
+                ],
+                "These are 2·v₁ and 2·v₂: what do √(1 + a) and √(1 − a) add up to?",
+            ),
+            "the two roots": (
+                lambda a: [math.sqrt((1 + a) / 2), math.sqrt((1 - a) / 2)],
+                "This is the v of cos 2t = a, or of (v₁ ± v₂)/√2: which of them is 2·v₁·v₂ = a?",
+            ),
+            "angle doubled": (
+                lambda a: [math.cos(2 * math.asin(a)), math.sin(2 * math.asin(a))],
+                "The angle was doubled: sin 2t = a asks for which t?",
+            ),
+            "no arc sine": (
+                lambda a: [math.cos(a / 2), math.sin(a / 2)],
+                "sin 2t = a was read as 2t = a: which function undoes the sine?",
+            ),
+            "without the sign": (
+                lambda a: leaky_weights(abs(a)),
+                "Right for a ≥ 0: which sign has v₂ if a is negative?",
+            ),
             "ReLU": (lambda _a: [1.0, 0.0], "This is ReLU for every a: where does a enter?"),
         },
         wrong={
+            "three digits": (
+                lambda a: [round(v, 3) for v in leaky_weights(a).tolist()],
+                "Nearly",
+            ),
             "too long": (lambda a: [1.5, a], "norm of v"),
             "a tensor's function": (lambda a: torch.asin(a), "For a = 0.25: Your code raised"),
             "a division by zero": (lambda a: [a / a, 0.0], "For a = 0: Your code raised"),
@@ -473,7 +613,12 @@ EXERCISES = (
     ),
     Exercise(
         name="01.maxout-norm",
-        judge=partial(compare_number, value=3),
+        judge=partial(
+            compare_number,
+            value=3,
+            otherwise="What does torch.linalg.matrix_norm(torch.tensor([[0.6, 0.8]] * 2), 2) "
+            "give, and why?",
+        ),
         solution=3,
         right={"root": math.sqrt(9)},
         mistakes={

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lipteach import linear
 from lipteach.classroom.checks import Exercise, Hint
-from lipteach.classroom.compare import call, compare_number, need_tensor, seeded
+from lipteach.classroom.compare import call, compare_number, need_tensor, seeded, show_apart
 from lipteach.classroom.compare_functions import compare_network
 from lipteach.primitives import Abs, MaxMin, full_sort, maxmin
 from lipteach.theory import full_sort_from_maxmin
@@ -52,11 +52,25 @@ def _judge_biases(answer: Any) -> None:
     if not callable(answer):
         raise Hint("type", "A function of n, low and high is needed: hand it in without calling.")
     boxes = [(-2.0, 5.0), (-1.0, 1.0), (0.0, 1.0), (-5.0, 1.0), (-40.0, -10.0)]
-    for (low, high), n in itertools.product(boxes, (4, 6)):
+    boxes += [
+        (0.25, 0.5),
+        (0.25, 0.875),
+        (-0.5, 2.25),
+        (-2e5, 1e5),
+    ]  # no whole lengths, and no constant gap
+    first = need_tensor(call(answer, 4, *boxes[0]), (4,))
+    for (low, high), n in itertools.product(boxes, (4, 6, 2)):
         b = need_tensor(call(answer, n, low, high), (n,))
+        if not bool(b.isfinite().all()):
+            text = f"On [{low:g}, {high:g}]^{n} a bias is not finite: what is divided by what?"
+            raise Hint("value", text, (n, low, high))
         x = torch.tensor(list(itertools.product((low, high), repeat=n)), dtype=torch.float64)
         if (full_sort(x + b) - b - maxmin(x)).abs().max() > 1e-6:
-            raise Hint("value", _bias_fault(b, f"On [{low:g}, {high:g}]^{n}", low, high))
+            text = _bias_fault(b, f"On [{low:g}, {high:g}]^{n}", low, high)
+            if n == 4 and (low, high) != boxes[0] and torch.equal(b, first):
+                text = f"On [{low:g}, {high:g}]^4 and [-2, 5]^4 your biases are the same: can one "
+                text += "gap suit every box?"
+            raise Hint("value", text, (n, low, high))
 
 
 def _bias_fault(b: Tensor, where: str, low: float, high: float) -> str:
@@ -72,9 +86,15 @@ def _bias_fault(b: Tensor, where: str, low: float, high: float) -> str:
         )
     if math.isclose(gap, 2 * high, rel_tol=1e-5):
         return f"{where}: the gap is 2·high, right if low = -high. What if low lies further down?"
+    if math.isclose(gap, high + low, rel_tol=1e-5):
+        return f"{where}: the gap is high + low. How long is the interval from low to high?"
+    if math.isclose(gap, (high - low) / 2, rel_tol=1e-5) and high > 1:  # 1 + 2 is not meant
+        return f"{where}: the gap is half of high - low. How far apart can two entries be?"
+    if gap in (math.floor(high - low), round(high - low)):
+        return f"{where}: the gap {gap:.4g} was rounded: need high - low be a whole number?"
     return (
-        f"{where}: the gap {gap:.4g} lets two pairs overlap. How long is the interval of a pair, "
-        "from low to high?"
+        f"{where}: the gap {show_apart(gap, high - low)[0]} lets two pairs overlap. How long is "
+        "the interval of a pair, from low to high?"
     )
 
 
@@ -161,14 +181,22 @@ EXERCISES = (
                 lambda n, a, b: chunk_biases(n, 0.0, max(abs(a), abs(b))),
                 "no entry were negative",
             ),
-            "half the gap": (lambda n, a, b: chunk_biases(n, a, b) / 2 - 1e-3, "gap 3.5 lets"),
+            "half the gap": (lambda n, a, b: chunk_biases(n, a, b) / 2, "gap is half"),
+            "an int": (lambda n, a, b: chunk_biases(n, 0.0, int(b - a)), "gap 0 was rounded"),
+            "a hundred": (
+                lambda n, _a, _b: chunk_biases(n, 0.0, 100.0),
+                "On [-200000, 100000]^4 and",
+            ),
+            "the sum": (lambda n, a, b: chunk_biases(n, 0.0, b + a), "high + low"),
+            "a little less": (lambda n, a, b: chunk_biases(n, a, b) * 0.99999, "gap 6.9999 lets"),
+            "divided by zero": (lambda n, a, b: chunk_biases(n, a, b) / 0, "is not finite"),
             "a gap for each entry": (
                 lambda n, a, b: (b - a) * torch.arange(n - 1, -1, -1.0),
                 "Is their bias the same",
             ),
             "twice high": (lambda n, _a, b: 2 * b * chunk_biases(n, 0.0, 1.0), "2·high"),
             "high + 2": (lambda n, _a, b: chunk_biases(n, -2.0, b), "gap 3 lets"),
-            "ten": (lambda n, _a, _b: chunk_biases(n, 0.0, 10.0), "gap 10 lets"),
+            "ten": (lambda n, _a, _b: chunk_biases(n, 0.0, 10.0), "On [-40, -10]^4 and"),
             "one for each pair": (
                 lambda n, a, b: (b - a) * torch.arange(n // 2 - 1, -1, -1.0),
                 "shape",
@@ -178,7 +206,11 @@ EXERCISES = (
     ),
     Exercise(
         name="02.count-rounds",
-        judge=partial(compare_number, value=55),
+        judge=partial(
+            compare_number,
+            value=55,
+            otherwise="Blocks of 8 took 1 + 2 + 3 rounds: how many do blocks of 16 take?",
+        ),
         solution=55,
         right={"float": 55.0, "sum": sum(range(11))},
         mistakes={
@@ -197,6 +229,11 @@ EXERCISES = (
                 "So many does odd-even transposition take. How many does the bitonic one?",
             ),
             "one merge long": (66, "This counts a merge too many: 1024 is 2 to which power?"),
+            "twice the log": (
+                20,
+                "This is 2 log2 n: do all merges take two rounds?",
+            ),
+            "half of n": (512, "So many comparisons has one round: how many rounds are there?"),
             "comparisons of a merge": (
                 5120,
                 "This is (n/2) log2 n: comparisons of one merge. How many rounds, in all merges?",
@@ -219,6 +256,7 @@ EXERCISES = (
                 torch.tensor(list(itertools.permutations([-2.0, 0.5, 1.0, 3.0]))).double(),
                 torch.tensor(list(itertools.product([0.0, 1.0], repeat=4))).double(),
                 seeded(50, 4),
+                1e3 * seeded(50, 4, seed=1),
             ],
             allowed=(nn.Linear, MaxMin),
         ),
@@ -234,6 +272,25 @@ EXERCISES = (
             "larger loser": (
                 _two_rounds(2),
                 "This is the larger of the two losers. Can a winner be second?",
+            ),
+            "smallest": (_kth(3), "This is the smallest: which entry do you select in the end?"),
+            "mean of the two": (
+                nn.Sequential(*list(_two_rounds(1))[:3], linear([[0.0, 0.5, 0.5, 0.0]])),
+                "This is the mean of the lesser winner and the better loser: which is the greater?",
+            ),
+            "mean of all": (
+                nn.Sequential(linear([[0.25] * 4])),
+                "This is the mean of all four: where is the order looked at?",
+            ),
+            "no exchange": (
+                nn.Sequential(
+                    MaxMin(), MaxMin(), linear(torch.eye(4)[[1, 2]]), MaxMin(), linear([[1.0, 0.0]])
+                ),
+                "The same pairs meet twice: what brings the two winners side by side?",
+            ),
+            "negative": (
+                nn.Sequential(*list(_second_largest())[:-1], linear([[-1.0, 0.0]])),
+                "This is minus the second largest: which sign selects an entry?",
             ),
             "first pair": (
                 nn.Sequential(MaxMin(), linear([[0.0, 1.0, 0.0, 0.0]])),
@@ -251,7 +308,11 @@ EXERCISES = (
     ),
     Exercise(
         name="02.bound-b",
-        judge=partial(compare_number, value=1),
+        judge=partial(
+            compare_number,
+            value=1,
+            otherwise="MaxMin gives (-2, -2) at (-2, -2): what does the network give there?",
+        ),
         solution=1.0,
         right={"integer": 1, "tensor": torch.tensor([1.0])},
         mistakes={
@@ -261,6 +322,10 @@ EXERCISES = (
             ),
             "value": (2, "At (-2, -2) the network gives (-1, -1). What does MaxMin give there?"),
             "no error": (0, "Is x + y + 2B at least 0 in the corner (-2, -2)?"),
+            "the sum": (4, "This is 4, the size of x + y: what is added to it before the fold?"),
+            "shifted up": (7, "x + y + 2B is largest at (2, 2): at which corner is it negative?"),
+            "half of once": (0.25, "Half of 2 − B: is the error that of one entry, or a mean?"),
+            "2B": (3, "This is 2B: how large is x + y + 2B at (-2, -2)?"),
             "B": (1.5, "This is B itself: what does the network give at (-2, -2)?"),
             "output": (-2, "This is the right output there. By how much is the network off?"),
             "sign": (-1, "The size of an error is asked, which has no sign. Which entry is it of?"),
@@ -294,6 +359,30 @@ EXERCISES = (
             "shift B": (
                 _four_by_abs(before=(1.0, 0.0)),
                 "All is too small by one constant: what does M make of the shift (B, 0)?",
+            ),
+            "of both": (
+                _four_by_abs(before=(math.sqrt(2), math.sqrt(2))),
+                "s and d are shifted here: which of the two shall the fold act on?",
+            ),
+            "maximum too large": (
+                _four_by_abs(after=(0.0, 1.0)),
+                "Each maximum is too large by B: from which outputs is the shift taken back?",
+            ),
+            "half taken back": (
+                _four_by_abs(after=(0.5, 0.5)),
+                "All is too large by B/2: how much of the shift is still there?",
+            ),
+            "2B": (
+                _four_by_abs(before=(2.0, 0.0)),
+                "All is too large by (√2 − 1) B: which shift of s becomes B behind the second M?",
+            ),
+            "root taken back": (
+                _four_by_abs(after=(math.sqrt(2), math.sqrt(2))),
+                "All is too small by (√2 − 1) B: M has turned the shift, and how long is it now?",
+            ),
+            "only |x|": (
+                nn.Sequential(Abs()),
+                "This is |x| of each entry: which two numbers are to be compared?",
             ),
             "shift on d": (
                 _four_by_abs(before=(0.0, math.sqrt(2))),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 from functools import partial
@@ -11,7 +12,16 @@ import torch
 from torch import Tensor, nn
 
 from lipteach.classroom.checks import Exercise, Hint
-from lipteach.classroom.compare import a_kind, call, compare_number, need_tensor, seeded
+from lipteach.classroom.compare import (
+    NEARLY,
+    a_kind,
+    call,
+    compare_number,
+    nearly,
+    need_tensor,
+    seeded,
+    show_apart,
+)
 from lipteach.classroom.compare_functions import compare_function
 from lipteach.primitives import MaxMin
 from lipteach.primitives.composition import walk
@@ -67,7 +77,10 @@ def _need_scalar_network(answer: Any, count: int) -> list[float]:
             raise Hint("shape", f"{text}: does it have one row for each of its outputs?")
         norms.append(float(torch.linalg.matrix_norm(W, ord=2)))
         if norms[-1] > 1 + 1e-5:
-            raise Hint("constraint", f"Layer {k + 1} has ‖W‖₂ = {norms[-1]:.4g}, and 1 is allowed.")
+            shown, ask = show_apart(norms[-1], 1.0)[0], "by what is it divided?"
+            if norms[-1] < 1.015:
+                ask = NEARLY
+            raise Hint("constraint", f"Layer {k + 1} has ‖W‖₂ = {shown}, and 1 is allowed: {ask}")
         inputs = len(W)
     return norms
 
@@ -95,11 +108,13 @@ class _OwnForward(nn.Sequential):
 def _judge_half(answer: Any) -> None:
     norms = _need_scalar_network(answer, 2)
     gap = _gap(answer)
+    if nearly(torch.tensor(gap), torch.tensor(0.5)) and gap < 0.5 - 1e-5:
+        raise Hint("value", f"The gap is {show_apart(gap, 0.5)[0]}, below ½. {NEARLY}", (_ENDS,))
     if gap < 0.5 - 1e-5:
         ask = "does each weight use the whole of its norm?"
         if min(norms) > 0.99:
             ask = "does the kink sit at 0, and do all output weights point upwards?"
-        raise Hint("value", f"The gap is {gap:.4g}, below ½: {ask}")
+        raise Hint("value", f"The gap is {gap:.4g}, below ½: {ask}", (_ENDS,))
 
 
 # --- 03.beyond-half
@@ -118,14 +133,42 @@ def rotation(degrees: float) -> list[list[float]]:
 def _judge_beyond_half(answer: Any) -> None:
     _need_scalar_network(answer, 3)
     gap = _gap(answer)
+    if gap >= 0.55 - 1e-6:
+        return
     if gap < 0:
-        raise Hint("value", f"The gap is {gap:.4g}: which sign do the output weights have?")
-    if gap < 0.5 + 1e-5:
-        ask = "which turn of W2 helps x > 0 more than it costs x < 0?"
-        raise Hint("value", f"One hidden layer can do the gap {gap:.4g}, too: {ask}")
-    if gap < 0.55:
+        text = f"The gap is {gap:.4g}: which sign do the output weights have?"
+        raise Hint("value", text, (_ENDS,))
+    said = f"One hidden layer can do the gap {gap:.4g}, too"
+    if gap > 0.5 + 1e-5:
+        said = f"The gap is {gap:.4g}, beyond ½ but below 0.55"
+    first, second, _ = (copy.deepcopy(one).double() for one in _need_layers(answer, nn.ReLU, 3))
+    hidden = first(_ENDS).relu()
+    best = _best_last(hidden, second)
+    if best >= 0.55:
+        ask = f"W1 and W2 would allow {best:.3g}. Which W3 makes the most of them?"
+    elif any(layer.bias is not None and bool(layer.bias.any()) for layer in (first, second)):
+        ask = "is there a bias which moves the kink away from 0?"
+    elif len(hidden[0]) == 2 and max(_best_last(hidden, turn) for turn in _TURNS) < 0.55:
+        ask = "no W2 makes 0.55 of this W1. Which share of its norm has x > 0, and which x < 0?"
+    elif gap > 0.5 + 1e-5:
         ask = "does a smaller or a larger turn of W2 give more?"
-        raise Hint("value", f"The gap is {gap:.4g}, beyond ½ but below 0.55: {ask}")
+    else:
+        ask = "which turn of W2 helps x > 0 more than it costs x < 0?"
+    raise Hint("value", f"{said}: {ask}", (_ENDS,))
+
+
+_ROUND = [(math.cos(math.radians(a)), math.sin(math.radians(a))) for a in range(0, 360, 3)]
+_ENDS = torch.tensor([[-1.0], [0.0], [1.0]], dtype=torch.float64)
+
+
+def _best_last(hidden: Tensor, second: nn.Linear) -> float:
+    """The largest gap that any last row gives to the first layer's outputs at −1, 0 and 1."""
+    h = second(hidden).relu()
+    return float(((h[0] + h[2]) / 2 - h[1]).norm())
+
+
+_TURNS = [linear([[c, k * s], [s, -k * c]]) for c, s in _ROUND for k in (-1, 1)]
+"""Rotations of two hidden units, and reflections."""
 
 
 # --- 03.lost-norm
@@ -163,21 +206,21 @@ def _judge_not_monotone(answer: Any) -> None:
         raise Hint("shape", "An activation works entry by entry: one output for every input.")
     if not bool(torch.isfinite(got).all()):
         raise Hint("value", "Some of the outputs on [−1, 1] are not finite.")
-    turned = need_tensor(call(answer, _STEPS.flip(0))).flip(0)
-    if not torch.allclose(turned, got, atol=1e-5):
+    mixed = seeded(len(_STEPS)).argsort()  # a symmetric order would hide what depends on it
+    if not torch.allclose(need_tensor(call(answer, _STEPS[mixed])), got[mixed], atol=1e-5):
         raise Hint("layout", "An activation works entry by entry; yours depends on the others.")
     slope = got.diff() / _STEPS.diff()
     steep = int(slope.abs().argmax())
     if (rise := float(slope[steep].abs())) > 1.01:
         how = "it jumps" if rise > 100 else f"the slope is ±{rise:.3g}"
-        raise Hint("constraint", f"{_near(steep)} {how}: is it 1-Lipschitz?")
+        text = f"{_near(steep)} {how}: is it 1-Lipschitz?"
+        raise Hint("constraint", text, (_STEPS[steep : steep + 2],))
     flat = slope.abs() < 0.99
     if bool((flat[1:] & flat[:-1]).any()):  # a kink spoils one step, a flat piece two in a row
         flattest = int(slope.abs().argmin())
         text = f"{_near(flattest)} the slope is {slope[flattest]:z.2f}"
-        raise Hint(
-            "value", f"{text}: the gradient norm is lost there. Which other slope has norm 1?"
-        )
+        text += ": the gradient norm is lost there. Which other slope has norm 1?"
+        raise Hint("value", text, (_STEPS[flattest : flattest + 2],))
     if torch.allclose(got, got[0] + slope[1000] * (_STEPS + 1), atol=1e-3):
         raise Hint("value", "This one is affine, as Theorem 1 says: can the slope change its sign?")
 
@@ -202,9 +245,12 @@ def _judge_repair(answer: Any) -> None:
         raise Hint("shape", f"The shapes (2, 2), (4, 2), (2, 4), (1, 2) are needed; got {shapes}.")
     for k, layer in enumerate(layers):
         sigma = torch.linalg.svdvals(layer.weight.detach().double())
-        if float((sigma - 1).abs().max()) > 1e-5:
-            shown = ", ".join(f"{round(s, 3):g}" for s in sigma.tolist())
-            raise Hint("constraint", f"W{k + 1} has the singular values {shown}: all must be 1.")
+        if float((sigma - 1).abs().max()) > 2e-6:
+            shown = show_apart(sigma, torch.ones_like(sigma))[0].strip("[]")
+            text = f"W{k + 1} has the singular values {shown}: all must be 1."
+            if nearly(sigma, torch.ones_like(sigma)):
+                text += f" {NEARLY}"
+            raise Hint("constraint", text)
         if layer.bias is not None and bool(layer.bias.any()):
             text = "A bias helps on a bounded domain only: does it still count at 10⁹·x?"
             raise Hint("constraint", text)
@@ -216,7 +262,11 @@ def _judge_repair(answer: Any) -> None:
     wrong = int((got - x[:, 0].abs()).abs().argmax())
     if abs(float(got[wrong] - x[wrong, 0].abs())) > 1e-4:
         at = f"({x[wrong, 0]:.3g}, {x[wrong, 1]:.3g})"
-        raise Hint("value", f"At {at} it gives {got[wrong]:.4g} and not |x1|.")
+        given, right = show_apart(float(got[wrong]), float(x[wrong, 0].abs()))
+        text = (
+            f"At {at} it gives {given}, and |x1| is {right}: which row of W3 makes the difference?"
+        )
+        raise Hint("value", text, (x[wrong : wrong + 1],))
 
 
 EXERCISES = (
@@ -232,6 +282,8 @@ EXERCISES = (
         },
         wrong={
             "|x| by ReLU": (relus([[1.0], [-1.0]], [[1.0, 1.0]]), "‖W‖₂ = 1.414"),
+            "three digits": (relus([[0.707], [-0.707]], [[0.707, 0.707]]), "below ½. Nearly"),
+            "rounded up": (relus([[0.7072], [-0.7072]], [[R, R]]), "1 is allowed: Nearly"),
             "halved": (relus([[0.5], [-0.5]], [[0.5, 0.5]]), "gap is 0.25"),
             "downwards": (relus([[R], [-R]], [[-R, -R]]), "gap is -0.5, below"),
             "one downwards": (relus([[R], [-R]], [[R, -R]]), "gap is 0, below"),
@@ -264,6 +316,10 @@ EXERCISES = (
             "turned a little": (relus([[R], [-R]], rotation(8), [[R, R]]), "below 0.55"),
             "turned too far": (relus([[R], [-R]], rotation(45), [[R, R]]), "gap is 0.5303"),
             "downwards": (relus([[R], [-R]], rotation(30), [[-R, -R]]), "which sign"),
+            "one unit read": (relus([[R], [-R]], rotation(30), [[1.0, 0.0]]), "Which W3"),
+            "uneven W3": (relus([[R], [-R]], rotation(30), [[0.8, 0.6]]), "W1 and W2 would allow"),
+            "halved W1": (relus([[0.5], [-0.5]], rotation(30), [[R, R]]), "share of its norm"),
+            "one-sided W1": (relus([[1.0], [0.0]], rotation(30), [[R, R]]), "no W2 makes"),
             "too large": (relus([[1.0], [-1.0]], rotation(30), [[R, R]]), "Layer 1 has"),
             "one hidden layer": (relus([[R], [-R]], [[R, R]]), "is Linear, ReLU, Linear."),
             "not a network": (0.55, "a float"),
@@ -278,7 +334,10 @@ EXERCISES = (
                 (torch.tensor([0.6, -0.8]).double(), torch.tensor([1.0, 0.5]).double()),
                 (seeded(4), seeded(4, seed=2).clamp(-1, 1)),
             ],
-            layouts=[(seeded(4), seeded(5, 4, seed=1).clamp(-1, 1))],
+            layouts=[
+                (seeded(4), seeded(5, 4, seed=1).clamp(-1, 1)),
+                (seeded(4), seeded(2, 3, 4, seed=1).clamp(-1, 1)),
+            ],
         ),
         solution=lost,
         right={
@@ -316,6 +375,30 @@ EXERCISES = (
                 lambda w, d: (1 - d**2) * w**2,
                 "For w and d of shape (2,) you return both terms of (12): what is left to do?",
             ),
+            "the square of 1 − d": (
+                lambda w, d: ((1 - d) ** 2 * w**2).sum(-1),
+                "(1 − d)² is not 1 − d²: for d = ½, what are they?",
+            ),
+            "w itself": (
+                lambda w, d: ((1 - d**2) * w).sum(-1),
+                "w is not squared here: which power has it in ‖w‖²?",
+            ),
+            "all of it": (
+                lambda w, d: (w**2).sum().expand(d.shape[:-1]),
+                "This is ‖w‖², all there is: which part of it does D keep?",
+            ),
+            "a square of a sum": (
+                lambda w, d: w @ w - (d @ w) ** 2,
+                "(Σ dᵢ wᵢ)² is not Σ (dᵢ wᵢ)²: which of them is ‖w D‖²?",
+            ),
+            "a product of sums": (
+                lambda w, d: (1 - d**2).sum(-1) * (w @ w),
+                "A product of two sums is not the sum of the products: which is asked for?",
+            ),
+            "plus": (
+                lambda w, d: ((1 + d**2) * w**2).sum(-1),
+                "What is kept is added here: what is lost is ‖w‖² minus what?",
+            ),
             "the rest": (
                 lambda w, d: (w * d).square().sum(-1),
                 "This is what is left: what was lost?",
@@ -324,7 +407,12 @@ EXERCISES = (
     ),
     Exercise(
         name="03.offset",
-        judge=partial(compare_number, value=OFFSET),
+        judge=partial(
+            compare_number,
+            value=OFFSET,
+            otherwise="What is φ(5) − 5, and what is φ(−5) + 5, by softshrink = "
+            "nn.Softshrink(1.0)?",
+        ),
         solution=OFFSET,
         right={"a row": torch.tensor([0.68]), "sum": -0.28 + 0.96},
         mistakes={
@@ -343,7 +431,13 @@ EXERCISES = (
     ),
     Exercise(
         name="03.mean-norm",
-        judge=partial(compare_number, value=MEAN_NORM, tol=2e-3),
+        judge=partial(
+            compare_number,
+            value=MEAN_NORM,
+            decimals=3,
+            otherwise="At (½, −½) one unit is on: how long is the gradient there, and in the "
+            "other quarters?",
+        ),
         solution=MEAN_NORM,
         right={"three digits": 0.604, "four digits": 0.6036},
         mistakes={
@@ -398,8 +492,8 @@ EXERCISES = (
             "identity": (lambda x: x, "affine, as Theorem 1"),
             "too steep": (lambda x: 2 * x.abs(), "slope is ±2"),
             "a jump": (torch.sign, "it jumps"),
-            "a number": (lambda x: x.abs().sum(), "entry by entry"),
-            "sorted": (lambda x: (x.sort().values - 0.3).abs(), "the others"),
+            "a number": (lambda x: x.abs().sum(), "one output"),
+            "turned": (lambda x: x.flip(0).abs(), "yours depends"),
             "a logarithm": (torch.log, "are not finite"),
             "not a function": (1.0, "A function of a tensor"),
         },
@@ -419,6 +513,10 @@ EXERCISES = (
             "the replaced": (theorem2_counterexample()[1], "max(|x1|, |x2|)"),
             "a large bias": (with_third(_KEPT, [0.0, -1e6]), "bounded domain only"),
             "a row twice": (with_third([_MIXED[0], _MIXED[0]]), "W3 has the singular values 1.414"),
+            "three digits": (
+                with_third([[0.707, 0.707, 0.0, 0.0], [0.707, -0.707, 0.0, 0.0]]),
+                "Nearly",
+            ),
             "a zero row": (with_third([_MIXED[0], [0.0] * 4]), "W3 has the singular values 1, 0"),
             "three rows": (
                 nn.Sequential(
@@ -426,7 +524,7 @@ EXERCISES = (
                 ),
                 "(1, 2) are needed",
             ),
-            "other side": (with_third([[0.0, 0.0, R, R], [0.0, 0.0, R, -R]]), "and not |x1|"),
+            "other side": (with_third([[0.0, 0.0, R, R], [0.0, 0.0, R, -R]]), "and |x1| is"),
             "short": (
                 nn.Sequential(linear([[R, 0.0], [-R, 0.0]]), MaxMin(), linear([[R, -R]])),
                 "this network is Linear, MaxMin, Linear.",

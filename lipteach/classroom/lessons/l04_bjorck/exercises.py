@@ -7,13 +7,25 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from lipteach.classroom.checks import Exercise, Hint, Mistake
-from lipteach.classroom.compare import call, compare_number, need_number, need_tensor, seeded
+from lipteach.classroom.compare import (
+    NEARLY,
+    call,
+    close,
+    compare_number,
+    need_number,
+    need_tensor,
+    seeded,
+    shape_of,
+    show_apart,
+)
 from lipteach.classroom.compare_functions import compare_function
-from lipteach.primitives import norm_upper_bounds, parseval_step
+from lipteach.classroom.watch import watch
+from lipteach.primitives import norm_upper_bounds, parseval_step, power_iteration
 
 # --- 04.steps
 
@@ -71,7 +83,11 @@ def _off(gram: Tensor) -> float:
 
 def meets_condition(W: Tensor) -> bool:
     """‖G − I‖₂ < 1 for the smaller Gram matrix G of W: full rank, and σ in (0, √2)."""
-    return _off(W @ W.T if W.shape[0] < W.shape[1] else W.T @ W) < 1
+    return _off(_smaller(W)) < 1
+
+
+def _smaller(W: Tensor) -> Tensor:
+    return W @ W.T if W.shape[0] < W.shape[1] else W.T @ W
 
 
 def _converges(W: Tensor) -> bool:
@@ -114,10 +130,16 @@ def _judge_lost_direction(answer: Any) -> None:
         text = "diag(1, 0) would do, but one of your entries is 0: can the rank be lost without?"
         raise Hint("constraint", text)
     largest, smallest = torch.linalg.svdvals(W).tolist()
+    V = W / W.abs().max()  # no product is lost below the smallest number
+    products = (V[0, 0] * V[1, 1], V[0, 1] * V[1, 0])
+    rounding = 1.1e-7 if isinstance(answer, Tensor) and answer.dtype != torch.float64 else 1e-15
+    if largest > 1 + 1e-6 and largest < 1.015:
+        text = f"The largest singular value is {show_apart(largest, 1.0)[0]}, above 1. {NEARLY}"
+        raise Hint("constraint", text)
     if largest > 1 + 1e-6:
         text = f"The largest singular value is {largest:.4g}: scale the matrix down."
         raise Hint("constraint", text)
-    if smallest > 1e-6 * largest:
+    if abs(products[0] - products[1]) > rounding * (abs(products[0]) + abs(products[1])):
         raise Hint(
             "value",
             f"The smallest singular value is {smallest:.4g}: it grows by 3/2 a step and gets to 1. "
@@ -141,38 +163,64 @@ def _judge_scale(answer: Any) -> None:
     negative = torch.tensor([[-3.0, 0.5], [0.5, -2.0]]).double()
     norms = []
     for W in [*cases, negative, 0.01 * seeded(30, 30).abs()]:
-        got = need_tensor(call(answer, W.clone()), tuple(W.shape))
+        with watch() as seen:
+            got = need_tensor(call(answer, W), tuple(W.shape))
         if not bool(torch.isfinite(got).all()):
-            raise Hint("value", "An entry is not finite: what was divided by what?")
+            raise Hint("value", "An entry is not finite: what was divided by what?", (W,))
         ratio = float((got * W).sum() / (W * W).sum())
         if not torch.allclose(got, ratio * W, atol=1e-4 * float(got.abs().max())):
-            raise Hint("value", "Your result is no multiple of W: a scaling divides by one number.")
+            text = "Your result is no multiple of W: a scaling divides by one number."
+            raise Hint("value", text, (W,))
         if ratio <= 0:
-            raise Hint("value", "Scaling by a negative number or 0 changes the limit: see sign(α).")
-        norms.append((tuple(W.shape), float(torch.linalg.matrix_norm(got, 2))))
-    for shape, norm in norms:
-        if norm > 1 + 1e-4:
+            text = "Scaling by a negative number or 0 changes the limit: see sign(α)."
+            raise Hint("value", text, (W,))
+        norms.append((W, float(torch.linalg.matrix_norm(got, 2)), seen))
+    for W, norm, _ in norms:
+        if norm > 1 + 1e-5:
             text = (
                 "are √m and √n in their places? Do negative entries count? Is the divisor of 2 W "
                 "twice that of W?"
             )
-            raise Hint("constraint", f"On shape {shape} the norm is {norm:.4g} afterwards: {text}")
-    for (m, n), norm in norms:
-        if norm < 0.9 / (m * n) ** 0.5:
+            said = f"On shape {shape_of(W)} the norm is {show_apart(norm, 1.0)[0]} afterwards"
+            raise Hint("constraint", f"{said}: {text}", (W,))
+    for W, norm, seen in norms:
+        if seen.decomposition or (abs(norm - 1) < 1e-5 and min(W.shape) > 1):
+            text = "This divides by σ₁ itself, which no sum or maximum of |W| gives"
+            if seen.decomposition:
+                text = f"This calls {seen.decomposition}, a decomposition"
+            ask = "which sum or maximum is never below σ₁?"
+            raise Hint("constraint", f"{text}: {ask}", (W,))
+        if norm < 0.9 / W.numel() ** 0.5:
             text = "smaller than even bound (9) makes it, so that Björck would need more steps."
-            raise Hint("value", f"On shape {m, n} the norm is {norm:.2g} afterwards, {text}")
+            said = f"On shape {shape_of(W)} the norm is {norm:.2g} afterwards"
+            raise Hint("value", f"{said}, {text}", (W,))
 
 
 EXERCISES = (
     Exercise(
         name="04.steps",
-        judge=partial(compare_number, value=STEPS),
+        judge=partial(
+            compare_number,
+            value=STEPS,
+            otherwise="Print lt.bjorck_trajectory(torch.tensor([[0.1]]).double(), "
+            "steps=12).flatten() - 1: when is it small enough?",
+        ),
         solution=STEPS,
         right={"a tensor": torch.tensor(10), "a float": 10.0},
         mistakes={
+            "growth": (
+                5,
+                "Five steps lead from 0.1 to 0.66: how many more are there to within 1e-6?",
+            ),
+            "two short": (8, "After 8 steps |σ − 1| is 2e-3: what does the next step make of it?"),
+            "start": (0, "At step 0 stands σ = 0.1: how far is it from 1?"),
             "one early": (9, "After this step |σ − 1| is still above 1e-6: do you count from 0?"),
             "one late": (11, "One step fewer is enough: is σ = 0.1 itself step 0 or step 1?"),
-            "order 2": (6, "This is order 2: which map has order 1?"),
+            "order 2": (
+                6,
+                "So many steps has order 2; with order 1, σ has only come out of its growth by "
+                "3/2 then. Which order did you take, and how far is σ from 1?",
+            ),
             "a rough look": (7, "After 7 steps σ has passed 0.96: how far is it from 1?"),
             "small beta": (
                 14153,
@@ -251,6 +299,30 @@ EXERCISES = (
                 lambda W, beta: (1 + beta) * W + beta * W @ W.mT @ W,
                 "Every singular value grows here: which of the two terms does (8) subtract?",
             ),
+            "signs of both": (
+                lambda W, beta: (1 - beta) * W + beta * W @ W.mT @ W,
+                "Both signs are turned, away from orthonormal: does σ = ½ grow or shrink?",
+            ),
+            "half as long": (
+                lambda W, beta: parseval_step(W, beta / 2),
+                "This step is half as long: where does (8) have a factor ½?",
+            ),
+            "four times": (
+                lambda W, beta: parseval_step(W, 4 * beta),
+                "This is the whole gradient of ‖WᵀW − I‖², with its 4: where has (8) put it?",
+            ),
+            "growth alone": (
+                lambda W, beta: (1 + beta) * W,
+                "Every singular value grows alike: which term holds back those near 1?",
+            ),
+            "two factors": (
+                lambda W, beta: W - beta * (W.mT @ W - torch.eye(W.shape[1]).to(W)),
+                "β(WᵀW − I) stands alone here: by which W is it multiplied?",
+            ),
+            "transposed at the end": (
+                lambda W, beta: (1 + beta) * W - beta * (W.mT @ W) @ W.mT,
+                "WᵀWWᵀ is the transpose of what (8) has: how does it begin?",
+            ),
             "no beta": (
                 lambda W, _beta: parseval_step(W, 0.5),
                 "Right for β = ½: where does the other β enter?",
@@ -267,7 +339,11 @@ EXERCISES = (
     ),
     Exercise(
         name="04.regularizer",
-        judge=partial(compare_number, value=0.075),
+        judge=partial(
+            compare_number,
+            value=0.075,
+            otherwise="For c = 1 the step would be W − 4 W(WᵀW − I): what does (8) subtract?",
+        ),
         solution=0.075,
         right={"a fraction": 0.3 / 4},
         mistakes={
@@ -335,7 +411,17 @@ EXERCISES = (
             "a norm": (
                 lambda W: torch.linalg.matrix_norm(W, 2),
                 "True or False is asked: which number is the norm compared with?",
-                lambda got, *_: float(got) not in (0, 1),
+                lambda got, _, W: close(got, torch.linalg.matrix_norm(W, 2)),
+            ),
+            "the norm of G − I": (
+                lambda W: _off(_smaller(W)),
+                "This is ‖G − I‖₂ itself: what must it be compared with?",
+                lambda got, _, W: close(got, torch.tensor(_off(_smaller(W))).double()),
+            ),
+            "a number": (
+                lambda W: torch.linalg.det(_smaller(W)),
+                "True or False is asked, and this is a number: what is it compared with?",
+                lambda got, *_: None if float(got) in (0, 1) else True,
             ),
             "turned": (
                 lambda W: not meets_condition(W),
@@ -357,6 +443,11 @@ EXERCISES = (
             "diagonal": ([[1.0, 0.0], [0.0, 0.0]], "can the rank be lost without"),
             "too large": ([[1.0, 1.0], [1.0, 1.0]], "scale the matrix down"),
             "nearly": ([[0.5, 0.5], [0.5, 0.4]], "Which one never grows"),
+            "nearer": ([[0.5, 0.5], [0.5, 0.4999999]], "value is 5e-08"),
+            "small": ([[1e-9, 1e-9], [1e-9, -1e-9]], "value is 1.414e-09"),
+            "tiny": ([[1e-200, 1e-200], [1e-200, 2e-200]], "3.82e-201"),
+            "full": ([[0.6, 0.8], [-0.8, 0.6]], "value is 1: it grows"),
+            "rounded": ([[0.709, 0.709], [-0.709, 0.709]], "above 1. Nearly"),
             "a row": ([0.5, 0.5], "(2, 2) is needed"),
             "not finite": ([[float("nan"), 1], [1, 1]], "a finite number"),
         },
@@ -390,6 +481,13 @@ EXERCISES = (
             "too small": (lambda W: W / W.abs().sum() / W.numel(), "Björck would need more steps"),
             "negative": (lambda W: -scaled(W), "see sign(α)"),
             "by 0": (lambda W: W / 0, "An entry is not finite"),
+            "the singular values": (lambda W: W / torch.linalg.svdvals(W)[0], "calls linalg_svd"),
+            "eigenvalues": (
+                lambda W: W / torch.linalg.eigvalsh(W.T @ W)[-1].sqrt(),
+                "calls linalg_eigh",
+            ),
+            "numpy": (lambda W: W / np.linalg.norm(W.numpy(), 2), "calls numpy.linalg.svd"),
+            "many steps": (lambda W: W / power_iteration(W, 200)[0], "divides by σ₁ itself"),
             "a bound": (lambda W: W.abs().max() * W.numel() ** 0.5, "is needed"),
             "not a function": (2.0, "A function of a matrix"),
         },

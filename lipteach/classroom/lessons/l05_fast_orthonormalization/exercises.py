@@ -22,6 +22,7 @@ from lipteach.classroom.compare import (
     seeded,
 )
 from lipteach.classroom.compare_functions import compare_function
+from lipteach.classroom.watch import watch
 from lipteach.primitives import power_iteration
 
 # --- 05.estimate
@@ -49,7 +50,7 @@ def _judge_estimate(answer: Any) -> None:
 
 # --- 05.products
 
-_ORDERS = ((1, 1), (3, 1), (5, 1), (2, 2), (3, 3), (0, 2))
+_ORDERS = ((1, 1), (1, 2), (2, 1), (3, 1), (5, 1), (2, 2), (3, 3), (0, 2))
 
 
 def products(k: int, p: int) -> int:
@@ -63,9 +64,10 @@ def _judge_products(answer: Any, mistakes: Sequence[Mistake]) -> None:
     got = [need_number(call(answer, k, p)) for k, p in _ORDERS]
     for (k, p), number in zip(_ORDERS, got, strict=True):
         if number != products(k, p):
-            text = f"For k = {k} and p = {p} it is not {number:g}: what is the degree of A_k in W?"
+            said = f"For k = {k} and p = {p} you have {number:g}, and {products(k, p)} is right"
             same = recogniser(lambda mistake: got == [mistake(k, p) for k, p in _ORDERS])
-            raise fault("value", text, mistakes, same)
+            hint = fault("value", f"{said}: what is the degree of A_k in W?", mistakes, same)
+            raise hint.at(k, p)
 
 
 # --- 05.three-terms
@@ -97,6 +99,17 @@ def _by_svd(W: Tensor, v: Tensor, c: list[float]) -> Tensor:
     return result
 
 
+def _emptied(W: Tensor, v: Tensor, c: list[float]) -> Tensor:
+    """The same by `torch.einsum`, with coefficients that are used up."""
+    even, odd = v, torch.einsum("ij,j->i", W, v)
+    result = c.pop(0) * odd
+    while c:
+        even = 2 * torch.einsum("ij,i->j", W, odd) - even
+        odd = 2 * torch.einsum("ij,j->i", W, even) - odd
+        result = result + c.pop(0) * odd
+    return result
+
+
 def _powers(W: Tensor, v: Tensor, c: list[float]) -> Tensor:
     term = W @ v
     result = c[0] * term
@@ -122,7 +135,23 @@ def _contraction(m: int, n: int, seed: int = 0) -> Tensor:
     return 0.9 * W / norm
 
 
-_C = [1.0, -0.5, 0.25, 2.0]
+def _judge_three_terms(answer: Any, inputs: Any, layouts: Any, mistakes: Any) -> None:
+    compare_function(answer, odd_series, inputs, layouts=layouts, mistakes=mistakes)
+    for arguments in [*inputs, *layouts]:
+        with watch() as seen:
+            call(answer, *arguments)
+        if seen.decomposition:
+            text = f"Right, but your code calls {seen.decomposition}"
+            ask = "how does the recurrence get by with products?"
+            raise Hint("constraint", f"{text}: {ask}", arguments)
+        if seen.matrix_products:
+            text = f"Right, but for {len(arguments[2])} coefficients your code makes "
+            text += f"{seen.matrix_products} products of two matrices"
+            ask = "which two vectors are enough to keep?"
+            raise Hint("constraint", f"{text}: {ask}", arguments)
+
+
+_C = [-0.75, -0.5, 0.25, 2.0]
 _SQUARE = _contraction(3, 3)
 
 
@@ -215,7 +244,52 @@ EXERCISES = (
             ),
             "p + 1": (
                 lambda k, p: (p + 1) ** k,
-                "This is the degree of f in B, not of the step in W.",
+                "This counts B as one product: but B = WᵀW, and which degree has B in W?",
+            ),
+            "powers of p": (
+                lambda k, p: p**k,
+                "This counts the degree of f in B alone: which degree in W have B, and f(B) W?",
+            ),
+            "without A": (
+                lambda k, p: (2 * p) ** k,
+                "f(B) has degree 2p in W: and f(B) A, of which A is the W of the first step?",
+            ),
+            "one W too many": (
+                lambda k, p: (2 * p + 2) ** k,
+                "f(B) has degree 2p in W, and A brings one more: where is the other from?",
+            ),
+            "one W too few": (
+                lambda k, p: (2 * p - 1) ** k,
+                "A is multiplied by f(B), not divided: is it 2p − 1 or 2p + 1?",
+            ),
+            "the degree of B": (
+                lambda k, p: (4 * p + 1) ** k,
+                "f stands in B's step twice, and in A's step how often?",
+            ),
+            "base and exponent": (
+                lambda k, p: k ** (2 * p + 1),
+                "Base and exponent are exchanged: which of them grows with every step?",
+            ),
+            "k and p": (
+                lambda k, p: (2 * k + 1) ** p,
+                "k and p are exchanged: which of them counts the steps?",
+            ),
+            "added up": (
+                lambda k, p: 2 * p * k + 1,
+                "The degrees are added, 2p for each step: what happens to degrees if one "
+                "polynomial is put into another?",
+            ),
+            "precedence": (
+                lambda k, p: 2 * p + 1**k,
+                "Python reads 2 * p + 1 ** k as 2p + (1ᵏ): where do the brackets belong?",
+            ),
+            "order 1, p times": (
+                lambda k, p: 3 ** (k * p),
+                "Is a step of order p worth p steps of order 1? Its degree is 2p + 1, not 3ᵖ.",
+            ),
+            "one step too few": (
+                lambda k, p: (2 * p + 1) ** (k - 1),
+                "One step too few: A_0 v = W v is one product, and after one step?",
             ),
             "one step too many": (
                 lambda k, p: (2 * p + 1) ** (k + 1),
@@ -229,7 +303,12 @@ EXERCISES = (
     ),
     Exercise(
         name="05.break-even",
-        judge=partial(compare_number, value=9),
+        judge=partial(
+            compare_number,
+            value=9,
+            otherwise="At k = 6 it is 3⁶ = 729 against 2 · 6 · 1000 = 12000: and from which k on "
+            "is it more?",
+        ),
         solution=9,
         right={"float": 9.0, "array": np.array(9), "tensor": torch.tensor([9])},
         mistakes={
@@ -253,13 +332,13 @@ EXERCISES = (
     Exercise(
         name="05.three-terms",
         judge=partial(
-            compare_function,
-            reference=odd_series,
+            _judge_three_terms,
             inputs=[
                 (torch.tensor([[0.5]]).double(), torch.ones(1).double(), [1.0]),
                 (torch.tensor([[0.5]]).double(), torch.ones(1).double(), _C),
                 (_SQUARE, seeded(3, seed=4), _C),
                 (_SQUARE, seeded(3, seed=5), [0.3]),
+                (_SQUARE, seeded(3, seed=6), [0.5, -2.0]),
             ],
             layouts=[
                 (_contraction(5, 3, 1), seeded(3), _C),
@@ -268,7 +347,8 @@ EXERCISES = (
         ),
         solution=odd_series,
         right={
-            "by the singular values": _by_svd,
+            "columns": lambda W, v, c: odd_series(W, v[:, None], c)[:, 0],
+            "emptied": _emptied,
             "a list of terms": lambda W, v, c: sum(
                 odd_series(W, v, [0.0] * i + [one]) for i, one in enumerate(c)
             ),
@@ -298,17 +378,58 @@ EXERCISES = (
                 lambda W, v, c: _recurrence(W, v, c, W, W.T),
                 "T₂(W) v lies among the inputs: does W or Wᵀ lead from T₁(W) v to there?",
             ),
+            "backwards": (
+                lambda W, v, c: odd_series(W, v, c[::-1]),
+                "The coefficients are read backwards: which of them belongs to T₁?",
+            ),
+            "the first is 1": (
+                lambda W, v, c: odd_series(W, v, [1.0, *c[1:]]),
+                "T₁ is there once, without its coefficient: what stands first in c?",
+            ),
+            "shifted": (
+                lambda W, v, c: odd_series(W, v, c[1:]) if len(c) > 1 else 0 * W @ v,
+                "Every coefficient has moved by one place: to which T does c[0] belong?",
+            ),
+            "one term short": (
+                lambda W, v, c: odd_series(W, v, c[:-1]) if len(c) > 1 else 0 * W @ v,
+                "The last coefficient is not used: how often does the loop run?",
+            ),
+            "up to the second": (
+                lambda W, v, c: odd_series(W, v, c[:2]),
+                "This stops after T₃: which terms does the rest of c belong to?",
+            ),
+            "a unit v": (
+                lambda W, v, c: odd_series(W, v / v.norm(), c),
+                "v was made a unit vector: is the series linear in v?",
+            ),
+            "W alone": (
+                lambda W, v, c: sum(c) * (W @ v),
+                "W v takes every coefficient here: what are T₃(W) v and those that follow?",
+            ),
             "the last": (
                 lambda W, v, c: odd_series(W, v, [0.0] * (len(c) - 1) + c[-1:]),
                 "Only the last term is here: what is added to what?",
             ),
             "the first": (lambda W, v, c: c[0] * (W @ v), "This is T₁ alone: what follows?"),
         },
-        wrong={"a number": (1.0, "A function is needed")},
+        wrong={
+            "a number": (1.0, "A function is needed"),
+            "by the singular values": (_by_svd, "calls linalg_svd"),
+            "matrices": (
+                lambda W, v, c: _recurrence(W, torch.eye(len(v)).to(v), c, W.T, W) @ v,
+                "products of two matrices",
+            ),
+        },
     ),
     Exercise(
         name="05.best-line",
-        judge=partial(compare_number, value=4 / 3, tol=1e-4),
+        judge=partial(
+            compare_number,
+            value=4 / 3,
+            tol=1e-4,
+            otherwise="With a = 1.2 the errors are 0.4 at σ = ½ and 0.2 at σ = 1: which a makes "
+            "the larger one least?",
+        ),
         solution=4 / 3,
         right={"rounded": 1.33333, "tensor": torch.tensor(4 / 3)},
         mistakes={
@@ -386,6 +507,35 @@ EXERCISES = (
             "W Y": (
                 lambda W, G: W @ _parts(W, G)[0].T @ implicit_gradient(W, G),
                 "A factor H too many: is it Q Y or W Y?",
+            ),
+            "Q": (
+                lambda W, _G: _parts(W, W)[0],
+                "This is Q itself: how does ⟨G, Q⟩ change with W?",
+            ),
+            "not divided": (
+                lambda W, G: G - _parts(W, G)[0] @ G.T @ _parts(W, G)[0],
+                "This is Q K: which equation turns K into Y?",
+            ),
+            "squared": (
+                _of_parts(
+                    lambda Q, K, sums, Vh: (
+                        Q
+                        @ _solve(
+                            K - K.T,
+                            (sums.diagonal()[:, None] ** 2 + sums.diagonal() ** 2) / 4,
+                            Vh,
+                        )
+                    )
+                ),
+                "λᵢ² + λⱼ² are the eigenvalues of WᵀW: which matrix stands in H Y + Y H?",
+            ),
+            "G for W": (
+                lambda W, G: implicit_gradient(W.T, G),
+                "This is the gradient at Wᵀ: of which matrix is Q the factor?",
+            ),
+            "G turned": (
+                lambda W, G: implicit_gradient(W, G.T),
+                "This is the gradient for Gᵀ: which of QᵀG and GᵀQ is subtracted?",
             ),
             "G": (lambda _W, G: G, "This is the gradient by Q: how does Q move with W?"),
             "transposed": (

@@ -9,19 +9,24 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lipteach.classroom.calling import call_with
 from lipteach.classroom.checks import Exercise, Hint
 from lipteach.classroom.compare import (
+    NEARLY,
     call,
     close,
     compare_number,
     need_tensor,
     seeded,
     shape_of,
+    show_apart,
     show_values,
 )
 from lipteach.classroom.compare_functions import compare_function
 from lipteach.classroom.lessons.l06_spectral_vs_bjorck.figures import convolution_matrix
+from lipteach.classroom.watch import watch
 from lipteach.primitives import norm_upper_bounds, operator_norm, power_iteration
+from lipteach.primitives.norms import start_vector
 
 # --- 06.power-iteration
 
@@ -66,7 +71,8 @@ def _judge_blind(answer: Any) -> None:
     top = float(u[0] + u[1]) / math.sqrt(2) / length
     if abs(abs(top) - 1) < 1e-6:
         raise Hint("value", "From here the estimate is 3 at once: which vectors are orthogonal?")
-    if abs(top) > 1e-6:
+    rounding = 1.2e-7 if isinstance(answer, Tensor) and answer.dtype != torch.float64 else 1e-15
+    if abs(top) > rounding:
         share = f"A share {abs(top):.2g} of it points along (1, 1, 0)"
         raise Hint("value", f"{share}, grows in every step, and wins: can it be exactly 0?")
 
@@ -90,10 +96,22 @@ def _clipped(W: Tensor) -> Tensor:
     return clipped
 
 
+_BLIND = torch.tensor([[2.5, 0, 0, 0], [0, 2, -1, 0], [0, -1, 2, 0], [0, 0, 0, 2]]).double()
+"""Of norm 3 along (0, 1, −1, 0): neither a start of ones nor a first axis has anything of it."""
+
+
+def _clustered(n: int, gap: float) -> Tensor:
+    """A matrix whose singular values 3, 3 − gap, 3 − 2·gap, … no few steps tell apart."""
+    Q = torch.linalg.qr(seeded(n, n, seed=n)).Q
+    clustered: Tensor = Q * (3 - gap * torch.arange(n)) @ Q.T
+    return clustered
+
+
 def _judge_certified(answer: Any) -> None:
     if isinstance(answer, type) or not callable(answer):
         raise Hint("type", "A function of a matrix is needed.")
     for W in [
+        torch.tensor([[2.0, 2.0], [1.0, 2.0]]).double(),
         seeded(8, 8),
         seeded(3, 12, seed=1),
         torch.full((4, 1), 2.0).double(),  # ‖W‖_∞ is below its norm
@@ -101,25 +119,56 @@ def _judge_certified(answer: Any) -> None:
         0.01 * seeded(6, 4, seed=2),
         torch.tensor([[1.0, 1.0], [1.0, -1.0]]).double(),
         torch.diag(torch.tensor([5.0, 0.0])).double(),
+        _BLIND,
+        *(_clustered(n, gap) for n, gap in ((4, 1e-3), (8, 1e-4), (8, 0.05))),
     ]:
-        kept = W.clone()
-        got = need_tensor(call(answer, W))
-        if not torch.equal(W, kept):
-            raise Hint("mutation", "Your function changes its input: return a new matrix instead.")
-        if got.shape != W.shape:
-            raise Hint("shape", f"For W of shape {shape_of(W)} the result is {shape_of(got)}.")
-        factor = float((got * W).sum() / W.square().sum())
-        if not close(got, factor * W, 1e-4) or not factor > 0:
-            raise Hint("value", "Is the result W divided by one positive number?")
-        norm = float(operator_norm(got))
-        on = f"For {show_values(W)} of norm {float(operator_norm(W)):.3g}"
-        if abs(factor - 1) < 1e-6 and norm > 1:
-            raise Hint("constraint", f"{on} nothing is divided: by what could it be?")
-        if norm > 1 + 1e-5:
-            ask = "is what you divide by never below σ₁?"
-            raise Hint("constraint", f"{on} the norm becomes {norm:.4f}: {ask}")
-        if norm < 0.3:
-            raise Hint("value", f"{on} the norm becomes {norm:.2g}: is there a closer bound?")
+        _certify(answer, W)
+    _search_for_a_start(answer)
+
+
+def _certify(answer: Any, W: Tensor) -> None:
+    """Raise the hint of a division which leaves more than norm 1, or far less."""
+    given = W.clone()
+    try:
+        got = need_tensor(call_with(answer, (given,)))
+    except Hint as hint:
+        raise hint.at(W) from None
+    if not torch.equal(W, given):
+        raise Hint("mutation", "Your function changes its input: return a new matrix instead.")
+    if got.shape != W.shape:
+        text = f"For W of shape {shape_of(W)} the result is {shape_of(got)}."
+        raise Hint("shape", text, (W,))
+    factor = float((got * W).sum() / W.square().sum())
+    if not close(got, factor * W, 1e-4) or not factor > 0:
+        raise Hint("value", "Is the result W divided by one positive number?", (W,))
+    norm = float(operator_norm(got))
+    on = "" if W.numel() <= 16 else " (`example` of the report)"
+    on = f"For {show_values(W, most=16)}{on} of norm {float(operator_norm(W)):.3g}"
+    if abs(factor - 1) < 1e-6 and norm > 1:
+        raise Hint("constraint", f"{on} nothing is divided: by what could it be?", (W,))
+    if norm > 1 + 2e-6:  # a division in float32
+        ask = "is what you divide by never below σ₁?"
+        if norm < 1.5:
+            ask += " An estimate from below, as of power iteration, is never above it."
+        shown = max(f"{norm:.4f}", show_apart(norm, 1.0)[0], key=len)
+        raise Hint("constraint", f"{on} the norm becomes {shown}: {ask}", (W,))
+    if norm < 0.3:
+        ask = "is there a closer bound?"
+        raise Hint("value", f"{on} the norm becomes {norm:.2g}: {ask}", (W,))
+
+
+def _search_for_a_start(answer: Any) -> None:
+    """Lay the top direction orthogonal to the starts that are fixed or seen to be drawn."""
+    usual = torch.stack([start_vector(6, None), torch.ones(6), torch.eye(6)[0]]).double()
+    for top in (1.3, 1.1):
+        torch.manual_seed(0)
+        with watch() as seen:
+            call(answer, torch.eye(6).double())
+        drawn = [one.double().flatten() for one in seen.drawn if one.numel() == 6][:2]
+        starts = torch.stack([*usual, *drawn])
+        q = torch.linalg.qr(torch.cat([starts, seeded(6, 6)]).T).Q[:, -1]
+        torch.manual_seed(0)
+        _certify(answer, torch.eye(6).double() + (top - 1) * torch.outer(q, q))
 
 
 # --- 06.kept
@@ -147,9 +196,12 @@ def _judge_one_direction(answer: Any) -> None:
         text = "W (0.6, 0.8) is 0, so this input is lost; does a gradient go through W or through"
         raise Hint("layout", f"{text} Wᵀ?")
     if lost < 1e-5 and abs(norm - 1) > 1e-5:
-        raise Hint("constraint", f"The gradient is lost, but σ₁ = {norm:.4g}: what makes it 1?")
+        text = f"The gradient is lost, but σ₁ = {show_apart(norm, 1.0)[0]}"
+        ask = NEARLY if abs(norm - 1) < 0.015 else "what makes it 1?"
+        raise Hint("constraint", f"{text}: {ask}")
     if abs(norm - 1) > 1e-5:
-        raise Hint("constraint", f"σ₁ is {norm:.4g} and not 1: by what can W be divided?")
+        text = f"σ₁ is {show_apart(norm, 1.0)[0]} and not 1"
+        raise Hint("constraint", f"{text}: by what can W be divided?")
     if lost > 1e-5:
         ask = "to which vector must the columns of W be orthogonal?"
         raise Hint("value", f"Of (0.6, 0.8) the length {lost:.3f} is kept: {ask}")
@@ -243,6 +295,22 @@ EXERCISES = (
                 lambda W, u, steps: u / u.norm() @ W @ power_iteration(W, steps, u)[2],
                 "uᵀ W v with the u of the start: which u belongs to the last v?",
             ),
+            "a start of its own": (
+                lambda W, _u, steps: power_iteration(W, steps)[0],
+                "This starts from a vector of its own: where does u enter?",
+            ),
+            "a start of ones": (
+                lambda W, u, steps: estimate(W, torch.ones_like(u), steps),
+                "This starts from ones: where does u enter?",
+            ),
+            "times the start": (
+                lambda W, u, steps: estimate(W, u, steps) * u.norm(),
+                "The length of the start is a factor of it: of which length is v to be?",
+            ),
+            "Frobenius": (
+                lambda W, _u, _steps: W.norm(),
+                "This is the root of the sum of all squares, the Frobenius norm: which is asked?",
+            ),
             "svd": (
                 lambda W, _u, _steps: operator_norm(W),
                 "This is σ₁ itself, from singular values: what is the estimate after these steps?",
@@ -266,6 +334,8 @@ EXERCISES = (
             "the first vector": ([1.0, 1.0, 0.0], "3 at once"),
             "a unit vector": ([1.0, 0.0, 0.0], "share 0.71"),
             "nearly": ([1.0, -1.01, 0.0], "share 0.005"),
+            "nearer": ([1.0, -0.999999, 0.0], "share 5e-07"),
+            "a trace": ([0.0, 1e-9, 1.0], "share 7.1e-10"),
             "zero": ([0.0, 0.0, 0.0], "no direction"),
             "not finite": ([math.nan, 0.0, 0.0], "not finite"),
             "two entries": ([1.0, -1.0], "(3,) is needed"),
@@ -273,7 +343,13 @@ EXERCISES = (
     ),
     Exercise(
         name="06.overshoot",
-        judge=partial(compare_number, value=OVERSHOOT, tol=5e-5),
+        judge=partial(
+            compare_number,
+            value=OVERSHOOT,
+            decimals=4,
+            otherwise="Run lt.power_iteration(torch.diag(torch.tensor([3.0, 1.0])), 1, "
+            "torch.ones(2)): what is 3 divided by?",
+        ),
         solution=OVERSHOOT,
         right={"four decimals": 1.0476, "by the formula": 3 * math.sqrt(10 / 82)},
         mistakes={
@@ -316,6 +392,8 @@ EXERCISES = (
         judge=_judge_certified,
         solution=certified,
         right={
+            "exact, in float32": lambda W: W / torch.linalg.matrix_norm(W.float(), ord=2),
+            "safe by far": lambda W: W / (2 * torch.linalg.matrix_norm(W, ord=2)),
             "exact": lambda W: W / torch.linalg.matrix_norm(W, ord=2),
             "Frobenius": lambda W: W / W.norm(),
             "geometric": lambda W: W / norm_upper_bounds(W)["geometric"],
@@ -324,6 +402,19 @@ EXERCISES = (
             "power iteration": (
                 lambda W: W / estimate(W, torch.ones_like(W[:, 0]), 3),
                 "norm becomes 1.0",
+            ),
+            "thirty steps": (lambda W: W / power_iteration(W, 30)[0], "An estimate from below"),
+            "a margin": (
+                lambda W: W / (1.1 * power_iteration(W, 30)[0]),
+                "norm becomes 1.1818",
+            ),
+            "from ones": (
+                lambda W: W / estimate(W, torch.ones_like(W[:, 0]), 500),
+                "of norm 3 the norm becomes 1.2000",
+            ),
+            "a random start and a margin": (
+                lambda W: W / (1.05 * estimate(W, torch.randn(len(W)).to(W), 100)),
+                "norm becomes 1.0476",
             ),
             "largest entry": (lambda W: W / W.abs().max(), "norm becomes 1.7"),
             "row sums": (lambda W: W / W.abs().sum(dim=1).max(), "[[2], [2], [2], [2]] of norm 4"),
@@ -338,7 +429,13 @@ EXERCISES = (
     ),
     Exercise(
         name="06.kept",
-        judge=partial(compare_number, value=KEPT, tol=5e-4),
+        judge=partial(
+            compare_number,
+            value=KEPT,
+            decimals=3,
+            otherwise="At t = 45° the square of what is kept is ½ + ⅛: what is its mean over all "
+            "t?",
+        ),
         solution=KEPT,
         right={"three digits": 0.791, "a root": 0.625**0.5},
         mistakes={
@@ -373,7 +470,7 @@ EXERCISES = (
                 "This is the square of ½: how much does the other direction add?",
             ),
         },
-        wrong={"two digits": (0.8, "not the number"), "a pair": ([1.0, 0.5], "A number is needed")},
+        wrong={"two digits": (0.79, "3 decimals"), "a pair": ([1.0, 0.5], "A number is needed")},
     ),
     Exercise(
         name="06.one-direction",
@@ -388,6 +485,8 @@ EXERCISES = (
             "transposed": (_OUTER.T, "through Wᵀ"),
             "orthogonal": ([[0.6, -0.8], [0.8, 0.6]], "length 1.000 is kept"),
             "too large": (2 * _OUTER, "σ₁ = 2"),
+            "three digits": ([[0.566, 0.566], [-0.424, -0.424]], "σ₁ is 1.0001 and"),
+            "a little more": ([[0.8, 0.0], [-0.6, 0.01]], "σ₁ is 1.00002 and not 1"),
             "zero": (torch.zeros(2, 2), "zero matrix"),
             "first axis": ([[1.0, 0.0], [0.0, 0.0]], "length 0.600 is kept"),
             "not normalized": ([[1.0, 2.0], [3.0, 4.0]], "is 5.465"),

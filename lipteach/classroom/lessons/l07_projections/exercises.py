@@ -84,7 +84,8 @@ ROWS = torch.tensor(
 def _judge_moved(answer: Any, mistakes: Sequence[Mistake]) -> None:
     if isinstance(answer, Tensor) and answer.dtype == torch.bool:
         answer = answer.double()  # True and False are fine here
-    compare_tensor(answer, [1, 0, 1, 0, 1], mistakes=mistakes)
+    ask = "Row 1 has the L1 norm 0.7 + 0.6 = 1.3, above 1: what is it for each other row?"
+    compare_tensor(answer, [1, 0, 1, 0, 1], mistakes=mistakes, otherwise=ask)
 
 
 # --- 07.wrong-axis
@@ -119,7 +120,12 @@ def _judge_wrong_axis(answer: Any) -> None:
 EXERCISES = (
     Exercise(
         name="07.threshold",
-        judge=partial(compare_number, value=THRESHOLD, tol=5e-5),
+        judge=partial(
+            compare_number,
+            value=THRESHOLD,
+            decimals=4,
+            otherwise="With τ = 0.3 the positive parts of y − τ add up to 0.8: which τ makes it 1?",
+        ),
         solution=THRESHOLD,
         right={"four digits": 0.2167, "a fraction": 13 / 60},
         mistakes={
@@ -150,7 +156,12 @@ EXERCISES = (
                 seeded(6),
                 3 * seeded(5, seed=2),
             ],
-            layouts=[seeded(4, 3), seeded(2, 3, 5), seeded(3, 4, seed=1).T],
+            layouts=[
+                seeded(4, 3),
+                seeded(2, 3, 5),
+                seeded(3, 4, seed=1).T,
+                *(seeded(1), seeded(3, 1), seeded(1, 4), seeded(2, 1, 3)),
+            ],
             ties=[torch.zeros(2).double(), torch.ones(2, 4).double()],
             gradient=True,
         ),
@@ -184,6 +195,34 @@ EXERCISES = (
             "columns": (
                 lambda y: project_simplex(y, dim=0),
                 "Each column sums to 1 here: do the vectors lie along dim = −1?",
+            ),
+            "the ball": (
+                project_l1_ball,
+                "This is the L1 ball, which has negative entries too: what is the sum here?",
+            ),
+            "the sizes": (
+                lambda y: project_simplex(y.abs()),
+                "These are the projections of the sizes |y|: what is nearest to a negative entry?",
+            ),
+            "radius 2": (
+                lambda y: project_simplex(y, 2.0),
+                "The sum is 2 here: which simplex is the unit one?",
+            ),
+            "divided by the sum": (
+                lambda y: y / y.sum(dim=-1, keepdim=True),
+                "Divided by the sum, some entries stay negative: which number is subtracted?",
+            ),
+            "divided by the size": (
+                lambda y: y.abs() / y.abs().sum(dim=-1, keepdim=True),
+                "The sizes, divided by their sum: which point of the simplex is nearest to y?",
+            ),
+            "a corner": (
+                lambda y: torch.nn.functional.one_hot(y.argmax(-1), y.shape[-1]).to(y),
+                "One entry takes all: may the next one not keep a part?",
+            ),
+            "summed to 1": (
+                lambda y: y - (y.sum(dim=-1, keepdim=True) - 1) / y.shape[-1],
+                "The sum is 1, and nothing is cut at 0: which entries may take part in τ?",
             ),
             "a clip": (
                 lambda y: y.clamp(-1, 1),
@@ -227,6 +266,22 @@ EXERCISES = (
                 lambda w, eps: eps * w.abs().sum(),
                 "This is the value w·δ of the worst δ: which δ reaches it?",
             ),
+            "unsigned": (
+                lambda w, eps: eps * w.abs(),
+                "Is a product w·δ with δ = ε |w| helped by the negative wᵢ?",
+            ),
+            "eps squared": (
+                lambda w, eps: eps**2 * w.sign(),
+                "ε stands there twice: how large may each |δᵢ| be?",
+            ),
+            "only upwards": (
+                lambda w, eps: eps * (w > 0).to(w),
+                "Where wᵢ is negative δᵢ is 0: would a negative δᵢ add to w·δ?",
+            ),
+            "a share": (
+                lambda w, eps: eps * w / w.abs().sum(),
+                "The sizes |δᵢ| add up to ε: is it their sum or their largest that is bounded?",
+            ),
             "clipped": (
                 lambda w, eps: w.clamp(-eps, eps),
                 "Small entries of w give small δᵢ here: may those be as large as ε, too?",
@@ -237,7 +292,13 @@ EXERCISES = (
     ),
     Exercise(
         name="07.by-hand",
-        judge=partial(compare_tensor, value=BY_HAND, tol=1e-3),
+        judge=partial(
+            compare_tensor,
+            value=BY_HAND,
+            tol=1e-3,
+            otherwise="With τ = 0.1 the sizes become 0.7, 0.5 and 0, in all 1.2: which τ makes it "
+            "1?",
+        ),
         solution=BY_HAND,
         right={"a list": [0.6, -0.4, 0], "a tuple": (0.6, -0.4, 0.0)},
         mistakes={
@@ -299,6 +360,24 @@ EXERCISES = (
             "no early exit": (
                 _moved,
                 "Right outside. But (0.2, −0.1) is in the ball already: what is nearest to it?",
+            ),
+            "by the 2-norm": (
+                lambda y, r: y if y.abs().sum() <= r else r * y / y.norm(),
+                "This lands on the sphere of radius r: what is the sum of the sizes there?",
+            ),
+            "times y": (
+                lambda y, r: y if y.abs().sum() <= r else y * project_simplex(y.abs(), r),
+                "y itself is multiplied in: which part of it gives back the sign?",
+            ),
+            "negatives cut": (
+                lambda y, r: (
+                    y if y.abs().sum() <= r else project_simplex(y.abs(), r) * (y > 0).to(y)
+                ),
+                "The negative entries become 0: which sign do their sizes get?",
+            ),
+            "twice the radius": (
+                lambda y, r: project_l1_ball(y, 2 * r),
+                "This is the ball of radius 2r: how large is r here?",
             ),
             "no signs": (
                 lambda y, r: y if y.abs().sum() <= r else project_simplex(y.abs(), r),

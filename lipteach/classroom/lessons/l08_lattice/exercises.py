@@ -14,9 +14,10 @@ from lipteach.classroom.checks import Exercise, Hint, Mistake
 from lipteach.classroom.compare import a_kind, call, close, compare_tensor, need_tensor, seeded
 from lipteach.classroom.compare_functions import compare_function, compare_network
 from lipteach.classroom.lessons.l08_lattice.figures import centres
-from lipteach.primitives import GroupSort, MaxMin
+from lipteach.classroom.watch import watch
+from lipteach.primitives import GroupSort, MaxMin, Selection
 from lipteach.primitives.composition import walk
-from lipteach.theory import linear
+from lipteach.theory import approximate, linear, pad_depth
 
 # --- 08.slope
 
@@ -76,7 +77,7 @@ def _judge_half(answer: Any, mistakes: Sequence[Mistake]) -> None:
     modules = _compare_network(answer, half, inputs, mistakes)
     for k, layer in enumerate(m for m in modules if isinstance(m, nn.Linear)):
         norm = float(torch.linalg.matrix_norm(layer.weight.detach().double(), ord=math.inf))
-        if abs(norm - 1) > 1e-4:
+        if abs(norm - 1) > 1e-5:
             text = f"The function is right, but linear layer {k + 1} has ∞-norm {norm:.4g}"
             raise Hint("constraint", f"{text}: which other unit or weight can carry the 1?")
 
@@ -117,6 +118,25 @@ def _chords(z: Tensor, x: Tensor, a: Tensor) -> Tensor:
     return a[k - 1] + (a[k] - a[k - 1]) / (x[k] - x[k - 1]) * (z - x[k - 1])
 
 
+def _by_the_package(z: Tensor, x: Tensor, a: Tensor) -> Tensor:
+    def value(points: Tensor) -> Tensor:
+        return a[(points - x).abs().argmin(dim=1)]
+
+    found: Tensor = approximate(value, x[:, None], p=2)(z[:, None])[:, 0]
+    return found.detach()
+
+
+def _judge_max_min(answer: Any, inputs: Any, mistakes: Any) -> None:
+    compare_function(answer, max_min, inputs, mistakes=mistakes)
+    for arguments in inputs:
+        with watch() as seen:
+            call(answer, *arguments)
+        if seen.lipteach:
+            text = f"Right, but your code calls lt.{seen.lipteach[0]}"
+            ask = "which two operations of torch take the minimum and the maximum?"
+            raise Hint("constraint", f"{text}: {ask}", arguments)
+
+
 _X = torch.tensor([-1.0, -0.4, 0.1, 0.5, 1.0]).double()
 _Z = 2 * seeded(12, seed=8)  # beyond the points as well
 
@@ -141,11 +161,10 @@ def _judge_worst(answer: Any) -> None:
         raise Hint("value", "Some of the values on [−1, 1] are not finite.")
     steepness = (got.diff() / z.diff()).abs()
     if float(steepness.max()) > 1.001:
-        at = round(float(z[int(steepness.argmax())]), 2) + 0.0
-        raise Hint(
-            "constraint",
-            f"Near z = {at:.2f} the slope is ±{float(steepness.max()):.3g}: is g 1-Lipschitz?",
-        )
+        k = int(steepness.argmax())
+        at, slope_there = round(float(z[k]), 2) + 0.0, float(steepness.max())
+        text = f"Near z = {at:.2f} the slope is ±{slope_there:.3g}: is g 1-Lipschitz?"
+        raise Hint("constraint", text, (z[k : k + 2],))
     a = got[100::200]  # the values at the 8 points
     ratio = 8 * float((max_min(z, centres(8), a) - got).abs().max())
     if ratio < 0.01:
@@ -176,7 +195,11 @@ def affine_network() -> nn.Sequential:
 
 
 def _judge_affine(answer: Any, mistakes: Sequence[Mistake]) -> None:
-    modules = _compare_network(answer, affine, [seeded(6, 2, seed=3)], mistakes)
+    inputs = [seeded(6, 2, seed=3), 1e3 * seeded(40, 2)]
+    modules = _compare_network(answer, affine, inputs, mistakes)
+    if [type(module) for module in modules[2::2]] == [Selection, Selection]:
+        text = "The second and third layers are what lt.pad_depth puts there"
+        raise Hint("constraint", f"{text}: which two matrices are they, written by `linear`?")
     kinds = ["Linear" if isinstance(module, nn.Linear) else "MaxMin" for module in modules]
     if kinds != ["Linear", "MaxMin", "Linear", "MaxMin", "Linear"]:
         text = "Three linear layers with a MaxMin between each two are needed"
@@ -300,12 +323,17 @@ EXERCISES = (
     Exercise(
         name="08.max-min",
         judge=partial(
-            compare_function,
-            reference=max_min,
+            _judge_max_min,
             inputs=[
+                (
+                    torch.tensor([-0.5, 0.75]).double(),
+                    torch.tensor([-1.0, 0.0, 1.0]).double(),
+                    torch.tensor([0.0, 0.5, -0.25]).double(),
+                ),
                 (_Z, _X, (3 * _X).sin() / 3),
                 (_Z, _X, 0.6 * _X + 0.2 * _X.abs()),
                 (_X, _X, (2 * _X).cos() / 2),
+                (_Z[:1], _X[:2], 0.5 * _X[:2]),
             ],
         ),
         solution=max_min,
@@ -322,6 +350,35 @@ EXERCISES = (
             "zero": (
                 lambda z, x, a: _lines(z, x, a, 0.0).amin(dim=2).amax(dim=1),
                 "A 0 takes part as the piece j = i: which number is never the minimum?",
+            ),
+            "maximum of maxima": (
+                lambda z, x, a: _lines(z, x, a, -torch.inf).amax(dim=2).amax(dim=1),
+                "The greatest of all lines: which of the two steps takes the least?",
+            ),
+            "minimum of minima": (
+                lambda z, x, a: _lines(z, x, a, torch.inf).amin(dim=2).amin(dim=1),
+                "The least of all lines: which of the two steps takes the greatest?",
+            ),
+            "mean of minima": (
+                lambda z, x, a: _lines(z, x, a, torch.inf).amin(dim=2).mean(dim=1),
+                "A mean over i: at x_k, which of the minima is g(x_k), and which are below?",
+            ),
+            "one minimum": (
+                lambda z, x, a: _lines(z, x, a, torch.inf).amin(dim=2)[:, 0],
+                "The minimum of the first point alone: over which i is the maximum?",
+            ),
+            "points and values": (
+                lambda z, x, a: max_min(z, a, x),
+                "x and a change places: through (x_i, a_i) the slope is a difference of what "
+                "over a difference of what?",
+            ),
+            "nearest value": (
+                lambda z, x, a: a[(z[:, None] - x).abs().argmin(dim=1)],
+                "The value at the nearest point: which line goes through it?",
+            ),
+            "minus infinity": (
+                lambda z, x, a: max_min(z, x, a) - torch.inf,
+                "−∞ takes part as the piece j = i: which number is never the minimum?",
             ),
             "half of the pairs": (
                 _half_of_the_pairs,
@@ -345,6 +402,7 @@ EXERCISES = (
                 "One number for all z: along which dimensions run i and j?",
             ),
         },
+        wrong={"by lt": (_by_the_package, "calls lt.approximate")},
     ),
     Exercise(
         name="08.worst-target",
@@ -393,6 +451,24 @@ EXERCISES = (
                 _sorting(_MEANS, linear(torch.eye(2), _B), linear(_W)),
                 "The offset is counted twice: in which layers does it stand?",
             ),
+            "minus": (
+                _sorting(_MEANS, _SAME, linear([[-1.0, 0.0]])),
+                "This is −f: which sign selects the first of the pair?",
+            ),
+            "minus the offset": (
+                _sorting(linear(_TWICE, [-0.25, -0.25]), _SAME, linear(_W)),
+                "The offset is subtracted: which sign has ¼ in f?",
+            ),
+            "absolute value": (
+                _sorting(
+                    linear([[0.5, 0.5], [-0.5, -0.5]], [0.25, -0.25]), _SAME, linear([[1.0, 0.0]])
+                ),
+                "This is |f|: which two numbers does MaxMin compare?",
+            ),
+            "half a difference": (
+                _sorting(linear([[0.5, -0.5], [0.5, -0.5]], _B), _SAME, linear(_W)),
+                "This has ½(z₁ − z₂): which sign has z₂ in f?",
+            ),
             "difference": (
                 _sorting(_MEANS, _SAME, linear([[0.5, -0.5]])),
                 "This is 0: what is the difference of two equal numbers?",
@@ -416,13 +492,20 @@ EXERCISES = (
                 _sorting(linear(torch.eye(2)), _SAME, linear([[1.0, 0.0]], [0.25])),
                 "is right",
             ),
+            "by pad_depth": (
+                pad_depth(nn.Sequential(linear(_W, [0.25])), 3),
+                "what lt.pad_depth puts there",
+            ),
             "a function": (affine, "An nn.Sequential is needed"),
         },
     ),
     Exercise(
         name="08.pieces",
         judge=lambda answer, mistakes: compare_tensor(
-            need_tensor(answer, (2,)), [780, 12], mistakes=mistakes
+            need_tensor(answer, (2,)),
+            [780, 12],
+            mistakes=mistakes,
+            otherwise="Of 4 points there are 6 pieces, and 2 + 2 layers: which N has 2/N = 0.05?",
         ),
         solution=[780, 12],
         right={"a tensor": torch.tensor([780, 12]), "computed": (40 * 39 // 2, 6 + 6)},

@@ -10,7 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from lipteach.classroom.checks import Exercise, Hint
-from lipteach.classroom.compare import compare_number, compare_tensor, need_tensor, seeded
+from lipteach.classroom.compare import (
+    NEARLY,
+    compare_number,
+    compare_tensor,
+    need_tensor,
+    seeded,
+    show_apart,
+)
 from lipteach.classroom.compare_functions import compare_function, compare_network
 from lipteach.classroom.lessons.l09_universal.two_norm import letter_n
 from lipteach.classroom.trials import off_by_a_constant
@@ -63,10 +70,9 @@ def _judge_between(answer: Any) -> None:
     if not math.isfinite(one):
         raise Hint("value", "Both entries must be finite.")
     if two > 1 + 1e-6:
-        raise Hint(
-            "constraint",
-            f"‖w‖₂ = {two:.4g}: in the L2 metric w·x is not 1-Lipschitz. Can it be made shorter?",
-        )
+        text = f"‖w‖₂ = {show_apart(two, 1.0)[0]}: in the L2 metric w·x is not 1-Lipschitz."
+        text += f" {NEARLY}" if two < 1.015 else " Can it be made shorter?"
+        raise Hint("constraint", text)
     if one == 0:
         raise Hint("value", "w·x is constant then, and 1-Lipschitz in every metric.")
     if bool((w == 0).any()):
@@ -74,7 +80,7 @@ def _judge_between(answer: Any) -> None:
     if one <= 1 + 1e-6:
         raise Hint(
             "value",
-            f"‖w‖₁ = {one:.4g}, at most 1: w·x is 1-Lipschitz in the L∞ metric as well. Which "
+            f"‖w‖₁ = {one:.6g}, at most 1: w·x is 1-Lipschitz in the L∞ metric as well. Which "
             "vectors of the disc lie outside the diamond?",
         )
 
@@ -99,6 +105,12 @@ def _one_layer_each() -> nn.Sequential:
     return nn.Sequential(first, MaxMin(), second, MaxMin(), linear([[r, -r]], [-1.0]))
 
 
+def _too_long_folds() -> nn.Sequential:
+    first = linear([[1.0], [-1.0]], [1.0, -1.0])
+    second = linear([[1.0, 0.0], [-1.0, 0.0]], [-2.0, 2.0])
+    return nn.Sequential(first, MaxMin(), second, MaxMin(), linear([[1.0, 0.0]], [-1.0]))
+
+
 def _lattice_n() -> nn.Sequential:
     up, down = linear([[1.0]], [2.0]), linear([[-1.0]])
     peak = minimum(nn.Sequential(up), nn.Sequential(down))
@@ -108,7 +120,12 @@ def _lattice_n() -> nn.Sequential:
 EXERCISES = (
     Exercise(
         name="09.points",
-        judge=partial(compare_number, value=POINTS),
+        judge=partial(
+            compare_number,
+            value=POINTS,
+            otherwise="In the middle of 4 equal parts, r = 1/4: what is 2r, and for which N is it "
+            "0.1?",
+        ),
         solution=POINTS,
         right={"a float": 20.0, "computed": 2 / 0.1, "a tensor": torch.tensor(20)},
         mistakes={
@@ -187,6 +204,35 @@ EXERCISES = (
                 _with_points(lambda d, eps: (math.ceil(2 / eps) + 1) ** d),
                 "These points stand on both ends as well: must they?",
             ),
+            "twice the points": (
+                _with_points(lambda d, eps: math.ceil(4 / eps) ** d),
+                "Twice as many points a side: which length does a point cover, r or 2r?",
+            ),
+            "a point less": (
+                _with_points(lambda d, eps: math.ceil(2 / eps) ** d - 1),
+                "These are the pairs of one point less: N(N − 1)/2 takes the one off already.",
+            ),
+            "pairs, then the power": (
+                lambda d, eps: math.comb(math.ceil(2 / eps), 2) ** d,
+                "The pairs of a side were raised to d: what is to be raised, and then paired?",
+            ),
+            "always a square": (
+                _with_points(lambda _, eps: math.ceil(2 / eps) ** 2),
+                "Right in the plane: how does the number of points depend on d?",
+            ),
+            "exchanged": (
+                _with_points(lambda d, eps: d ** math.ceil(2 / eps)),
+                "Base and exponent are exchanged: how many points has a side, and how many sides?",
+            ),
+            "by the 2-norm": (
+                _with_points(lambda d, eps: math.ceil(2 * math.sqrt(d) / eps) ** d),
+                "√d is right in the L2 metric: how far is the corner of a cube from its middle "
+                "in the metric of the lesson, L∞?",
+            ),
+            "always 190": (
+                lambda _d, _eps: 190,
+                "This is right for d = 1 and ε = 0.1: where do d and ε enter?",
+            ),
             "with itself": (
                 lambda d, eps: pieces(d, eps) + math.ceil(2 / eps) ** d,
                 "This is N(N + 1)/2: does a point make a pair with itself?",
@@ -215,7 +261,11 @@ EXERCISES = (
                 ),
                 (seeded(9), seeded(4, seed=1), 0.5 * seeded(4, seed=2)),
             ],
-            layouts=[(seeded(3), seeded(3, seed=1), 0.3 * seeded(3, seed=2))],
+            layouts=[
+                (seeded(3), seeded(3, seed=1), 0.3 * seeded(3, seed=2)),
+                (seeded(1), seeded(4, seed=1), 0.3 * seeded(4, seed=2)),
+                (seeded(3), seeded(1, seed=1), seeded(1, seed=2)),
+            ],
         ),
         solution=cones,
         right={
@@ -264,6 +314,42 @@ EXERCISES = (
                 lambda z, x, v: v.max() - (z - x[v.argmax()]).abs(),
                 "One cone, that of the highest value: what of the others?",
             ),
+            "sum": (
+                lambda z, x, v: _each(z, x, v).sum(dim=1),
+                "The cones are added: which one of them counts at z?",
+            ),
+            "parabolas": (
+                lambda z, x, v: (v - (z[:, None] - x) ** 2).amax(dim=1),
+                "Parabolas instead of cones: which power has the distance?",
+            ),
+            "points and values": (
+                lambda z, x, v: cones(z, v, x),
+                "The points and the values change places: where does each cone have its tip?",
+            ),
+            "nearest value": (
+                lambda z, x, v: v[(z[:, None] - x).abs().argmin(dim=1)],
+                "The value at the nearest point: what of the distance to it?",
+            ),
+            "too steep": (
+                lambda z, x, v: (v - 2 * (z[:, None] - x).abs()).amax(dim=1),
+                "These cones have slope 2: which slope has a 1-Lipschitz g at most?",
+            ),
+            "too flat": (
+                lambda z, x, v: (v - (z[:, None] - x).abs() / 2).amax(dim=1),
+                "These cones have slope ½: do they all stand below a g of slope 1?",
+            ),
+            "no values": (
+                lambda z, x, v: -(z[:, None] - x).abs().amin(dim=1) + 0 * v.sum(),
+                "This is minus the distance to the points: at which height is each tip?",
+            ),
+            "one height": (
+                lambda z, x, v: v.max() - (z[:, None] - x).abs().amin(dim=1),
+                "All tips are as high as the highest: which value belongs to each point?",
+            ),
+            "minus": (
+                lambda z, x, v: -cones(z, x, v),
+                "The whole is turned upside down: is the value at a point g there, or −g?",
+            ),
             "all": (_each, "All cones, one in a column: which of them counts at z?"),
         },
         wrong={"one number": (lambda z, x, v: _each(z, x, v).max(), "is needed")},
@@ -281,13 +367,19 @@ EXERCISES = (
             "an axis": ([1.0, 0.0], "On an axis"),
             "an edge": ([0.5, 0.5], "lie outside the diamond"),
             "too long": ([1.0, 1.0], "Can it be made shorter"),
+            "rounded up": ([0.7072, 0.7072], "‖w‖₂ = 1.0001: "),
             "zero": ([0.0, 0.0], "constant then"),
             "three": ([0.6, 0.8, 0.0], "A row of two"),
         },
     ),
     Exercise(
         name="09.permutation",
-        judge=partial(compare_tensor, value=ORDER),
+        judge=partial(
+            compare_tensor,
+            value=ORDER,
+            otherwise="x[[1, 0]] exchanges two entries: which entry of (f₁, f₂, f₃, g₁, g₂, g₃) "
+            "is to come second?",
+        ),
         solution=ORDER,
         right={
             "a tensor": torch.tensor(ORDER),
@@ -309,6 +401,22 @@ EXERCISES = (
                 "The halves change places, and f₁ still meets f₂: what must it?",
             ),
             "g reversed": ([0, 5, 1, 4, 2, 3], "f₁ meets g₃ here: in which order do the g's come?"),
+            "backwards": (
+                [5, 2, 4, 1, 3, 0],
+                "The pairs meet, the last one first: which pair is to come first?",
+            ),
+            "all backwards": (
+                [5, 4, 3, 2, 1, 0],
+                "Only the direction is turned: who stands beside f₁?",
+            ),
+            "each twice": (
+                [0, 0, 1, 1, 2, 2],
+                "Every f is taken twice: at which index do the g's begin?",
+            ),
+            "a shift": (
+                [0, 4, 1, 5, 2, 3],
+                "f₁ meets g₂ here: which index has g₁, if f₁ has 0?",
+            ),
             "g first": (
                 [3, 0, 4, 1, 5, 2],
                 "The pairs are right, but g₁ stands first: which is asked for?",
@@ -368,6 +476,7 @@ EXERCISES = (
                 nn.Sequential(_folds(), linear([[1.0], [1.0]])),
                 "the result has shape (5, 2)",
             ),
+            "folds of norm √2": (_too_long_folds(), "2-norm of '0.weight' is 1.414, above 1"),
             "a function": (letter_n, "nn.Module"),
         },
     ),

@@ -10,9 +10,17 @@ import torch
 from torch import Tensor
 
 from lipteach.classroom.checks import Exercise, Hint
-from lipteach.classroom.compare import call, compare_number, need_tensor, seeded
+from lipteach.classroom.compare import (
+    call,
+    compare_number,
+    need_tensor,
+    seeded,
+    shape_of,
+    show_apart,
+    show_values,
+)
 from lipteach.classroom.lessons.l11_wasserstein.figures import lifted
-from lipteach.primitives import exact_wasserstein, operator_norm, wasserstein_dual
+from lipteach.primitives import operator_norm, wasserstein_dual
 from lipteach.training import three_cones
 
 TOL = 1e-4  # of answers in float32
@@ -46,9 +54,9 @@ def _judge_plan(answer: Any) -> None:
         raise Hint("constraint", "A row must add up to what its centre has: how much is that?")
     if not torch.allclose(received, torch.full_like(received, 1 / 12), atol=MASS_TOL):
         raise Hint("constraint", "The rows are right, but a point gets too much or too little.")
-    cost = float((plan * torch.cdist(three_cones().centres, POINTS)).sum())
-    best = float(exact_wasserstein(three_cones().centres, POINTS))
-    if cost > best + MASS_TOL:
+    lengths = torch.cdist(three_cones().centres, POINTS)
+    cost = float((plan * lengths).sum())
+    if cost > float((PLAN * lengths).sum()) + MASS_TOL:
         text = f"This is a plan, and it costs {cost:.3f}: does each centre serve its own circle?"
         raise Hint("value", text)
 
@@ -74,10 +82,16 @@ def _folded(z: Tensor) -> Tensor:
 
 def _values(answer: Any, points: Tensor) -> Tensor:
     got = need_tensor(call(answer, points.clone()))
-    if got.shape not in {(len(points),), (len(points), 1)}:
-        text = f"For {len(points)} points the shape is {tuple(got.shape)}: one number a point?"
-        raise Hint("shape", text)
-    return got.flatten()
+    if got.shape == (len(points), 1):
+        text = f"One number a point, but as a column {shape_of(got)}: what makes (n,) of it?"
+        raise Hint("shape", text, (points,))
+    if got.shape != (len(points),):
+        text = f"For {len(points)} points the shape is {shape_of(got)}: one number a point?"
+        raise Hint("shape", text, (points,))
+    return got
+
+
+_LINE = torch.stack([torch.linspace(-12, 12, 1201), torch.full((1201,), 0.3)], dim=1).double()
 
 
 def _judge_dual(answer: Any) -> None:
@@ -85,24 +99,34 @@ def _judge_dual(answer: Any) -> None:
     if not callable(answer):
         raise Hint("type", "A function of points is needed, such as lambda z: -z.norm(dim=1).")
     x, y = three_cones().stratified(240)
-    z = torch.cat([x[::80], y, 2.5 * seeded(100, 2)])
+    z = torch.cat([x[::80], y, 2.5 * seeded(100, 2), 25 * seeded(40, 2, seed=1)])
     f = _values(answer, z)
     if not bool(torch.isfinite(f).all()):
         raise Hint("value", "Some values are not finite.")
     value = float(f[:3].mean() - f[3:243].mean())
     apart = torch.cdist(z, z) + torch.eye(len(z)).double()
-    steepest = float(((f[:, None] - f).abs() / apart).max())
+    slopes = (f[:, None] - f).abs() / apart
+    steepest, (i, j) = float(slopes.max()), divmod(int(slopes.argmax()), len(z))
+    for line in (_LINE, _LINE.flip(1)):  # close together, for jumps
+        steps = _values(answer, line).diff().abs() / _LINE[:, 0].diff()
+        if float(steps.max()) > max(steepest, 1 + 10 * TOL):
+            steepest, i = float(steps.max()), int(steps.argmax())
+            z, j = line, i + 1
     if abs(value + 1) < TOL and steepest <= 1 + TOL:
         raise Hint("value", "The value is −1: on which side should f be high?")
-    if steepest > 1 + 50 * TOL or value > 1 + TOL:
-        raise Hint("constraint", f"Between two points the slope is {steepest:.3f}: 1-Lipschitz?")
+    if steepest > 1 + 10 * TOL or value > 1 + TOL:
+        ends = f"{show_values(z[i])} and {show_values(z[j])}"
+        text = f"Between {ends} the slope is {steepest:.3f}: 1-Lipschitz?"
+        raise Hint("constraint", text, (z[[i, j]],))
     if value < 1 - TOL:
         at = f[:3] - f[3:243].reshape(3, 80).mean(1)
         if float(at.max() - at.min()) > 0.02:
             worst = int(at.argmin())
             text = f"From {three_cones().centres[worst, 0]:g} to its circle f falls by"
             mean = f"{float(at[worst]):.2f} on average"
-            raise Hint("value", f"{text} {mean}: is that whole circle on a cone of its own?")
+            circle = torch.cat([z[worst : worst + 1], y[80 * worst : 80 * worst + 80]])
+            ask = "is that whole circle on a cone of its own?"
+            raise Hint("value", f"{text} {mean}: {ask}", (circle,))
         raise Hint("value", f"1-Lipschitz, but the value is {value:.3f}: how steep may a cone be?")
 
 
@@ -118,12 +142,13 @@ def _judge_heights(answer: Any) -> None:
     if float(heights.max() - heights.min()) < 1e-3:
         raise Hint("constraint", "These heights are equal: which gap is there to use?")
     steps = heights.diff().abs()
-    if float(steps.max()) > 0.5 + TOL / 2:  # the gap; a smaller excess is rounding
+    if float(steps.max()) > 0.5 + 2e-6:  # the gap; a smaller excess is rounding
         cones = lifted(2.5, heights.tolist())
         value = float(wasserstein_dual(cones, *three_cones(2.5).stratified(360)))
         said = f"{value:.4f}" if value < 0.99995 else "a little below 1"
         where = "first two" if steps[0] >= steps[1] else "last two"
-        text = f"The value is {said}: the {where} differ by {float(steps.max()):g}, and the gap"
+        apart = show_apart(float(steps.max()), 0.5)[0]
+        text = f"The value is {said}: the {where} differ by {apart}, and the gap"
         raise Hint("value", f"{text} between their circles is how wide?")
 
 
@@ -161,7 +186,11 @@ EXERCISES = (
     Exercise(
         name="11.cost",
         # ¾ at 0 and ¼ at 4 to ½ at 1 and ½ at 3: half goes 0 → 1, a quarter 0 → 3
-        judge=partial(compare_number, value=1.5),
+        judge=partial(
+            compare_number,
+            value=1.5,
+            otherwise="Send ½ from 0 to 1: what is left in both heaps, and which hole is open?",
+        ),
         solution=0.5 * 1 + 0.25 * 3 + 0.25 * 1,
         right={"a fraction": 6 / 4, "an integer sum": 0.75 + 0.75},
         mistakes={
@@ -210,14 +239,15 @@ EXERCISES = (
         right={
             "looped": _looped,
             "folded": _folded,
-            "a column": lambda z: dual(z)[:, None],
             "float32": lambda z: dual(z).float(),
             "steeper nowhere": lambda z: dual(z).clamp(min=-1),
         },
         wrong={
+            "a column": (lambda z: dual(z)[:, None], "as a column (383, 1)"),
             "upside down": (lambda z: -dual(z), "on which side"),
             "one cone": (lambda z: -z.norm(dim=1), "a cone of its own"),
             "a little too steep": (lambda z: 1.002 * dual(z), "the slope is 1.002"),
+            "a jump": (lambda z: dual(z) + 0.1 * (z[:, 0] > 5), "and [5.02, 0.3]"),
             "half as steep": (lambda z: dual(z) / 2, "how steep may"),
             "too steep": (lambda z: 2 * dual(z), "the slope is 2"),
             "squared": (lambda z: -dual(z).square(), "1-Lipschitz?"),
@@ -238,6 +268,7 @@ EXERCISES = (
             "equal": ([1.0, 1.0, 1.0], "equal"),
             "too far": ([0.0, 0.8, 0.0], "first two differ by 0.8"),
             "a little too far": ([0.0, 0.5002, 0.0], "a little below 1"),
+            "nearly": ([0.0, 0.50005, 0.0], "differ by 0.50005"),
             "too far at the end": ([0.0, 0.0, 2.0], "last two differ by 2"),
             "two heights": ([0.0, 0.5], "Three heights"),
             "one number": (0.5, "the shape is ()"),
@@ -245,7 +276,13 @@ EXERCISES = (
     ),
     Exercise(
         name="11.ball",
-        judge=partial(compare_number, value=0.8, tol=TOL),
+        judge=partial(
+            compare_number,
+            value=0.8,
+            tol=TOL,
+            otherwise="In one dimension the ball is [−1, 1], and the distance ½: what is it for a "
+            "disc?",
+        ),
         solution=4 / 5,
         right={"four digits": 0.8, "sampled well": 0.80005},
         mistakes={

@@ -1,0 +1,97 @@
+"""The slips that every exercise has: a sign, a root, a factor, too few digits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+NEARLY = (
+    "Nearly: were digits cut short, or is it an approximation? Write math.sqrt(0.5), not 0.707."
+)
+
+_Same = Callable[[Tensor, Tensor], bool]
+
+
+def nearly(got: Tensor, want: Tensor, share: float = 0.015) -> bool:
+    """Whether each entry is within this share of the largest; whole numbers are never near."""
+    if got.shape != want.shape or not got.numel() or bool((got == got.round()).all()):
+        return False
+    return bool((got - want).abs().max() <= share * want.abs().max())
+
+
+def slip_of(got: Tensor, want: Tensor, tol: float = 1e-4, share: float = 0.015) -> str:
+    """One question for a slip that explains all of these values, or "".
+
+    Both are of one shape: a number, or what a function returned in all its calls.
+
+    >>> slip_of(torch.tensor([2.0, -3.0]), torch.tensor([-2.0, 3.0]))
+    'The sign is turned: what is taken from what?'
+    """
+    if not got.numel() or not bool(got.isfinite().all()) or not bool(want.any()):
+        return ""
+    if nearly(got, want, share):
+        return NEARLY
+
+    def same(one: Tensor, other: Tensor) -> bool:
+        return torch.allclose(one, other, rtol=tol, atol=tol * float(other.abs().max()))
+
+    for matches, question in _SLIPS:
+        if matches(same, got, want):
+            return question
+    if got.numel() == 1:
+        return ""
+    factor = float((got * want).sum() / want.square().sum())
+    if factor and same(got, factor * want):
+        return f"All of it is {factor:.4g} times what it should be: which factor is that?"
+    if same(got - want, (got - want).mean().expand_as(got)):
+        off = float((got - want).mean())
+        return f"All of it is off by {off:.4g}: which constant is that?"
+    return ""
+
+
+def count_slip(got: float, want: float) -> str:
+    """The same for a whole number, most of all a count."""
+    if not want.is_integer() or not got.is_integer():
+        return ""
+    by_size = {
+        want + 1: "One too many: what is counted that does not belong to it?",
+        want - 1: "One too few: what is left out?",
+        2 * want: "Twice too many: what is counted twice?",
+        want / 2: "Half of it: what is counted once and stands there twice?",
+        -want: "The sign is turned: what is taken from what?",
+    }
+    return by_size.get(got, "")
+
+
+_SLIPS: tuple[tuple[Callable[[_Same, Tensor, Tensor], bool], str], ...] = (
+    (
+        lambda same, got, want: same(got, -want),
+        "The sign is turned: what is taken from what?",
+    ),
+    (
+        lambda same, got, want: same(got, want.abs()),
+        "The size is right, and the signs are lost: what takes them away?",
+    ),
+    (
+        lambda same, got, want: bool(want.all()) and same(got, 1 / want),
+        "This is the reciprocal, 1 over what we look for: what is divided by what?",
+    ),
+    (
+        lambda same, got, want: same(got, want.square()),
+        "This is the square of what we look for: where is the root?",
+    ),
+    (
+        lambda same, got, want: not bool((got < 0).any()) and same(got.square(), want),
+        "This is the root of what we look for: is there a root too many?",
+    ),
+    (
+        lambda same, got, want: same(got, 2 * want),
+        "This is twice what we look for: what is counted twice?",
+    ),
+    (
+        lambda same, got, want: same(2 * got, want),
+        "This is half of what we look for: what is missing, or halved?",
+    ),
+)
