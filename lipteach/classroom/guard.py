@@ -121,6 +121,11 @@ class _Worker:
             threading.stack_size(before)
 
     def _work(self) -> None:
+        # A TimeUp may come on the very last step, or a second one while the first is answered.
+        with suppress(BaseException):
+            self._call()
+
+    def _call(self) -> None:
         try:
             try:
                 outcome = Outcome(value=self.function())
@@ -131,8 +136,6 @@ class _Worker:
             with self.lock:  # from here on stop() raises nothing in this thread
                 self.outcome = outcome
                 self.done.set()
-        except BaseException:  # a TimeUp that came on the last step
-            pass
         finally:
             self.done.set()
 
