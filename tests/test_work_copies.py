@@ -87,6 +87,32 @@ def test_an_untouched_copy_follows_its_lesson(tool, source, work):
     assert "a new cell" in (work / "04_bjorck.ipynb").read_text(encoding="utf-8")
 
 
+def test_a_copy_that_was_only_opened_and_run_is_untouched(tool, source, work):
+    """JupyterLab writes the kernel's version into a notebook that it saves, and its outputs."""
+    tool.copy_lessons(source, work)
+    mine = work / "04_bjorck.ipynb"
+    book = nbformat.read(mine, as_version=4)
+    book.metadata.language_info = {"name": "python", "version": "3.11.2"}
+    for cell in book.cells:
+        cell.update({"outputs": [], "execution_count": 3} if cell.cell_type == "code" else {})
+    nbformat.write(book, mine)
+    saved = mine.read_bytes()
+    assert tool.copy_lessons(source, work) == []
+    assert mine.read_bytes() == saved, "nothing newer, nothing done"
+    edit(source / "04_bjorck.ipynb", "a new cell")
+    assert tool.copy_lessons(source, work) == []
+    assert mine.read_bytes() == tool.read_lesson(source / "04_bjorck.ipynb")
+
+
+def test_what_is_no_notebook_is_left_alone(tool, source, work):
+    tool.copy_lessons(source, work)
+    mine = work / "04_bjorck.ipynb"
+    mine.write_text("{half", encoding="utf-8")
+    edit(source / "04_bjorck.ipynb", "a new cell")
+    assert tool.copy_lessons(source, work)[0].startswith("04_bjorck.ipynb has a newer version")
+    assert mine.read_text(encoding="utf-8") == "{half"
+
+
 def test_a_new_lesson_and_a_deleted_copy_are_added(tool, source, work):
     tool.copy_lessons(source, work)
     (work / "00_start_here.ipynb").unlink()
@@ -171,7 +197,7 @@ def test_a_plain_python_starts_with_it_as_well(monkeypatch):
 
 def test_the_record_is_readable(tool, source, work):
     tool.copy_lessons(source, work)
-    assert set(json.loads((work / tool.COPIES).read_text())) == {
+    assert set(json.loads((work / tool.COPIES).read_text(encoding="utf-8"))) == {
         "00_start_here.ipynb",
         "04_bjorck.ipynb",
     }

@@ -10,16 +10,11 @@ def _explain(shell, kind, error, trace, tb_offset=None):  # type: ignore[no-unty
     """Show a NameError as ever, with one sentence more."""
     import sys
 
-    if "lipteach" not in sys.modules:
-        error.add_note(
-            "Run the first cell first: its imports are used by all others. (Run ▸ Run All Above "
-            "Selected Cell runs every cell above this one.)"
-        )
+    if "lipteach" in sys.modules:
+        error.add_note("Does a cell above define it? Run that one first.")
     else:
-        error.add_note(
-            "Does a cell above define it? Run that one first. (Run ▸ Run All Above Selected Cell "
-            "runs every cell above this one.)"
-        )
+        error.add_note("Run the first cell first: its imports are used by all others.")
+    error.add_note("(Run ▸ Run All Above Selected Cell runs every cell above this one.)")
     shell.showtraceback((kind, error, trace), tb_offset=tb_offset)
 
 

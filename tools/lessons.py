@@ -4,8 +4,8 @@
     python tools/lessons.py              every lesson that is not there yet
     python tools/lessons.py --fresh 04   lesson 04 anew; the copy in use gets another name
 
-What a reader has changed is never overwritten. A lesson that nobody has touched since it was copied
-follows its source; of one that was changed and has a newer version, the newer one is announced.
+What a reader has written is never overwritten. A copy in which nobody has written follows its
+lesson; where somebody has, a newer version of the lesson is announced.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-COPIES = ".copies.json"  # in work/: the digest of each lesson as it was copied
+COPIES = ".copies.json"  # in work/: the digest of each lesson that was copied
 
 
 def read_lesson(source: Path) -> bytes:
@@ -28,8 +28,14 @@ def read_lesson(source: Path) -> bytes:
     return (json.dumps(book, ensure_ascii=False, indent=1) + "\n").encode()
 
 
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+def digest(notebook: bytes) -> str:
+    """Return a digest of what is written in the cells; merely opened or run, it stays the same."""
+    try:
+        cells = json.loads(notebook)["cells"]
+        written = json.dumps([[cell["cell_type"], "".join(cell["source"])] for cell in cells])
+    except (ValueError, KeyError, TypeError):
+        return ""  # no notebook: a reader's own, then, and left alone
+    return hashlib.sha256(written.encode()).hexdigest()
 
 
 def copy_lessons(source: Path, work: Path) -> list[str]:
@@ -40,12 +46,14 @@ def copy_lessons(source: Path, work: Path) -> list[str]:
     said, new = [], 0
     for lesson in sorted(source.glob("[0-9][0-9]_*.ipynb")):
         copy, content = work / lesson.name, read_lesson(lesson)
-        latest, known = _digest(content), copied.get(lesson.name)
+        latest, known = digest(content), copied.get(lesson.name)
         new += not copy.exists()
-        if not copy.exists() or _digest(copy.read_bytes()) in (known, latest):
+        if copy.exists() and known == latest:
+            continue
+        if not copy.exists() or digest(copy.read_bytes()) in (known, latest):
             copy.write_bytes(content)
             copied[lesson.name] = latest
-        elif known != latest:
+        else:
             said.append(
                 f"{lesson.name} has a newer version, and yours is kept as it is. "
                 f"To start it anew:  make fresh LESSON={lesson.name[:2]}"
