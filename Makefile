@@ -23,7 +23,7 @@ $(VENV)/.ready-%: pyproject.toml tools/bootstrap.py
 	$(PYTHON) tools/bootstrap.py $(VENV) $*
 	@touch $@
 
-lab: export PYTHONSTARTUP = $(CURDIR)/tools/first_cell.py
+lab: export JUPYTER_CONFIG_PATH = $(CURDIR)/tools/lab
 lab: $(VENV)/.ready-lab  ## open the lessons in JupyterLab (your copies, in work/)
 	$(RUN) tools/lessons.py
 	$(RUN) -m jupyterlab --notebook-dir=work --LabApp.default_url=/lab/tree/00_start_here.ipynb $(ROOT_OK) $(LAB)

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -12,8 +13,10 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+from traitlets.config.loader import PyFileConfigLoader
 
 ROOT = Path(__file__).resolve().parent.parent
+LAB = ROOT / "tools" / "lab"
 
 
 @pytest.fixture(scope="module")
@@ -151,12 +154,36 @@ def test_git_and_make_know_the_folder():
     assert recipe.index("tools/lessons.py") < recipe.index("--notebook-dir=work")
 
 
-# --- The kernels of `make lab`.
+# --- What `make lab` adds to JupyterLab.
+
+
+def test_a_saved_slider_keeps_its_words_and_not_its_widget(tool, source, work, monkeypatch):
+    """A widget without its kernel would be an error message when the copy is opened again."""
+    monkeypatch.setenv("PYTHONSTARTUP", "as before")  # the file sets it; monkeypatch puts it back
+    config = PyFileConfigLoader("jupyter_server_config.py", path=str(LAB)).load_config()
+    save = config.ContentsManager.pre_save_hook
+    assert Path(os.environ["PYTHONSTARTUP"]) == LAB / "first_cell.py"
+    view = "application/vnd.jupyter.widget-view+json"
+    book = nbformat.read(ROOT / "notebooks" / "00_start_here.ipynb", as_version=4)
+    before = [o.data for cell in book.cells for o in cell.get("outputs", []) if "data" in o]
+    (slider,) = (data for data in before if view in data)
+    kept = {kind: text for kind, text in slider.items() if kind != view}
+    others = [dict(data) for data in before if data is not slider]
+    save(model={"type": "notebook", "content": book}, path="x.ipynb", contents_manager=None)
+    assert slider == kept
+    assert "to move the slider" in kept["text/html"]
+    assert [data for data in before if data is not slider] == others
+    save(model={"type": "file", "content": "text"}, path="x.txt", contents_manager=None)
+
+
+def test_make_lab_uses_these_settings():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert "lab: export JUPYTER_CONFIG_PATH = $(CURDIR)/tools/lab\n" in makefile
 
 
 def run(sources, monkeypatch):
     """The text of the error that the last cell ends with, in a kernel of `make lab`."""
-    monkeypatch.setenv("PYTHONSTARTUP", str(ROOT / "tools" / "first_cell.py"))
+    monkeypatch.setenv("PYTHONSTARTUP", str(LAB / "first_cell.py"))
     cells = [nbformat.v4.new_code_cell(source) for source in sources]
     book = nbformat.v4.new_notebook(cells=cells)
     with pytest.raises(CellExecutionError):
@@ -186,7 +213,7 @@ def test_other_errors_and_the_reader_s_names_are_left_alone(monkeypatch):
 
 
 def test_a_plain_python_starts_with_it_as_well(monkeypatch):
-    monkeypatch.setenv("PYTHONSTARTUP", str(ROOT / "tools" / "first_cell.py"))
+    monkeypatch.setenv("PYTHONSTARTUP", str(LAB / "first_cell.py"))
     command = [sys.executable, "-i", "-q"]
     done = subprocess.run(
         command, input="1 + 1\n", capture_output=True, text=True, timeout=60, check=False
