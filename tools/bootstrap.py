@@ -25,6 +25,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 CPU_WHEELS = "https://download.pytorch.org/whl/cpu"
 INDEX = os.environ.get("LIPTEACH_TORCH_INDEX", CPU_WHEELS)
+# pip would compile every module of every package, which takes longer than to install them. A first
+# start compiles those that the lessons import; the rest follows when it is used.
+FIRST_START = """
+import lipteach
+from importlib.util import find_spec
+if find_spec("jupyterlab"):
+    import ipykernel.kernelapp, jupyterlab.labapp, lipteach.classroom
+"""
 
 
 def read_torch() -> str:
@@ -77,12 +85,12 @@ def main() -> int:
         return 1
     target, extras = Path(sys.argv[1]), sys.argv[2]
     python = target / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "-q"]
+    pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "-q", "--no-compile"]
     if not works(python, "import pip"):  # none yet, or one that an interrupt left half made
         print(
             "Setting up, once. In all this takes one to three minutes, by your network.", flush=True
         )
-        print(f"1/3  making the environment {target} (5 to 20 s) …", flush=True)
+        print(f"1/4  making the environment {target} (5 to 20 s) …", flush=True)
         try:
             venv.create(target, clear=True, with_pip=True)
         except subprocess.CalledProcessError:
@@ -91,13 +99,16 @@ def main() -> int:
     if not works(python, "import torch"):
         torch = read_torch()
         one_try = ["--no-deps", "--retries", "0", "--timeout", "15", "--index-url", INDEX]
-        step = f"2/3  installing {torch}, some 200 MB (20 to 60 s) …"
+        step = f"2/4  installing {torch}, some 200 MB (15 to 60 s) …"
         if (not INDEX or wait(step, [*pip, *one_try, torch])) and wait(
-            f"2/3  installing {torch} from pip's own index …", [*pip, torch]
+            f"2/4  installing {torch} from pip's own index …", [*pip, torch]
         ):
             return 1
-    step = f"3/3  installing lipteach[{extras}] and what it needs (20 to 90 s) …"
+    step = f"3/4  installing lipteach[{extras}] and what it needs (20 to 60 s) …"
     if wait(step, [*pip, "-e", f"{ROOT}[{extras}]"]):
+        return 1
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    if wait("4/4  a first start (5 to 20 s) …", [str(python), "-c", FIRST_START]):
         return 1
     report = "import torch; print('torch', torch.__version__, '· CUDA', torch.version.cuda or 'no')"
     return subprocess.call([str(python), "-c", report])
