@@ -1,4 +1,5 @@
 # Two commands: `make lab` opens the lessons, `make test` proves everything. Both set themselves up.
+# The lessons are opened as copies in work/, which git ignores: answers are saved there.
 VENV   ?= .venv
 ifeq ($(OS),Windows_NT)
 PYTHON ?= python
@@ -12,7 +13,7 @@ ROOT_OK := $(shell [ "$$(id -u 2>/dev/null)" = 0 ] && echo --allow-root)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help lab test lint types floors unit lessons browser notebooks check bench experiments clean
+.PHONY: help lab fresh test lint types floors unit lessons browser notebooks check bench experiments clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -22,8 +23,13 @@ $(VENV)/.ready-%: pyproject.toml tools/bootstrap.py
 	$(PYTHON) tools/bootstrap.py $(VENV) $*
 	@touch $@
 
-lab: $(VENV)/.ready-lab  ## open the lessons in JupyterLab
-	$(RUN) -m jupyterlab --notebook-dir=notebooks --LabApp.default_url=/lab/tree/00_start_here.ipynb $(ROOT_OK) $(LAB)
+lab: export JUPYTER_CONFIG_PATH = $(CURDIR)/tools/lab
+lab: $(VENV)/.ready-lab  ## open the lessons in JupyterLab (your copies, in work/)
+	$(RUN) tools/lessons.py
+	$(RUN) -m jupyterlab --notebook-dir=work --LabApp.default_url=/lab/tree/00_start_here.ipynb $(ROOT_OK) $(LAB)
+
+fresh: $(VENV)/.ready-lab  ## start a lesson anew (LESSON=04); your copy is kept under another name
+	$(RUN) tools/lessons.py --fresh "$(LESSON)"
 
 test: lint types floors unit lessons browser  ## everything, as CI runs it
 	@echo "make test: all green"

@@ -23,12 +23,13 @@
 #
 # **What you will be able to do**
 # - see that this machine is ready,
-# - read a figure, move a slider, and hand in an exercise,
+# - have a claim proved or refuted, move a slider, and pass an exercise, within ten minutes,
 # - find any item of the appendix, what we say of it, and the test that shows it.
 #
 # **Before you start**
 #
-# You need some Python, and from calculus the gradient. Each lesson says what else it builds on.
+# You need some Python, and from calculus the gradient. Each lesson says what else it builds on. A
+# cell is run by Shift+Enter. Run them from the top: what one defines, those below it use.
 #
 # Reading: 9 minutes · exercises: 4 minutes · running: under 30 seconds
 
@@ -43,9 +44,9 @@ from lipteach.check_environment import problems
 print("\n".join(problems()) or "This machine is ready for the lessons.")
 
 # %% [markdown]
-# ## What a lesson is made of
+# ## A first proof
 #
-# **Claims.** A sentence that claims something is followed by a cell that would fail if it were wrong.
+# A sentence that claims something is followed by a cell that would fail if it were wrong.
 # The word *proved* is kept for statements about every input of a domain, decided by a solver or by
 # steps that are written out. Where the checks are long their cell is folded: a click on its three dots
 # opens it. Here the small network of lesson 01 is the absolute value, everywhere.
@@ -66,7 +67,9 @@ assert not answer
 print(answer)
 
 # %% [markdown]
-# **Figures and sliders.** Each picture has one line that says what it shows, and the same picture
+# ## A first slider
+#
+# Each picture has one line that says what it shows, and the same picture
 # stands under sliders. Before a slider moves it there is a question: answer it first. Here is $f(x) = \tfrac12 \sin 2x$, with a cone at its
 # point at $x = -2$ and a chord from there to a second point.
 #
@@ -103,7 +106,9 @@ assert abs(x[j[from_tip.argmax()]] + 1.4) < 0.06
 print(f"steepest chord from x = -2: {from_tip.max():.2f}; of all: {slope.max():.2f}")
 
 # %% [markdown]
-# **Exercises.** A stub ends with `...` and a call of `check`. Write your answer in place of the three
+# ## A first exercise
+#
+# A stub ends with `...` and a call of `check`. Write your answer in place of the three
 # dots and run the cell: `check` says whether it is right and, if not, asks a question about what it
 # saw. Nothing is sent anywhere, and you may try as often as you like. ●○○ is easy, ●●● is hard.
 # The minutes beside them are those of a first try. A part that opens with the word *Optional* may be left
@@ -184,27 +189,6 @@ check("00.verdict", answer)
 # </details>
 
 # %% [markdown]
-# ## What a reader of the appendix should be told
-#
-# The list has first what differs from the printed text, then what needs a condition, then what can be
-# read in more than one way. An erratum takes nothing from the paper: most are slips, and the ideas
-# stand. Skim it now; each lesson comes back to its own rows.
-
-# %%
-from IPython.display import Markdown
-
-Markdown(appendix.markdown_errata())
-
-# %% [markdown]
-# ## The whole map
-#
-# Rows with a link can be opened: it leads to the section of the lesson. (The first click opens the
-# lesson; JupyterLab finds the section once the lesson is open, at the second.)
-
-# %%
-Markdown(appendix.markdown_table())
-
-# %% [markdown]
 # ## Recap
 # - This machine was checked, and one claim was proved for every real input, another refuted.
 # - A slider stands under a question, an exercise above a hint and a solution.
@@ -212,3 +196,26 @@ Markdown(appendix.markdown_table())
 #
 # ## Where next
 # [01 · Sorting instead of clipping](01_groupsort.ipynb): what GroupSort computes.
+#
+# What stands below is for looking things up: what differs from the printed appendix, and the whole map.
+
+# %% [markdown]
+# ## To look things up: what a reader of the appendix should be told
+#
+# The list has first what differs from the printed text, then what needs a condition, then what can be
+# read in more than one way. An erratum takes nothing from the paper: most are slips, and the ideas
+# stand. There is no need to read it now: each lesson comes back to its own rows.
+
+# %%
+from IPython.display import Markdown
+
+Markdown(appendix.markdown_errata())
+
+# %% [markdown]
+# ## To look things up: the whole map
+#
+# Rows with a link can be opened: it leads to the section of the lesson. (The first click opens the
+# lesson; JupyterLab finds the section once the lesson is open, at the second.)
+
+# %%
+Markdown(appendix.markdown_table())

@@ -1,8 +1,11 @@
 """environment.yml, pyproject.toml, CITATION.cff and the changelog say the same (offline)."""
 
 import importlib.util
+import re
+import sys
 import tomllib
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import yaml
@@ -31,16 +34,37 @@ def test_environment_yml_asks_for_what_the_lab_extra_asks() -> None:
     assert conda == pypi
 
 
-def test_make_installs_the_torch_of_pyproject(monkeypatch: pytest.MonkeyPatch) -> None:
-    path = ROOT / "tools" / "bootstrap.py"
-    spec = importlib.util.spec_from_file_location("bootstrap", path)
+BOOTSTRAP = ROOT / "tools" / "bootstrap.py"
+
+
+def load_bootstrap() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("bootstrap", BOOTSTRAP)
     bootstrap = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(bootstrap)
+    return bootstrap
+
+
+def test_make_installs_the_torch_of_pyproject(monkeypatch: pytest.MonkeyPatch) -> None:
+    bootstrap = load_bootstrap()
     monkeypatch.delenv("LIPTEACH_TORCH", raising=False)
     assert bootstrap.read_torch() in project()["dependencies"]
     monkeypatch.setenv("LIPTEACH_TORCH", "torch==2.9.1")
     assert bootstrap.read_torch() == "torch==2.9.1"
-    assert not [line for line in path.read_text(encoding="utf-8").splitlines() if "<2" in line]
+    lines = BOOTSTRAP.read_text(encoding="utf-8").splitlines()
+    assert not [line for line in lines if "<2" in line]
+
+
+def test_an_installation_says_what_it_does_and_for_how_long(capsys: pytest.CaptureFixture) -> None:
+    bootstrap = load_bootstrap()
+    slow = [sys.executable, "-c", "import time; print('its own words'); time.sleep(0.8)"]
+    assert bootstrap.wait("2/3  installing …", slow, every=0.3) == 0
+    said = capsys.readouterr().out
+    assert re.fullmatch(r"2/3  installing … (\d s … )+done in \d s\n", said)
+    bad = [sys.executable, "-c", "raise SystemExit('no such wheel')"]
+    assert bootstrap.wait("3/3  installing …", bad) == 1
+    said = capsys.readouterr().out
+    assert "failed after" in said
+    assert "no such wheel" in said
 
 
 def test_environment_python_is_one_we_support() -> None:

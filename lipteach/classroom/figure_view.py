@@ -20,12 +20,15 @@ import ipywidgets
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
 from matplotlib.figure import Figure
-from PIL import Image
+from PIL import Image, ImageChops, ImageDraw
 
 from lipteach.classroom.guard import describe
+from lipteach.classroom.style import PAPER
 from lipteach.primitives._printing import say
 
-_DPI = 100
+_DPI, _ON_SCREEN = 200, 2  # pixels an inch, and those for each of the page: sharp on fine screens
+_CORNER = 16  # the radius of the card's corners, in pixels
+_COLORS = 64  # are enough for an eye, and a third of the bytes
 _AS_DRAWN = {"max_width": "100%", "align_self": "flex-start"}  # a box would stretch the picture
 
 
@@ -38,22 +41,32 @@ def _statement(figure: Figure) -> str:
     return statement
 
 
-def _png(figure: Figure) -> bytes:
+def _png(figure: Figure) -> tuple[bytes, int]:
+    """The picture on its card, and its width on the page.
+
+    A sheet of PAPER's grey with round corners does not glare on a dark page. All colours are
+    darkened with it, so that they stand out from it as from white.
+    """
     drawn, small = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png", dpi=_DPI)
-    with Image.open(drawn) as image:  # 128 colours are enough, and a third of the bytes
-        image.convert("RGB").quantize(128).save(small, format="png", optimize=True)
-    return small.getvalue()
+    with Image.open(drawn) as image:
+        page = image.convert("RGB")
+    card = ImageChops.multiply(page, Image.new("RGB", page.size, PAPER))
+    rounded = Image.new("L", page.size)
+    ImageDraw.Draw(rounded).rounded_rectangle((0, 0, page.width - 1, page.height - 1), _CORNER, 255)
+    card.putalpha(rounded)
+    card.quantize(_COLORS, Image.Quantize.FASTOCTREE).save(small, format="png", optimize=True)
+    return small.getvalue(), page.width // _ON_SCREEN
 
 
 def show(figure: Figure) -> None:
     """Display a figure as PNG, with its statement as alternative text, and print the statement."""
     statement = _statement(figure)
     if InteractiveShell.initialized():
-        picture = base64.b64encode(_png(figure)).decode()
+        picture, width = _png(figure)
         display(  # type: ignore[no-untyped-call]
-            {"image/png": picture, "text/plain": statement},
-            metadata={"image/png": {"alt": statement}},
+            {"image/png": base64.b64encode(picture).decode(), "text/plain": statement},
+            metadata={"image/png": {"alt": statement, "width": width}},
             raw=True,
         )
     say(statement)
@@ -102,13 +115,13 @@ class FigureView(ipywidgets.VBox):  # type: ignore[misc]
         values = {name: control.value for name, control in self.controls.items()}
         try:
             figure = self.draw(**values)
-            statement, picture = _statement(figure), _png(figure)
+            statement, (picture, width) = _statement(figure), _png(figure)
         except Exception as error:  # shown in place; the last picture stays
             self.status = f"could not draw: {describe(error)}"
             self._say(self.status)
             return
         self.status, self.statement = "ok", statement
-        self.image.value = picture
+        self.image.value, self.image.width = picture, str(width)
         self._say(statement)
 
     def _say(self, text: str) -> None:
@@ -118,11 +131,16 @@ class FigureView(ipywidgets.VBox):  # type: ignore[misc]
         return self.statement or self.status
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
-        """The live widget, and beside it the picture and its words for readers without a kernel."""
+        """The live widget, and beside it what a page without a kernel says in its place.
+
+        Not its picture: the still one stands in the cell above, and would be there twice.
+        """
         bundle = dict(super()._repr_mimebundle_(**kwargs))
+        names = html.escape(", ".join(control.description for control in self.controls.values()))
         bundle["text/plain"] = repr(self)
-        if self.image.value:
-            bundle["image/png"] = base64.b64encode(self.image.value).decode()
+        bundle["text/html"] = (
+            f"<p>▶ <b>Run this cell (Shift+Enter) to move the slider</b>: {names}.</p>"
+        )
         return bundle
 
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
 PURPLE, BLACK, SKY, AMBER = "#CC79A7", "#000000", "#56B4E9", "#E69F00"
+PAPER = "#DEE2E8"  # of the card that a figure stands on, on light pages and on dark ones
 
 _STYLES: tuple[dict[str, Any], ...] = (
     {"color": BLUE, "linestyle": "-", "marker": "o"},
@@ -37,7 +39,7 @@ def new_figure(
     >>> axes.shape
     (2,)
     """
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.1))
     axes = figure.subplots(rows, columns)
     for one in figure.axes:
         one.grid(color="#DDDDDD", linewidth=0.6)

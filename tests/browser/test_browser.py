@@ -9,6 +9,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +21,7 @@ pytest.importorskip("playwright.sync_api")
 from browser.lab import (
     NOTEBOOK,
     jupyter_lab,
+    menu,
     open_notebook,
     run_all,
     seconds_to_change,
@@ -109,6 +113,44 @@ def test_a_reader_runs_the_lesson(stem: str, server: tuple[str, str], page: Page
     for number in range(sliders.count()):
         print(f"\n{stem}: {move(page, sliders.nth(number))}", end="")
     page.screenshot(path=shots() / f"{stem}-end.png")
+
+
+def test_a_reader_saves_a_copy_and_comes_back(
+    browser: Browser, page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What `make lab` opens: a cell before the first one, a save, and the copy opened again."""
+    root = tmp_path / "clone"
+    ignore = shutil.ignore_patterns(".ipynb_checkpoints", "__pycache__")
+    for folder in ("notebooks", "tools"):
+        shutil.copytree(ROOT / folder, root / folder, ignore=ignore)
+    subprocess.run([sys.executable, str(root / "tools" / "lessons.py")], check=True)
+    monkeypatch.setenv("JUPYTER_CONFIG_PATH", str(root / "tools" / "lab"))
+    copy = root / "work" / "00_start_here.ipynb"
+    note = page.get_by_text("to move the slider")
+    with jupyter_lab(root / "work", tmp_path) as (base, token):
+        address = f"{base}/lab/tree/{copy.name}?reset&token={token}"
+        open_notebook(page, address)
+        expect(note).to_be_visible()
+        page.locator(f"{NOTEBOOK} .jp-CodeCell").filter(has_text="first-check").click()
+        page.keyboard.press("Shift+Enter")
+        expect(page.get_by_text("Run the first cell first")).to_be_visible(timeout=30_000)
+        run_all(page, cells=page.locator(f"{NOTEBOOK} .jp-CodeCell").count(), seconds=120)
+        expect(note).to_have_count(0)
+        before = copy.read_bytes()
+        menu(page, "File", "docmanager:save")
+        deadline = time.monotonic() + 20
+        while copy.read_bytes() == before and time.monotonic() < deadline:
+            page.wait_for_timeout(200)
+        assert "widget-view" not in copy.read_text(encoding="utf-8")
+        expect(page.locator(f"{NOTEBOOK} .widget-slider")).to_have_count(1)  # alive on the page
+        menu(page, "Kernel", "kernelmenu:shutdown")
+        page.goto("about:blank")
+        open_notebook(page, address)
+        expect(note).to_be_visible()
+        assert page.get_by_text("Error displaying widget").count() == 0
+        names = page.locator(".jp-DirListing-itemText").all_inner_texts()
+    lessons = sorted(path.name for path in NOTEBOOKS.glob("[0-9]*.ipynb"))
+    assert sorted(names) == [*lessons, "results"]
 
 
 def move(page: Page, slider: Locator) -> str:

@@ -1,4 +1,4 @@
-"""The colours stay apart for colour-blind eyes and against white paper."""
+"""The colours stay apart for colour-blind eyes and against their paper."""
 
 import itertools
 
@@ -7,7 +7,7 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from lipteach.classroom.style import LINES, new_figure
+from lipteach.classroom.style import LINES, PAPER, new_figure
 
 # Machado, Oliveira and Fernandes (2009), severity 1, on linear RGB.
 SIGHT = {
@@ -48,9 +48,16 @@ def test_first_five_colors_differ(sight):
     assert min(gaps) > 15  # about 2 is the least one sees side by side
 
 
-def test_first_five_colors_stand_out_from_white():
-    luminance = [XYZ[1] @ linear(line["color"]) for line in LINES[:5]]
-    assert min(1.05 / (y + 0.05) for y in luminance) > 3
+@pytest.mark.parametrize("line", LINES[:5], ids=lambda line: line["color"])
+def test_first_five_colors_stand_out(line):
+    """From white, and from the card of a figure, on which each colour is multiplied by PAPER's."""
+    ink, paper = np.array(to_rgb(line["color"])), np.array(to_rgb(PAPER))
+    assert contrast(ink, np.ones(3)) > 3
+    assert contrast(ink * paper, paper) > 2.9
+
+
+def contrast(dark, light):
+    return (XYZ[1] @ linear(light) + 0.05) / (XYZ[1] @ linear(dark) + 0.05)
 
 
 def test_lines_differ_without_colors():
