@@ -28,7 +28,7 @@ from lipteach.primitives._printing import say
 
 _DPI, _ON_SCREEN = 200, 2  # pixels an inch, and those for each of the page: sharp on fine screens
 _CORNER = 16  # the radius of the card's corners, in pixels
-_COLORS = 64  # are enough for an eye, and a third of the bytes
+_COLORS = 32  # are enough for an eye, and a third of the bytes
 _AS_DRAWN = {"max_width": "100%", "align_self": "flex-start"}  # a box would stretch the picture
 
 
