@@ -168,7 +168,7 @@ def run_once(f: Any, x: Tensor, name: str = "f") -> Tensor:
 def run_on(f: Any, x: Tensor, name: str, shape: torch.Size) -> object:
     """What f gives for x, a part of what has that shape; requires that f takes it."""
     try:
-        return leaving(f)(x)
+        return leaving(f)(x.clone())  # f may work in place
     except (RuntimeError, ValueError, IndexError, TypeError) as error:
         said = first_line(error)
         whole = name if name == "f" else f"the {name}"

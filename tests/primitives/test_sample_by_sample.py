@@ -204,3 +204,11 @@ def test_a_model_that_remembers_is_left_as_it_was(measure, inner, capsys) -> Non
         assert after.keys() == before.keys()
         assert all(after[name] is before[name] for name in before)
         assert model[1].added == 0
+
+
+def test_what_works_in_place_leaves_x_alone_sample_by_sample_too() -> None:
+    f, x = nn.Sequential(InPlace(), Item()), random(3, 4).abs()
+    before = x.clone()
+    for call in (lt.jacobian_singular_values, lt.jacobian_spectral_norm):
+        call(f, x)
+        assert torch.equal(x, before)
