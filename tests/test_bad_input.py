@@ -309,3 +309,18 @@ def test_infinity_is_a_value_that_sorts(dtype: torch.dtype) -> None:
     x = torch.tensor([-math.inf, 1.0, math.inf, 2.0], dtype=dtype)
     assert lt.maxmin(x).tolist() == [1.0, -math.inf, math.inf, 2.0]
     assert lt.full_sort(x).tolist() == [math.inf, 2.0, 1.0, -math.inf]
+
+
+@pytest.mark.parametrize("many", [2**63, 2**64, 10**30])
+def test_an_integer_beyond_those_of_torch_is_taken_as_a_float(many: int) -> None:
+    x = torch.tensor([3.0, -1.0, 2.0])
+    for make in (
+        lambda r: [lt.project_simplex(x, r), lt.project_l1_ball(x, r), lt.in_l1_ball(x, r)],
+        lambda r: [*lt.w_network(r).parameters(), *lt.w_network(-r).parameters()],
+        lambda r: [*lt.maxmin_from_full_sort(4, r).parameters()],
+        lambda r: [*lt.maxmin_from_abs(r).parameters()],
+    ):
+        for got, want in zip(make(many), make(float(many)), strict=True):
+            torch.testing.assert_close(got, want, rtol=0, atol=0)
+    f = nn.Sequential(lt.frozen_linear([[1.0]]))
+    assert lt.prove(f, f, None, tol=many).tol == float(many)

@@ -1,5 +1,6 @@
 """``python -m lipteach.experiments list``, ``show``, ``run`` or ``compare``."""
 
+import os
 import sys
 
 from lipteach.experiments.machine.command_line import main
@@ -7,4 +8,11 @@ from lipteach.primitives._printing import write_plainly
 
 if __name__ == "__main__":
     write_plainly()
-    sys.exit(main())
+    try:
+        status = main()
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:  # who read this has read enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1
+    sys.exit(status)

@@ -127,7 +127,7 @@ def linf(module: Layer, name: str = "weight", bound: float = 1.0) -> Layer:
     Source: Anil, Lucas and Grosse (2019), appendix C.
     """
     weight = _check(module, name)
-    check_real(bound, "bound", above=0.0)
+    bound = check_real(bound, "bound", above=0.0)
     if isinstance(module, nn.Conv2d):
         _check_kernel(module, weight)
     return _register(module, name, LInf(weight.shape, bound))

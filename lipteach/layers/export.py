@@ -17,8 +17,9 @@ from torch.nn.utils import parametrize
 from lipteach.layers.parametrizations import laid_out
 from lipteach.primitives._as_imported import as_imported
 from lipteach.primitives._torch_private import is_compiled, undisturbed
+from lipteach.primitives._validate import first_line
 from lipteach.primitives.composition import has_own_methods, made_by_parametrize, refuse_cycles
-from lipteach.primitives.jacobian import check_initialized
+from lipteach.primitives.jacobian import check_initialized, run_on
 
 Model = TypeVar("Model", bound=nn.Module)
 _EMPTY = types.CellType()
@@ -125,7 +126,7 @@ def copied(model: Model) -> Model:
     try:
         found = copy.deepcopy(model, memo)
     except (RuntimeError, TypeError, NotImplementedError, copy.Error) as error:
-        said = str(error).splitlines()[0][:120]
+        said = first_line(error)
         raise TypeError(f"model must be one that can be copied: {said}") from error
     for module in found.modules():
         vars(module).pop("_compiled_call_impl", None)  # it would run the model itself
@@ -175,7 +176,7 @@ def _value(module: nn.Module, name: str, made: Any, tied: dict[Any, nn.Parameter
 
 
 def _output(model: nn.Module, x: Tensor) -> Tensor:
-    y: object = model(x)
+    y = run_on(model, x, "model", x.shape)
     if not isinstance(y, Tensor):
         raise TypeError(f"model must return a torch.Tensor; got {type(y).__name__}.")
     return y

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from lipteach.primitives._sample_by_sample import jacobians, pull_and_push
+from lipteach.primitives._sample_by_sample import jacobians, leaving, pull_and_push
 from lipteach.primitives.norms import normalized, start_vector
 
 MOST_ENTRIES = 2**22  # of Jacobians that are in memory together: 32 MiB in float64
@@ -61,9 +61,10 @@ def stretched(model: nn.Module, x: Tensor, p: float) -> tuple[Tensor, Tensor]:
 
 
 def _stretched(model: nn.Module, x: Tensor, p: float) -> tuple[Tensor, Tensor]:
+    run = leaving(model)
+
     def one(sample: Tensor) -> Tensor:
-        y: Tensor = model(sample[None])
-        return y.flatten()
+        return run(sample[None]).flatten()
 
     q = {1: math.inf, 2: 2, math.inf: 1}[p]
     u = start_vector(model(x[:1]).numel(), None).to(x).expand(len(x), -1)

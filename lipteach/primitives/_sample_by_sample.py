@@ -10,26 +10,28 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import jacrev, vjp, vmap
 
-from lipteach.primitives._validate import transforming
+from lipteach.primitives._validate import first_line, transforming
 
 Function = Callable[[Tensor], Tensor]
 
 
 def jacobians(f: Function, x: Tensor) -> Tensor:
     """The Jacobian of f at each sample of x, by reverse passes: (batch, outputs, inputs)."""
+    run = leaving(f)
 
     def one(sample: Tensor) -> Tensor:
-        return f(sample[None]).flatten()
+        return run(sample[None]).flatten()
 
-    with _buffers_kept(f), _refused() as refused:
+    with _refused() as refused:
         J: Tensor = vmap(jacrev(one))(x)
     if refused:
-        with _buffers_kept(f), _explained():
+        with _explained():
             J = torch.stack([_jacobian(one, sample) for sample in x])
     return J.flatten(2)
 
@@ -113,18 +115,34 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except (RuntimeError, NotImplementedError) as error:
-        said = str(error).splitlines()[0][:120]
+        said = first_line(error)
         raise ValueError(f"The Jacobian of f cannot be computed: {said}") from error
 
 
-@contextmanager
-def _buffers_kept(f: Function) -> Iterator[None]:
-    """A buffer that f replaces within torch.func would be of no use outside."""
-    modules = [*f.modules()] if isinstance(f, nn.Module) else []
-    modules = [module for module in modules if isinstance(module._buffers, dict)]  # no script
-    before = [dict(module._buffers) for module in modules]
-    try:
-        yield
-    finally:
-        for module, buffers in zip(modules, before, strict=True):
-            module._buffers.update(buffers)
+def leaving(f: Function) -> Function:
+    """What f does, of which its modules, where it has some, keep nothing.
+
+    A model may count in a buffer, or hold its last output; a tensor that it took from within
+    torch.func would be of no use outside. A buffer that changes in place is a copy meanwhile.
+    """
+    if not isinstance(f, nn.Module):
+        return f
+
+    def call(x: Tensor) -> Any:
+        if torch.compiler.is_compiling():
+            return f(x)
+        modules = [m for m in f.modules() if isinstance(m._buffers, dict)]  # no script
+        before = [(m, dict(vars(m)), dict(m._buffers)) for m in modules]
+        try:
+            for module, _, buffers in before:
+                copies = {name: b if b is None else b.clone() for name, b in buffers.items()}
+                module._buffers.update(copies)
+            return f(x)
+        finally:
+            for module, held, buffers in before:
+                vars(module).clear()
+                vars(module).update(held)
+                module._buffers.clear()
+                module._buffers.update(buffers)
+
+    return call

@@ -113,6 +113,11 @@ def shown(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:40]}…"
 
 
+def first_line(error: Exception) -> str:
+    """The first line of what an error says, cut where it is long, or its name."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:120]
+
+
 def axis(x: Tensor, dim: Any, name: str = "x") -> int:
     """Return `dim` counted from the front, and require that x has it."""
     if not -x.ndim <= check_integer(dim, "dim", -math.inf) < x.ndim:

@@ -12,8 +12,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from lipteach.primitives._sample_by_sample import Function, jacobians, pull_and_push
-from lipteach.primitives._validate import FLOATS, check_integer, check_tensor, transforming
+from lipteach.primitives._sample_by_sample import (
+    Function,
+    jacobians,
+    leaving,
+    pull_and_push,
+)
+from lipteach.primitives._validate import (
+    FLOATS,
+    check_integer,
+    check_tensor,
+    first_line,
+    transforming,
+)
 from lipteach.primitives.norms import normalized, start_vector
 
 BY_MODE = (
@@ -134,9 +145,10 @@ def of_one(f: Any, x: Any) -> tuple[Function, int]:
     _check_mode(f)
 
     m = run_once(f, x).numel()
+    run = leaving(f)
 
     def one(sample: Tensor) -> Tensor:
-        return _output(f, sample.unsqueeze(0), "f").flatten()
+        return _checked(run(sample.unsqueeze(0)), "f").flatten()
 
     return one, m
 
@@ -144,13 +156,7 @@ def of_one(f: Any, x: Any) -> tuple[Function, int]:
 def run_once(f: Any, x: Tensor, name: str = "f") -> Tensor:
     """The output at the first sample of x; requires that f takes it and returns numbers."""
     check_initialized(f, name)
-    try:
-        with torch.no_grad():
-            y = _output(f, x[:1], name)
-    except (RuntimeError, ValueError, IndexError) as error:
-        said = str(error).splitlines()[0][:120]
-        whole = name if name == "f" else f"the {name}"
-        raise ValueError(f"x of shape {tuple(x.shape)} does not fit {whole}: {said}") from error
+    y = _checked(run_on(f, x[:1], name, x.shape), name)
     if y.numel() == 0:
         raise ValueError(
             f"{name} must return at least one number for each sample; it returns none."
@@ -158,8 +164,18 @@ def run_once(f: Any, x: Tensor, name: str = "f") -> Tensor:
     return y
 
 
-def _output(f: Any, x: Tensor, name: str) -> Tensor:
-    y: object = f(x)
+@torch.no_grad()
+def run_on(f: Any, x: Tensor, name: str, shape: torch.Size) -> object:
+    """What f gives for x, a part of what has that shape; requires that f takes it."""
+    try:
+        return leaving(f)(x.clone())  # f may work in place
+    except (RuntimeError, ValueError, IndexError, TypeError) as error:
+        said = first_line(error)
+        whole = name if name == "f" else f"the {name}"
+        raise ValueError(f"x of shape {tuple(shape)} does not fit {whole}: {said}") from error
+
+
+def _checked(y: object, name: str) -> Tensor:
     if not isinstance(y, Tensor):
         kind = "torch.Tensor" if name == "f" else "floating-point tensor"
         raise TypeError(f"{name} must return a {kind}; got {type(y).__name__}.")

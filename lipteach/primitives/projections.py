@@ -36,7 +36,7 @@ def project_simplex(y: Tensor, radius: float = 1.0, dim: int = -1) -> Tensor:
 
     Source: L. Condat (2016); Anil, Lucas and Grosse (2019), appendix C, Algorithm 1.
     """
-    _check(y, radius, dim)
+    radius = _check(y, radius, dim)
     return _simplex(in_float64(y), radius, dim).to(y.dtype)
 
 
@@ -56,7 +56,7 @@ def project_l1_ball(y: Tensor, radius: float = 1.0, dim: int = -1) -> Tensor:
 
     Source: J. Duchi et al. (2008); L. Condat (2016); Anil, Lucas and Grosse (2019), appendix C.
     """
-    _check(y, radius, dim)
+    radius = _check(y, radius, dim)
     magnitude = in_float64(y).abs()
     inside = magnitude.detach().sum(dim=dim, keepdim=True) <= radius
     moved = y.detach().sign() * _simplex(magnitude, radius, dim).to(y.dtype)
@@ -91,15 +91,16 @@ def in_l1_ball(y: Tensor, radius: float = 1.0, dim: int = -1, tol: float = 1e-6)
 
     Source: Anil, Lucas and Grosse (2019), appendix C.
     """
-    _check(y, radius, dim)
+    radius = _check(y, radius, dim)
     check_real(tol, "tol", above=0.0)
     return in_float64(y.detach()).abs().sum(dim=dim) <= (1 + tol) * radius
 
 
-def _check(y: Tensor, radius: float, dim: int) -> None:
+def _check(y: Tensor, radius: float, dim: int) -> float:
+    """Require what all of these need, and return the radius as a float."""
     check_tensor(y, "y")
-    check_real(radius, "radius", above=0.0)
     axis(y, dim, "y")
+    return check_real(radius, "radius", above=0.0)
 
 
 def _simplex(y: Tensor, radius: float, dim: int) -> Tensor:

@@ -44,7 +44,7 @@ def maxmin_from_full_sort(n: int, bound: float) -> nn.Sequential:
 
     Source: Anil, Lucas and Grosse (2019), appendix A.3, corrected.
     """
-    check_real(bound, "bound", above=0.0)
+    bound = check_real(bound, "bound", above=0.0)
     _check_even(n)
     check_real(n * bound, "n · bound")
     pair = torch.arange(n // 2 - 1, -1, -1, dtype=torch.float64)
@@ -137,7 +137,7 @@ def maxmin_from_abs(bound: float) -> nn.Sequential:
 
     Source: Anil, Lucas and Grosse (2019), appendix A.3, corrected.
     """
-    check_real(bound, "bound", above=0.0)
+    bound = check_real(bound, "bound", above=0.0)
     M = torch.tensor([[1.0, 1.0], [1.0, -1.0]], dtype=torch.float64) * math.sqrt(0.5)
     shift = [math.sqrt(2) * bound, 0.0]
     return nn.Sequential(frozen_linear(M, shift), Abs(), frozen_linear(M, [-bound, -bound]))

@@ -67,7 +67,7 @@ def w_network(c: float = 1.0) -> nn.Sequential:
 
     Source: Anil, Lucas and Grosse (2019), appendix A.1, Figure 11.
     """
-    check_real(c, "c")
+    c = check_real(c, "c")
     e = torch.tensor([[0.5], [-0.5], [0.5], [-0.5]], dtype=torch.float64)
     hidden = frozen_linear(torch.eye(4), -c * e.flatten())
     return nn.Sequential(frozen_linear(e), MaxMin(), hidden, MaxMin(), frozen_linear(e.T))

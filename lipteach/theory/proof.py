@@ -94,7 +94,7 @@ def prove(
     Source: Anil, Lucas and Grosse (2019), appendix A.1 to A.3, for the claims it serves.
     """
     start = time.monotonic()
-    check_real(tol, "tol", low=0.0)
+    tol = check_real(tol, "tol", low=0.0)
     end = start + check_real(timeout, "timeout", above=0.0)
     try:
         return _decide(ask(network, claim, domain, tol, end), tol, end)

@@ -133,3 +133,11 @@ def test_a_subclass_that_inherits_what_runs_is_known() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert lt.lipschitz_bounds(nn.Sequential(Named()), uniform(3, 4)).upper == 1
+
+
+@pytest.mark.filterwarnings("ignore:The upper bound is infinite")
+def test_a_negative_alpha_may_stretch() -> None:
+    x = torch.linspace(-2, 2, 9)[:, None]
+    lower, upper = lt.lipschitz_bounds(nn.ELU(-5.0), x)
+    assert lower > 4
+    assert upper == math.inf

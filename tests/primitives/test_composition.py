@@ -16,6 +16,7 @@ from lipteach.primitives.composition import (
     check_sequence,
     linear_layers,
     read,
+    refuse_cycles,
     runs_as,
     walk,
 )
@@ -210,3 +211,11 @@ def test_what_changes_at_each_reading_is_refused_by_all_who_read(name: str) -> N
     spoilt = nn.Linear(1, 1)
     spoilt.weight.data.fill_(torch.nan)
     assert read(spoilt).isnan().all(), "NaN has not changed"
+
+
+def test_what_is_shared_at_every_depth_is_looked_at_once() -> None:
+    """Of 2⁶⁰ ways down to the layer."""
+    model: nn.Module = nn.Linear(2, 2)
+    for _ in range(60):
+        model = nn.Sequential(model, nn.Sequential(model))
+    refuse_cycles(model)

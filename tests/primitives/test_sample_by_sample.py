@@ -134,3 +134,81 @@ def test_what_cannot_be_differentiated_is_refused_in_one_sentence() -> None:
             call(nn.Linear(4, 4).double(), x)
         with pytest.raises(TypeError, match=r"1 \(LazyLinear\) of f has no shape yet; run the"):
             call(nn.Sequential(nn.Identity(), nn.LazyLinear(2)), x)
+        with pytest.raises(ValueError, match=r"x of shape \(2, 3\) does not fit f: mat1 and mat2"):
+            call(nn.Linear(3, 4), x)  # of another dtype
+        with pytest.raises(ValueError, match=r"does not fit f: 'NoneType' object is not callable"):
+            call(holding_none(), x)
+        with pytest.raises(ValueError, match="does not fit f: RuntimeError"):
+            call(Speechless(), x)
+
+
+class Speechless(nn.Module):
+    def forward(self, x):
+        raise RuntimeError
+
+
+def holding_none() -> nn.Sequential:
+    f = nn.Sequential(nn.Identity(), nn.ReLU())
+    f._modules["1"] = None
+    return f
+
+
+def test_what_does_not_fit_a_model_is_said_of_bounds_audit_and_export_too() -> None:
+    x = random(2, 3)
+    for call in (lt.lipschitz_bounds, lt.audit, lt.export):
+        for model in (holding_none(), Speechless(), nn.Linear(4, 4).double()):
+            with pytest.raises(ValueError, match=r"x of shape \(2, 3\) does not fit the model: "):
+                call(model, x)
+    with pytest.raises(ValueError, match=r"x of shape \(2, 3\) does not fit the model: .* dtype"):
+        lt.export(nn.Linear(3, 3), x)
+
+
+class Remembers(nn.Module):
+    """Keeps its sums in a buffer, in another in place, in an attribute, and its last output."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("sums", torch.zeros(()).double())
+        self.register_buffer("added", torch.zeros(()).double())
+        self.held, self.calls = torch.zeros(()), 0
+
+    def forward(self, x):
+        self.sums = self.sums + x.sum()
+        if not torch._C._functorch.is_batchedtensor(x):
+            self.added += x.detach().sum()
+        self.held, self.calls = self.held + x.sum(), self.calls + 1
+        self.last = x.sin()
+        return self.last
+
+
+@pytest.mark.filterwarnings("ignore:The upper bound is infinite")
+@pytest.mark.parametrize("inner", [nn.Identity(), Item()], ids=["vmap", "loop"])
+@pytest.mark.parametrize(
+    "measure",
+    [
+        lt.jacobian_singular_values,
+        lt.jacobian_spectral_norm,
+        lt.spectral_jacobian_penalty,
+        lt.lipschitz_bounds,
+        lt.audit,
+        lt.export,
+    ],
+    ids=lambda f: f.__name__,
+)
+def test_a_model_that_remembers_is_left_as_it_was(measure, inner, capsys) -> None:
+    model = nn.Sequential(inner, Remembers())
+    before = {**vars(model[1]), **model[1]._buffers}
+    for n in (4, 70):  # of 70 numbers the Jacobian of a bound is not formed
+        measure(model, random(3, n))
+        after = {**vars(model[1]), **model[1]._buffers}
+        assert after.keys() == before.keys()
+        assert all(after[name] is before[name] for name in before)
+        assert model[1].added == 0
+
+
+def test_what_works_in_place_leaves_x_alone_sample_by_sample_too() -> None:
+    f, x = nn.Sequential(InPlace(), Item()), random(3, 4).abs()
+    before = x.clone()
+    for call in (lt.jacobian_singular_values, lt.jacobian_spectral_norm):
+        call(f, x)
+        assert torch.equal(x, before)

@@ -10,6 +10,7 @@ from torch.nn.utils import parametrize
 
 import lipteach as lt
 from lipteach.layers import jacobian_norms, layer_norms
+from lipteach.layers.magnitudes import Magnitude, lower_bound
 
 NORMS = (1, 2, math.inf)
 SINGLE = torch.tensor([[1.0], [2.0]], dtype=torch.float64)
@@ -180,3 +181,10 @@ def test_large_jacobians_are_bounded_from_below(p: float) -> None:
     assert 0.9 * most <= lower <= upper
     if p == 2:
         assert lt.audit(model, x).lower == pytest.approx(most)
+
+
+def test_rounding_is_cut_and_more_than_rounding_is_an_error() -> None:
+    one = Magnitude.of(1.0)
+    assert lower_bound(1 + 1e-12, one) == 1
+    with pytest.raises(RuntimeError, match=r"upper bound 1 is refuted: .* 1\.00001 at"):
+        lower_bound(1 + 1e-5, one)

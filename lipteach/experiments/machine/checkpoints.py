@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 import textwrap
 import time
 from collections.abc import Iterator
@@ -101,7 +102,8 @@ class Run:
         done = self._restore(loop, total, state) if loop < len(self._saved) else 0
         last = time.monotonic()
         name = self._progress
-        bar = tqdm(total=total, initial=done, desc=name, unit="step", leave=False, disable=not name)
+        quiet = not name or sys.stderr is None  # under pythonw
+        bar = tqdm(total=total, initial=done, desc=name, unit="step", leave=False, disable=quiet)
         with bar:
             for self._step in range(done + 1, total + 1):
                 yield self._step

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import shutil
+import sys
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future, as_completed
 from pathlib import Path
@@ -132,9 +133,8 @@ def _find_results(
     """Load what is finished, run the rest, and return all in the order of the jobs."""
     found = {job.stem: result for job in jobs if (result := load_result(job))}
     name = jobs[0].experiment.name
-    with tqdm(
-        total=len(jobs), initial=len(found), desc=name, unit="cell", disable=not progress
-    ) as bar:
+    quiet = not progress or sys.stderr is None  # under pythonw
+    with tqdm(total=len(jobs), initial=len(found), desc=name, unit="cell", disable=quiet) as bar:
         for job, result in _run_all([job for job in jobs if job.stem not in found], executor):
             found[job.stem] = result
             bar.update()

@@ -1,5 +1,8 @@
 """list, show, run, compare; and what is said when something is in the way."""
 
+import os
+import subprocess
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -145,3 +148,21 @@ def test_show_prints_the_grid_and_list_the_records(capsys) -> None:
     assert command_line.main(["list"]) == 0
     out = capsys.readouterr().out
     assert "fig14_spectral   Fig. 14: Björck against spectral normalization on cones; " in out
+
+
+def test_a_reader_that_has_read_enough_is_no_error() -> None:
+    """As of ``list | head -1``: the pipe is closed before all is written."""
+    code = "import runpy; runpy.run_module('lipteach.experiments', run_name='__main__')"
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.argv[1:] = ['list']; {code}"],
+        stdout=writing, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_without_a_stream_there_are_no_bars(tiny, monkeypatch) -> None:
+    monkeypatch.setattr("sys.stderr", None)  # as under pythonw
+    assert tiny("run", "tiny", "--seeds", "1") == 0
