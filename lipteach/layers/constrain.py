@@ -142,6 +142,8 @@ def kernel_class(conv: nn.Conv2d, weight: Tensor) -> KernelClass:
     if stride != (1, 1) and dilation != (1, 1):
         got = f"dilation {conv.dilation} and stride {conv.stride}"
         raise ValueError(f"The convolution must have dilation 1 where it has a stride; got {got}.")
+    if conv.padding_mode != "zeros" and _repeated(conv) != _repeated(_made(conv)):
+        raise ValueError("The padding of the convolution must be the one that it was made with.")
     if conv.padding_mode == "circular" and not isinstance(conv.padding, str):
         taps = zip(_pair(conv.padding), dilation, size, strict=True)
         wide = any(2 * p > d * (k - 1) for p, d, k in taps)
@@ -153,6 +155,16 @@ def kernel_class(conv: nn.Conv2d, weight: Tensor) -> KernelClass:
         need = "'zeros' or 'circular'"
         raise ValueError(f"padding_mode must be {need}; got {conv.padding_mode!r}.")
     return KernelClass(weight.shape[0], weight.shape[1], size, stride)
+
+
+def _made(conv: Any) -> nn.Conv2d:
+    size, padding, dilation = conv.kernel_size, conv.padding, conv.dilation
+    return nn.Conv2d(1, 1, size, padding=padding, dilation=dilation, device="meta")
+
+
+def _repeated(conv: Any) -> list[int]:
+    """The padding that ``nn.Conv2d`` stores beside `padding`, and uses where it is not zeros."""
+    return [*conv._reversed_padding_repeated_twice]
 
 
 def orthogonal_class(conv: nn.Conv2d, weight: Tensor) -> KernelClass:

@@ -64,8 +64,8 @@ CONDITIONS: dict[type[nn.Module], Callable[[Any], bool]] = {
 
 def one_lipschitz(module: nn.Module, sizes: Sizes) -> bool:
     """Whether a module is known not to stretch, for p = 1, 2 and ∞, on images of these sizes."""
-    if runs_as(module, ALWAYS):
-        return True
+    if runs_as(module, ALWAYS):  # along the batch samples mix; None may stand for that
+        return getattr(module, "dim", 1) not in (0, None)
     if any(holds(module) for kind, holds in CONDITIONS.items() if runs_as(module, kind)):
         return True
     given = sizes.get(id(module), set())

@@ -21,6 +21,7 @@ from lipteach.layers.magnitudes import ONE, Magnitude, in_units
 from lipteach.layers.norm_bounds import convolution_norm_bounds
 from lipteach.primitives import Scale, Selection, mixed_norm, operator_norm
 from lipteach.primitives.composition import alteration, runs_as, walk
+from lipteach.primitives.norms import start_vector
 
 LAYERS = (nn.Linear, nn.Conv2d, Selection, Scale)  # the modules that have a norm
 MOST_PIXELS, MOST_ENTRIES = 2000, 4_000_000  # the largest matrix of a convolution that we build
@@ -209,14 +210,21 @@ def draws(model: nn.Module, x: Tensor) -> bool:
 
 @torch.no_grad()
 def mixes(model: nn.Module, x: Tensor) -> bool:
-    """Whether the first two samples have other outputs together than each alone."""
-    if len(x) == 1:
-        return False
-    alone = torch.cat([model(x[:1]).flatten(), model(x[1:2]).flatten()])
+    """Whether samples have other outputs together than each alone.
+
+    Asked are the first of x, and the first with two around it at which entries change their order
+    and their sign: samples that are equal, sorted or alone would not show it.
+    """
+    way = start_vector(x[0].numel(), None).to(x).view_as(x[0])
+    way = 4 * (float(x.abs().max()) or 1.0) * way
     try:
-        return not _near(model(x[:2]).flatten(), alone)
+        for batch in (x[:3], torch.stack([x[0], x[0] + way, x[0] - way])):
+            alone = torch.cat([model(sample[None]).flatten() for sample in batch])
+            if not _near(model(batch).flatten(), alone):
+                return True
     except (RuntimeError, ValueError, IndexError):  # a shape for one sample alone
         return True
+    return False
 
 
 def _near(y: Tensor, z: Tensor) -> bool:

@@ -55,14 +55,16 @@ def convolution_norm_bounds(
         raise ValueError(f"stride must be one integer or two; got {len(steps)}.")
     for step in steps:
         check_integer(step, "stride")
-    K = _polyphase(kernel.double(), steps)
+    largest = kernel.detach().double().abs().amax()
+    unit = torch.exp2(torch.where(largest > 0, largest, 1.0).log2().floor())
+    K = _polyphase(kernel.double() / unit, steps)  # no square overflows or vanishes
     if K.shape[0] > K.shape[1]:
         K = K.transpose(0, 1).contiguous()  # the transposed operator; torch.compile mistakes a view
     simple = _autocorrelation_bound(K)
     peak, share = _Peak.apply(K.detach(), simple.detach() ** 2)  # type: ignore[no-untyped-call]
     lower = torch.linalg.matrix_norm(_symbol(K, peak), 2).amax()
     upper = torch.minimum(lower / share.sqrt(), simple)
-    return lower, torch.maximum(upper, lower)  # against rounding
+    return unit * lower, unit * torch.maximum(upper, lower)  # against rounding
 
 
 def _polyphase(K: Tensor, stride: tuple[int, int]) -> Tensor:

@@ -6,9 +6,12 @@ their place (``nn.Linear.forward = …``), or in the place of what they call (``
 
 from __future__ import annotations
 
+import sys
+import types
 from collections.abc import Iterator
 from typing import Any
 
+import torch
 from torch import nn
 from torch.nn import functional as F
 
@@ -34,10 +37,10 @@ def as_imported(cls: type) -> bool:
 
 
 def is_patched(cls: type) -> bool:
-    """Whether a class, one that it inherits from, or a function of torch.nn was replaced."""
+    """Whether a class, one that it inherits from, or a function that modules call was replaced."""
     kinds = [kind for kind in cls.__mro__ if kind in _METHODS]
     return any(methods(kind) != _METHODS[kind] for kind in kinds) or any(
-        vars(F).get(name) is not function for name, function in _FUNCTIONS.items()
+        getattr(place, name, None) is not value for place, name, value in _FUNCTIONS
     )
 
 
@@ -51,10 +54,36 @@ def _classes(cls: type[nn.Module]) -> Iterator[type[nn.Module]]:
         yield from _classes(kind)
 
 
+def _is_function(value: Any) -> bool:
+    return isinstance(value, types.FunctionType)
+
+
+def called(values: Any) -> set[str]:
+    """What the functions among these values call or read by name."""
+    return {name for f in values if _is_function(f) for name in f.__code__.co_names}
+
+
 # Read after all of floor 1: this file is imported through `composition`, by the floors above.
 _METHODS = {
     cls: methods(cls)
     for cls in _classes(nn.Module)
     if cls.__module__.partition(".")[0] in ("torch", "lipteach")
 }
-_FUNCTIONS = {name: value for name, value in vars(F).items() if _runs(value)}
+_OURS = [m for name, m in sys.modules.items() if name.startswith("lipteach.primitives.")]
+_CALLED = {
+    *(f"__{name}__" for name in ("add", "radd", "sub", "rsub", "mul", "rmul", "neg")),
+    *("__lt__", "__gt__", "__getitem__"),
+    *called([*vars(F).values(), *(f for held in _METHODS.values() for f in held.values())]),
+    *called(value for module in _OURS for value in vars(module).values()),
+}
+_FUNCTIONS = [
+    *((F, name, value) for name, value in vars(F).items() if _runs(value)),
+    *((module, n, f) for module in _OURS for n, f in vars(module).items() if _is_function(f)),
+    *(
+        (place, name, value)
+        for place in (torch, torch.Tensor, torch._C._nn)
+        for name in sorted(_CALLED)
+        if callable(value := getattr(place, name, None))
+        and value is getattr(place, name)  # one that is made anew at each look cannot be compared
+    ),
+]

@@ -12,8 +12,9 @@ from typing import Any, TypeGuard, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
-from lipteach.primitives._as_imported import HARMLESS, is_patched, methods
+from lipteach.primitives._as_imported import HARMLESS, called, is_patched, methods
 from lipteach.primitives._torch_private import has_hooks, is_compiled, modes_active
 from lipteach.primitives.modules import ChunkedSequential
 
@@ -49,8 +50,11 @@ def alteration(module: nn.Module) -> str:
     if any(type(container) not in CONTAINERS for container in held):
         return "containers of another class"
     tensors = (*module._parameters.values(), *module._buffers.values())
-    if any(type(t) not in (Tensor, nn.Parameter, type(None)) for t in tensors):
+    settings = [t for t in vars(module).values() if hasattr(t, "__torch_function__")]
+    if any(type(t) not in (Tensor, nn.Parameter, type(None)) for t in (*tensors, *settings)):
         return "tensors of another class"
+    if any(_is_own_number(value) for value in vars(module).values()):
+        return "numbers of another class"
     if isinstance(module, SEQUENCES) and None in [*module._modules.values()]:
         return "a module that is None, so that it does not run"
     if is_patched(type(module)):
@@ -69,7 +73,9 @@ def made_by_parametrize(module: nn.Module) -> bool:
     It has a property for each of them, and the class beneath it is the one that they had before.
     """
     names: Any = module.parametrizations
-    return methods(type(module)).keys() - {"__deepcopy__"} == set(names)
+    held = methods(type(module))
+    held.pop("__deepcopy__", None)
+    return held.keys() == set(names) and all(map(_is_of_parametrize, held.values()))
 
 
 def walk(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]:
@@ -141,5 +147,25 @@ def check_sequence(network: Any, name: str = "network") -> None:
         raise ValueError(f"{name} must be a plain nn.Sequential; {kind} has a forward of its own.")
 
 
+def _is_own_number(value: Any) -> bool:
+    """Whether a setting is a number whose class, neither Python's nor NumPy's, may redefine it."""
+    plain = (bool, int, float)
+    known = type(value) in plain or type(value).__module__ == "numpy"
+    return isinstance(value, plain) and not known
+
+
 def _redefines(cls: type, kind: type) -> bool:
-    return not vars(cls).keys().isdisjoint(set(dir(kind)) - HARMLESS)
+    """Whether a subclass has a method of the kind, or a property in place of a setting of it."""
+    held = vars(cls)
+    if not held.keys().isdisjoint(set(dir(kind)) - HARMLESS):
+        return True
+    read = called(value for base in kind.__mro__ for value in vars(base).values())
+    return any(
+        hasattr(type(held[name]), "__get__") and not _is_of_parametrize(held[name])
+        for name in (held.keys() & read) - HARMLESS
+    )
+
+
+def _is_of_parametrize(value: Any) -> bool:
+    """Whether a property is one that torch makes for a parametrized tensor."""
+    return isinstance(value, property) and value.fget.__module__ == parametrize.__name__

@@ -171,7 +171,9 @@ def check_points(x: Tensor, network: nn.Sequential) -> None:
 
 
 def _bias(layer: nn.Linear) -> Tensor:
-    return layer.weight.new_zeros(layer.out_features) if layer.bias is None else read(layer, "bias")
+    if layer.bias is None or isinstance(layer, Selection):  # which adds none, whatever it holds
+        return layer.weight.new_zeros(layer.out_features)
+    return read(layer, "bias")
 
 
 def _row_norms(g: Tensor) -> Tensor:
@@ -220,8 +222,12 @@ def _unit_lines(
     z: Tensor, h: Tensor, w: Tensor, k: int, x: Tensor, tol: float
 ) -> tuple[Tensor, Tensor]:
     """Slopes s and offsets c with φ(zᵢ) = sᵢ zᵢ + cᵢ on the batch, for each unit that w uses."""
-    (slope,) = torch.autograd.grad(h.sum(), z)
+    (slope,) = torch.autograd.grad(h.sum(), z, retain_graph=True)
+    weights = torch.arange(1, h.shape[1] + 1, dtype=h.dtype, device=h.device)
+    (weighted,) = torch.autograd.grad((h * weights).sum(), z)
     h, z = h.detach(), z.detach()
+    if not bool(((weighted - slope * weights).abs() <= tol * weights).all()):
+        raise HypothesisError(f"Activation {k + 1} is not element-wise: Theorem 1 does not apply.")
     s = slope[0].sign()
     c = h - s * z  # (batch, m)
     off = (slope.abs() - 1).abs()  # from slope ±1

@@ -63,3 +63,11 @@ def test_one_by_one_and_zero_and_orthogonal_kernels_are_exact() -> None:
 def test_both_bounds_are_differentiable() -> None:
     K = uniform(2, 3, 3, 2).requires_grad_()
     assert torch.autograd.gradcheck(lt.convolution_norm_bounds, (K,))
+
+
+@pytest.mark.parametrize("exponent", [-600, -540, 530, 1000])
+def test_bounds_of_kernels_whose_squares_leave_the_range(exponent: int) -> None:
+    kernel = uniform(2, 3, 3, 3)
+    bounds = lt.convolution_norm_bounds(kernel * 2.0**exponent)
+    for scaled, plain in zip(bounds, lt.convolution_norm_bounds(kernel), strict=True):
+        assert float(scaled) == float(plain) * 2.0**exponent
