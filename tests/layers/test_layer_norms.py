@@ -69,3 +69,7 @@ def test_what_is_said_of_a_convolution() -> None:
     assert sums.upper >= float(torch.linalg.svdvals(matrix_of(grouped, 2, 12, 12))[0])
     assert sums.lower == 0
     assert math.isnan(spectrum(grouped, set()).upper)
+    uneven, sizes = nn.Conv2d(4, 2, 3, groups=2).double(), {(4, 40, 40)}
+    column, row = (float(upper_norm(uneven, p, sizes)) for p in (1, math.inf))
+    assert row > 1.1 * column
+    assert spectrum(uneven, sizes).upper == pytest.approx(math.sqrt(column * row))
