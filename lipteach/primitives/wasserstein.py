@@ -257,9 +257,9 @@ def _best_plan(a: Tensor, b: Tensor, M: Tensor, unit: float) -> Tensor:
 
 def _network_simplex(a: Tensor, b: Tensor, M: Tensor) -> tuple[Tensor, Tensor, bool]:
     """POT's plan, the prices of its rows, and whether it was stopped."""
-    import ot  # here, since it takes longer to import than all of lipteach
-
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # of its source, too, when Python compiles it
+        import ot  # here, since it takes longer to import than all of lipteach
+
         plan, log = ot.emd(a.numpy(), b.numpy(), M.numpy(), numItermax=MOST_PIVOTS, log=True)
     return torch.from_numpy(plan), torch.from_numpy(log["u"]), log["warning"] is not None

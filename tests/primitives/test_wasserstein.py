@@ -2,6 +2,9 @@
 
 import itertools
 import math
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -252,6 +255,17 @@ def test_weights_sum_to_1_up_to_the_root_of_eps(dtype: torch.dtype) -> None:
     for off in (1.5 * root, -1.5 * root):
         with pytest.raises(ValueError, match=r"a must have sum 1; got (1\.0|0\.9)"):
             lt.exact_wasserstein(x, x, torch.tensor([0.5, 0.5 + off], dtype=dtype))
+
+
+def test_pots_source_may_be_compiled_where_warnings_are_errors(tmp_path: Path) -> None:
+    program = f"""
+import sys, torch, lipteach as lt
+sys.pycache_prefix, sys.dont_write_bytecode = {str(tmp_path)!r}, True  # nothing compiled is found
+print(lt.exact_wasserstein(torch.zeros(1, 1), torch.ones(1, 1)).item())
+"""
+    command = [sys.executable, "-W", "error::SyntaxWarning", "-W", "error::DeprecationWarning"]
+    done = subprocess.run([*command, "-c", program], capture_output=True, text=True)
+    assert done.stdout == "1.0\n", done.stderr
 
 
 def test_a_mean_that_is_representable_is_found() -> None:
