@@ -18,10 +18,10 @@ from lipteach.layers.known_modules import Sizes
 from lipteach.layers.layer_norms import (
     LAYERS,
     draws,
+    image_sizes,
     input_sizes,
     is_layer,
     measured,
-    mixes,
     product,
     said_of,
     spectrum,
@@ -82,7 +82,9 @@ def audit(model: nn.Module, x: Tensor | None = None) -> Audit:
     The Lipschitz constant for p = 2 stands between two numbers: the largest spectral norm of the
     Jacobian at the samples x, a lower bound; and the product of the layers' norms, an upper bound
     if all other modules of an ``nn.Sequential`` are known not to stretch distances (ReLU, MaxMin,
-    Flatten, …). The model is audited in evaluation mode and in float64.
+    Flatten, …). The model is audited in evaluation mode and in float64, with its weights as they
+    are read now. Without x, samples are taken to have the dimensions that each module needs: a
+    convolution is given batches of images, not one image.
 
     Args:
         model: any module. An upper bound needs a layer, or an ``nn.Sequential`` of known modules.
@@ -120,8 +122,6 @@ def audit(model: nn.Module, x: Tensor | None = None) -> Audit:
     if x is not None and draws(plain, x):
         x, bound, unknown = None, None, f"{type(model).__name__}, which draws random numbers,"
     elif x is not None:
-        if mixes(plain, x):
-            bound, unknown = None, f"{type(model).__name__}, which mixes the samples of a batch,"
         lower = lower_bound(largest_norm(plain, x, 2), bound)
     upper = float(bound) if bound else math.inf
     text = "\n".join([*_table(layers), *_whole(lower, upper, unknown, x, layers)])
@@ -144,7 +144,7 @@ def _layer(
     if not is_layer(module):
         nan, said = math.nan, said_of(module) or "a forward of its own"
         return LayerAudit(name, kind, nan, nan, nan, nan, f"none: it has {said}", inf_norm), None
-    found = spectrum(module, sizes.get(id(module), set()))
+    found = spectrum(module, image_sizes(module, sizes))
     return LayerAudit(name, kind, *found[:-1], inf_norm), found.bound
 
 

@@ -45,7 +45,8 @@ def orthonormal(
 
     ``layer.weight = Q`` works: a Q of the class comes back up to rounding, any other is replaced
     by a member near it, so that the weight of a fresh layer is kept in spirit. (What ``nn.init``
-    or ``reset_parameters`` writes to is a copy.) Make the optimizer afterwards: a convolution has
+    or ``reset_parameters`` writes to is a copy.) A stride or a padding that is set afterwards makes
+    another map, of which nothing is promised. Make the optimizer afterwards: a convolution has
     other parameters then. A tied ``nn.Linear`` stays tied.
 
     Args:

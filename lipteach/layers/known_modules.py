@@ -15,7 +15,7 @@ from torch import nn
 from lipteach.primitives import Abs, FullSort, GroupSort, MaxMin, Maxout
 from lipteach.primitives.composition import runs_as
 
-Sizes = dict[int, set[tuple[int, ...]]]
+Sizes = dict[int, set[tuple[int, ...]]]  # the shapes that a module receives, by its ``id``
 
 SORTS = (Abs, FullSort, GroupSort, MaxMin, Maxout)
 SCALARS = (
@@ -27,11 +27,9 @@ SHAPES = (
     *(nn.Identity, nn.Flatten, nn.Unflatten, nn.PixelShuffle, nn.PixelUnshuffle),
     nn.ChannelShuffle,
 )
-PADS = (  # constants around a copy, of which a negative padding leaves out a part
-    *(nn.ZeroPad1d, nn.ZeroPad2d, nn.ZeroPad3d),
-    *(nn.ConstantPad1d, nn.ConstantPad2d, nn.ConstantPad3d),
-)
-ALWAYS = (*SORTS, *SCALARS, *SOFTMAX, *SHAPES, *PADS)
+ZEROS = (nn.ZeroPad1d, nn.ZeroPad2d, nn.ZeroPad3d)  # around a copy, of which a negative padding
+CONSTANTS = (nn.ConstantPad1d, nn.ConstantPad2d, nn.ConstantPad3d)  # leaves out a part
+ALWAYS = (*SORTS, *SCALARS, *SOFTMAX, *SHAPES, *ZEROS, *CONSTANTS)
 
 DROPOUTS = (
     *(nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d),
@@ -48,6 +46,18 @@ ADAPTIVE: dict[type[nn.Module], int] = {  # and the dimensions of their images
     nn.AdaptiveMaxPool3d: 3,
 }
 
+# The first dimension that a module acts on, and of its last ones how many; of others, none.
+FIRST: dict[tuple[type[nn.Module], ...], Callable[[Any], Any]] = {
+    (FullSort, GroupSort, MaxMin, nn.Softmax, nn.Softmin, nn.Unflatten): lambda m: m.dim,
+    (nn.Flatten,): lambda m: m.start_dim,
+}
+LAST: dict[type[nn.Module], int] = {
+    **dict.fromkeys((nn.Linear, Maxout), 1),
+    **dict.fromkeys((nn.Conv2d, nn.Softmax2d, nn.PixelShuffle, nn.PixelUnshuffle), 3),
+    **{k: n for ks in (ZEROS, CONSTANTS, AVERAGES, MAXIMA) for n, k in enumerate(ks, 1)},
+    **ADAPTIVE,
+}
+
 CONDITIONS: dict[type[nn.Module], Callable[[Any], bool]] = {
     nn.LeakyReLU: lambda m: abs(m.negative_slope) <= 1,
     nn.PReLU: lambda m: float(m.weight.detach().abs().max()) <= 1,
@@ -60,16 +70,35 @@ CONDITIONS: dict[type[nn.Module], Callable[[Any], bool]] = {
     **{kind: lambda m: _apart(m) and _is_mean(m) for kind in AVERAGES},
     **{kind: lambda m: _apart(m) and set(_each(m.dilation)) == {1} for kind in MAXIMA},
 }
+KNOWN = (*ALWAYS, *CONDITIONS, *ADAPTIVE)
 
 
 def one_lipschitz(module: nn.Module, sizes: Sizes) -> bool:
     """Whether a module is known not to stretch, for p = 1, 2 and ∞, on images of these sizes."""
-    if runs_as(module, ALWAYS):  # along the batch samples mix; None may stand for that
-        return getattr(module, "dim", 1) not in (0, None)
+    if runs_as(module, ALWAYS):
+        return True
     if any(holds(module) for kind, holds in CONDITIONS.items() if runs_as(module, kind)):
         return True
     given = sizes.get(id(module), set())
     return any(_divides(module, n, given) for kind, n in ADAPTIVE.items() if runs_as(module, kind))
+
+
+def mixes(module: nn.Module, sizes: Sizes) -> bool:
+    """Whether a layer or a known module acts on the first dimension of its input, the batch.
+
+    Without a shape of its input a dimension counted from the end may be that one, unless the module
+    needs so many.
+    """
+    last = next((n for kind, n in LAST.items() if isinstance(module, kind)), 0)
+    chosen = [first(module) for kinds, first in FIRST.items() if isinstance(module, kinds)]
+    dim = chosen[0] if chosen else -last or 1
+    if type(dim) is not int:  # None, a name, or what may say that it is another number
+        return True
+    shapes = sizes.get(id(module))
+    if shapes and isinstance(module, nn.Flatten):  # samples stand one after the other, unless what
+        return False  # follows acts along them, as its shapes tell
+    shapes = shapes or {(1,) * (1 + max(last, 1))}
+    return any((dim if dim >= 0 else dim + len(shape)) < 1 for shape in shapes)
 
 
 def _apart(pool: Any) -> bool:

@@ -16,14 +16,14 @@ from torch.nn.utils import parametrize
 
 from lipteach.layers.constrain import kernel_class
 from lipteach.layers.export import copied, to_measure
-from lipteach.layers.known_modules import ADAPTIVE, Sizes, one_lipschitz
+from lipteach.layers.known_modules import KNOWN, Sizes, mixes, one_lipschitz
 from lipteach.layers.magnitudes import ONE, Magnitude, in_units
 from lipteach.layers.norm_bounds import convolution_norm_bounds
 from lipteach.primitives import Scale, Selection, mixed_norm, operator_norm
 from lipteach.primitives.composition import alteration, runs_as, walk
-from lipteach.primitives.norms import start_vector
 
 LAYERS = (nn.Linear, nn.Conv2d, Selection, Scale)  # the modules that have a norm
+MIXES = "which mixes the samples of a batch"
 MOST_PIXELS, MOST_ENTRIES = 2000, 4_000_000  # the largest matrix of a convolution that we build
 
 
@@ -54,25 +54,27 @@ def measured(model: nn.Module) -> nn.Module:
 
 
 def input_sizes(model: nn.Module, x: Tensor) -> Sizes:
-    """The shapes (channels, height, width) that each convolution receives, by its ``id``.
-
-    Of pooling layers to a given size likewise.
-    """
+    """The shapes that each layer and each known module receives from a sample, a batch of 1."""
     sizes: Sizes = {}
 
     def note(module: nn.Module, inputs: tuple[Any, ...]) -> None:
         if inputs and isinstance(inputs[0], Tensor):
-            sizes.setdefault(id(module), set()).add(tuple(inputs[0].shape[-3:]))
+            sizes.setdefault(id(module), set()).add(tuple(inputs[0].shape))
 
     hooks = [
         module.register_forward_pre_hook(note)
         for module in model.modules()
-        if isinstance(module, (nn.Conv2d, *ADAPTIVE))
+        if isinstance(module, (*LAYERS, *KNOWN))
     ]
     model(x[:1])
     for hook in hooks:
         hook.remove()
     return sizes
+
+
+def image_sizes(conv: nn.Module, sizes: Sizes) -> set[tuple[int, ...]]:
+    """The sizes (channels, height, width) of the images that a convolution receives."""
+    return {shape[-3:] for shape in sizes.get(id(conv), ())}
 
 
 def spectrum(layer: Any, sizes: set[tuple[int, ...]]) -> Spectrum:
@@ -208,25 +210,6 @@ def draws(model: nn.Module, x: Tensor) -> bool:
     return not (steady and _near(model(x[:1]), model(x[:1])))
 
 
-@torch.no_grad()
-def mixes(model: nn.Module, x: Tensor) -> bool:
-    """Whether samples have other outputs together than each alone.
-
-    Asked are the first of x, and the first with two around it at which entries change their order
-    and their sign: samples that are equal, sorted or alone would not show it.
-    """
-    way = start_vector(x[0].numel(), None).to(x).view_as(x[0])
-    way = 4 * (float(x.abs().max()) or 1.0) * way
-    try:
-        for batch in (x[:3], torch.stack([x[0], x[0] + way, x[0] - way])):
-            alone = torch.cat([model(sample[None]).flatten() for sample in batch])
-            if not _near(model(batch).flatten(), alone):
-                return True
-    except (RuntimeError, ValueError, IndexError):  # a shape for one sample alone
-        return True
-    return False
-
-
 def _near(y: Tensor, z: Tensor) -> bool:
     most = float(z.nan_to_num(0.0, 0.0, 0.0).abs().max())
     return y.shape == z.shape and torch.allclose(y, z, 1e-6, 1e-6 * most, equal_nan=True)
@@ -244,5 +227,7 @@ def product(
         known = norms[id(step)] if is_layer(step) else ONE if one_lipschitz(step, sizes) else None
         if known is None:
             return None, unknown(name, step)
+        if mixes(step, sizes):
+            return None, f"{unknown(name, step)}, {MIXES},"
         bound = bound * known
     return bound, ""

@@ -12,13 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from lipteach.layers.jacobian_norms import is_large, jacobian_norms, largest_norm, stretched
-from lipteach.layers.known_modules import one_lipschitz
+from lipteach.layers.known_modules import mixes, one_lipschitz
 from lipteach.layers.layer_norms import (
+    MIXES,
     draws,
+    image_sizes,
     input_sizes,
     is_layer,
     measured,
-    mixes,
     said_of,
     unknown,
     upper_norm,
@@ -69,12 +70,13 @@ def lipschitz_bounds(model: nn.Module, x: Tensor, p: float = 2) -> LipschitzBoun
       $\|z\|_q \le k^{\max(0, 1/q - 1/p)} \|z\|_p$ for k numbers, is shorter; also with
       $\|W\|_{q,\infty}$, as the first layer in Theorem 3. Norms of convolutions are those at the
       image size of x, or bounds of them. A module with forward hooks, a forward of its own or the
-      like has no bound: what it computes is not what its class does; nor has a model that mixes
-      the first two samples, or draws random numbers.
+      like has no bound: what it computes is not what its class does; nor has one that acts along
+      the batch, as a sort with ``dim=0`` does, or a model that draws random numbers.
 
-    The model is taken in evaluation mode and in float64, and left as it is. Both bounds hold up to
-    rounding there, about 1e-12 of their size for a few layers. No product of norms overflows or
-    vanishes on the way; a bound below the range of floats is rounded up.
+    The model is taken in evaluation mode and in float64, with its weights as they are read now, and
+    left as it is. Both bounds hold up to rounding, about 1e-12 of their size for a few layers.
+    No product of norms overflows or vanishes on the way; a bound below the range of floats is
+    rounded up.
 
     Args:
         model: any module that treats the samples of a batch one by one.
@@ -133,8 +135,6 @@ def _certified(model: nn.Module, x: Tensor, p: float) -> tuple[Magnitude | None,
 
     bounds[q] is an upper bound of the steps so far, from the p-norm to the q-norm.
     """
-    if mixes(model, x):
-        return None, f"{type(model).__name__}, which mixes the samples of a batch"
     sizes = input_sizes(model, x)
     z = x[:1]
     bounds = {q: _conversion(z.numel(), p, q) for q in NORMS}
@@ -143,14 +143,16 @@ def _certified(model: nn.Module, x: Tensor, p: float) -> tuple[Magnitude | None,
             z = step(z)
         except (RuntimeError, ValueError, IndexError):  # what runs is another composition
             return None, unknown(name, step)
+        if not (is_layer(step) or one_lipschitz(step, sizes)):
+            said = said_of(step)
+            return None, unknown(name, step) + (f", which has {said}" if said else "")
+        if mixes(step, sizes):
+            return None, f"{unknown(name, step)}, {MIXES}"
         if is_layer(step):
-            places = sizes[id(step)] if isinstance(step, nn.Conv2d) else set()
+            places = image_sizes(step, sizes)
             to_max = min(bounds[q] * upper_norm_to_max(step, q, places) for q in NORMS)
             bounds = {q: bounds[q] * upper_norm(step, q, places) for q in NORMS}
             bounds[math.inf] = min(bounds[math.inf], to_max)
-        elif not one_lipschitz(step, sizes):
-            said = said_of(step)
-            return None, unknown(name, step) + (f", which has {said}" if said else "")
         bounds = {q: min(bounds[r] * _conversion(z.numel(), r, q) for r in NORMS) for q in NORMS}
     return bounds[p], ""
 

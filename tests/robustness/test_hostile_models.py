@@ -132,6 +132,14 @@ SORTED = uniform(5, 4).sort(0, descending=True).values
         (nn.Softmax2d(), uniform(1, 3, 3)),
         (nn.Sequential(nn.ReLU(), lt.FullSort(dim=0)), -uniform(5, 4).abs()),
         (nn.Sequential(lt.Scale(1e-9), nn.ConstantPad1d(1, 1.0), lt.FullSort(0)), SORTED),
+        (nn.Sequential(lt.linear(torch.eye(4), [1e8] * 4), lt.FullSort(dim=-2)), uniform(5, 4)),
+        (nn.Sequential(lt.linear(torch.eye(4), [-30.0] * 4), nn.ReLU(), lt.FullSort(-2)), SORTED),
+        (nn.Sequential(lt.Scale(1e-9), nn.ConstantPad1d(1, 1.0), nn.Softmin(-2)), SORTED),
+        (nn.Sequential(lt.Scale(1e-9), nn.ConstantPad2d((0, 0, 1, -1), 1.0)), SORTED),
+        (nn.Sequential(lt.Scale(0.0), nn.Unflatten(-2, (1, 1))), SORTED),
+        (nn.Sequential(lt.Scale(0.0), nn.Flatten(-2), nn.Softmax(-1)), SORTED),
+        (nn.Sequential(lt.Scale(0.0), nn.Conv2d(1, 1, 1)), uniform(1, 3, 3)),
+        (nn.Sequential(lt.Scale(0.0), nn.Flatten(-3), lt.Maxout(2)), uniform(1, 2, 2)),
     ],
 )
 def test_samples_that_are_equal_sorted_or_alone_hide_no_mixing(model, x, capsys) -> None:
@@ -142,7 +150,18 @@ def test_samples_that_are_equal_sorted_or_alone_hide_no_mixing(model, x, capsys)
 
 def test_the_audit_without_samples_knows_no_sort_along_the_batch(capsys) -> None:
     assert lt.audit(nn.Sequential(lt.FullSort(dim=0))).upper == math.inf
-    assert lt.audit(nn.Sequential(lt.FullSort(dim=1))).upper == 1
+    for dim in (1, -1):
+        assert lt.audit(nn.Sequential(lt.FullSort(dim=dim))).upper == 1
+    for unsure in (lt.FullSort(dim=-2), nn.Softmax(-3), nn.Flatten(0), nn.Softmax(None)):
+        assert lt.audit(nn.Sequential(unsure)).upper == math.inf
+    images = nn.Sequential(nn.ZeroPad2d(1), nn.MaxPool2d(2), nn.Softmax2d(), nn.Flatten())
+    assert lt.audit(images).upper == 1
+
+
+def test_a_sort_counted_from_the_end_is_known_where_it_is_within_a_sample(capsys) -> None:
+    model, x = nn.Sequential(lt.FullSort(dim=-2), nn.Flatten(-2)), uniform(3, 4, 2)
+    assert lt.lipschitz_bounds(model, x) == (pytest.approx(1), 1)
+    assert lt.audit(model, x).upper == 1
 
 
 def test_the_padding_that_runs_is_the_padding_that_is_asked(capsys) -> None:

@@ -105,15 +105,9 @@ def test_a_refuted_bound_is_an_error(monkeypatch, capsys) -> None:
     assert capsys.readouterr().out == ""
 
 
-class Mixing(nn.Module):
-    def forward(self, x):
-        return x - x.mean(0)
-
-
 @pytest.mark.parametrize(
     "model",
     [
-        Mixing(),
         nn.Softmax(0),
         lt.FullSort(dim=0),
         nn.Sequential(nn.Linear(4, 4).double(), nn.Flatten(0), nn.Softmax(0)),
