@@ -19,8 +19,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from lipteach.layers.weights import has_data
 from lipteach.primitives import polar
+from lipteach.primitives._validate import has_data
 
 Pair = tuple[int, int]
 Taps = tuple[tuple[int, bool], ...]  # one factor: the dimension it shifts, and which part it shifts

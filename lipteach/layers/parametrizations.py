@@ -11,9 +11,8 @@ from torch import Tensor, nn
 
 from lipteach.layers.convolution import KernelClass
 from lipteach.layers.norm_bounds import convolution_norm_bounds
-from lipteach.layers.weights import has_data
 from lipteach.primitives import polar, project_linf_norm
-from lipteach.primitives._validate import check_tensor, plain_precision, transforming
+from lipteach.primitives._validate import check_tensor, has_data, plain_precision, transforming
 
 
 class _Constraint(nn.Module):

@@ -5,15 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
 
-from lipteach.primitives._torch_private import is_fake
-from lipteach.primitives._validate import check_tensor
-
-
-def has_data(x: Tensor) -> bool:
-    """Whether x has entries to look at: on the meta device, or fake, it is a shape only."""
-    return not (x.is_meta or is_fake(x))
+from lipteach.primitives._validate import check_dense, check_numbers, check_tensor
 
 
 def plain_weight(layer: nn.Linear | nn.Conv2d, name: str = "weight") -> Tensor:
@@ -28,8 +21,7 @@ def plain_weight(layer: nn.Linear | nn.Conv2d, name: str = "weight") -> Tensor:
         raise ValueError(
             f"name must be a parameter of {kind} ({names or 'it has none'}); got {name!r}."
         )
-    if is_lazy(weight):
-        raise TypeError(f"{name} of this {kind} has no shape yet; run it once on a batch first.")
+    check_dense(weight, name)
     dims = 2 if isinstance(layer, nn.Linear) else 4
     if weight.ndim != dims:
         got = f"shape {tuple(weight.shape)}"
@@ -45,6 +37,5 @@ def weight_to_change(path: str, layer: nn.Linear | nn.Conv2d) -> Tensor:
         weight = plain_weight(layer)
     except (TypeError, ValueError) as error:
         raise type(error)(f"{path}: {error}") from error
-    if not has_data(weight):
-        raise TypeError(f"{path}: weight must hold numbers; on its device it has a shape only.")
+    check_numbers(weight, f"{path}: weight")
     return weight

@@ -80,9 +80,14 @@ def check_dense(x: Any, name: str) -> None:
         raise TypeError(f"{name} must be a dense tensor; got layout {x.layout}.")
 
 
+def has_data(x: Tensor) -> bool:
+    """Whether x has entries to look at: on the meta device, or fake, it is a shape only."""
+    return not (x.is_meta or is_fake(x))
+
+
 def check_numbers(x: Tensor, name: str) -> None:
-    """Require a tensor that can be read: one on the meta device, or a fake one, is a shape only."""
-    if (x.is_meta or is_fake(x)) and not transforming():
+    """Require a tensor that can be read (`has_data`)."""
+    if not has_data(x) and not transforming():
         kind = "on the meta device" if x.is_meta else f"a {type(x).__name__}"
         raise TypeError(f"{name} must hold numbers; it is {kind} and has a shape only.")
 
