@@ -32,9 +32,9 @@ def collapse_affine(
     so that every unit with wᵢ ≠ 0 has slope sᵢ = ±1, hence φ(zᵢ) = sᵢ zᵢ + cᵢ, and the last two
     layers are one: w ← (w ⊙ s) W, with bias b + w·c + (w ⊙ s)·b_W. (The appendix leaves out c.)
 
-    What the batch shows is checked. That an activation is element-wise is believed of every type
-    but the sorting ones; and a batch cannot show that the domain between its points is connected,
-    which the theorem needs.
+    What the batch shows is checked, by its gradients that each activation is element-wise, too.
+    Away from the batch that is believed; and a batch cannot show that the domain between its points
+    is connected, which the theorem needs.
 
     Args:
         network: ``nn.Sequential`` of ``nn.Linear`` and element-wise activations in turn, with one
@@ -223,7 +223,8 @@ def _unit_lines(
 ) -> tuple[Tensor, Tensor]:
     """Slopes s and offsets c with φ(zᵢ) = sᵢ zᵢ + cᵢ on the batch, for each unit that w uses."""
     (slope,) = torch.autograd.grad(h.sum(), z, retain_graph=True)
-    weights = torch.arange(1, h.shape[1] + 1, dtype=h.dtype, device=h.device)
+    # No combination of cos 1, cos 2, … is 0; with 1, 2, 3 it is for (z₁ + z₂, z₂, z₂ + z₃).
+    weights = 2 + torch.arange(1, h.shape[1] + 1, dtype=h.dtype, device=h.device).cos()
     (weighted,) = torch.autograd.grad((h * weights).sum(), z)
     h, z = h.detach(), z.detach()
     if not bool(((weighted - slope * weights).abs() <= tol * weights).all()):

@@ -80,6 +80,18 @@ def test_collapse_needs_elementwise_activations_one_output_and_small_weights() -
         lt.collapse_affine(nn.Sequential(linear([[1.1, 0.0]])), x)
 
 
+def test_collapse_sees_that_an_activation_mixes_units() -> None:
+    """Its class does not say so, and the middle unit goes evenly to its neighbours; ‖∇f‖ = 1."""
+
+    class Mixing(nn.Module):
+        def forward(self, z: Tensor) -> Tensor:
+            return z @ torch.tensor([[1, 0, 0], [1, 1, 1], [0, 0, 1]], dtype=z.dtype)
+
+    last = linear([[1 / math.sqrt(6), 0.0, 1 / math.sqrt(6)]])
+    with pytest.raises(lt.HypothesisError, match="Activation 1 is not element-wise"):
+        lt.collapse_affine(nn.Sequential(linear(torch.eye(3)), Mixing(), last), uniform(10, 3))
+
+
 def test_collapse_ignores_units_without_weight() -> None:
     """Equation 12 says nothing of a unit with w = 0: it may lose what it likes."""
     network = nn.Sequential(linear(torch.eye(2)), nn.ReLU(), linear([[1.0, 0.0]]))
