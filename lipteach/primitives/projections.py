@@ -1,8 +1,11 @@
-r"""Projections by sorting: the simplex, the L1 ball, and the ∞-norm ball of matrices (appendix C).
+r"""Projections on the simplex, the L1 ball, and the ∞-norm ball of matrices (appendix C).
 
 Appendix C prints Algorithm 1 under the name of the L∞ ball. What it computes is the projection on
 the unit simplex, and what an ∞-norm constraint on weights needs is the L1 ball, row by row. The
 L∞ ball of vectors needs no algorithm: ``y.clamp(-radius, radius)``.
+
+The threshold of Algorithm 1 is found without its sort, and only for vectors outside of the ball
+(``make bench ONLY=projections``); where no value may be asked for, as in torch.func, it is sorted.
 """
 
 from __future__ import annotations
@@ -10,7 +13,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lipteach.primitives._validate import axis, check_real, check_tensor, in_float64
+from lipteach.primitives._torch_private import is_batched
+from lipteach.primitives._validate import (
+    axis,
+    check_real,
+    check_tensor,
+    exporting,
+    in_float64,
+    transforming,
+)
+
+_PIECE = 1 << 17  # entries worked on at a time on a CPU: what passes between steps stays in cache
 
 
 def project_simplex(y: Tensor, radius: float = 1.0, dim: int = -1) -> Tensor:
@@ -57,10 +70,14 @@ def project_l1_ball(y: Tensor, radius: float = 1.0, dim: int = -1) -> Tensor:
     Source: J. Duchi et al. (2008); L. Condat (2016); Anil, Lucas and Grosse (2019), appendix C.
     """
     radius = _check(y, radius, dim)
-    magnitude = in_float64(y).abs()
-    inside = magnitude.detach().sum(dim=dim, keepdim=True) <= radius
-    moved = y.detach().sign() * _simplex(magnitude, radius, dim).to(y.dtype)
-    return torch.where(inside, y, moved)
+    rows = y.movedim(dim, -1)
+    if _in_a_graph(y):
+        x = torch.where(_outside(rows, radius), _onto_sphere(rows, radius), rows)
+        return x.movedim(-1, dim)
+    many = _PIECE if y.is_cpu else y.numel()
+    pieces = rows.reshape(-1, rows.shape[-1]).tensor_split(-(-y.numel() // many))
+    x = torch.cat([_rows_onto_ball(piece, radius) for piece in pieces])
+    return x.reshape(rows.shape).movedim(-1, dim)
 
 
 def project_linf_norm(W: Tensor, bound: float = 1.0) -> Tensor:
@@ -103,25 +120,70 @@ def _check(y: Tensor, radius: float, dim: int) -> float:
     return check_real(radius, "radius", above=0.0)
 
 
+def _in_a_graph(y: Tensor) -> bool:
+    """Whether what is done to y is written down for other values, and must not ask for these."""
+    return transforming() or exporting(y) or is_batched(y)
+
+
+def _outside(y: Tensor, radius: float) -> Tensor:
+    return in_float64(y.detach()).abs().sum(dim=-1, keepdim=True) > radius
+
+
+def _rows_onto_ball(y: Tensor, radius: float) -> Tensor:
+    """The same for rows, of which those inside cost one sum."""
+    outside = _outside(y, radius).squeeze(-1)
+    few = int(outside.sum())
+    if few == 0:
+        return y
+    if few == len(y):
+        return _onto_sphere(y, radius)
+    return y.index_put((outside,), _onto_sphere(y[outside], radius))
+
+
+def _onto_sphere(y: Tensor, radius: float) -> Tensor:
+    """The projection of points outside of the ball: of norm r."""
+    return y.detach().sign() * _simplex(in_float64(y).abs(), radius, -1).to(y.dtype)
+
+
 def _simplex(y: Tensor, radius: float, dim: int) -> Tensor:
     """Algorithm 1, with a second sum, over what stands above the threshold: it is near r."""
     y = y.movedim(dim, -1)
     z = y - y.detach().amax(dim=-1, keepdim=True)  # x does not change, and no large number is left
-    tau = radius * _threshold(z.detach() / radius)
-    positive = z > tau
-    excess = torch.where(positive, z - tau, 0.0)
-    count = positive.sum(dim=-1, keepdim=True)
+    excess = (z - radius * _threshold(z.detach() / radius)).relu()
+    support = excess.detach().sign()
+    count = support.sum(dim=-1, keepdim=True)
     x = excess - (excess.sum(dim=-1, keepdim=True) - radius) / count  # mends the rounding of tau
-    return torch.where(positive, x.clamp(min=0.0), 0.0).movedim(-1, dim)
+    return (x.clamp(min=0.0) * support).movedim(-1, dim)
 
 
 def _threshold(z: Tensor) -> Tensor:
-    """The τ of Algorithm 1 at r = 1, for rows z whose greatest entry is 0: it lies in [−1, 0).
+    """The τ of Algorithm 1 at r = 1, for rows z whose greatest entry is 0: it lies in [−1, 0)."""
+    z = z.clamp(min=-1.0)  # what lies lower is of no support
+    return _threshold_by_sort(z) if _in_a_graph(z) else _threshold_by_newton(z)
+
+
+def _threshold_by_newton(z: Tensor) -> Tensor:
+    """Newton's method from the left on the convex, piecewise linear Σ max(zᵢ − τ, 0) − 1.
+
+    It rises to the root and stops there, after as many steps as the support shrinks.
+    """
+    tau = ((z.sum(dim=-1, keepdim=True) - 1) / z.shape[-1]).clamp(min=-1.0)
+    excess = torch.empty_like(z)
+    while True:
+        above = torch.sub(z, tau, out=excess).relu_().sum(dim=-1, keepdim=True) - 1
+        new = tau + above / excess.sign_().sum(dim=-1, keepdim=True)
+        if not bool((new > tau).any()):
+            return tau
+        tau = torch.maximum(new, tau)
+
+
+def _threshold_by_sort(z: Tensor) -> Tensor:
+    """The same by sorting, without a question: Algorithm 1 as it is printed.
 
     Its condition is Σ_{i≤k} (u_i − u_k) < 1, summed here over the steps k (u_k − u_{k+1}): nothing
     cancels, and the sum stays below 1 until the threshold is passed.
     """
-    u = z.clamp(min=-1.0).sort(dim=-1, descending=True).values
+    u = z.sort(dim=-1, descending=True).values
     k = torch.arange(1, u.shape[-1] + 1, dtype=u.dtype, device=u.device)
     steps = k[:-1] * (u[..., :-1] - u[..., 1:])
     above = torch.nn.functional.pad(steps, (1, 0)).cumsum(dim=-1)  # Σ_{i≤k} (u_i − u_k)

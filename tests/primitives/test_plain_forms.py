@@ -1,4 +1,4 @@
-"""The fast forms of MaxMin and of the polar factor beside the plain ones, at ties too."""
+"""The fast forms of MaxMin, of projections and of the polar factor beside the plain ones."""
 
 import pytest
 import torch
@@ -43,6 +43,36 @@ def test_every_way_of_sorting_pairs_is_taken(monkeypatch: pytest.MonkeyPatch) ->
         lt.maxmin(torch.ones(shape))
     torch.vmap(lt.maxmin)(torch.ones(2, 2000))
     assert taken == ["_sort_by_index", "_sort", "_swap_where"]
+
+
+@pytest.mark.parametrize("radius", [0.3, 1.0, 30.0])
+@pytest.mark.parametrize("levels", [1, 4, 10**6])
+@pytest.mark.parametrize("shape", [(1, 7), (40, 30), (300, 500), (3, 70000)])
+def test_a_projection_is_that_by_sorting(shape, levels: int, radius: float) -> None:
+    """Rows inside and outside by turns, in several pieces of memory, with ties and zeros."""
+    sizes = 10.0 ** (torch.arange(shape[0]) % 5 - 2)[:, None] / shape[1]
+    y = sizes * (levels * uniform(*shape)).ceil() / levels
+    G, H = uniform(*shape, seed=1), uniform(*shape, seed=2)
+    fast = derivatives(lambda y: lt.project_l1_ball(y, radius), y, G, H)
+    plain = derivatives(torch.vmap(lambda y: lt.project_l1_ball(y, radius)), y, G, H)
+    for one, other in zip(fast, plain, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-13 * radius)
+    inside = y.abs().sum(dim=1) <= radius
+    assert torch.equal(fast[0][inside], y[inside])
+
+
+@pytest.mark.parametrize("outside", [0, 3, 50])
+def test_rows_inside_cost_one_sum_and_no_row_a_sort(outside: int) -> None:
+    """Counted: entries that pass through `relu`, once for each of Newton's steps and at the end."""
+    y = uniform(50, 200, low=0) / 200
+    y[:outside] *= 10
+    with torch.profiler.profile(record_shapes=True) as seen:
+        lt.project_l1_ball(y)
+    names = [(event.name, event.input_shapes) for event in seen.events()]
+    rows = [shapes[0] for name, shapes in names if name in ("aten::relu", "aten::relu_")]
+    assert not any("sort" in name for name, _ in names)
+    assert all(shape == [outside, 200] for shape in rows)
+    assert (len(rows) > 0) == (outside > 0)
 
 
 @pytest.mark.parametrize("sigma", [(2, 2, 2), (1, 1, 0.5), (3, 2, 0.1), (1.1, 1, 0.9)])

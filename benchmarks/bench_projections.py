@@ -1,0 +1,116 @@
+"""Time the projection of rows on the L1 ball: beside the sort, a matrix product, a training step.
+
+    python benchmarks/bench_projections.py [--record FILE]
+
+Everything is timed in turn with what it is divided by, on one thread, in one run: the projection of
+a 1024 × 1024 weight over one 1024³ float32 product and over Algorithm 1 as it is printed, by
+sorting all rows (which is what torch.func gets); and a step of Adam on 784-1024³-10 with the
+projection of every weight after it, over the same step without.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import torch
+from common import hand_back_free_memory, interleaved, write_record
+from torch import Tensor, nn
+
+import lipteach as lt
+
+SEED, N, BATCH = 0, 1024, 512
+# The rows' part outside of the ball, by the size of Gaussian entries; the goal over the sort.
+CASES = (("none", 1e-5, 30.0), ("about half", 0.00122, None), ("all", 0.03, 5.0))
+STEP_GOAL = 1.6
+
+
+def weight(size: float, dtype: torch.dtype) -> Tensor:
+    """Return an N × N matrix of Gaussian entries."""
+    generator = torch.Generator().manual_seed(SEED)
+    return (size * torch.randn(N, N, generator=generator)).to(dtype)
+
+
+def by_sorting(W: Tensor) -> Tensor:
+    """Project every row by a sort, inside or outside."""
+    return torch.vmap(lt.project_l1_ball)(W)
+
+
+def trainer(projected: bool) -> Callable[[], None]:
+    """Return one training step of Adam, with or without the projection after it."""
+    torch.manual_seed(SEED)
+    sizes = [784, N, N, N, 10]
+    layers = [nn.Linear(m, n) for m, n in pairwise(sizes)]
+    stack = [part for layer in layers for part in (layer, nn.ReLU())][:-1]
+    network, x = nn.Sequential(*stack), torch.rand(BATCH, 784)
+    y = torch.randint(10, (BATCH,))
+    optimizer = torch.optim.Adam(network.parameters())
+
+    def step() -> None:
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(network(x), y).backward()
+        optimizer.step()
+        if projected:
+            with torch.no_grad():
+                for layer in layers:
+                    layer.weight.copy_(lt.project_linf_norm(layer.weight))
+
+    return step
+
+
+def compare(
+    f: Callable[[], object], g: Callable[[], object], repetitions: int = 9
+) -> dict[str, object]:
+    """Return the quartiles of f's time over g's."""
+    hand_back_free_memory()
+    ratio, spread = interleaved(f, g, passes=1, repetitions=repetitions)
+    return {"ratio": ratio, "quartiles": spread}
+
+
+@torch.no_grad()
+def projections() -> list[dict[str, object]]:
+    """Time the projection of a weight in each case and dtype."""
+    A, B = weight(1.0, torch.float32), weight(1.0, torch.float32)
+    rows = []
+    for name, size, goal in CASES:
+        for dtype in (torch.float32, torch.float64):
+            W = weight(size, dtype)
+            far = (lt.project_linf_norm(W) - by_sorting(W)).abs().max().item()
+            own = lambda W=W: lt.project_linf_norm(W)  # noqa: E731
+            row = {
+                "rows outside": name,
+                "dtype": str(dtype).removeprefix("torch."),
+                "sort over it": compare(lambda W=W: by_sorting(W), own),  # type: ignore[misc]
+                "goal": goal,
+                "over a product": compare(own, lambda: A @ B),
+                "distance": far,
+            }
+            rows.append(row)
+            times = f"{row['sort over it']['ratio']:6.1f} times as fast as by sorting"  # type: ignore[index]
+            products = f"{row['over a product']['ratio']:.2f} products"  # type: ignore[index]
+            print(f"{name:>10} outside, {row['dtype']}: {times}, {products}; apart {far:.0e}")
+    return rows
+
+
+def main() -> None:
+    """Run, print and, if asked, record."""
+    parser = argparse.ArgumentParser(description="Time the projection on the L1 ball.")
+    parser.add_argument("--record", type=Path, metavar="FILE", help="write the results as JSON")
+    record = parser.parse_args().record
+    torch.set_num_threads(1)
+    rows = projections()
+    step = compare(trainer(True), trainer(False))
+    print(f"a step with the projection over one without: {step['ratio']} (goal: {STEP_GOAL})")
+    if record:
+        settings = {"threads": 1, "weight": [N, N], "batch": BATCH, "seed": SEED}
+        report = {"settings": settings, "results": rows, "step": {**step, "goal": STEP_GOAL}}
+        write_record(record, {**report, "spread": "quartiles of the repetitions' ratios"})
+
+
+if __name__ == "__main__":
+    main()
