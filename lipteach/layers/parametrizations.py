@@ -12,7 +12,14 @@ from torch import Tensor, nn
 from lipteach.layers.convolution import KernelClass
 from lipteach.layers.norm_bounds import convolution_norm_bounds
 from lipteach.primitives import polar, project_linf_norm
-from lipteach.primitives._validate import check_tensor, has_data, plain_precision, transforming
+from lipteach.primitives._fast import largest_singular
+from lipteach.primitives._validate import (
+    check_tensor,
+    exporting,
+    has_data,
+    plain_precision,
+    transforming,
+)
 
 
 class _Constraint(nn.Module):
@@ -94,13 +101,18 @@ class Spectral(_Constraint):
 
     def weight(self, X: Tensor, *_: Tensor) -> Tensor:
         """The ratio."""
+        wide = _wide(X)
+        if largest_singular.worth_it(wide) and not transforming() and not exporting(X):
+            ratio = largest_singular.over_norm(wide)
+            if ratio is not None:
+                return ratio.to(X.dtype)
         if X.ndim == 2:
-            norm = _largest_singular_value(_wide(X))
+            norm = _largest_singular_value(wide)
         else:
             norm = convolution_norm_bounds(X, self.stride)[1]
         if not transforming() and not bool(norm.detach() > 0):
             raise ValueError("The weight must not be zero: it has no direction to keep.")
-        return (_wide(X) / norm).to(X.dtype)
+        return (wide / norm).to(X.dtype)
 
 
 def _largest_singular_value(X: Tensor) -> Tensor:
