@@ -51,6 +51,12 @@ def pairs_by_torch_sort(x: Tensor, dim: int) -> Tensor:
     return x.unflatten(dim, (-1, 2)).sort(dim=inner, descending=True).values.reshape(x.shape)
 
 
+def fours_by_torch_sort(x: Tensor, dim: int) -> Tensor:
+    """Sort groups of 4 by torch.sort as torchlip does: without a care for equal entries."""
+    inner = dim % x.ndim + 1
+    return x.unflatten(dim, (-1, 4)).sort(dim=inner, descending=True).values.reshape(x.shape)
+
+
 def halves_by_maximum(x: Tensor, dim: int) -> Tensor:
     """Concatenate maxima and minima of the pairs: another order, and another gradient at ties."""
     first, second = x.unflatten(dim, (-1, 2)).unbind(dim % x.ndim + 1)
@@ -63,6 +69,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor, int], Tensor]] = {
     "torch.sort on pairs": pairs_by_torch_sort,
     "cat of max and min": halves_by_maximum,
     "group_sort, size 4": lambda x, dim: lt.group_sort(x, 4, dim),
+    "torch.sort on fours": fours_by_torch_sort,
     "full_sort": lt.full_sort,
 }
 
