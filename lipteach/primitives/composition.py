@@ -6,6 +6,8 @@ class does, and a hook, a forward of the instance or a subclass may change that.
 
 from __future__ import annotations
 
+import sys
+from abc import ABCMeta
 from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Any, TypeGuard, TypeVar
@@ -22,18 +24,22 @@ M = TypeVar("M", bound=nn.Module)
 
 SEQUENCES = (nn.Sequential, ChunkedSequential)
 CONTAINERS = (dict, OrderedDict)
+PLAIN = (type(None), bool, int, float, complex, str, bytes, set, torch.Size, *CONTAINERS)
+READ_AS = {"__bool__", "__index__", "__float__", "__len__", "__iter__", "__getitem__"}
 
 
 def runs_as(module: nn.Module, kinds: type[M] | tuple[type[M], ...]) -> TypeGuard[M]:
     """Whether a module computes what one of these classes does, as far as can be seen.
 
-    Its class is one of them, or a subclass that redefines nothing which a run could reach. The
-    module has no hooks (nor has every module, by a global hook), no methods of its own in place of
-    the class's, and plain tensors; and the class is as it was when this package was imported.
+    Its class is one of them, or a subclass in which a run reaches nothing that another class
+    defines: neither it, nor one that it inherits from beside the known one. The module has no hooks
+    (nor has every module, by a global hook), no methods of its own in place of the class's, and
+    plain tensors and settings; and the class is as it was when this package was imported.
     """
-    own = type(module).__mro__
+    if type(type(module)) not in (type, ABCMeta):  # another metaclass may say what it likes
+        return False
     for kind in kinds if isinstance(kinds, tuple) else (kinds,):
-        if kind in own and not any(_redefines(cls, kind) for cls in own[: own.index(kind)]):
+        if kind in type(module).__mro__ and not _redefines(type(module), kind):
             return not alteration(module)
     return False
 
@@ -53,8 +59,8 @@ def alteration(module: nn.Module) -> str:
     settings = [t for t in vars(module).values() if hasattr(t, "__torch_function__")]
     if any(type(t) not in (Tensor, nn.Parameter, type(None)) for t in (*tensors, *settings)):
         return "tensors of another class"
-    if any(_is_own_number(value) for value in vars(module).values()):
-        return "numbers of another class"
+    if any(_may_deceive(value) for value in vars(module).values()):
+        return "settings of another class"
     if isinstance(module, SEQUENCES) and None in [*module._modules.values()]:
         return "a module that is None, so that it does not run"
     if is_patched(type(module)):
@@ -147,16 +153,30 @@ def check_sequence(network: Any, name: str = "network") -> None:
         raise ValueError(f"{name} must be a plain nn.Sequential; {kind} has a forward of its own.")
 
 
-def _is_own_number(value: Any) -> bool:
-    """Whether a setting is a number whose class, neither Python's nor NumPy's, may redefine it."""
-    plain = (bool, int, float)
-    known = type(value) in plain or type(value).__module__ == "numpy"
-    return isinstance(value, plain) and not known
+def _may_deceive(value: Any) -> bool:
+    """Whether a setting, or an entry of one, may be one number to Python and another to torch.
+
+    It has the methods of a number or of a sequence, and its class is none of Python or NumPy.
+    """
+    kind = type(value)
+    if kind in (tuple, list):
+        return any(map(_may_deceive, value))
+    numpy = sys.modules.get("numpy")
+    known = numpy is not None and vars(numpy).get(kind.__name__) is kind
+    if known or kind in PLAIN or isinstance(value, (nn.Module, Tensor)):
+        return False
+    return not READ_AS.isdisjoint(dir(kind))
 
 
 def _redefines(cls: type, kind: type) -> bool:
-    """Whether a subclass has a method of the kind, or a property in place of a setting of it."""
-    held = vars(cls)
+    """Whether a class has a method other than the kind's, or a property in place of a setting."""
+    held: dict[str, Any] = {}  # what is found in the class, and not in the kind
+    for base in reversed(cls.__mro__):
+        for name, value in vars(base).items():
+            if base in kind.__mro__:
+                held.pop(name, None)
+            else:
+                held[name] = value
     if not held.keys().isdisjoint(set(dir(kind)) - HARMLESS):
         return True
     read = called(value for base in kind.__mro__ for value in vars(base).values())

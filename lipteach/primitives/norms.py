@@ -29,7 +29,7 @@ def operator_norm(W: Tensor, p: float = 2) -> Tensor:
 
     the largest column sum of |W| for p = 1, the largest singular value for p = 2, and the largest
     row sum of |W| for p = ∞. It is not the p-norm of the entries, which ``W.norm(p)`` gives. It is
-    computed in float64; a norm beyond the range of W's dtype comes back as infinity.
+    computed in float64 and rounded to W's dtype, beyond whose range it is infinity.
 
     >>> W = torch.ones(1, 4)
     >>> [round(lt.operator_norm(W, p).item(), 6) for p in (1, 2, math.inf)]

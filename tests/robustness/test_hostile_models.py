@@ -1,7 +1,9 @@
 """Models made to deceive: settings, tensors and functions that are not what they seem."""
 
 import math
+from abc import ABC
 
+import numpy as np
 import pytest
 import torch
 from alterations import Sevens
@@ -10,6 +12,7 @@ from torch import nn
 
 import lipteach as lt
 from lipteach.primitives import activations, modules
+from lipteach.primitives.composition import runs_as
 
 
 def identity() -> nn.Linear:
@@ -33,6 +36,64 @@ class Small(float):
 
     def __abs__(self) -> float:
         return 0.0
+
+
+class SmallToNumPy(np.float32):
+    """The same as a number of NumPy."""
+
+    def __abs__(self) -> float:
+        return 0.0
+
+
+class Windows(tuple):
+    """Numbers that are others one by one."""
+
+    def __iter__(self):
+        return iter((2, 2))
+
+
+class Twofaced(str):
+    """A text that is equal to every other."""
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    __hash__ = str.__hash__
+
+
+class Behind(nn.Module):
+    """A base class that stands behind the known one, and still has a say."""
+
+    def __call__(self, x):
+        y = super().__call__(x)
+        return torch.where(y > 1000, 1000 + 7 * (y - 1000), y)
+
+
+class BehindCall(nn.Module):
+    def _call_impl(self, *args, **kwargs):
+        return 7 * super()._call_impl(*args, **kwargs)
+
+
+class BetweenPads(nn.ConstantPad1d.__base__):
+    def forward(self, x):
+        return 7 * super().forward(x)
+
+
+class Meta(type):
+    """A metaclass that hides what its classes inherit from."""
+
+    @property
+    def __mro__(cls):
+        return (cls, nn.ReLU, nn.Module, object)
+
+
+class Sevenfold(nn.ReLU):
+    def forward(self, x):
+        return 7 * super().forward(x)
+
+
+def with_base(kind: type[nn.Module], base: type[nn.Module], *args) -> nn.Module:
+    return type(kind.__name__, (kind, base), {})(*args)
 
 
 class ByMode(nn.Linear):
@@ -74,6 +135,73 @@ def a_slope_that_seems_small() -> nn.LeakyReLU:
 def test_a_setting_that_deceives_has_no_bound(make) -> None:
     with pytest.warns(lt.UnknownBoundWarning, match="none is known for 0 "):
         assert lt.lipschitz_bounds(nn.Sequential(make()), uniform(6, 4)).upper == math.inf
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "value"),
+    [
+        (nn.LeakyReLU(), "negative_slope", SmallToNumPy(3.0)),
+        (nn.Threshold(0, 0), "value", Small(50.0)),
+        (nn.MaxPool2d(2), "stride", Windows((1, 1))),
+        (nn.MaxPool2d(2), "stride", [1, Small(1)]),
+        (nn.Conv2d(1, 1, 1), "padding_mode", Twofaced("circular")),
+    ],
+)
+def test_no_setting_is_another_to_torch(module, name: str, value, capsys) -> None:
+    setattr(module, name, value)
+    assert lt.audit(nn.Sequential(module)).upper == math.inf
+    assert not runs_as(module, type(module))
+
+
+def test_settings_of_python_and_numpy_are_believed(capsys) -> None:
+    for slope in (0.5, np.float32(0.5), np.float64(0.5), 1, True):
+        assert lt.audit(nn.Sequential(nn.LeakyReLU(slope))).upper == 1
+    for stride in (2, (2, 2), [2, 2], torch.Size([2, 2]), np.int64(2), None):
+        assert lt.audit(nn.Sequential(nn.MaxPool2d(2, stride))).upper == 1
+
+
+@pytest.mark.parametrize("base", [Behind, BehindCall])
+@pytest.mark.parametrize("kind", [nn.ReLU, lt.MaxMin, nn.Identity, nn.Flatten])
+def test_a_base_class_behind_the_known_one_has_a_say(kind, base, capsys) -> None:
+    network = nn.Sequential(identity(), with_base(kind, base))
+    assert lt.audit(network).upper == math.inf
+    with pytest.warns(lt.UnknownBoundWarning, match=f"none is known for 1 \\({kind.__name__}"):
+        assert lt.lipschitz_bounds(network, uniform(6, 4)).upper == math.inf
+    with pytest.raises(ValueError, match=f"the network has a {kind.__name__}"):
+        lt.prove(network, lambda x: list(x), domain=[(-1, 1)] * 4)
+
+
+@pytest.mark.parametrize("base", [Behind, BehindCall])
+def test_a_linear_layer_with_a_base_class_behind_it_is_of_no_class(base) -> None:
+    layer = with_base(nn.Linear, base, 4, 4).double()
+    for network in (nn.Sequential(layer), with_base(nn.Sequential, base, identity())):
+        assert not lt.in_lipschitz_class(network, math.inf)
+        with pytest.raises(ValueError, match=r"must be (linear layers with MaxMin|a plain nn.Seq)"):
+            lt.maximum(network, network)
+
+
+def test_a_base_class_between_the_known_one_and_its_own_has_a_say(capsys) -> None:
+    layer = with_base(nn.ConstantPad1d, BetweenPads, 1, 0.0)
+    assert float(layer(torch.ones(1, 4)).max()) == 7
+    assert lt.audit(nn.Sequential(layer)).upper == math.inf
+
+
+def test_a_base_class_that_changes_nothing_is_believed(capsys) -> None:
+    class Named(nn.Module):
+        def __repr__(self) -> str:
+            return "Named()"
+
+    class Abstract(nn.ReLU, ABC):
+        pass
+
+    for module in (with_base(nn.ReLU, Named), Abstract()):
+        assert lt.audit(nn.Sequential(module)).upper == 1
+
+
+def test_a_metaclass_that_may_say_what_it_likes_is_not_believed(capsys) -> None:
+    Hidden = Meta("Hidden", (Sevenfold,), {})
+    assert Hidden.__mro__[1] is nn.ReLU
+    assert lt.audit(nn.Sequential(Hidden())).upper == math.inf
 
 
 @pytest.mark.parametrize(
