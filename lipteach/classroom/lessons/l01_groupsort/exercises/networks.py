@@ -1,0 +1,225 @@
+"""Exercises of lesson 01 that build a network: distance, three-folds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from lipteach.classroom.checks import Exercise
+from lipteach.classroom.compare import (
+    seeded,
+)
+from lipteach.classroom.compare_functions import compare_network
+from lipteach.classroom.trials import off_by_a_constant
+from lipteach.primitives import GroupSort, MaxMin
+from lipteach.theory import linear
+
+# --- 01.distance
+
+R = math.sqrt(0.5)
+
+
+def distance_network() -> nn.Sequential:
+    """(x₁, x₂) to |x₁ − x₂|/√2, the distance from the diagonal."""
+    return nn.Sequential(MaxMin(), linear([[R, -R]]))
+
+
+def _distance(x: Tensor) -> Tensor:
+    return (x[..., :1] - x[..., 1:]).abs() / math.sqrt(2)
+
+
+def _not_finite() -> nn.Sequential:
+    layer = linear([[R, -R]])
+    layer.weight[0, 0] = math.nan
+    return nn.Sequential(MaxMin(), layer)
+
+
+class _Wrapped(nn.Module):
+    """The right layers in a class of one's own, which the check does not read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = distance_network()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.as_tensor(self.layers(x))
+
+
+# --- 01.three-folds
+
+E = (0.5, -0.5, 0.5, -0.5)
+PAIR = (R, -R)
+
+
+def _folds(
+    *corners: float,
+    first: Sequence[float] = E,
+    shift: Sequence[float] | None = None,
+    last: Sequence[float] | None = None,
+) -> nn.Sequential:
+    """A layer of ``first``, one of the identity and the bias −c·shift for each c, then ``last``."""
+    shift, eye = shift or first, torch.eye(len(first)).tolist()
+    layers: list[nn.Module] = [linear([[v] for v in first]), MaxMin()]
+    for c in corners:
+        layers += [linear(eye, [-c * v for v in shift]), MaxMin()]
+    return nn.Sequential(*layers, linear([last or first]))
+
+
+def _three_folds(x: Tensor) -> Tensor:
+    return ((x.abs() - 2).abs() - 1).abs()
+
+
+EXERCISES = (
+    Exercise(
+        name="01.distance",
+        judge=partial(
+            compare_network,
+            reference=_distance,
+            inputs=[
+                torch.tensor([[3.0, 1.0]]).double(),
+                torch.tensor([[1.0, 1.0], [0.0, 3.0], [3.0, 0.0]]).double(),
+                seeded(12, 2),
+                1e3 * seeded(12, 2, seed=1),
+            ],
+            allowed=(nn.Linear, nn.Identity, MaxMin, GroupSort),
+        ),
+        solution=distance_network(),
+        right={
+            "turned first": nn.Sequential(
+                linear([[0.5, -0.5], [-0.5, 0.5]]), MaxMin(), linear([[R, -R]])
+            )
+        },
+        mistakes={
+            "not divided": (
+                nn.Sequential(MaxMin(), linear([[1.0, -1.0]])),
+                "|x₁ − x₂| itself: how long is the row (1, −1)?",
+            ),
+            "halved": (
+                nn.Sequential(MaxMin(), linear([[0.5, -0.5]])),
+                "|x₁ − x₂|/2: right for the ∞-norm; what may the row be long in the 2-norm?",
+            ),
+            "sum": (
+                nn.Sequential(MaxMin(), linear([[R, R]])),
+                "The sum of max and min is x₁ + x₂: which sign gives their difference?",
+            ),
+            "maximum": (
+                nn.Sequential(MaxMin(), linear([[1.0, 0.0]])),
+                "Your output is max(x₁, x₂): what must be taken from it?",
+            ),
+            "minimum": (
+                nn.Sequential(MaxMin(), linear([[0.0, 1.0]])),
+                "Your output is min(x₁, x₂): from what must it be taken?",
+            ),
+            "negative": (
+                nn.Sequential(MaxMin(), linear([[-R, R]])),
+                "Your output is negative: which place of a pair holds the maximum?",
+            ),
+            "no sort": (
+                nn.Sequential(linear([[R, -R]])),
+                "Without a sort the output is (x₁ − x₂)/√2: where does the sign go?",
+            ),
+            "default bias": (
+                nn.Sequential(MaxMin(), linear([[R, -R]], [0.3])),
+                "Off by one constant everywhere: has a layer a bias it does not need?",
+                off_by_a_constant,
+            ),
+        },
+        wrong={
+            "ReLU": (nn.Sequential(nn.ReLU(), linear([[R, -R]])), "uses ReLU"),
+            "a module of one's own": (_Wrapped(), "in an nn.Sequential"),
+            "not finite": (_not_finite(), "not finite"),
+            "a function": (_distance, "A network"),
+        },
+    ),
+    Exercise(
+        name="01.three-folds",
+        judge=partial(
+            compare_network,
+            reference=_three_folds,
+            inputs=[
+                torch.linspace(-5, 5, 41).double()[:, None],
+                torch.tensor([[-1e3], [-40.0], [15.0], [300.0]]).double(),
+            ],
+            allowed=(nn.Linear, nn.Identity, MaxMin, GroupSort),
+        ),
+        solution=_folds(2.0, 1.0),
+        right={"two units": _folds(2.0, 1.0, first=PAIR)},
+        mistakes={
+            "a fold too many": (
+                _folds(2.0, 1.0, 1.0),
+                "This folds once more than asked: how many bars has the formula?",
+            ),
+            "both corners 2": (
+                _folds(2.0, 2.0),
+                "This is | ||x| − 2| − 2 |: by how much is the last shift?",
+            ),
+            "both corners 1": (
+                _folds(1.0, 1.0),
+                "This is | ||x| − 1| − 1 |: by how much is the first shift?",
+            ),
+            "the first bias added": (
+                _folds(-2.0, 1.0),
+                "This is |x| + 1: which bias has the wrong sign?",
+            ),
+            "the last bias added": (
+                _folds(2.0, -1.0),
+                "This is ||x| − 2| + 1: which bias has the wrong sign?",
+            ),
+            "two folds by 1": (
+                _folds(1.0),
+                "This is ||x| − 1|: where is the shift by 2?",
+            ),
+            "minus": (
+                _folds(2.0, 1.0, last=[-v for v in E]),
+                "This is minus the function: which sign has the last row?",
+            ),
+            "halved": (
+                _folds(2.0, 1.0, last=(1.0, 0.0, 0.0, 0.0)),
+                "This is half of it, one unit alone: what do the other units hold?",
+            ),
+            "cancelled": (
+                _folds(2.0, 1.0, last=(0.5, 0.5, 0.5, 0.5)),
+                "The units cancel: which signs has e?",
+            ),
+            "other order": (_folds(1.0, 2.0), "This is | ||x| − 1| − 2 |: which fold comes first?"),
+            "two folds": (
+                _folds(2.0),
+                "This is ||x| − 2|, two folds: which hidden layer is still missing?",
+            ),
+            "biases added": (
+                _folds(-2.0, -1.0),
+                "This is |x| + 3: which sign must the biases have to bring a corner below 0?",
+            ),
+            "shifted in one step": (
+                _folds(3.0),
+                "This is ||x| − 3|: can two shifts without a sort between them fold twice?",
+            ),
+            "the same bias for all": (
+                _folds(2.0, 1.0, shift=(1.0,) * 4),
+                "This is |x|: what does eᵀ make of a shift that is equal for all units?",
+            ),
+            "last sort forgotten": (
+                nn.Sequential(*list(_folds(2.0, 1.0))[:-2], linear([E])),
+                "This is ||x| − 2| − 1: which layer makes an absolute value of it?",
+            ),
+            "unscaled biases on two units": (
+                _folds(2.0, 1.0, first=PAIR, shift=(1.0, -1.0)),
+                "This is | ||x| − 2√2| − √2 |: your two units hold |x|/√2; "
+                "how much of it is a shift by 2?",
+            ),
+            "unscaled biases on four units": (
+                _folds(2.0, 1.0, shift=(1.0, -1.0, 1.0, -1.0)),
+                "This is | ||x| − 4| − 2 |: your units hold |x|/2; how much of it is a shift by 2?",
+            ),
+            "the infinity norm's weights": (
+                _folds(2.0, 1.0, first=(1.0, -1.0), last=(0.5, -0.5)),
+                "The function is right and these weights suit the ∞-norm: how long is (1, −1)?",
+            ),
+        },
+        wrong={"a function": (_three_folds, "A network")},
+    ),
+)
