@@ -38,6 +38,11 @@ def _not_finite() -> nn.Sequential:
     return nn.Sequential(MaxMin(), layer)
 
 
+def _not_0_on_the_diagonal(got: Tensor, want: Tensor, _x: Tensor) -> bool | None:
+    even = want.abs() < 1e-9
+    return bool(got[even].abs().max() > 1e-6) if even.any() else None
+
+
 class _Wrapped(nn.Module):
     """The right layers in a class of one's own, which the check does not read."""
 
@@ -69,6 +74,19 @@ def _folds(
     return nn.Sequential(*layers, linear([last or first]))
 
 
+def _not_even(got: Tensor, _want: Tensor, x: Tensor) -> bool | None:
+    return not torch.allclose(got, got.flip(0)) if torch.equal(x, -x.flip(0)) else None
+
+
+def _other_shifts(got: Tensor, _want: Tensor, x: Tensor) -> bool | None:
+    """| ||x| − c| − d | with c + d from the value at 5 and |c − d| from that at 0."""
+    if len(x) < 40:
+        return None
+    both, apart = 5 - got[-1], got[20]
+    pairs = [((both + s * apart) / 2, (both - s * apart) / 2) for s in (1, -1)]
+    return any(torch.allclose(got, ((x.abs() - c).abs() - d).abs(), atol=1e-4) for c, d in pairs)
+
+
 def _three_folds(x: Tensor) -> Tensor:
     return ((x.abs() - 2).abs() - 1).abs()
 
@@ -86,6 +104,7 @@ EXERCISES = (
                 1e3 * seeded(12, 2, seed=1),
             ],
             allowed=(nn.Linear, nn.Identity, MaxMin, GroupSort),
+            tol=2e-6,
         ),
         solution=distance_network(),
         right={
@@ -127,8 +146,27 @@ EXERCISES = (
                 "Off by one constant everywhere: has a layer a bias it does not need?",
                 off_by_a_constant,
             ),
+            "no row": (
+                nn.Sequential(MaxMin()),
+                "These are the maximum and the minimum: which row makes their difference?",
+            ),
+            "two rows": (
+                nn.Sequential(MaxMin(), linear([[R, -R], [-R, R]])),
+                "Two outputs come out, and a distance is one number: which of your rows makes it?",
+                lambda got, *_: got.shape[-1] == 2,
+            ),
+            "one input": (
+                nn.Sequential(linear([[R], [-R]]), MaxMin(), linear([[R, -R]])),
+                "A layer takes one number and gets two: how many columns has its matrix?",
+            ),
+            "not on the diagonal": (
+                nn.Sequential(MaxMin(), linear([[0.6, -0.8]])),
+                "At (1, 1), on the diagonal, your output is not 0: what cancels what there?",
+                _not_0_on_the_diagonal,
+            ),
         },
         wrong={
+            "four digits": (nn.Sequential(MaxMin(), linear([[0.7071, -0.7071]])), "Nearly"),
             "ReLU": (nn.Sequential(nn.ReLU(), linear([[R, -R]])), "uses ReLU"),
             "a module of one's own": (_Wrapped(), "in an nn.Sequential"),
             "not finite": (_not_finite(), "not finite"),
@@ -142,9 +180,10 @@ EXERCISES = (
             reference=_three_folds,
             inputs=[
                 torch.linspace(-5, 5, 41).double()[:, None],
-                torch.tensor([[-1e3], [-40.0], [15.0], [300.0]]).double(),
+                torch.tensor([[-60.0], [-40.0], [15.0], [50.0]]).double(),
             ],
             allowed=(nn.Linear, nn.Identity, MaxMin, GroupSort),
+            tol=2e-6,
         ),
         solution=_folds(2.0, 1.0),
         right={"two units": _folds(2.0, 1.0, first=PAIR)},
@@ -179,7 +218,7 @@ EXERCISES = (
             ),
             "halved": (
                 _folds(2.0, 1.0, last=(1.0, 0.0, 0.0, 0.0)),
-                "This is half of it, one unit alone: what do the other units hold?",
+                "This is half of it: what do the units hold that your last row leaves out?",
             ),
             "cancelled": (
                 _folds(2.0, 1.0, last=(0.5, 0.5, 0.5, 0.5)),
@@ -214,6 +253,46 @@ EXERCISES = (
             "unscaled biases on four units": (
                 _folds(2.0, 1.0, shift=(1.0, -1.0, 1.0, -1.0)),
                 "This is | ||x| − 4| − 2 |: your units hold |x|/2; how much of it is a shift by 2?",
+            ),
+            "a half and a quarter": (
+                _folds(2.0, 1.0, shift=(1.0, 0.0, 0.0, 0.0)),
+                "This is | ||x| − 1| − ½ |: your biases take half of what they should from the "
+                "output. What does eᵀ make of them?",
+            ),
+            "the root left out": (
+                _folds(2.0, 1.0, first=PAIR, shift=(0.5, -0.5)),
+                "This is | ||x| − √2| − √½ |: what does the row (√½, −√½) make of the biases?",
+            ),
+            "shifted before the first sort": (
+                nn.Sequential(
+                    linear([[v] for v in E], [-2 * v for v in E]), *list(_folds(0.0, 1.0))[1:]
+                ),
+                "This is ||x − 2| − 1|: which fold comes before the shift by 2?",
+            ),
+            "last bias": (
+                nn.Sequential(*list(_folds(2.0, 1.0))[:-1], linear([E], [0.3])),
+                "All is off by one constant: does the last layer need a bias?",
+                off_by_a_constant,
+            ),
+            "a short row": (
+                _folds(2.0, 1.0, last=(R, -R, 0.0, 0.0)),
+                "This is √½ of it: how long is the last row, and does it read every unit?",
+            ),
+            "no last row": (
+                nn.Sequential(*list(_folds(2.0, 1.0))[:-1]),
+                "Your units hold the function times e: which row makes one number of them?",
+                lambda got, *_: got.shape[-1] > 1,
+            ),
+            "other shifts": (
+                _folds(2.0, 3.0),
+                "Three folds, and the corners lie elsewhere: which numbers are subtracted, and in "
+                "which order?",
+                _other_shifts,
+            ),
+            "not even": (
+                _folds(2.0, 1.0, first=(0.5,) * 4),
+                "It differs at x and −x, and |x| does not: what does the first sort get?",
+                _not_even,
             ),
             "the infinity norm's weights": (
                 _folds(2.0, 1.0, first=(1.0, -1.0), last=(0.5, -0.5)),

@@ -18,6 +18,10 @@ from lipteach.classroom.compare import (
 from lipteach.classroom.compare_functions import compare_function
 from lipteach.primitives import group_sort as package_group_sort
 
+# --- 01.predict-sort
+
+_SIX = [1, 2, 3, 4, 5, 6]
+
 # --- 01.group-sort
 
 
@@ -48,9 +52,49 @@ def _ends(x: Tensor, size: int) -> Tensor:
     return torch.stack([groups.amax(-1), groups.amin(-1)], dim=-1).flatten(-2)
 
 
+def _rows(x: Tensor, size: int) -> Tensor:
+    return _groups(x, size).sort(dim=-1, descending=True).values.reshape(-1, size)
+
+
 def _first_dim(x: Tensor, size: int) -> Tensor:
     parts = [x[i : i + size] for i in range(0, len(x), size)]
     return torch.cat([part.sort(dim=-1, descending=True).values for part in parts])
+
+
+def _windows(x: Tensor, size: int, step: int = 1) -> Tensor:
+    out = x.clone()
+    for i in range(0, x.shape[-1], step):
+        out[..., i : i + size] = out[..., i : i + size].sort(dim=-1, descending=True).values
+    return out
+
+
+def _one_round(x: Tensor, size: int) -> Tensor:
+    out = _groups(x, size).clone()
+    for i in range(size - 1):
+        out[..., i : i + 2] = group_sort(out[..., i : i + 2], 2)
+    return out.reshape(x.shape)
+
+
+def _by_size(x: Tensor, size: int) -> Tensor:
+    groups = _groups(x, size)
+    return groups.gather(-1, groups.abs().argsort(-1, descending=True)).reshape(x.shape)
+
+
+def _groups_moved(x: Tensor, size: int) -> Tensor:
+    groups = _groups(x, size)
+    order = groups.amax(-1).argsort(-1, descending=True)
+    return groups.gather(-2, order[..., None].expand(groups.shape)).reshape(x.shape)
+
+
+def _first_group_alone(got: Tensor, _want: Tensor, x: Tensor, size: int) -> bool | None:
+    rest = x[..., size:]
+    return torch.equal(got[..., size:], rest) if rest.numel() and not torch.equal(got, x) else None
+
+
+def _python_sorted(x: Tensor, size: int) -> Tensor:
+    rows, groups = x.tolist(), torch.arange(len(x)).split(size)
+    order = [i for group in groups for i in sorted(group.tolist(), key=rows.__getitem__)[::-1]]
+    return x[order]
 
 
 # --- 01.tie
@@ -126,6 +170,41 @@ EXERCISES = (
                 [3, 1, 2, 6, 4, 5],
                 "Only the greatest comes first: which comes second?",
             ),
+            "far pairs": (
+                [4, 1, 5, 2, 6, 3],
+                "These are pairs of entries three places apart: which three are neighbours?",
+            ),
+            "the second group only": (
+                [1, 2, 3, 6, 5, 4],
+                "The second group is sorted: what becomes of 1, 2 and 3?",
+            ),
+            "two lists": (
+                [[3, 2, 1], [6, 5, 4]],
+                "The order is right, in two lists: what does GroupSort do with the shape?",
+            ),
+            "six more": (
+                [3, 2, 1],
+                "This is the first group alone: where are the other three entries?",
+            ),
+            "the greatest three": (
+                [6, 5, 4],
+                "These are the three largest of all: is anything dropped by a sort?",
+            ),
+            "a number twice": (
+                [3, 3, 3, 6, 6, 6],
+                "A sort only moves numbers: which of yours is not there once?",
+                lambda got: got.shape == (6,) and got.sort().values.tolist() != _SIX,
+            ),
+            "its own three": (
+                [3, 2, 1, 6, 4, 5],
+                "Each group has its own three, but one does not descend: which?",
+                lambda got: got.shape == (6,) and got[:3].sort().values.tolist() == _SIX[:3],
+            ),
+            "mixed groups": (
+                [6, 2, 3, 4, 5, 1],
+                "A number has left its group: which three stay together?",
+                lambda got: got.shape == (6,),
+            ),
             "maxima": (
                 [3, 6],
                 "Those are the maxima of the groups: where do the other entries go?",
@@ -133,7 +212,7 @@ EXERCISES = (
         },
         wrong={
             "a word": ("321654", "A list or tensor of numbers is needed"),
-            "two exchanged": ([3, 2, 1, 6, 4, 5], "entry 5 of 6 is 4"),
+            "one missing": ([3, 2, 1, 6, 5], "(6,) is needed"),
         },
     ),
     Exercise(
@@ -182,9 +261,7 @@ EXERCISES = (
                     [x[..., :size].sort(dim=-1, descending=True).values, x[..., size:]], dim=-1
                 ),
                 "The first group is sorted, the others are not: which loop or shape is missing?",
-                lambda got, _want, x, size: (
-                    None if torch.equal(got, x) else torch.equal(got[..., size:], x[..., size:])
-                ),
+                _first_group_alone,
             ),
             "negated": (
                 lambda x, size: _ascending(-x, size),
@@ -235,6 +312,53 @@ EXERCISES = (
                     _groups(x, size).sort(dim=-1, descending=True).indices.reshape(x.shape)
                 ),
                 "These are the indices of the sort: where are the values?",
+            ),
+            "overlapping": (
+                _windows,
+                "Your groups overlap, each a place after the last: where does the next one begin?",
+            ),
+            "every second place": (
+                partial(_windows, step=2),
+                "A group begins at every second place, whatever `size` is: where is the next one?",
+            ),
+            "one round": (
+                _one_round,
+                "One round of exchanges: is (1, 2, 3) in descending order after it?",
+            ),
+            "by size": (
+                _by_size,
+                "They are in the order of their sizes without signs: is −2 larger than 1?",
+            ),
+            "groups moved": (
+                _groups_moved,
+                "Your groups change places and none is sorted inside: which of the two is asked?",
+            ),
+            "backwards": (
+                lambda x, _size: x.flip(-1),
+                "This is the input backwards: where are two entries compared?",
+            ),
+            "flat": (
+                lambda x, size: group_sort(x, size).flatten(),
+                "Right for one vector, and for a batch you return one long vector: whose shape is "
+                "asked for?",
+            ),
+            "rows": (
+                _rows,
+                "Each group is sorted and stands in a row of its own: how do they get back into "
+                "the shape of x?",
+                lambda got, want, _x, size: got.shape == (want.numel() // size, size),
+            ),
+            "smallest": (
+                lambda x, size: _groups(x, size).amin(-1),
+                "One entry a group is left, its smallest: where are the others?",
+            ),
+            "greatest": (
+                lambda x, size: _groups(x, size).amax(-1),
+                "One entry a group is left, its greatest: where do the others go?",
+            ),
+            "sorted": (
+                _python_sorted,
+                "Right for one vector: what does Python's `sorted` compare in a batch?",
             ),
             "two of size": (
                 _ends,

@@ -134,6 +134,79 @@ EXERCISES = (
                 "Right for a ≥ 0: which sign has v₂ if a is negative?",
             ),
             "ReLU": (lambda _a: [1.0, 0.0], "This is ReLU for every a: where does a enter?"),
+            "the identity": (
+                lambda _a: [math.sqrt(0.5)] * 2,
+                "2·v₁·v₂ is 1 for every a, which is the identity: where does the slope enter?",
+            ),
+            "of −a": (
+                lambda a: leaky_weights(-a),
+                "This is the v of −a: which sign has v₂ where the slope is negative?",
+            ),
+            "half of a": (
+                lambda a: [math.sqrt(1 - a**2 / 4), a / 2],
+                "v₂ = a/2 would be right if v₁ were 1: what is 2·v₁·v₂ with your v₁?",
+            ),
+            "a first": (
+                lambda a: [a, math.sqrt(1 - a**2)],
+                "The norm is 1, and v₁ = a: is a the first entry, or twice the product of both?",
+            ),
+            "the slope as an angle": (
+                lambda a: [math.cos(a), math.sin(a)],
+                "This is (cos a, sin a): is the slope a the angle, or the sine of an angle?",
+            ),
+            "arc tangent": (
+                lambda a: [math.cos(math.atan(a) / 2), math.sin(math.atan(a) / 2)],
+                "Your angle solves tan 2t = a: which function of 2t is 2·cos t·sin t?",
+            ),
+            "degrees": (
+                lambda a: [f(math.degrees(math.asin(a)) / 2) for f in (math.cos, math.sin)],
+                "The angle is in degrees here: in what does math.cos take it?",
+            ),
+            "swapped, without the sign": (
+                lambda a: leaky_weights(abs(a)).flip(0),
+                "v₁ ≤ v₂ here, and for a < 0 the product has the wrong sign: which sign of the "
+                "inner root is v₁'s?",
+            ),
+            "squares": (
+                lambda a: leaky_weights(a) ** 2,
+                "These are v₁² and v₂²: where is the root?",
+            ),
+            "sum and difference": (
+                lambda a: [math.sqrt(1 + a), math.sqrt(1 - a)],
+                "These are v₁ + v₂ and v₁ − v₂: how do you get v₁ and v₂ from them?",
+            ),
+            "half of sum and difference": (
+                lambda a: [math.sqrt(1 + a) / 2, math.sqrt(1 - a) / 2],
+                "These are halves of v₁ + v₂ and of v₁ − v₂: what is their sum?",
+            ),
+            "squares of sum and difference": (
+                lambda a: [(1 + a) / 2, (1 - a) / 2],
+                "1 + a and 1 − a are the squares of v₁ + v₂ and v₁ − v₂: where are the roots?",
+            ),
+            "divided by the root of 2": (
+                lambda a: [math.sqrt(2) * v for v in _by_roots(a)],
+                "This is √2 times too long: by what is (v₁ + v₂) + (v₁ − v₂) divided?",
+            ),
+            "half as long": (
+                lambda a: leaky_weights(a) / 2,
+                "This is half as long as it should be: what is halved a second time?",
+            ),
+            "shortened by the root of 2": (
+                lambda a: [math.sqrt(0.5), a * math.sqrt(0.5)],
+                "This is (1, a)/√2, of norm 1 for a = ±1 only: how long is (1, a)?",
+            ),
+            "by the 1-norm": (
+                lambda a: [1 / (1 + abs(a)), a / (1 + abs(a))],
+                "Here |v₁| + |v₂| is 1: which norm is asked for?",
+            ),
+            "both entries equal": (
+                lambda a: [math.sqrt(abs(a) / 2)] * 2,
+                "v₁ = v₂ gives one of the two equations: what is v₁² + v₂²?",
+            ),
+            "one slope only": (
+                lambda _a: leaky_weights(0.5),
+                "The same v for every a: where is the slope used?",
+            ),
         },
         wrong={
             "three digits": (
@@ -144,7 +217,7 @@ EXERCISES = (
             "a tensor's function": (lambda a: torch.asin(a), "For a = 0.25: Your code raised"),
             "a division by zero": (lambda a: [a / a, 0.0], "For a = 0: Your code raised"),
             "not a number": (lambda _a: [math.nan, math.nan], "the norm of v is nan"),
-            "other slope": (lambda a: leaky_weights(-a), "your v has"),
+            "other slope": (lambda a: leaky_weights(0.9 * a), "your v has"),
             "a list": ([1.0, 0.25], "function of the slope"),
         },
     ),
@@ -163,7 +236,30 @@ EXERCISES = (
             "rows": (1, "Each row has norm 1: what does the layer do to x = u, the row itself?"),
             "factor": (1 / 3, "That is the factor which mends the layer: what is its norm before?"),
             "two rows": (math.sqrt(2), "That is the norm for two rows: how many are here?"),
+            "square": (81, "This is 9²: is it the number of the rows that is squared?"),
+            "a ninth": (1 / 9, "A ninth for each row: what is the length of nine equal numbers?"),
+            "entries of 1": (
+                math.sqrt(18),
+                "Here each row has length √2: which length has u?",
+            ),
+            "twice the root": (
+                6,
+                "The nine outputs are equal, of the size 1 at x = u: how long is (1, …, 1)?",
+            ),
+            "half of nine": (
+                4.5,
+                "Half of the rows: does one row count less because it stands there twice?",
+            ),
+            "the cube root": (
+                9 ** (1 / 3),
+                "This is the third root of 9: which root has a length?",
+            ),
+            "another number of rows": (
+                math.sqrt(8),
+                "This is the root of another number than 9: how many rows are there?",
+                lambda got: 1 < got < 5 and abs(got**2 - round(got**2)) < 1e-4,
+            ),
         },
-        wrong={"the matrix": ([[1.0, 0.0]] * 9, "number")},
+        wrong={"the matrix": ([[1.0, 0.0]] * 9, "a list of 9")},
     ),
 )
