@@ -92,9 +92,9 @@ def _first_group_alone(got: Tensor, _want: Tensor, x: Tensor, size: int) -> bool
 
 
 def _python_sorted(x: Tensor, size: int) -> Tensor:
-    rows, groups = x.tolist(), torch.arange(len(x)).split(size)
-    order = [i for group in groups for i in sorted(group.tolist(), key=rows.__getitem__)[::-1]]
-    return x[order]
+    rows, places = x.tolist(), list(range(len(x)))
+    groups = [places[i : i + size] for i in range(0, len(x), size)]
+    return x[[i for g in groups for i in sorted(g, key=rows.__getitem__, reverse=True)]]
 
 
 # --- 01.tie

@@ -55,9 +55,9 @@ def _judge_biases(answer: Any) -> None:
         (-0.5, 2.25),
         (-2e5, 1e5),
     ]  # no whole lengths, and no constant gap
-    first = need_tensor(call(answer, 4, *boxes[0]), (4,))
+    first = _biases(answer, 4, *boxes[0])
     for (low, high), n in itertools.product(boxes, (4, 6, 2)):
-        b = need_tensor(call(answer, n, low, high), (n,))
+        b = _biases(answer, n, low, high)
         if not bool(b.isfinite().all()):
             text = f"On [{low:g}, {high:g}]^{n} a bias is not finite: what is divided by what?"
             raise Hint("value", text, (n, low, high))
@@ -70,12 +70,25 @@ def _judge_biases(answer: Any) -> None:
             raise Hint("value", text, (n, low, high))
 
 
+def _biases(answer: Any, n: int, low: float, high: float) -> Tensor:
+    try:
+        return need_tensor(call(answer, n, low, high), (n,))
+    except Hint as hint:
+        text = f"For n = {n}, low = {low:g}, high = {high:g}: {hint.text}"
+        raise Hint(hint.kind, text, (n, low, high)) from None
+
+
 def _bias_fault(b: Tensor, where: str, low: float, high: float) -> str:
     if not torch.allclose(b[0::2], b[1::2]):
         return f"{where}: the entries of a pair are to be compared fairly. Is their bias the same?"
     if torch.equal(b, b.sort().values) and bool((b[2:] > b[:-2]).any()):
         return f"{where}: these ascend, as an ascending sort would need. Which way do we sort?"
-    gap = float((b[0:-2:2] - b[2::2]).min())
+    gaps = b[0:-2:2] - b[2::2]
+    gap = float(gaps.min())
+    if gap == 0 and high - low > 1:  # or it was rounded to 0
+        return f"{where}: two pairs have the same bias. What keeps them apart?"
+    if len(gaps) > 1 and math.isclose(float(gaps.sum()), high - low, rel_tol=1e-5):
+        return f"{where}: all pairs share one stretch of high - low. How much does each need?"
     if math.isclose(gap, max(abs(low), abs(high)), rel_tol=1e-5):
         return (
             f"{where}: the gap is the largest |x|, which would be right if no entry were negative. "
@@ -87,6 +100,13 @@ def _bias_fault(b: Tensor, where: str, low: float, high: float) -> str:
         return f"{where}: the gap is high + low. How long is the interval from low to high?"
     if math.isclose(gap, (high - low) / 2, rel_tol=1e-5) and high > 1:  # 1 + 2 is not meant
         return f"{where}: the gap is half of high - low. How far apart can two entries be?"
+    if math.isclose(gap, (high - low) ** 2, rel_tol=1e-5):
+        return f"{where}: the gap is (high - low)²: what is the square of a length below 1?"
+    if math.isclose(gap, (high - low) ** 0.5, rel_tol=1e-5):
+        return f"{where}: the gap is the root of high - low. What is a root for?"
+    if low < 0 and gap in (-low, -2 * low):
+        size = "the size" if gap == -low else "twice the size"
+        return f"{where}: the gap {gap:g} is {size} of low. Where does high enter?"
     if gap in (math.floor(high - low), round(high - low)):
         return f"{where}: the gap {gap:.4g} was rounded: need high - low be a whole number?"
     return (
@@ -147,6 +167,19 @@ EXERCISES = (
                 lambda n, a, b: (b - a) * torch.arange(n // 2 - 1, -1, -1.0),
                 "shape",
             ),
+            "the same for all": (lambda n, a, b: torch.full((n,), b - a), "keeps them apart"),
+            "one stretch": (
+                lambda n, a, b: chunk_biases(n, a, b) / max(n // 2 - 1, 1),
+                "share one stretch",
+            ),
+            "the square": (lambda n, a, b: (b - a) * chunk_biases(n, a, b), "(high - low)²"),
+            "the root": (lambda n, a, b: chunk_biases(n, a, b) / (b - a) ** 0.5, "the root of"),
+            "low alone": (lambda n, a, _b: chunk_biases(n, 0.0, abs(a)), "is the size of low"),
+            "twice low": (lambda n, a, _b: chunk_biases(n, 2 * a, 0.0), "twice the size of low"),
+            "four only": (
+                lambda _n, a, b: [b - a, b - a, 0.0, 0.0],
+                "For n = 6, low = -2, high = 5",
+            ),
             "called": (chunk_biases(4, -1.0, 1.0), "without calling"),
         },
     ),
@@ -185,11 +218,44 @@ EXERCISES = (
                 "This is (n/2) log2 n: comparisons of one merge. How many rounds, in all merges?",
             ),
             "operations": (10240, "This is n log2 n. How many rounds, not comparisons?"),
+            "the last merge": (
+                9,
+                "This is one off log2 n: is it the rounds of one merge, or of all?",
+                lambda got: got in (9, 11),
+            ),
+            "doubled": (
+                1023,
+                "This adds up powers of 2: do the rounds of a merge double, or grow by one?",
+                lambda got: got in (511, 1023, 1024 + 1022, 2047),
+            ),
+            "squares added": (
+                385,
+                "This adds up squares: how many rounds did blocks of 2, 4 and 8 take?",
+            ),
+            "multiplied": (
+                3628800,
+                "The rounds of the merges are multiplied: does one merge follow another?",
+            ),
+            "three each": (30, "Three rounds for each merge: is the last one as short as that?"),
+            "half": (27.5, "This is half of it: what is 1 + 2 + … + m, times two?"),
+            "all pairs": (
+                523776,
+                "So many pairs are there: does a sorter compare each with each, one a round?",
+            ),
+            "another last merge": (
+                36,
+                "This is 1 + 2 + … + k for another k: how many merges lead to 1024?",
+                lambda got: 0 < got < 1e6 and math.isqrt(int(8 * got + 1)) ** 2 == 8 * got + 1,
+            ),
             "all comparisons": (
                 28160,
                 "These are the single comparisons, 512 a round. How many rounds are they?",
             ),
         },
-        wrong={"text": ("55 rounds", "number is needed")},
+        wrong={
+            "text": ("55 rounds", "number is needed"),
+            "one more": (56, "One too many"),
+            "another number": (50, "blocks of 16"),
+        },
     ),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
@@ -13,8 +14,11 @@ from lipteach import linear
 from lipteach.classroom.checks import Exercise
 from lipteach.classroom.compare import compare_number, seeded
 from lipteach.classroom.compare_functions import compare_network
+from lipteach.classroom.trials import off_by_a_constant
 from lipteach.primitives import Abs, MaxMin, maxmin
-from lipteach.theory import full_sort_from_maxmin
+from lipteach.theory import full_sort_from_maxmin, maxmin_from_abs
+
+R = math.sqrt(0.5)
 
 # --- 02.second-largest
 
@@ -46,15 +50,51 @@ def _four_by_abs(
     before: tuple[float, float] = (math.sqrt(2), 0.0),
     after: tuple[float, float] = (1.0, 1.0),
     halves: bool = False,
-    scale: float = math.sqrt(0.5),
+    scale: float = R,
+    order: Sequence[int] = (),
 ) -> nn.Sequential:
     M = scale * torch.tensor([[1.0, 1.0], [1.0, -1.0]], dtype=torch.float64)
     eye = torch.eye(2, dtype=torch.float64)
     W = torch.kron(M, eye) if halves else torch.kron(eye, M)
     first = bound * torch.tensor(before, dtype=torch.float64)
     second = -bound * torch.tensor(after, dtype=torch.float64)
-    order = [0, 0, 1, 1] if halves else [0, 1, 0, 1]
-    return nn.Sequential(linear(W, first[order]), Abs(), linear(W, second[order]))
+    places = list(order) or ([0, 0, 1, 1] if halves else [0, 1, 0, 1])
+    return nn.Sequential(linear(W, first[places]), Abs(), linear(W, second[places]))
+
+
+_EYE = torch.eye(2, dtype=torch.float64)
+_M = R * torch.tensor([[1.0, 1.0], [1.0, -1.0]], dtype=torch.float64)
+_HALF_PAIR = torch.kron(_EYE[0].diag(), _M) + torch.kron(_EYE[1].diag(), _EYE)
+_MINUS_MINIMUM = torch.kron(_EYE, R * torch.tensor([[1.0, 1.0], [-1.0, 1.0]]).double())
+_MINIMUM_FIRST = torch.kron(_EYE, R * torch.tensor([[1.0, -1.0], [1.0, 1.0]]).double())
+
+
+def _pair_errors(got: Tensor, want: Tensor) -> Tensor:
+    """The errors by pair and by entry: (…, 2, 2), the maximum of a pair before its minimum."""
+    return (got - want).reshape(-1, 2, 2)
+
+
+def _one_pair_is_right(got: Tensor, want: Tensor, _x: Tensor) -> bool:
+    first, second = _pair_errors(got, want).abs().amax((0, 2)) < 1e-5
+    return bool(first != second)
+
+
+def _one_entry_is_right(place: int) -> Callable[..., bool]:
+    """Whether of each pair the maximum (0) or the minimum (1) is right, and the other is not."""
+
+    def says(got: Tensor, want: Tensor, _x: Tensor) -> bool:
+        right = _pair_errors(got, want).abs().amax((0, 1)) < 1e-5
+        return bool(right[place] and not right[1 - place])
+
+    return says
+
+
+def _constant_where_sums_are_large(got: Tensor, want: Tensor, x: Tensor) -> bool | None:
+    """The same error, more than a digit's, in all entries of the rows with no negative sum."""
+    large = (x.reshape(-1, 2, 2).sum(-1) >= 0).all(-1)
+    off = (got - want).reshape(-1, 4)[large]
+    alike = bool(off.numel() and (off - off.mean()).abs().max() < 1e-5)
+    return alike and bool(off.mean().abs() > 0.02) if large.any() else None
 
 
 def _only_where_sums_are_small(got: Tensor, want: Tensor, x: Tensor) -> bool:
@@ -81,6 +121,7 @@ EXERCISES = (
                 1e3 * seeded(50, 4, seed=1),
             ],
             allowed=(nn.Linear, MaxMin),
+            tol=2e-6,
         ),
         solution=_second_largest(),
         right={"sorted": _kth(1)},
@@ -113,6 +154,45 @@ EXERCISES = (
             "negative": (
                 nn.Sequential(*list(_second_largest())[:-1], linear([[-1.0, 0.0]])),
                 "This is minus the second largest: which sign selects an entry?",
+            ),
+            "the first pair's larger": (
+                nn.Sequential(MaxMin(), linear([[1.0, 0.0, 0.0, 0.0]])),
+                "This is the larger of the first pair: where do the other two entries come in?",
+            ),
+            "winner with loser": (
+                nn.Sequential(
+                    MaxMin(),
+                    linear(torch.eye(4)[[3, 2, 1, 0]]),
+                    MaxMin(),
+                    linear(torch.eye(4)[[1, 2]]),
+                    MaxMin(),
+                    linear([[1.0, 0.0]]),
+                ),
+                "The first winner meets its own loser again: who is to meet whom in round two?",
+            ),
+            "their sum": (
+                nn.Sequential(*list(_second_largest())[:-1], linear([[R, R]])),
+                "This adds the lesser winner and the better loser: which of them is the greater?",
+            ),
+            "their difference": (
+                nn.Sequential(*list(_second_largest())[:-1], linear([[R, -R]])),
+                "This takes the lesser of the last two from the greater: which is asked for?",
+            ),
+            "half": (
+                nn.Sequential(full_sort_from_maxmin(4), linear([[0.0, 0.5, 0.0, 0.0]])),
+                "This is half of the second largest: how long is the row that selects an entry?",
+            ),
+            "one place": (
+                nn.Sequential(linear([[0.0, 1.0, 0.0, 0.0]])),
+                "This is one entry as it came, whatever the others are: where are they compared?",
+                lambda got, _want, x: any(
+                    torch.allclose(got[..., 0], x[..., k], atol=1e-5) for k in range(4)
+                ),
+            ),
+            "a bias": (
+                nn.Sequential(full_sort_from_maxmin(4), linear([[0.0, 1.0, 0.0, 0.0]], [0.1])),
+                "Off by one constant everywhere: does a layer have a bias?",
+                off_by_a_constant,
             ),
             "first pair": (
                 nn.Sequential(MaxMin(), linear([[0.0, 1.0, 0.0, 0.0]])),
@@ -151,6 +231,26 @@ EXERCISES = (
             "B": (1.5, "This is B itself: what does the network give at (-2, -2)?"),
             "output": (-2, "This is the right output there. By how much is the network off?"),
             "sign": (-1, "The size of an error is asked, which has no sign. Which entry is it of?"),
+            "s itself": (
+                2 * math.sqrt(2),
+                "This is |s| in the corner, 4/√2: how much of it does the shift leave below 0?",
+                lambda got: abs(got - 2 * math.sqrt(2)) < 0.01,
+            ),
+            "of s": (
+                math.sqrt(2),
+                "By so much |s + √2 B| differs from s + √2 B: what does the second M make of it?",
+                lambda got: abs(got - math.sqrt(2)) < 0.01,
+            ),
+            "x + y": (-4, "This is x + y in the corner: where does B come in?"),
+            "B added": (3.5, "This is 2 + B: is the shift added to a sum of −4, or taken from it?"),
+            "B less 2": (
+                -0.5,
+                "This is B − 2, of one entry: the fold acts on x + y + 2B. How negative is that?",
+            ),
+            "half of B": (
+                0.75,
+                "This is B/2: in which corner does the fold go wrong, how far?",
+            ),
             "turned": (
                 0.7071,
                 "This is in the turned coordinates: what does the second M make of it?",
@@ -226,15 +326,58 @@ EXERCISES = (
                 _four_by_abs(bound=-3.0),
                 "The shift has the wrong sign: where shall s be positive?",
             ),
+            "one pair alone": (
+                nn.Sequential(
+                    linear(_HALF_PAIR, [math.sqrt(2) * 3, 0.0, 0.0, 0.0]),
+                    Abs(),
+                    linear(_HALF_PAIR, [-3.0, -3.0, 0.0, 0.0]),
+                ),
+                "One pair is right and the other is not: what do its rows and its biases do?",
+                _one_pair_is_right,
+            ),
+            "minimum first": (
+                nn.Sequential(*list(_four_by_abs())[:2], linear(_MINIMUM_FIRST, [-3.0] * 4)),
+                "Each minimum stands before its maximum: which of the two rows adds s and |d|?",
+            ),
+            "weights of halves": (
+                _four_by_abs(halves=True, order=(0, 1, 0, 1)),
+                "Your weights compare the entries 1 and 3, your biases are for neighbours: which "
+                "entries form a pair?",
+            ),
+            "two entries": (
+                nn.Sequential(*list(maxmin_from_abs(3.0))),
+                "A layer takes two entries and gets four: how does M act on each pair of them?",
+            ),
+            "not turned back, less B": (
+                nn.Sequential(*list(_four_by_abs())[:2], linear(torch.eye(4), [-3.0] * 4)),
+                "These are s + √2 B and |d|, each less B: what turns them back before B is taken?",
+            ),
+            "the minimum's sign": (
+                nn.Sequential(*list(_four_by_abs())[:2], linear(_MINUS_MINIMUM, [-3.0] * 4)),
+                "Each maximum is right and each minimum is not: which signs have s and |d| in its "
+                "row, and what is taken back?",
+                _one_entry_is_right(0),
+            ),
+            "the maximum's bias": (
+                _four_by_abs(after=(-1.0, 1.0)),
+                "Each minimum is right and each maximum is not: what is taken back from it?",
+                _one_entry_is_right(1),
+            ),
             "B small": (
                 _four_by_abs(bound=2.0),
                 "Right for large sums, wrong where x + y is most negative: is B large enough?",
                 _only_where_sums_are_small,
             ),
+            "another shift": (
+                _four_by_abs(before=(math.sqrt(0.5), 0.0)),
+                "Where x + y is large all is off by one constant: how long is the shift behind the "
+                "second M, and how much is taken back?",
+                _constant_where_sums_are_large,
+            ),
         },
         wrong={
             "no root": (_four_by_abs(scale=1.0), "2-norm"),
-            "one pair": (nn.Sequential(linear(torch.eye(2)), Abs()), "raised"),
+            "three units": (nn.Sequential(linear(torch.eye(3)), Abs()), "raised"),
         },
     ),
 )
