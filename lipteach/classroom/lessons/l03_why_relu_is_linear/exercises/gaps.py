@@ -50,7 +50,7 @@ def _need_scalar_network(answer: Any, count: int) -> list[float]:
 def _gap(answer: nn.Module) -> float:
     points = torch.tensor([[-1.0], [0.0], [1.0]], dtype=torch.float64)
     f = need_tensor(call(answer, points), (3, 1)).flatten()
-    return round(float((f[0] + f[2]) / 2 - f[1]), 6) + 0.0  # no minus before a zero
+    return round(float((f[0] + f[2]) / 2 - f[1]), 7) + 0.0  # no minus before a zero
 
 
 # --- 03.half
@@ -70,13 +70,21 @@ class _OwnForward(nn.Sequential):
 def _judge_half(answer: Any) -> None:
     norms = _need_scalar_network(answer, 2)
     gap = _gap(answer)
-    if nearly(torch.tensor(gap), torch.tensor(0.5)) and gap < 0.5 - 1e-5:
+    if gap >= 0.5 - 2e-6:
+        return
+    if nearly(torch.tensor(gap), torch.tensor(0.5)):
         raise Hint("value", f"The gap is {show_apart(gap, 0.5)[0]}, below ½. {NEARLY}", (_ENDS,))
-    if gap < 0.5 - 1e-5:
+    first, second = need_layers(answer, nn.ReLU, 2)
+    shares = (first.weight[:, 0] * second.weight[0]).double()
+    if first.bias is not None and bool(first.bias.any()):
+        ask = "where is the kink of a unit with a bias, and where is it needed?"
+    elif bool((second.weight[0] * first.weight[:, 0].abs() < 0).any()):
+        ask = "an output weight points downwards. What does it do to the gap?"
+    elif min(norms) <= 0.99:
         ask = "does each weight use the whole of its norm?"
-        if min(norms) > 0.99:
-            ask = "does the kink sit at 0, and do all output weights point upwards?"
-        raise Hint("value", f"The gap is {gap:.4g}, below ½: {ask}", (_ENDS,))
+    else:
+        ask = f"both norms are 1, but Σ|vᵢ wᵢ| is {float(shares.abs().sum()):.3g}. When is it 1?"
+    raise Hint("value", f"The gap is {gap:.4g}, below ½: {ask}", (_ENDS,))
 
 
 # --- 03.beyond-half
@@ -93,7 +101,7 @@ def rotation(degrees: float) -> list[list[float]]:
 
 
 def _judge_beyond_half(answer: Any) -> None:
-    _need_scalar_network(answer, 3)
+    norms = _need_scalar_network(answer, 3)
     gap = _gap(answer)
     if gap >= 0.55 - 1e-6:
         return
@@ -106,7 +114,11 @@ def _judge_beyond_half(answer: Any) -> None:
     first, second, _ = (copy.deepcopy(one).double() for one in need_layers(answer, nn.ReLU, 3))
     hidden = first(_ENDS).relu()
     best = _best_last(hidden, second)
-    if best >= 0.55:
+    if len(hidden[0]) == 1 or len(second.weight) == 1:
+        ask = "a hidden layer has one unit only. What could a rotation turn there?"
+    elif (short := min(norms)) < 0.99:
+        ask = f"W{norms.index(short) + 1} has the norm {short:.3g}. Is there norm to spare?"
+    elif best >= 0.55:
         ask = f"W1 and W2 would allow {best:.3g}. Which W3 makes the most of them?"
     elif any(layer.bias is not None and bool(layer.bias.any()) for layer in (first, second)):
         ask = "is there a bias which moves the kink away from 0?"
@@ -151,9 +163,11 @@ EXERCISES = (
             "halved": (relus([[0.5], [-0.5]], [[0.5, 0.5]]), "gap is 0.25"),
             "downwards": (relus([[R], [-R]], [[-R, -R]]), "gap is -0.5, below"),
             "one downwards": (relus([[R], [-R]], [[R, -R]]), "gap is 0, below"),
+            "out of proportion": (relus([[R], [-R]], [[1.0, 0.0]]), "Σ|vᵢ wᵢ| is 0.707"),
+            "four digits": (relus([[0.7071], [-0.7071]], [[0.7071, 0.7071]]), "is 0.49999"),
             "kink beside 0": (
                 nn.Sequential(linear([[1.0]], [0.5]), nn.ReLU(), linear([[1.0]])),
-                "kink sit at 0",
+                "kink of a unit with a bias",
             ),
             "a row": (relus([[R, -R]], [[R], [R]]), "W1 has the shape (1, 2)"),
             "not finite": (_NAN, "not finite"),
@@ -182,7 +196,17 @@ EXERCISES = (
             "downwards": (relus([[R], [-R]], rotation(30), [[-R, -R]]), "which sign"),
             "one unit read": (relus([[R], [-R]], rotation(30), [[1.0, 0.0]]), "Which W3"),
             "uneven W3": (relus([[R], [-R]], rotation(30), [[0.8, 0.6]]), "W1 and W2 would allow"),
-            "halved W1": (relus([[0.5], [-0.5]], rotation(30), [[R, R]]), "share of its norm"),
+            "halved W1": (relus([[0.5], [-0.5]], rotation(30), [[R, R]]), "norm to spare"),
+            "one unit": (relus([[1.0]], [[1.0]], [[1.0]]), "one unit only"),
+            "a bias": (
+                nn.Sequential(
+                    *list(relus([[R], [-R]], rotation(30)))[:2],
+                    linear(rotation(30), [-0.1, -0.1]),
+                    nn.ReLU(),
+                    linear([[R, R]]),
+                ),
+                "is there a bias",
+            ),
             "one-sided W1": (relus([[1.0], [0.0]], rotation(30), [[R, R]]), "no W2 makes"),
             "too large": (relus([[1.0], [-1.0]], rotation(30), [[R, R]]), "Layer 1 has"),
             "one hidden layer": (relus([[R], [-R]], [[R, R]]), "is Linear, ReLU, Linear."),

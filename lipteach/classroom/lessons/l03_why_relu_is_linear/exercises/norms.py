@@ -29,6 +29,7 @@ OFFSET = 0.28 * (-1) + 0.96 * (+1)
 
 # --- 03.mean-norm
 
+R = math.sqrt(0.5)
 MEAN_NORM = (1 + math.sqrt(2)) / 4
 """Over four equal quarters of [−1, 1]² the gradient norm is 1, √½, √½ and 0."""
 
@@ -104,6 +105,82 @@ EXERCISES = (
                 lambda w, d: (1 - d**2).sum(-1) * (w @ w),
                 "A product of two sums is not the sum of the products: which is asked for?",
             ),
+            "a norm of a difference": (
+                lambda w, d: (w - w * d).norm(dim=-1),
+                "This is ‖w − w D‖, the length of a difference: which lengths does (12) compare?",
+            ),
+            "squares of sums": (
+                lambda w, d: w.sum() ** 2 - (w * d).sum(-1) ** 2,
+                "(Σ wᵢ)² is not Σ wᵢ²: what is squared first?",
+            ),
+            "sizes of the slopes": (
+                lambda w, d: ((1 - d.abs()) * w**2).sum(-1),
+                "This has 1 − |dᵢ|: with which power does the slope stand in ‖w D‖²?",
+            ),
+            "sizes of w": (
+                lambda w, d: ((1 - d**2) * w.abs()).sum(-1),
+                "This has |wᵢ|, as a 1-norm has: which norm stands in (12)?",
+            ),
+            "the 1-norms": (
+                lambda w, d: w.abs().sum() - (w * d).abs().sum(-1),
+                "This is the difference of the 1-norms: which norms are compared, and squared?",
+            ),
+            "w not squared beside D": (
+                lambda w, d: w @ w - (d**2 * w).sum(-1),
+                "‖w‖² is right, and in the second sum only dᵢ is squared: what is (dᵢ wᵢ)²?",
+            ),
+            "no w": (
+                lambda _w, d: (1 - d**2).sum(-1),
+                "This depends on the slopes alone: where does w enter?",
+            ),
+            "a share": (
+                lambda w, d: lost(w, d) / (w @ w),
+                "This is the share of ‖w‖² that is lost: is (12) divided by anything?",
+            ),
+            "squared twice": (
+                lambda w, d: ((1 - d**2) ** 2 * w**2).sum(-1),
+                "1 − d² is squared once more: what stands before wᵢ² in (12)?",
+            ),
+            "the root": (
+                lambda w, d: lost(w, d).sqrt(),
+                "This is the root of it: is the left side of (12) a length, or made of squares?",
+            ),
+            "exchanged": (
+                lambda w, d: ((1 - w**2) * d**2).sum(-1),
+                "w and d have changed places: which of them holds the slopes?",
+            ),
+            "1 for w": (
+                lambda w, d: (1 - (w * d) ** 2).sum(-1),
+                "Each term is 1 − (dᵢ wᵢ)²: is wᵢ² equal to 1?",
+                lambda got, _want, w, d: any(
+                    torch.allclose(got, n - (w * d).square().sum(-1), atol=1e-4)
+                    for n in (1, len(w))
+                ),
+            ),
+            "d for w D": (
+                lambda w, d: (w**2 - d**2).sum(-1),
+                "This is ‖w‖² minus the squares of the slopes: what is w D?",
+            ),
+            "slopes from 0 on": (
+                lambda w, d: lost(w, d.clamp(min=0)),
+                "A slope below 0 counts as 0 here: what does its square keep?",
+            ),
+            "0 or 1": (
+                lambda w, d: lost(w, (d > 0).to(w.dtype)),
+                "Each slope counts as 0 or 1 here, as a ReLU's: what if it lies between them?",
+            ),
+            "the largest term": (
+                lambda w, d: ((1 - d**2) * w**2).amax(-1),
+                "This is the largest of the terms: what does a norm make of all of them?",
+            ),
+            "a list of terms": (
+                lambda w, d: [(1 - d[i] ** 2) * w[i] ** 2 for i in range(len(w))],
+                "You return a list of the terms of (12): what is left to do?",
+            ),
+            "a dimension kept": (
+                lambda w, d: ((1 - d**2) * w**2).sum(-1, keepdim=True),
+                "The sums stand in a dimension of length 1: does keepdim belong there?",
+            ),
             "plus": (
                 lambda w, d: ((1 + d**2) * w**2).sum(-1),
                 "What is kept is added here: what is lost is ‖w‖² minus what?",
@@ -133,6 +210,65 @@ EXERCISES = (
                 -2.72,
                 "This is f itself at z = (5, −5): by how much is it above 0.28 z₁ + 0.96 z₂?",
             ),
+            "the linear part": (
+                -3.4,
+                "This is 0.28·5 + 0.96·(−5), the linear part at z = (5, −5): how far is f from it?",
+            ),
+            "minus f": (
+                2.72,
+                "This is −f at z = (5, −5): b is the difference of f and which other number?",
+            ),
+            "minus the linear part": (
+                3.4,
+                "This is 0.96·5 − 0.28·5: how far is f from 0.28 z₁ + 0.96 z₂ at z = (5, −5)?",
+            ),
+            "one output": (
+                1.12,
+                "This is 0.28·φ(5), an output: by how much does φ(5) differ from 5?",
+            ),
+            "the other output": (
+                -3.84,
+                "This is 0.96·φ(−5), an output: by how much does φ(−5) differ from −5?",
+            ),
+            "outputs added": (
+                4.96,
+                "This is 4·(0.28 + 0.96): which sign has φ(−5), and is f asked for, or b?",
+            ),
+            "φ": (
+                4,
+                "This is φ(5), or φ(−5): how far is φ(z) from z, and with which weight?",
+                lambda got: abs(got) == 4,
+            ),
+            "no weights": (
+                1,
+                "This is the offset of one unit: by which weight does it enter f?",
+                lambda got: abs(got) == 1,
+            ),
+            "weights multiplied": (
+                0.2688,
+                "The weights are multiplied: how do two units come together in f?",
+                lambda got: math.isclose(abs(got), 0.2688, abs_tol=1e-4),
+            ),
+            "halves for c": (
+                0.34,
+                "This is half of b: by how much does softshrink move a number, ½ or 1?",
+            ),
+            "twice c": (
+                1.36,
+                "This is twice b: by how much does softshrink move a number, 1 or 2?",
+            ),
+            "times z": (
+                6.2,
+                "Five times the weights: is it φ(z), or φ(z) − z, that stays the same?",
+            ),
+            "first unit turned": (
+                0.28,
+                "This is the first unit alone, its sign turned: is φ(5) above 5?",
+            ),
+            "second unit turned": (
+                -0.96,
+                "This is the second unit alone, its sign turned: is φ(−5) below −5?",
+            ),
             "first unit": (-0.28, "This comes from the first unit: what does the second one add?"),
             "second unit": (0.96, "This comes from the second unit: what does the first one add?"),
         },
@@ -160,12 +296,45 @@ EXERCISES = (
                 "Only one quarter counts here: is the gradient 0 where one unit is active?",
             ),
             "root mean square": (
-                math.sqrt(0.5),
+                R,
                 "This is the root of the mean square: which mean is asked for?",
             ),
             "three quarters": (
                 (1 + math.sqrt(2)) / 3,
                 "One quarter is left out: where are both units off?",
+            ),
+            "three quarters of norm 1": (
+                0.75,
+                "Three quarters have an active unit: how long is the gradient where one is active?",
+            ),
+            "one unit active once": (
+                (1 + R) / 4,
+                "One quarter with a single active unit is counted: how many are there?",
+            ),
+            "no quarter with both": (
+                R / 2,
+                "Two quarters are counted, of norm 1/√2: what is the norm where both are active?",
+            ),
+            "three quarters of one norm": (
+                0.75 * R,
+                "1/√2 in three quarters: how long is the gradient where both units are active?",
+            ),
+            "kinds of quarters": (
+                (1 + R) / 3,
+                "The three norms 1, 1/√2 and 0 are averaged: how many quarters has each?",
+            ),
+            "two of three": (
+                2 / 3,
+                "Two of three: how many quarters are there, and how long is the gradient in each?",
+            ),
+            "without the factor": (
+                math.sqrt(2),
+                "This is the length of (1, 1): what stands before the units in f?",
+            ),
+            "0": (0, "f is flat in one quarter only: what is its gradient in the other three?"),
+            "twice": (
+                (1 + math.sqrt(2)) / 2,
+                "This is twice the mean: over which area, 2 or 4, is it taken?",
             ),
             "no factor": (
                 (2 + math.sqrt(2)) / 4,
