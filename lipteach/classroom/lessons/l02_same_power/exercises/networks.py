@@ -266,6 +266,7 @@ EXERCISES = (
             reference=maxmin,
             inputs=[_ROW, torch.cat([_CORNERS, _INSIDE])],
             allowed=(nn.Linear, Abs),
+            tol=5e-6,
         ),
         solution=_four_by_abs(),
         right={"larger B": _four_by_abs(bound=5.0)},
@@ -377,6 +378,7 @@ EXERCISES = (
         },
         wrong={
             "no root": (_four_by_abs(scale=1.0), "2-norm"),
+            "four digits": (_four_by_abs(before=(1.4142, 0.0)), "Nearly"),
             "three units": (nn.Sequential(linear(torch.eye(3)), Abs()), "raised"),
         },
     ),
