@@ -38,6 +38,15 @@ def _is_rounded(got: Tensor, want: Tensor, *_: Tensor) -> bool:
     return torch.equal(got, got.round()) and bool((got - want).abs().max() < 1)
 
 
+def _other_mixture(got: Tensor, _want: Tensor, a: Tensor, b: Tensor) -> bool | None:
+    """A sum of a, b and |a − b| with factors of its own; three entries always are one."""
+    if len(a) < 4:
+        return None
+    parts = torch.stack([a, b, (a - b).abs()], dim=1)
+    factors = torch.linalg.lstsq(parts, got[:, None]).solution
+    return torch.allclose(parts @ factors, got[:, None], atol=1e-5)
+
+
 def _largest_of_all(a: Tensor, b: Tensor) -> Tensor:
     return torch.cat([a, b], -1).topk(a.shape[-1]).values
 
@@ -154,6 +163,11 @@ EXERCISES = (
                 lambda got, want, a, _b: (
                     torch.equal(got[..., :-1], want[..., :-1]) and torch.equal(got[-1], a[-1])
                 ),
+            ),
+            "another mixture": (
+                lambda a, b: a + (a - b).abs(),
+                "You add up a, b and |a - b|: how much of each makes the larger one?",
+                _other_mixture,
             ),
             "rounded": (
                 lambda a, b: torch.maximum(a, b).round(),

@@ -263,6 +263,15 @@ EXERCISES = (
                 _folds(2.0, 1.0, first=PAIR, shift=(0.5, -0.5)),
                 "This is | ||x| − √2| − √½ |: what does the row (√½, −√½) make of the biases?",
             ),
+            "signs kept": (
+                _folds(2.0, 1.0, first=[-v for v in E]),
+                "This is −|x| − 3: after the first sort the units hold |x| e, whatever their signs "
+                "were. Which signs have the biases and the last row?",
+            ),
+            "one fold, shifted by 3": (
+                nn.Sequential(linear([[R], [-R]]), MaxMin(), linear([[R, -R]], [-3.0])),
+                "This is |x| − 3: which layers fold it again?",
+            ),
             "shifted before the first sort": (
                 nn.Sequential(
                     linear([[v] for v in E], [-2 * v for v in E]), *list(_folds(0.0, 1.0))[1:]

@@ -47,6 +47,10 @@ def _looped(x: Tensor, size: int) -> Tensor:
     return torch.cat([part.sort(dim=-1, descending=True).values for part in parts], dim=-1)
 
 
+def _split_sorted(x: Tensor, size: int) -> Tensor:
+    return torch.cat([part.sort(-1, True).values for part in torch.split(x, size, -1)], -1)
+
+
 def _ends(x: Tensor, size: int) -> Tensor:
     groups = _groups(x, size)
     return torch.stack([groups.amax(-1), groups.amin(-1)], dim=-1).flatten(-2)
@@ -324,6 +328,18 @@ EXERCISES = (
             "one round": (
                 _one_round,
                 "One round of exchanges: is (1, 2, 3) in descending order after it?",
+            ),
+            "one round over all": (
+                lambda x, _size: _one_round(x, x.shape[-1]),
+                "One round of exchanges goes through all of x: what happens at the end of a group?",
+            ),
+            "a longer group": (
+                lambda x, size: _split_sorted(x, size + 1),
+                "Your groups have one entry too many: where does the first one end?",
+            ),
+            "a shorter group": (
+                lambda x, size: _split_sorted(x, size - 1),
+                "Your groups have one entry too few: where does the first one end?",
             ),
             "by size": (
                 _by_size,

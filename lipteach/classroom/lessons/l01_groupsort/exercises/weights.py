@@ -15,6 +15,7 @@ from lipteach.classroom.compare import (
     NEARLY,
     call,
     compare_number,
+    nearly,
     need_tensor,
     show_apart,
 )
@@ -63,17 +64,21 @@ def _judge_leaky(answer: Any, mistakes: Sequence[Mistake]) -> None:
     for mistake in mistakes:
         if same(mistake.answer):
             raise Hint("value", mistake.hint)
+    want = torch.stack([leaky_weights(a) for a in slopes])
+    near, one_right = nearly(got, want), ""
+    for k, name in enumerate(("v₁", "v₂")):
+        if torch.allclose(got[:, k], want[:, k], atol=1e-4):
+            one_right = f"Your {name} is right, and the other entry is not. "
     for a, v in zip(slopes, found, strict=True):
         norm, product = v.norm().item(), 2 * (v[0] * v[1]).item()
         if not abs(norm - 1) <= 1e-4:  # NaN too
             text = f"For a = {a:g} the norm of v is {_three(norm, 1.0)}: which is asked?"
-            if 0 < abs(norm - 1) <= 0.01:
-                text += f" {NEARLY}"
+            text = one_right + text + f" {NEARLY}" * near
             raise Hint("constraint", text, (a,))
         if not abs(product - a) <= 1e-4:
             shown = _three(product, a)
             text = f"For a = {a:g} your v has 2·v₁·v₂ = {shown}: which value is asked?"
-            raise Hint("value", text, (a,))
+            raise Hint("value", one_right + text, (a,))
     raise Hint("value", "Both equations hold for each a: does v₁ ≥ |v₂| hold as well?")
 
 
@@ -158,6 +163,14 @@ EXERCISES = (
                 lambda a: [math.cos(math.atan(a) / 2), math.sin(math.atan(a) / 2)],
                 "Your angle solves tan 2t = a: which function of 2t is 2·cos t·sin t?",
             ),
+            "in proportion": (
+                lambda a: [math.cos(math.pi * a / 4), math.sin(math.pi * a / 4)],
+                "Right for a = 0 and ±1, and your angle grows with a in proportion: does a sine?",
+            ),
+            "the point halved": (
+                lambda a: [math.sqrt(1 - a**2) / 2, a / 2],
+                "The point (cos, sin) was halved: is it the point, or the angle, that is halved?",
+            ),
             "degrees": (
                 lambda a: [f(math.degrees(math.asin(a)) / 2) for f in (math.cos, math.sin)],
                 "The angle is in degrees here: in what does math.cos take it?",
@@ -213,7 +226,11 @@ EXERCISES = (
                 lambda a: [round(v, 3) for v in leaky_weights(a).tolist()],
                 "Nearly",
             ),
-            "too long": (lambda a: [1.5, a], "norm of v"),
+            "too long": (lambda a: [1.5, a], "the norm of v is 1.521"),
+            "one entry": (
+                lambda a: [leaky_weights(a)[0], a / 2],
+                "Your v₁ is right, and the other",
+            ),
             "a tensor's function": (lambda a: torch.asin(a), "For a = 0.25: Your code raised"),
             "a division by zero": (lambda a: [a / a, 0.0], "For a = 0: Your code raised"),
             "not a number": (lambda _a: [math.nan, math.nan], "the norm of v is nan"),

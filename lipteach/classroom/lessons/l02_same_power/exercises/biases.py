@@ -236,6 +236,10 @@ EXERCISES = (
                 3628800,
                 "The rounds of the merges are multiplied: does one merge follow another?",
             ),
+            "half the square": (
+                50,
+                "This is m²/2: is 1 + 2 + … + m just half of the square?",
+            ),
             "three each": (30, "Three rounds for each merge: is the last one as short as that?"),
             "half": (27.5, "This is half of it: what is 1 + 2 + … + m, times two?"),
             "all pairs": (
@@ -255,7 +259,7 @@ EXERCISES = (
         wrong={
             "text": ("55 rounds", "number is needed"),
             "one more": (56, "One too many"),
-            "another number": (50, "blocks of 16"),
+            "another number": (60, "blocks of 16"),
         },
     ),
 )

@@ -159,6 +159,19 @@ EXERCISES = (
                 nn.Sequential(MaxMin(), linear([[1.0, 0.0, 0.0, 0.0]])),
                 "This is the larger of the first pair: where do the other two entries come in?",
             ),
+            "the second pair's larger": (
+                nn.Sequential(MaxMin(), linear([[0.0, 0.0, 1.0, 0.0]])),
+                "This is the larger of the second pair: when is it the second of all four?",
+            ),
+            "the second pair's lesser": (
+                nn.Sequential(MaxMin(), linear([[0.0, 0.0, 0.0, 1.0]])),
+                "This is the lesser of the second pair: what if both largest stand in the first?",
+            ),
+            "not selected": (
+                full_sort_from_maxmin(4),
+                "Several entries come out: which row selects the one that is asked for?",
+                lambda got, *_: got.shape[-1] > 1,
+            ),
             "winner with loser": (
                 nn.Sequential(
                     MaxMin(),
@@ -200,7 +213,6 @@ EXERCISES = (
             ),
         },
         wrong={
-            "vector": (full_sort_from_maxmin(4), "shape"),
             "norm": (
                 nn.Sequential(full_sort_from_maxmin(4), linear([[0.0, 2.0, 0.0, 0.0]])),
                 "above 1",
@@ -240,6 +252,16 @@ EXERCISES = (
                 math.sqrt(2),
                 "By so much |s + √2 B| differs from s + √2 B: what does the second M make of it?",
                 lambda got: abs(got - math.sqrt(2)) < 0.01,
+            ),
+            "the shift": (
+                3 / math.sqrt(2),
+                "This is √2 B, the shift of s: is s + √2 B below 0 in a corner, and how far?",
+                lambda got: abs(got - 3 / math.sqrt(2)) < 0.01,
+            ),
+            "B, turned": (
+                1.5 / math.sqrt(2),
+                "This is B/√2: which corner was looked at, and which entry?",
+                lambda got: abs(got - 1.5 / math.sqrt(2)) < 0.01,
             ),
             "x + y": (-4, "This is x + y in the corner: where does B come in?"),
             "B added": (3.5, "This is 2 + B: is the shift added to a sum of −4, or taken from it?"),
@@ -344,6 +366,36 @@ EXERCISES = (
                 _four_by_abs(halves=True, order=(0, 1, 0, 1)),
                 "Your weights compare the entries 1 and 3, your biases are for neighbours: which "
                 "entries form a pair?",
+            ),
+            "sizes first": (
+                nn.Sequential(Abs(), linear(torch.kron(_EYE, _M))),
+                "Here |x| is taken before two entries meet: of which sums is it to be taken?",
+            ),
+            "neither shifted nor turned back": (
+                _four_by_abs(before=(0.0, 0.0))[:2],
+                "These are |s| and |d|: what saves the sign of s, and what turns them back?",
+            ),
+            "rows of M exchanged": (
+                nn.Sequential(
+                    linear(torch.kron(_EYE, _M.flip(0)), [3 * math.sqrt(2), 0.0] * 2),
+                    *list(_four_by_abs())[1:],
+                ),
+                "The first row of your M gives d, and the shift stands there: which one needs it?",
+            ),
+            "all signs turned": (
+                nn.Sequential(*list(_four_by_abs())[:2], linear(torch.kron(_EYE, -_M), [-3.0] * 4)),
+                "Your second M turns all signs: what undoes M, M itself or −M?",
+            ),
+            "the shift's sign": (
+                nn.Sequential(
+                    linear(torch.kron(_EYE, _M), [-3 * math.sqrt(2), 0.0] * 2),
+                    *list(_four_by_abs())[1:],
+                ),
+                "s is pushed below 0 by the shift: on which side of 0 does |s| change nothing?",
+            ),
+            "B for all": (
+                _four_by_abs(before=(1.0, 1.0)),
+                "B is added to s and to d: which sign may not be lost, and which may?",
             ),
             "two entries": (
                 nn.Sequential(*list(maxmin_from_abs(3.0))),

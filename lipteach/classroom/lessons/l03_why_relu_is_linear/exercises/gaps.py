@@ -72,7 +72,8 @@ def _judge_half(answer: Any) -> None:
     gap = _gap(answer)
     if gap >= 0.5 - 2e-6:
         return
-    if nearly(torch.tensor(gap), torch.tensor(0.5)):
+    short = min(norms) < 1 - 1e-6  # at full length the proportion is at fault
+    if short and nearly(torch.tensor(gap), torch.tensor(0.5)):
         raise Hint("value", f"The gap is {show_apart(gap, 0.5)[0]}, below ½. {NEARLY}", (_ENDS,))
     first, second = need_layers(answer, nn.ReLU, 2)
     shares = (first.weight[:, 0] * second.weight[0]).double()
@@ -163,7 +164,8 @@ EXERCISES = (
             "halved": (relus([[0.5], [-0.5]], [[0.5, 0.5]]), "gap is 0.25"),
             "downwards": (relus([[R], [-R]], [[-R, -R]]), "gap is -0.5, below"),
             "one downwards": (relus([[R], [-R]], [[R, -R]]), "gap is 0, below"),
-            "out of proportion": (relus([[R], [-R]], [[1.0, 0.0]]), "Σ|vᵢ wᵢ| is 0.707"),
+            "a little out of proportion": (relus([[R], [R]], [[0.6, 0.8]]), "Σ|vᵢ wᵢ| is 0.99."),
+            "out of proportion": (relus([[R], [-R]], [[1.0, 0.0]]), "Σ|vᵢ wᵢ| is 0.707."),
             "four digits": (relus([[0.7071], [-0.7071]], [[0.7071, 0.7071]]), "is 0.49999"),
             "kink beside 0": (
                 nn.Sequential(linear([[1.0]], [0.5]), nn.ReLU(), linear([[1.0]])),

@@ -133,6 +133,22 @@ EXERCISES = (
                 lambda _w, d: (1 - d**2).sum(-1),
                 "This depends on the slopes alone: where does w enter?",
             ),
+            "the second not squared": (
+                lambda w, d: w.norm() ** 2 - (w * d).norm(dim=-1),
+                "‖w‖ is squared and ‖w D‖ is not: how do both stand in (12)?",
+            ),
+            "the first not squared": (
+                lambda w, d: w.norm() - (w * d).norm(dim=-1) ** 2,
+                "‖w D‖ is squared and ‖w‖ is not: how do both stand in (12)?",
+            ),
+            "minus a product": (
+                lambda w, d: w @ w - (w * d).sum(-1),
+                "From ‖w‖² the sum of dᵢ wᵢ is taken: what is missing in ‖w D‖²?",
+            ),
+            "a square of a product": (
+                lambda w, d: (w * d).sum(-1) ** 2,
+                "This is (Σ dᵢ wᵢ)²: is that ‖w D‖², and is it lost or kept?",
+            ),
             "a share": (
                 lambda w, d: lost(w, d) / (w @ w),
                 "This is the share of ‖w‖² that is lost: is (12) divided by anything?",
@@ -225,19 +241,32 @@ EXERCISES = (
             "one output": (
                 1.12,
                 "This is 0.28·φ(5), an output: by how much does φ(5) differ from 5?",
+                lambda got: math.isclose(abs(got), 1.12, abs_tol=1e-4),
             ),
             "the other output": (
                 -3.84,
                 "This is 0.96·φ(−5), an output: by how much does φ(−5) differ from −5?",
+                lambda got: math.isclose(abs(got), 3.84, abs_tol=1e-4),
             ),
             "outputs added": (
                 4.96,
                 "This is 4·(0.28 + 0.96): which sign has φ(−5), and is f asked for, or b?",
+                lambda got: math.isclose(abs(got), 4.96, abs_tol=1e-4),
             ),
             "φ": (
                 4,
                 "This is φ(5), or φ(−5): how far is φ(z) from z, and with which weight?",
                 lambda got: abs(got) == 4,
+            ),
+            "z": (
+                5,
+                "This is z itself: what does φ take from it, and with which weight?",
+                lambda got: abs(got) == 5,
+            ),
+            "both without weights": (
+                2,
+                "Two offsets of size 1 are added: which signs have they, and which weights?",
+                lambda got: abs(got) == 2,
             ),
             "no weights": (
                 1,
@@ -260,6 +289,7 @@ EXERCISES = (
             "times z": (
                 6.2,
                 "Five times the weights: is it φ(z), or φ(z) − z, that stays the same?",
+                lambda got: math.isclose(abs(got), 6.2, abs_tol=1e-4),
             ),
             "first unit turned": (
                 0.28,

@@ -154,6 +154,7 @@ def _what_it_is(got: Tensor, x: Tensor, changed: Sequence[str]) -> str:
         (R * a, "|x1|/√2: two units hold it, and which row adds them up?"),
         (R * torch.maximum(a, b), "max(|x1|, |x2|)/√2: which units are left out, or cancelled?"),
         (-torch.maximum(a, b), "−max(|x1|, |x2|): what turns the sign, and what lets |x2| in?"),
+        (-torch.minimum(a, b), "−min(|x1|, |x2|): which signs turn, and which entry is taken?"),
         (R * (a + b), "(|x1| + |x2|)/√2: where are the two added, and which is asked for?"),
         (R * (a - b).abs(), "||x1| − |x2||/√2: where is one taken from the other?"),
         (torch.maximum(a, R * b), "max(|x1|, |x2|/√2): what may stand beside |x1| at most?"),
