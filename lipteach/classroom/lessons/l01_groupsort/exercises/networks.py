@@ -83,6 +83,8 @@ def _other_shifts(got: Tensor, _want: Tensor, x: Tensor) -> bool | None:
     if len(x) < 40:
         return None
     both, apart = 5 - got[-1], got[20]
+    if max((both - 3).abs(), (apart - 1).abs()) < 0.03:  # the right ones, with too few digits
+        return False
     pairs = [((both + s * apart) / 2, (both - s * apart) / 2) for s in (1, -1)]
     return any(torch.allclose(got, ((x.abs() - c).abs() - d).abs(), atol=1e-4) for c, d in pairs)
 
@@ -239,7 +241,7 @@ EXERCISES = (
             ),
             "the same bias for all": (
                 _folds(2.0, 1.0, shift=(1.0,) * 4),
-                "This is |x|: what does eᵀ make of a shift that is equal for all units?",
+                "This is |x|: where is a shift, and what does eᵀ make of one equal for all units?",
             ),
             "last sort forgotten": (
                 nn.Sequential(*list(_folds(2.0, 1.0))[:-2], linear([E])),
@@ -294,8 +296,7 @@ EXERCISES = (
             ),
             "other shifts": (
                 _folds(2.0, 3.0),
-                "Three folds, and the corners lie elsewhere: which numbers are subtracted, and in "
-                "which order?",
+                "The corners lie elsewhere: which numbers are subtracted, and in which order?",
                 _other_shifts,
             ),
             "not even": (

@@ -201,7 +201,7 @@ EXERCISES = (
             ),
             "its own three": (
                 [3, 2, 1, 6, 4, 5],
-                "Each group has its own three, but one does not descend: which?",
+                "Each group has its own three, in another order: which comes first, which last?",
                 lambda got: got.shape == (6,) and got[:3].sort().values.tolist() == _SIX[:3],
             ),
             "mixed groups": (
