@@ -182,6 +182,14 @@ EXERCISES = (
                 lambda a, b: torch.maximum(a.sort().values, b.sort().values),
                 "Both were sorted before they were compared: does each entry still meet its own?",
             ),
+            "signs": (
+                lambda a, b: torch.sign(a - b),
+                "This is the sign of a - b: which value does each sign choose?",
+            ),
+            "positive parts": (
+                lambda a, b: a.relu() + b.relu(),
+                "Two positive parts are added: which one number of a pair is to be kept?",
+            ),
             "one for each input": (
                 lambda a, b: torch.stack([a.max(), b.max()]),
                 "These are the largest of a and the largest of b: what is compared with what?",

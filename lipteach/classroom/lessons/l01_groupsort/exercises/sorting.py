@@ -47,6 +47,11 @@ def _looped(x: Tensor, size: int) -> Tensor:
     return torch.cat([part.sort(dim=-1, descending=True).values for part in parts], dim=-1)
 
 
+def _greatest_copied(x: Tensor, size: int) -> Tensor:
+    groups = _groups(x, size)
+    return torch.cat([groups.amax(-1, keepdim=True), groups[..., 1:]], -1).reshape(x.shape)
+
+
 def _split_sorted(x: Tensor, size: int) -> Tensor:
     return torch.cat([part.sort(-1, True).values for part in torch.split(x, size, -1)], -1)
 
@@ -328,6 +333,14 @@ EXERCISES = (
             "one round": (
                 _one_round,
                 "One round of exchanges: is (1, 2, 3) in descending order after it?",
+            ),
+            "the greatest copied": (
+                _greatest_copied,
+                "The greatest comes first in a group, and the others stay: is any number lost?",
+            ),
+            "negatives lost": (
+                lambda x, size: group_sort(x, size).relu(),
+                "Negative entries are 0: which step does that?",
             ),
             "one round over all": (
                 lambda x, _size: _one_round(x, x.shape[-1]),

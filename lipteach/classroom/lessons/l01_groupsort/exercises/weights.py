@@ -188,6 +188,28 @@ EXERCISES = (
                 lambda a: [math.sqrt(1 + a), math.sqrt(1 - a)],
                 "These are v₁ + v₂ and v₁ − v₂: how do you get v₁ and v₂ from them?",
             ),
+            "difference and sum": (
+                lambda a: [math.sqrt(1 - a), math.sqrt(1 + a)],
+                "These are v₁ − v₂ and v₁ + v₂: what do half their sum and half their difference "
+                "give?",
+            ),
+            "the first shortened": (
+                lambda a: [1 / math.hypot(1, a), a],
+                "The first entry of (1, a) is divided by its norm, the second is not: what is the "
+                "norm now, and what the product?",
+            ),
+            "the second shortened": (
+                lambda a: [1.0, a / math.hypot(1, a)],
+                "The second entry of (1, a) is divided by its norm, the first is not: can v₁ be 1?",
+            ),
+            "the rest of 1": (
+                lambda a: [1 - abs(a), a],
+                "Your entries add up to 1, the squares do not: which sum is asked for?",
+            ),
+            "squares of the halved angle's": (
+                lambda a: [(1 + math.sqrt(1 - a**2)) / 2, a / 2],
+                "This is v₁², and v₁ v₂: what is v₁, and what v₂ then?",
+            ),
             "half of sum and difference": (
                 lambda a: [math.sqrt(1 + a) / 2, math.sqrt(1 - a) / 2],
                 "These are halves of v₁ + v₂ and of v₁ − v₂: what is their sum?",
