@@ -110,7 +110,10 @@ print(f"steepest chord from x = -2: {from_tip.max():.2f}; of all: {slope.max():.
 #
 # A stub ends with `...` and a call of `check`. Write your answer in place of the three
 # dots and run the cell: `check` says whether it is right and, if not, asks a question about what it
-# saw. Nothing is sent anywhere, and you may try as often as you like. ●○○ is easy, ●●● is hard.
+# saw. If you write `report = check(…)`, a call that went wrong is ready to run:
+# `my_function(*report.example)`. Nothing is sent anywhere, and you may try as often as you like. An
+# output that was saved or folded, a slider say, comes to life when you run its cell.
+# ●○○ is easy, ●●● is hard.
 # The minutes beside them are those of a first try. A part that opens with the word *Optional* may be left
 # out: what is not optional does not need it.
 

@@ -111,7 +111,9 @@ def read(result: Any, boolean: bool) -> Tensor:
         raise Hint("type", "Numbers are needed; this is True or False.")
     if isinstance(result, (numbers.Real, np.ndarray, np.bool_)):
         try:
-            result = torch.as_tensor(np.asarray(_plain(result)))
+            result = torch.as_tensor(
+                np.array(_plain(result), order="C")
+            )  # a view may run backwards
         except (TypeError, ValueError):
             raise Hint("type", "The array holds something that is not a number.") from None
     if not isinstance(result, Tensor):

@@ -72,7 +72,7 @@ def forgot_return(a, b):
 
 def global_dtype(a, b):
     torch.set_default_dtype(torch.float64)
-    return a
+    return a + 1
 
 
 HOSTILE = {
@@ -88,7 +88,7 @@ HOSTILE = {
     "returns itself": (lambda a, b: endless, "type", "this is a function"),
     "object array": (lambda a, b: np.array([None]), "type", "is not a number"),
     "complex": (lambda a, b: a + 0j, "type", "Real numbers"),
-    "bool": (lambda a, b: a > b, "type", "Real numbers"),
+    "bool": (lambda a, b: a > b, "type", "True or False"),
     "meta device": (lambda a, b: a.to("meta"), "type", "on 'meta'"),
     "empty": (lambda a, b: a[:0], "shape", "shape (0,)"),
     "nan": (lambda a, b: a * math.nan, "value", "nan"),

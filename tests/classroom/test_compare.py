@@ -123,6 +123,7 @@ def test_numbers_that_differ_are_shown_so():
         (1.0, 2.0),
         [torch.tensor(1.0), 2],
         np.array([1, 2]),
+        np.array([2, 1])[::-1],
         torch.tensor([1, 2]),
         torch.tensor([1.0, 2.0], dtype=torch.bfloat16),
         torch.tensor([1.0, 2.0]).to_sparse(),

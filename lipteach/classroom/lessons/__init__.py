@@ -1,1 +1,1 @@
-"""One folder a lesson: ``exercises.py``, with its tuple ``EXERCISES``, and ``figures.py``."""
+"""One folder a lesson: ``exercises`` (a module or package) has ``EXERCISES``; ``figures``."""
