@@ -1,0 +1,220 @@
+"""Lesson 09: the exercises that count points and pieces, and that order outputs."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import Any
+
+import torch
+
+from lipteach.classroom.checks import Exercise
+from lipteach.classroom.compare import compare_number, compare_tensor
+from lipteach.classroom.compare_functions import compare_function
+
+# --- 09.points: how many points a bound needs.
+
+ENOUGH = 20
+
+
+# --- 09.pieces: the size of the lattice.
+
+
+def pieces(d: int, eps: float) -> int:
+    """N(N − 1)/2 with N = ⌈2/ε⌉ᵈ."""
+    N: int = math.ceil(2 / eps) ** d
+    return N * (N - 1) // 2
+
+
+def _with_points(N: Any) -> Any:
+    return lambda d, eps: N(d, eps) * (N(d, eps) - 1) / 2
+
+
+# --- 09.permutation: the order in which MaxMin meets the right pairs.
+
+ORDER = [0, 3, 1, 4, 2, 5]
+
+
+POINTS = Exercise(
+    name="09.points",
+    judge=partial(
+        compare_number,
+        value=ENOUGH,
+        otherwise="In the middle of 4 equal parts, r = 1/4: what is 2r, and for which N is it 0.1?",
+    ),
+    solution=ENOUGH,
+    right={"a float": 20.0, "computed": 2 / 0.1, "a tensor": torch.tensor(20)},
+    mistakes={
+        "r": (10, "Ten points give r = 0.1: by how much can the error exceed r?"),
+        "both ends": (
+            21,
+            "These stand on both ends, where half of what a point covers is lost. Must they?",
+        ),
+        "twice": (
+            40,
+            "This is 4/0.1: how long is the piece of [−1, 1] that one point covers, r or 2r?",
+        ),
+        "half of r": (5, "Five points give r = 0.2: what is 2r then?"),
+        "pairs": (380, "These are N(N − 1) pieces: how many points N are that?"),
+        "half the pairs": (190, "These are the different pieces: how many points are that?"),
+        "many": (30, "Enough, but do the points need to stand so close?", lambda n: n > ENOUGH),
+        "few": (19, "Too few: what is r, and what is 2r?", lambda n: n < ENOUGH),
+    },
+    wrong={"a list": ([20, 20], "A number is needed")},
+)
+
+PIECES = Exercise(
+    name="09.pieces",
+    judge=partial(
+        compare_function,
+        reference=pieces,
+        inputs=[(1, 0.1), (2, 0.25), (2, 0.5), (1, 0.3), (3, 1.0), (2, 0.3), (1, 0.45)],
+    ),
+    solution=pieces,
+    right={
+        "math.comb": lambda d, eps: math.comb(math.ceil(2 / eps) ** d, 2),
+        "a float": lambda d, eps: float(pieces(d, eps)),
+        "a tensor": lambda d, eps: torch.tensor(pieces(d, eps)),
+    },
+    mistakes={
+        "ordered pairs": (
+            lambda d, eps: 2 * pieces(d, eps),
+            "Each piece twice: is f_ij another map than f_ji?",
+        ),
+        "points": (
+            lambda d, eps: math.ceil(2 / eps) ** d,
+            "These are the points N: how many pairs do they form?",
+        ),
+        "a square": (
+            lambda d, eps: math.ceil(2 / eps) ** (2 * d),
+            "This is N²: a point makes no pair with itself, and i, j is the pair j, i.",
+        ),
+        "half a square": (
+            lambda d, eps: math.ceil(2 / eps) ** (2 * d) / 2,
+            "This is N²/2: does a point make a pair with itself?",
+        ),
+        "r": (
+            _with_points(lambda d, eps: math.ceil(1 / eps) ** d),
+            "With these points r = ε: which bound does the lattice have?",
+        ),
+        "one side": (
+            _with_points(lambda _, eps: math.ceil(2 / eps)),
+            "Right on the line: how many cubes of the same side fill a square?",
+        ),
+        "d sides": (
+            _with_points(lambda d, eps: d * math.ceil(2 / eps)),
+            "d times as many: how many cubes of one side fill a square?",
+        ),
+        "rounded down": (
+            _with_points(lambda d, eps: math.floor(2 / eps) ** d),
+            "Nearly: with ε = 0.3, do 6 points on [−1, 1] have 2r ≤ 0.3?",
+        ),
+        "nearest": (
+            _with_points(lambda d, eps: round(2 / eps) ** d),
+            "Rounded to the nearest: with ε = 0.45, do 4 points on [−1, 1] have 2r ≤ 0.45?",
+        ),
+        "floor division": (
+            _with_points(lambda d, eps: (2 // eps) ** d),
+            "`//` rounds down, and 2 // 0.1 is 19: which way must the points be rounded?",
+        ),
+        "both ends": (
+            _with_points(lambda d, eps: (math.ceil(2 / eps) + 1) ** d),
+            "These points stand on both ends as well: must they?",
+        ),
+        "twice the points": (
+            _with_points(lambda d, eps: math.ceil(4 / eps) ** d),
+            "Twice as many points a side: which length does a point cover, r or 2r?",
+        ),
+        "a point less": (
+            _with_points(lambda d, eps: math.ceil(2 / eps) ** d - 1),
+            "These are the pairs of one point less: N(N − 1)/2 takes the one off already.",
+        ),
+        "pairs, then the power": (
+            lambda d, eps: math.comb(math.ceil(2 / eps), 2) ** d,
+            "The pairs of a side were raised to d: what is to be raised, and then paired?",
+        ),
+        "always a square": (
+            _with_points(lambda _, eps: math.ceil(2 / eps) ** 2),
+            "Right in the plane: how does the number of points depend on d?",
+        ),
+        "exchanged": (
+            _with_points(lambda d, eps: d ** math.ceil(2 / eps)),
+            "Base and exponent are exchanged: how many points has a side, and how many sides?",
+        ),
+        "by the 2-norm": (
+            _with_points(lambda d, eps: math.ceil(2 * math.sqrt(d) / eps) ** d),
+            "√d is right in the L2 metric: how far is the corner of a cube from its middle "
+            "in the metric of the lesson, L∞?",
+        ),
+        "always 190": (
+            lambda _d, _eps: 190,
+            "This is right for d = 1 and ε = 0.1: where do d and ε enter?",
+        ),
+        "with itself": (
+            lambda d, eps: pieces(d, eps) + math.ceil(2 / eps) ** d,
+            "This is N(N + 1)/2: does a point make a pair with itself?",
+        ),
+        "not rounded": (
+            _with_points(lambda d, eps: (2 / eps) ** d),
+            "Right where 2/ε is whole: can there be 6.67 points?",
+        ),
+        "rounded late": (
+            _with_points(lambda d, eps: math.ceil((2 / eps) ** d)),
+            "Where does the rounding up belong: to the points on a side, or to all of them?",
+        ),
+    },
+    wrong={"a number": (190, "A function is needed")},
+)
+
+PERMUTATION = Exercise(
+    name="09.permutation",
+    judge=partial(
+        compare_tensor,
+        value=ORDER,
+        otherwise="x[[1, 0]] exchanges two entries: which entry of (f₁, f₂, f₃, g₁, g₂, g₃) "
+        "is to come second?",
+    ),
+    solution=ORDER,
+    right={
+        "a tensor": torch.tensor(ORDER),
+        "transposed": torch.arange(6).view(2, 3).T.flatten(),
+    },
+    mistakes={
+        "the way back": (
+            [0, 2, 4, 1, 3, 5],
+            "This is the way back, from (f₁, g₁, f₂, …) to (f₁, f₂, f₃, g₁, …): which entry "
+            "shall stand second?",
+        ),
+        "nothing": ([0, 1, 2, 3, 4, 5], "Nothing moves: whom would MaxMin compare f₁ with?"),
+        "from 1": (
+            [1, 4, 2, 5, 3, 6],
+            "The right order, counted from 1: where does Python begin?",
+        ),
+        "halves": (
+            [3, 4, 5, 0, 1, 2],
+            "The halves change places, and f₁ still meets f₂: what must it?",
+        ),
+        "g reversed": ([0, 5, 1, 4, 2, 3], "f₁ meets g₃ here: in which order do the g's come?"),
+        "backwards": (
+            [5, 2, 4, 1, 3, 0],
+            "The pairs meet, the last one first: which pair is to come first?",
+        ),
+        "all backwards": (
+            [5, 4, 3, 2, 1, 0],
+            "Only the direction is turned: who stands beside f₁?",
+        ),
+        "each twice": (
+            [0, 0, 1, 1, 2, 2],
+            "Every f is taken twice: at which index do the g's begin?",
+        ),
+        "a shift": (
+            [0, 4, 1, 5, 2, 3],
+            "f₁ meets g₂ here: which index has g₁, if f₁ has 0?",
+        ),
+        "g first": (
+            [3, 0, 4, 1, 5, 2],
+            "The pairs are right, but g₁ stands first: which is asked for?",
+        ),
+    },
+    wrong={"too few": ([0, 3, 1, 4], "The shape is")},
+)
