@@ -26,6 +26,16 @@ def slope(d: Tensor, c: float) -> Tensor:
     return w
 
 
+def _one_entry(got: Tensor, want: Tensor, *_arguments: Any) -> bool | None:
+    if got.shape != want.shape:
+        return False
+    return bool((got[want == 0] == 0).all()) if got.any() else None
+
+
+def _several_entries(got: Tensor, want: Tensor, *_arguments: Any) -> bool | None:
+    return bool(got.count_nonzero() > 1) if got.shape == want.shape != (1,) else None
+
+
 # --- 08.worst-target
 
 
@@ -75,6 +85,7 @@ EXERCISES = (
                     ([3.0, 1.0], -2.0),
                     ([0.25, 0.5, -0.75, 1.0], 0.25),
                     ([-1.5], 1.0),
+                    ([1.0, 0.5, -1.01], 0.5),  # nearly of one size: no soft choice will do
                 ]
             ],
         ),
@@ -115,8 +126,48 @@ EXERCISES = (
                 "w·d = c holds, but ‖w‖₁ can be less: which entry brings most for each unit?",
                 lambda got, _, d, c: close(got @ d, torch.tensor(c).double()),
             ),
+            "one size": (
+                lambda d, c: torch.where(d == d.abs().max(), c / d, 0.0),
+                "All of w is 0 where the largest entry in size is negative: how is it found?",
+            ),
+            "minus": (
+                lambda d, c: -slope(d, c),
+                "w·d is −c: which sign has the one entry of w, if d_k or c is negative?",
+            ),
+            "c forgotten": (
+                lambda d, c: slope(d, 1.0) + 0.0 * c,
+                "w·d is 1 for every c: where does c come in?",
+            ),
+            "only a sign": (
+                lambda d, c: slope(d, 1.0).sign() + 0.0 * c,
+                "A sign stands at the right place: how large must the entry be, so that w·d = c?",
+            ),
+            "size of c": (
+                lambda d, c: slope(d, abs(c)),
+                "Right for c > 0: what is asked of w·d where c is negative?",
+            ),
+            "c itself": (
+                lambda d, c: (slope(d, c) != 0) * c,
+                "c stands at the right place, and w·d is c·d_k: by what must c be divided?",
+            ),
+            "upside down": (
+                lambda d, c: (slope(d, c) != 0) * d / c,
+                "d_k/c at the right place: what is that times d_k?",
+            ),
+            "all entries": (
+                lambda d, c: c / d,
+                "More than one entry is at work, and together they do not bring c: how many does "
+                "the w of least ‖w‖₁ need?",
+                _several_entries,
+            ),
+            "by a norm": (
+                lambda d, c: slope(d, c) * d.abs().max() / d.abs().sum(),
+                "The right entry, and not the right size: w·d must be c, and no other entry brings "
+                "anything. By what is c divided?",
+                _one_entry,
+            ),
             "multiplied": (
-                lambda d, c: slope(d, c) * d * d,
+                lambda d, c: slope(d, c).roll(1),
                 "w·d is not c: what does each entry of w bring to this product?",
                 lambda got, want, *_: got.shape == want.shape,
             ),
@@ -182,13 +233,48 @@ EXERCISES = (
                 [780, 78],
                 "The pieces are right; that is a chain: how deep is a balanced tree?",
             ),
+            "layers for 0.1": (
+                [780, 10],
+                "The pieces are right, and 10 is the depth for 20 points: how many rounds has a "
+                "tree over 40?",
+            ),
+            "not rounded": (
+                [780, 10.6],
+                "The pieces are right; a tree has whole rounds: which way is each rounded?",
+                lambda got: got[0] == 780 and got[1] % 1 != 0,
+            ),
             "other layers": (
                 [780, 11],
                 "The pieces are right: how often must 39, and then 40, be halved until 1 is left?",
                 lambda got: got[0] == 780,
             ),
-            "other pieces": (
+            "points": (
+                [40, 6],
+                "This counts points, or the pieces through one of them: how many are there in all?",
+                lambda got: got[0] in (19, 20, 39, 40),
+            ),
+            "with itself": (
+                [820, 12],
+                "40·41/2 pairs each point with itself, too: is there a piece f_ii?",
+                lambda got: got[0] in (820, 1640),
+            ),
+            "squared": (
                 [800, 12],
+                "This is N², or half of it: with how many others does a point make a piece?",
+                lambda got: got[0] in (800, 1600),
+            ),
+            "ordered pairs for 0.1": (
+                [380, 10],
+                "These are the pieces of 20 points: is 2/20 at most 0.05?",
+                lambda got: got[0] in (190, 380),
+            ),
+            "another N": (
+                [741, 12],
+                "These are the pieces of another number of points: which N has 2/N = 0.05?",
+                lambda got: got[0] in [N * (N - 1) / 2 for N in range(3, 200) if N != 40],
+            ),
+            "other pieces": (
+                [760, 12],
                 "The layers are right: how many pairs are there among the points you need?",
                 lambda got: got[1] == 12,
             ),
@@ -196,16 +282,6 @@ EXERCISES = (
                 [1560, 6],
                 "Each piece is counted twice, and of the layers: 39 and 40 members need how many?",
                 lambda got: got[0] == 1560,
-            ),
-            "ordered pairs for 0.1": (
-                [380, 10],
-                "These are the pieces of 20 points: is 2/20 at most 0.05?",
-                lambda got: got[0] in (190, 380),
-            ),
-            "points": (
-                [40, 6],
-                "This counts points, or the pieces through one of them: how many are there in all?",
-                lambda got: got[0] in (39, 40),
             ),
         },
         wrong={"three numbers": ([780, 12, 0], "The shape is (3,)"), "one number": (780, "shape")},

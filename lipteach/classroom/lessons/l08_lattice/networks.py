@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from lipteach.classroom.checks import Exercise, Hint, Mistake
-from lipteach.classroom.compare import a_kind, seeded
+from lipteach.classroom.compare import a_kind, nearly, seeded
 from lipteach.classroom.compare_functions import compare_network
+from lipteach.classroom.trials import off_by_a_constant
 from lipteach.primitives import GroupSort, MaxMin, Selection
 from lipteach.primitives.composition import walk
 from lipteach.theory import linear, pad_depth
@@ -53,6 +54,12 @@ def half_network() -> nn.Sequential:
     return _sorting(linear([[0.5], [0.5], [1.0], [1.0]]), linear([[1.0, 0.0, 0.0, 0.0]]))
 
 
+def _slopes(got: Tensor, z: Tensor) -> list[float]:
+    """The slopes left and right of 0, of what is linear on each side."""
+    found = [(got / z)[side] for side in (z < 0, z > 0)]
+    return [round(float(s[0]), 6) for s in found if bool((s - s[0]).abs().max() < 1e-6)]
+
+
 def _judge_half(answer: Any, mistakes: Sequence[Mistake]) -> None:
     inputs = [
         torch.tensor([[-3.0], [-0.5], [0.0], [0.25], [2.0]]).double(),
@@ -86,9 +93,9 @@ def affine_network() -> nn.Sequential:
 def _judge_affine(answer: Any, mistakes: Sequence[Mistake]) -> None:
     inputs = [seeded(6, 2, seed=3), 1e3 * seeded(40, 2)]
     modules = _compare_network(answer, affine, inputs, mistakes)
-    if [type(module) for module in modules[2::2]] == [Selection, Selection]:
-        text = "The second and third layers are what lt.pad_depth puts there"
-        raise Hint("constraint", f"{text}: which two matrices are they, written by `linear`?")
+    if any(isinstance(module, Selection) for module in modules):
+        text = "A Selection is what lt.pad_depth puts there"
+        raise Hint("constraint", f"{text}: which matrix is it, written by `linear`?")
     kinds = ["Linear" if isinstance(module, nn.Linear) else "MaxMin" for module in modules]
     if kinds != ["Linear", "MaxMin", "Linear", "MaxMin", "Linear"]:
         text = "Three linear layers with a MaxMin between each two are needed"
@@ -122,9 +129,41 @@ HALF = Exercise(
             _sorting(linear([[1.0], [0.0]], [0.0, 0.5]), linear([[0.0, 1.0]])),
             "It meets f(0) = 0 and f(1) = ½, but bends: is it z/2?",
         ),
+        "both selected": (
+            _sorting(linear([[0.5], [0.5]]), linear([[1.0, 1.0]])),
+            "Both units of the pair are added, in a row of norm 2: which of them is needed?",
+        ),
+        "dummy selected": (
+            _sorting(linear([[0.5], [0.5], [1.0], [1.0]]), linear([[1.0, 0.0, 1.0, 0.0]])),
+            "The dummy pair is added as well: which weight keeps it out?",
+        ),
+        "minus": (
+            _sorting(linear([[1.0], [1.0]]), linear([[0.25, -0.75]])),
+            "This is −z/2: which of the last two weights must be the positive one?",
+        ),
+        "relu": (
+            _sorting(linear([[0.5], [0.0], [1.0], [1.0]]), linear([[1.0, 0.0, 0.0, 0.0]])),
+            "This is 0 for z < 0: which number is z compared with?",
+        ),
+        "offset": (
+            _sorting(linear([[0.5], [0.5], [1.0], [1.0]], [1.0] * 4), half_network()[2]),
+            "This is z/2 and a constant: which bias brings it in?",
+            off_by_a_constant,
+        ),
         "cancelled": (
             _sorting(linear([[1.0], [1.0]]), linear([[0.5, -0.5]])),
             "This is 0 everywhere: do the two units cancel altogether?",
+        ),
+        "a multiple": (
+            _sorting(linear([[1.0], [1.0]]), linear([[0.5, -0.25]])),
+            "This is a multiple of z, but not ½ z: what do the selected weights add up to?",
+            lambda got, want, z: _slopes(got, z)[0] == _slopes(got, z)[1] and not nearly(got, want),
+        ),
+        "two slopes": (
+            _sorting(linear([[0.5], [1.0]]), linear([[1.0, 0.0]])),
+            "There is one slope for z > 0 and another for z < 0: which of the pairs changes "
+            "its order at 0?",
+            lambda got, want, z: len(_slopes(got, z)) == 2,
         ),
     },
     wrong={
@@ -194,6 +233,29 @@ AFFINE_DEPTH = Exercise(
             _sorting(linear([[0.5, -0.5], [0.5, -0.5]], _B), _SAME, linear(_W)),
             "This has ½(z₁ − z₂): which sign has z₂ in f?",
         ),
+        "another offset": (
+            _sorting(linear(_TWICE, [0.125, 0.125]), _SAME, linear(_W)),
+            "Only the constant is not right: which offset arrives at the output?",
+            off_by_a_constant,
+        ),
+        "the coordinates sorted": (
+            _sorting(linear(torch.eye(2)), _SAME, linear([[1.0, 0.0]], [0.25])),
+            "This is max(z₁, z₂) + ¼: which two numbers does MaxMin compare, and which should it?",
+        ),
+        "half of each": (
+            _sorting(linear([[0.5, 0.0], [0.0, 0.5]], _B), _SAME, linear([[1.0, 0.0]])),
+            "This is the greater of z₁/2 and z₂/2, with the offset: where are they added?",
+        ),
+        "relu": (
+            _sorting(_MEANS, linear([[1.0, 0.0], [0.0, 0.0]]), linear([[1.0, 0.0]])),
+            "This is max(f, 0): with which number is f compared?",
+        ),
+        "a part": (
+            _sorting(linear([[0.5, 0.5], [0.25, 0.25]], _B), _SAME, linear([[1.0, 0.0]])),
+            "Right on a part of the plane only: are the two numbers that MaxMin compares "
+            "equal everywhere?",
+            lambda got, want, _: got.shape == want.shape and bool(torch.isclose(got, want).any()),
+        ),
         "difference": (
             _sorting(_MEANS, _SAME, linear([[0.5, -0.5]])),
             "This is 0: what is the difference of two equal numbers?",
@@ -213,12 +275,8 @@ AFFINE_DEPTH = Exercise(
             nn.Sequential(_MEANS, _SAME, linear([[1.0, 0.0]])),
             "yours has Linear, Linear",
         ),
-        "the coordinates sorted": (
-            _sorting(linear(torch.eye(2)), _SAME, linear([[1.0, 0.0]], [0.25])),
-            "is right",
-        ),
         "by pad_depth": (
-            pad_depth(nn.Sequential(linear(_W, [0.25])), 3),
+            pad_depth(nn.Sequential(_MEANS, MaxMin(), linear([[1.0, 0.0]])), 3),
             "what lt.pad_depth puts there",
         ),
         "a function": (affine, "An nn.Sequential is needed"),
