@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -36,16 +37,64 @@ def _by_loops(z: Tensor, x: Tensor, a: Tensor) -> Tensor:
     return torch.stack([torch.stack([lower(t, s, p) for s, p in points]).max() for t in z])
 
 
-def _half_of_the_pairs(z: Tensor, x: Tensor, a: Tensor) -> Tensor:
-    """Only j > i in the minimum of i."""
-    lines = _lines(z, x, a, torch.inf).masked_fill(x < x[:, None], torch.inf)
-    return lines.amin(dim=2)[:, :-1].amax(dim=1)
+_Line = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
+_Function = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+def _wrong(line: _Line) -> _Function:
+    """The same maximum of minima of other lines, line(z, x_i, a_i, x_j, a_j)."""
+
+    def G(z: Tensor, x: Tensor, a: Tensor) -> Tensor:
+        found = line(z[:, None, None], x[:, None], a[:, None], x, a)
+        diagonal = torch.eye(len(x), dtype=torch.bool)
+        return found.masked_fill(diagonal, torch.inf).amin(dim=2).amax(dim=1)
+
+    return G
+
+
+def _only(kept: Callable[[Tensor, Tensor], Tensor]) -> _Function:
+    """Only the j for which kept(i, j) take part in the minimum of i, and the i that have one."""
+
+    def G(z: Tensor, x: Tensor, a: Tensor) -> Tensor:
+        i = torch.arange(len(x))
+        pairs = kept(i[:, None], i)
+        lines = _lines(z, x, a, torch.inf).masked_fill(~pairs, torch.inf)
+        return lines.amin(dim=2)[:, pairs.any(dim=1)].amax(dim=1)
+
+    return G
+
+
+def _minima(z: Tensor, x: Tensor, a: Tensor) -> Tensor:
+    return _lines(z, x, a, torch.inf).amin(dim=2)
+
+
+def _nearest_minimum(z: Tensor, x: Tensor, a: Tensor) -> Tensor:
+    near = (z[:, None] - x).abs().argmin(dim=1)
+    return _minima(z, x, a)[torch.arange(len(z)), near]
+
+
+def _is(*functions: _Function) -> Callable[..., bool]:
+    """The ``when`` of a mistake in several forms, NaN included: a division by 0 is part of it."""
+
+    def when(got: Tensor, _want: Tensor, *given: Tensor) -> bool:
+        return any(torch.allclose(got, f(*given), equal_nan=True) for f in functions)
+
+    return when
 
 
 def _chords(z: Tensor, x: Tensor, a: Tensor) -> Tensor:
     """Straight from point to point."""
     k = torch.searchsorted(x, z).clamp(1, len(x) - 1)
     return a[k - 1] + (a[k] - a[k - 1]) / (x[k] - x[k - 1]) * (z - x[k - 1])
+
+
+def _below(z: Tensor, x: Tensor, a: Tensor) -> Tensor:
+    """McShane's extension; `_above` is the other one."""
+    return (a - (z[:, None] - x).abs()).amax(dim=1)
+
+
+def _above(z: Tensor, x: Tensor, a: Tensor) -> Tensor:
+    return -_below(z, x, -a)
 
 
 def _by_the_package(z: Tensor, x: Tensor, a: Tensor) -> Tensor:
@@ -58,6 +107,13 @@ def _by_the_package(z: Tensor, x: Tensor, a: Tensor) -> Tensor:
 
 def _judge_max_min(answer: Any, inputs: Any, mistakes: Any) -> None:
     compare_function(answer, max_min, inputs, mistakes=mistakes)
+    high = (_X, _X, 1e12 + _X.abs())  # no number but ∞ stands above every line
+    try:
+        compare_function(answer, max_min, [high])
+    except Hint as hint:
+        text = "Right for small values a, and wrong with 1e12 added to each"
+        ask = "does a number stand for j = i, and what is greater than every number?"
+        raise Hint(hint.kind, f"{text}: {ask}", high) from None
     for arguments in inputs:
         with watch() as seen:
             call(answer, *arguments)
@@ -67,6 +123,7 @@ def _judge_max_min(answer: Any, inputs: Any, mistakes: Any) -> None:
             raise Hint("constraint", f"{text}: {ask}", arguments)
 
 
+_upside_down = _wrong(lambda z, x, a, y, b: a + (y - x) / (b - a) * (z - x))
 _X = torch.tensor([-1.0, -0.4, 0.1, 0.5, 1.0]).double()
 _Z = 2 * seeded(12, seed=8)  # beyond the points as well
 
@@ -116,7 +173,8 @@ MAX_MIN = Exercise(
         ),
         "one minimum": (
             lambda z, x, a: _lines(z, x, a, torch.inf).amin(dim=2)[:, 0],
-            "The minimum of the first point alone: over which i is the maximum?",
+            "The minimum of one point alone: over which i is the maximum?",
+            _is(lambda *given: _minima(*given)[:, 0], lambda *given: _minima(*given)[:, -1]),
         ),
         "points and values": (
             lambda z, x, a: max_min(z, a, x),
@@ -132,16 +190,124 @@ MAX_MIN = Exercise(
             "−∞ takes part as the piece j = i: which number is never the minimum?",
         ),
         "half of the pairs": (
-            _half_of_the_pairs,
+            _only(lambda i, j: j > i),
             "Only j > i takes part: each line is there once, but does each i meet all its j?",
+            _is(_only(lambda i, j: j > i), _only(lambda i, j: j < i)),
         ),
         "cones": (
-            lambda z, x, a: (a - (z[:, None] - x).abs()).amax(dim=1),
+            _below,
             "These are cones of slope ±1 on each point: which slope does the piece f_ij have?",
+            _is(_below, _above, lambda *given: (_below(*given) + _above(*given)) / 2),
         ),
         "chords": (
             _chords,
             "This goes straight from point to point: what do the other pieces do there?",
+        ),
+        "held": (
+            lambda z, x, a: _chords(z.clamp(x.min(), x.max()), x, a),
+            "This goes straight from point to point, and is constant beyond them: which lines are "
+            "there?",
+        ),
+        "inside": (
+            lambda z, x, a: max_min(z.clamp(x.min(), x.max()), x, a),
+            "Right between the points, and constant beyond them: where do the lines end?",
+            _is(
+                lambda z, x, a: max_min(z.clamp(x.min(), x.max()), x, a),
+                lambda z, x, a: max_min(z.clamp(-1, 1), x, a),
+            ),
+        ),
+        "upside down": (
+            _upside_down,
+            "The slope is upside down: which of the two differences is divided by which?",
+            _is(_upside_down),
+        ),
+        "falling": (
+            _wrong(lambda z, x, a, y, b: a - (b - a) / (y - x) * (z - x)),
+            "The lines fall where they should rise: does yours meet (x_j, a_j) at z = x_j?",
+        ),
+        "mixed": (
+            _wrong(lambda z, x, a, y, b: b + (b - a) / (y - x) * (z - x)),
+            "The height is that of one point, the place that of the other: what is your line at "
+            "z = x_i?",
+            _is(
+                _wrong(lambda z, x, a, y, b: b + (b - a) / (y - x) * (z - x)),
+                _wrong(lambda z, x, a, y, b: a + (b - a) / (y - x) * (z - y)),
+            ),
+        ),
+        "no height": (
+            _wrong(lambda z, x, a, y, b: (b - a) / (y - x) * (z - x)),
+            "Each line is 0 at its first point: which height has it there?",
+        ),
+        "no place": (
+            _wrong(lambda z, x, a, y, b: a + (b - a) / (y - x) * z),
+            "Each line has the height a_i at 0: where should it have it?",
+        ),
+        "signs for slopes": (
+            _wrong(lambda z, x, a, _, b: a + (b - a).sign() * (z - x)),
+            "The slopes are 1 and −1: by what is the difference of the values divided?",
+            _is(
+                _wrong(lambda z, x, a, _, b: a + (b - a).sign() * (z - x)),
+                _wrong(lambda z, x, a, y, b: a + ((b - a) / (y - x)).sign() * (z - x)),
+            ),
+        ),
+        "no run": (
+            _wrong(lambda z, x, a, _, b: a + (b - a) * (z - x)),
+            "The difference of the values is not divided: how far apart are the two points?",
+        ),
+        "sizes": (
+            _wrong(lambda z, x, a, y, b: a + (b - a) / (y - x).abs() * (z - x)),
+            "A size stands where a signed difference belongs: which slope has a line to the left?",
+            _is(
+                _wrong(lambda z, x, a, y, b: a + (b - a) / (y - x).abs() * (z - x)),
+                _wrong(lambda z, x, a, y, b: a + ((b - a) / (y - x)).abs() * (z - x)),
+                _wrong(lambda z, x, a, y, b: a + (b - a).abs() / (y - x) * (z - x)),
+                _wrong(lambda z, x, a, y, b: a + (b - a) / (y - x) * (z - x).abs()),
+            ),
+        ),
+        "half a slope": (
+            _wrong(lambda z, x, a, y, b: a + (b - a) / (y - x) * (z - x) / 2),
+            "The lines start right and reach half of the height: what is halved?",
+        ),
+        "neighbours": (
+            _only(lambda i, j: (i - j).abs() == 1),
+            "Each i meets its neighbours only: over which j is the minimum?",
+        ),
+        "lines of neighbours": (
+            _only(lambda i, j: j == i + 1),
+            "Only the lines from a point to the next take part: which other pairs are there?",
+            _is(
+                _only(lambda i, j: j == i + 1),
+                lambda z, x, a: -_only(lambda i, j: j == i + 1)(z, x, -a),
+            ),
+        ),
+        "a point left out": (
+            lambda z, x, a: _minima(z, x, a)[:, :-1].amax(dim=1),
+            "One point has no minimum of its own: over which i is the maximum?",
+            _is(
+                lambda *given: _minima(*given)[:, :-1].amax(dim=1),
+                lambda *given: _minima(*given)[:, 1:].amax(dim=1),
+            ),
+        ),
+        "nearest minimum": (
+            _nearest_minimum,
+            "The minimum that belongs to the nearest point: can that of another be higher?",
+        ),
+        "mean of lines": (
+            lambda z, x, a: (_lines(z, x, a, 0.0).sum(dim=2) / (len(x) - 1)).amax(dim=1),
+            "A mean over j: at x_k, is the mean of the lines of another i below g(x_k)?",
+            _is(
+                lambda z, x, a: (_lines(z, x, a, 0.0).sum(dim=2) / (len(x) - 1)).amax(dim=1),
+                lambda z, x, a: _lines(z, x, a, 0.0).sum(dim=2).div(len(x)).amax(dim=1),
+            ),
+        ),
+        "infinity": (
+            lambda z, x, a: max_min(z, x, a) + torch.inf,
+            "The result is ∞: which comes first, the maximum or the minimum, and which takes ∞?",
+        ),
+        "a number": (
+            lambda z, x, a: _lines(z, x, a, 1.0).amin(dim=2).amax(dim=1),
+            "A 1 takes part as the piece j = i, and some lines are higher: which value is above "
+            "all of them?",
         ),
         "nan": (
             lambda z, x, a: max_min(z, x, a) * torch.nan,
@@ -153,5 +319,11 @@ MAX_MIN = Exercise(
             "One number for all z: along which dimensions run i and j?",
         ),
     },
-    wrong={"by lt": (_by_the_package, "calls lt.approximate")},
+    wrong={
+        "by lt": (_by_the_package, "calls lt.approximate"),
+        "a great number": (
+            lambda z, x, a: _lines(z, x, a, 1e6).amin(dim=2).amax(dim=1),
+            "with 1e12 added",
+        ),
+    },
 )

@@ -30,6 +30,19 @@ def _with_points(N: Any) -> Any:
     return lambda d, eps: N(d, eps) * (N(d, eps) - 1) / 2
 
 
+def _of_points(count: Any) -> Any:
+    return lambda d, eps: count(math.ceil(2 / eps) ** d)
+
+
+def _is(*functions: Any) -> Any:
+    """The ``when`` of a mistake in several forms; the calls that are right are not asked."""
+
+    def when(got: Any, _want: Any, *given: Any) -> bool:
+        return any(math.isclose(float(got), float(f(*given)), rel_tol=1e-5) for f in functions)
+
+    return when
+
+
 # --- 09.permutation: the order in which MaxMin meets the right pairs.
 
 ORDER = [0, 3, 1, 4, 2, 5]
@@ -57,8 +70,24 @@ POINTS = Exercise(
         "half of r": (5, "Five points give r = 0.2: what is 2r then?"),
         "pairs": (380, "These are N(N − 1) pieces: how many points N are that?"),
         "half the pairs": (190, "These are the different pieces: how many points are that?"),
+        "a length": (
+            0.1,
+            "This is a length, r or 2r: how many pieces of it has [−1, 1]?",
+            lambda n: 0 < n < 1,
+        ),
+        "squared": (
+            400,
+            "This is 20²: in how many directions do the points of a line stand?",
+            lambda n: n == 400,
+        ),
+        "not whole": (
+            20.5,
+            "Points are counted in whole numbers: which one is enough?",
+            lambda n: 1 < n < 1e3 and n % 1 != 0,
+        ),
+        "one less": (19, "With 19 points 2r = 0.105: is that at most 0.1?"),
         "many": (30, "Enough, but do the points need to stand so close?", lambda n: n > ENOUGH),
-        "few": (19, "Too few: what is r, and what is 2r?", lambda n: n < ENOUGH),
+        "few": (15, "Too few: what is r, and what is 2r?", lambda n: n < ENOUGH),
     },
     wrong={"a list": ([20, 20], "A number is needed")},
 )
@@ -162,6 +191,118 @@ PIECES = Exercise(
             _with_points(lambda d, eps: math.ceil((2 / eps) ** d)),
             "Where does the rounding up belong: to the points on a side, or to all of them?",
         ),
+        "rounded late, and down": (
+            _with_points(lambda d, eps: math.floor((2 / eps) ** d)),
+            "All points together are rounded, and not up: what is rounded up, and why up?",
+            _is(
+                _with_points(lambda d, eps: math.floor((2 / eps) ** d)),
+                _with_points(lambda d, eps: round((2 / eps) ** d)),
+            ),
+        ),
+        "always one more": (
+            _with_points(lambda d, eps: (math.floor(2 / eps) + 1) ** d),
+            "Rounded down and one more: what does that make where 2/ε is whole?",
+        ),
+        "doubled late": (
+            _with_points(lambda d, eps: (2 * math.ceil(1 / eps)) ** d),
+            "1/ε is rounded up before it is doubled: how many points has a side for ε = 0.3?",
+        ),
+        "half of r": (
+            _with_points(lambda d, eps: math.ceil(1 / (2 * eps)) ** d),
+            "With these points r = 2ε: what is 2r to be?",
+        ),
+        "r, not rounded": (
+            _with_points(lambda d, eps: (1 / eps) ** d),
+            "(1/ε)^d points have r = ε, and need not be whole: which r has the lattice?",
+            _is(
+                _with_points(lambda d, eps: (1 / eps) ** d),
+                lambda d, eps: (1 / eps) ** d * ((1 / eps) ** d - 1) // 2,
+            ),
+        ),
+        "another exponent": (
+            _with_points(lambda d, eps: math.ceil(2 / eps) ** (d + 1)),
+            "The exponent is not d: how many points has the lattice on the line, d = 1?",
+            _is(
+                _with_points(lambda d, eps: math.ceil(2 / eps) ** (d - 1)),
+                _with_points(lambda d, eps: math.ceil(2 / eps) ** (d + 1)),
+                _with_points(lambda d, eps: math.ceil(2 / eps) ** (2 * d)),
+            ),
+        ),
+        "power of 2 only": (
+            _with_points(lambda d, eps: math.ceil(2**d / eps)),
+            "Only the 2 is raised to d: what stands in the bracket ⌈2/ε⌉^d?",
+        ),
+        "in L1": (
+            _with_points(lambda d, eps: math.ceil(2 * d / eps) ** d),
+            "2d/ε fits the L1 metric: how far is the corner of a cube from its middle in L∞?",
+        ),
+        "d times the pairs": (
+            lambda d, eps: d * pieces(1, eps),
+            "These are d times the pairs of one side: which points form pairs?",
+        ),
+        "pairs by d": (
+            lambda d, eps: pieces(d, eps) / d,
+            "The pairs are divided by d: how many points does a piece meet, in any dimension?",
+        ),
+        "cones": (
+            lambda d, eps: 2 * d * math.ceil(1 / eps) ** d,
+            "This grows like N, with a factor 2d: how many pairs do N points form?",
+            _is(
+                lambda d, eps: 2 * d * math.ceil(1 / eps) ** d,
+                lambda d, eps: 2 * d * math.ceil(2 / eps) ** d,
+            ),
+        ),
+        "halved too early": (
+            _of_points(lambda N: N // 2 * (N - 1)),
+            "`//` rounds N/2 down before it is multiplied: what should be halved?",
+        ),
+        "partners halved": (
+            _of_points(lambda N: N * ((N - 1) // 2)),
+            "`//` rounds (N − 1)/2 down before it is multiplied: what should be halved?",
+        ),
+        "neither factor": (
+            _of_points(lambda N: (N - 1) ** 2 / 2),
+            "A point has N − 1 partners, and there are N points: what is the product, halved?",
+            _is(
+                _of_points(lambda N: (N - 1) ** 2 / 2),
+                _of_points(lambda N: (N - 1) ** 2 // 2),
+                _of_points(lambda N: N * (N - 2) / 2),
+                _of_points(lambda N: N * (N - 2) // 2),
+            ),
+        ),
+        "brackets": (
+            _of_points(lambda N: (N * N - 1) / 2),
+            "A bracket is missing around N − 1: what does Python multiply first?",
+            _is(
+                _of_points(lambda N: (N * N - 1) / 2),
+                _of_points(lambda N: (N * N - 1) // 2),
+                _of_points(lambda N: N * N - 1 / 2),
+                _of_points(lambda N: N - 1 * N / 2),
+                _of_points(lambda N: N - 1 * N // 2),
+            ),
+        ),
+        "halved twice": (
+            lambda d, eps: pieces(d, eps) // 2,
+            "N(N − 1)/2 is halved once more: how often is each pair counted in N(N − 1)?",
+            _is(lambda d, eps: pieces(d, eps) // 2, lambda d, eps: pieces(d, eps) / 2),
+        ),
+        "triples": (
+            _of_points(lambda N: math.comb(N, 3)),
+            "These are the choices of three points: how many does a piece meet?",
+        ),
+        "layers": (
+            _of_points(lambda N: 2 * math.ceil(math.log2(N))),
+            "These are the layers of the trees: how many pieces do they compare?",
+            _is(
+                _of_points(lambda N: 2 * math.ceil(math.log2(N))),
+                _of_points(lambda N: math.ceil(math.log2(N))),
+            ),
+        ),
+        "a table": (
+            lambda d, eps: {(1, 0.1): 190, (2, 0.25): 2016}.get((d, eps), 190),
+            "Right for the two cases of the text only: what holds for every d and ε?",
+            lambda got, *_: got in (190, 2016),
+        ),
     },
     wrong={"a number": (190, "A function is needed")},
 )
@@ -214,6 +355,51 @@ PERMUTATION = Exercise(
         "g first": (
             [3, 0, 4, 1, 5, 2],
             "The pairs are right, but g₁ stands first: which is asked for?",
+        ),
+        "from the end": (
+            [0, -3, 1, -2, 2, -1],
+            "Negative indices count from the end: which are these, counted from 0?",
+            lambda order: torch.equal(order % 6, torch.tensor(ORDER).double()),
+        ),
+        "not whole": (
+            [0.0, 3.0, 1.0, 4.0, 2.0, 5.5],
+            "An index is a whole number: which entry is meant?",
+            lambda order: order.shape == (6,) and bool((order % 1).any()),
+        ),
+        "outside": (
+            [0, 3, 1, 4, 2, 6],
+            "There are six entries, with the indices 0 to 5: which of yours is none of them?",
+            lambda order: order.shape == (6,) and bool(((order < 0) | (order > 5)).any()),
+        ),
+        "repeated": (
+            [0, 3, 1, 4, 2, 2],
+            "An entry is taken twice, and another is lost: which index is missing?",
+            lambda order: order.shape == (6,) and len(order.unique()) < 6,
+        ),
+        "other pairs first": (
+            [0, 3, 2, 5, 1, 4],
+            "Each f meets its g, but the pairs come in another order: which is the second pair?",
+            lambda order: order.shape == (6,) and bool((order[1::2] == order[::2] + 3).all()),
+        ),
+        "turned pairs": (
+            [0, 3, 4, 1, 2, 5],
+            "Each f meets its g, but in some pair the g stands first: which is asked for?",
+            lambda order: (
+                bool(((order[1::2] - order[::2]).abs() == 3).all())
+                and not bool((order == torch.tensor([3, 0, 4, 1, 5, 2])).all())
+            ),
+        ),
+        "another partner": (
+            [0, 3, 1, 5, 2, 4],
+            "Some f meets a g of another number: which index has the partner of f_k?",
+            lambda order: (
+                order.shape == (6,) and bool(((order[1::2] < 3) != (order[::2] < 3)).all())
+            ),
+        ),
+        "within f": (
+            [0, 1, 3, 2, 4, 5],
+            "MaxMin would compare two f's, or two g's: which entries stand side by side?",
+            lambda order: order.shape == (6,),
         ),
     },
     wrong={"too few": ([0, 3, 1, 4], "The shape is")},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -10,30 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from lipteach.classroom.checks import Exercise, Hint
-from lipteach.classroom.compare import NEARLY, need_tensor, seeded, show_apart
-from lipteach.classroom.compare_functions import compare_function, compare_network
+from lipteach.classroom.compare import NEARLY, nearly, need_tensor, show_apart
+from lipteach.classroom.compare_functions import compare_network
+from lipteach.classroom.lessons.l09_universal.cones import CONES
 from lipteach.classroom.lessons.l09_universal.counts import PERMUTATION, PIECES, POINTS
 from lipteach.classroom.lessons.l09_universal.two_norm import letter_n
 from lipteach.classroom.trials import off_by_a_constant
 from lipteach.primitives import MaxMin
 from lipteach.theory import linear, maximum, minimum, w_network
-
-# --- 09.cones: McShane's extension on the line.
-
-
-def cones(z: Tensor, x: Tensor, values: Tensor) -> Tensor:
-    """The maximum over i of values_i − |z − x_i|: z of shape (M,), x and values of (N,)."""
-    return (values - (z[:, None] - x).abs()).amax(dim=1)
-
-
-def _each(z: Tensor, x: Tensor, values: Tensor, sign: float = -1.0) -> Tensor:
-    return values + sign * (z[:, None] - x).abs()
-
-
-def _nearest(z: Tensor, x: Tensor, values: Tensor) -> Tensor:
-    near = (z[:, None] - x).abs().argmin(dim=1)
-    return _each(z, x, values)[torch.arange(len(z)), near]
-
 
 # --- 09.between: a row allowed in one metric only.
 
@@ -76,6 +61,30 @@ def _one_layer_each() -> nn.Sequential:
     return nn.Sequential(first, MaxMin(), second, MaxMin(), linear([[r, -r]], [-1.0]))
 
 
+def _corners(got: Tensor, want: Tensor, x: Tensor) -> list[float] | None:
+    """Where a result on the fine grid changes its slope; None for the few points and no column."""
+    if len(x) < 100 or got.shape != want.shape:
+        return None
+    bends = (got[2:] - 2 * got[1:-1] + got[:-2]).abs()[:, 0] > 1e-4
+    found = x[1:-1, 0][bends].tolist()
+    return [b for a, b in zip([-math.inf, *found], found, strict=False) if b - a > 0.04]
+
+
+def _has(which: Callable[[list[float]], bool]) -> Callable[..., bool | None]:
+    """The ``when`` of a mistake seen in the corners."""
+
+    def when(*trial: Tensor) -> bool | None:
+        found = _corners(*trial)
+        return None if found is None else which(found) and not nearly(trial[0], trial[1])
+
+    return when
+
+
+def _flat(got: Tensor, _want: Tensor, x: Tensor) -> bool | None:
+    slopes = got.diff(dim=0).abs() / x.diff(dim=0)
+    return None if len(x) < 100 else bool(slopes.max() < 0.99)
+
+
 def _too_long_folds() -> nn.Sequential:
     first = linear([[1.0], [-1.0]], [1.0, -1.0])
     second = linear([[1.0, 0.0], [-1.0, 0.0]], [-2.0, 2.0])
@@ -91,112 +100,7 @@ def _lattice_n() -> nn.Sequential:
 EXERCISES = (
     POINTS,
     PIECES,
-    Exercise(
-        name="09.cones",
-        judge=partial(
-            compare_function,
-            reference=cones,
-            inputs=[
-                (
-                    torch.tensor([-1.0, 0.0, 2.0]).double(),
-                    torch.tensor([-0.5, 1.0]).double(),
-                    torch.tensor([0.5, -0.25]).double(),
-                ),
-                (seeded(9), seeded(4, seed=1), 0.5 * seeded(4, seed=2)),
-            ],
-            layouts=[
-                (seeded(3), seeded(3, seed=1), 0.3 * seeded(3, seed=2)),
-                (seeded(1), seeded(4, seed=1), 0.3 * seeded(4, seed=2)),
-                (seeded(3), seeded(1, seed=1), seeded(1, seed=2)),
-            ],
-        ),
-        solution=cones,
-        right={
-            "max": lambda z, x, v: (v[None] - (x[None] - z[:, None]).abs()).max(dim=1).values,
-            "a loop": lambda z, x, v: torch.stack([(v - (t - x).abs()).max() for t in z]),
-            "numpy": lambda z, x, v: cones(z, x, v).numpy(),
-        },
-        mistakes={
-            "from above": (
-                lambda z, x, v: _each(z, x, v, 1.0).amin(dim=1),
-                "These are the cones from above, the smallest of them: which stand below g?",
-            ),
-            "upside down": (
-                lambda z, x, v: _each(z, x, v, 1.0).amax(dim=1),
-                "A cone below g has its tip on top: does its value grow with the distance?",
-            ),
-            "lowest": (
-                lambda z, x, v: _each(z, x, v).amin(dim=1),
-                "All cones stand below g, and you take the lowest: which comes nearest to g?",
-            ),
-            "lines": (
-                lambda z, x, v: (v - (z[:, None] - x)).amax(dim=1),
-                "Lines instead of cones: what is the distance of z and x?",
-            ),
-            "rising lines": (
-                lambda z, x, v: (v + (z[:, None] - x)).amax(dim=1),
-                "Lines that rise, instead of cones: what is the distance of z and x?",
-            ),
-            "midpoint": (
-                lambda z, x, v: (cones(z, x, v) + _each(z, x, v, 1.0).amin(dim=1)) / 2,
-                "This is the midpoint of both sides: which of the two sides is asked for?",
-            ),
-            "over z": (
-                lambda z, x, v: _each(z, x, v).amax(dim=0),
-                "The largest over z, for each cone: over which of the two is the maximum?",
-            ),
-            "mean": (
-                lambda z, x, v: _each(z, x, v).mean(dim=1),
-                "The mean of the cones: does it meet the values at the points?",
-            ),
-            "nearest": (
-                _nearest,
-                "The cone of the nearest point: can another, higher one stand above it?",
-            ),
-            "highest": (
-                lambda z, x, v: v.max() - (z - x[v.argmax()]).abs(),
-                "One cone, that of the highest value: what of the others?",
-            ),
-            "sum": (
-                lambda z, x, v: _each(z, x, v).sum(dim=1),
-                "The cones are added: which one of them counts at z?",
-            ),
-            "parabolas": (
-                lambda z, x, v: (v - (z[:, None] - x) ** 2).amax(dim=1),
-                "Parabolas instead of cones: which power has the distance?",
-            ),
-            "points and values": (
-                lambda z, x, v: cones(z, v, x),
-                "The points and the values change places: where does each cone have its tip?",
-            ),
-            "nearest value": (
-                lambda z, x, v: v[(z[:, None] - x).abs().argmin(dim=1)],
-                "The value at the nearest point: what of the distance to it?",
-            ),
-            "too steep": (
-                lambda z, x, v: (v - 2 * (z[:, None] - x).abs()).amax(dim=1),
-                "These cones have slope 2: which slope has a 1-Lipschitz g at most?",
-            ),
-            "too flat": (
-                lambda z, x, v: (v - (z[:, None] - x).abs() / 2).amax(dim=1),
-                "These cones have slope ½: do they all stand below a g of slope 1?",
-            ),
-            "no values": (
-                lambda z, x, v: -(z[:, None] - x).abs().amin(dim=1) + 0 * v.sum(),
-                "This is minus the distance to the points: at which height is each tip?",
-            ),
-            "one height": (
-                lambda z, x, v: v.max() - (z[:, None] - x).abs().amin(dim=1),
-                "All tips are as high as the highest: which value belongs to each point?",
-            ),
-            "minus": (
-                lambda z, x, v: -cones(z, x, v),
-                "The whole is turned upside down: is the value at a point g there, or −g?",
-            ),
-            "all": (_each, "All cones, one in a column: which of them counts at z?"),
-        },
-        wrong={"one number": (lambda z, x, v: _each(z, x, v).max(), "is needed")},
-    ),
+    CONES,
     Exercise(
         name="09.between",
         judge=_judge_between,
@@ -261,6 +165,39 @@ EXERCISES = (
             "minus": (
                 nn.Sequential(linear([[-1.0]])),
                 "Right between the corners: who folds the two ends up again?",
+            ),
+            "upside down": (
+                nn.Sequential(*_folds(after=0.0), linear([[-1.0]], [-1.0])),
+                "The corners stand at the right places, and it rises where N falls: which sign is "
+                "turned?",
+                lambda got, want, _: bool((got + want - (got + want).mean()).abs().max() < 1e-4),
+            ),
+            "flat": (
+                nn.Sequential(linear([[0.5]], [0.5]), *w_network(1), linear([[1.0]], [-1.0])),
+                "It is too flat: with which slopes does N rise and fall?",
+                _flat,
+            ),
+            "a line": (
+                nn.Sequential(linear([[1.0]], [1.0])),
+                "A straight line on [−3, 3]: how often does N change its direction?",
+                _has(lambda corners: len(corners) == 0),
+            ),
+            "one corner": (
+                nn.Sequential(
+                    *list(_one_layer_each())[:2], linear([[math.sqrt(0.5), -math.sqrt(0.5)]])
+                ),
+                "One corner on [−3, 3]: how many has N, and how many folds do they take?",
+                _has(lambda corners: len(corners) == 1),
+            ),
+            "more corners": (
+                w_network(1),
+                "More than two corners on [−3, 3]: which of them must be moved out of it?",
+                _has(lambda corners: len(corners) > 2),
+            ),
+            "elsewhere": (
+                _folds(before=-1.0, after=1.0, c=3.0),
+                "Two corners, and not where N has its own: where are those?",
+                _has(lambda corners: len(corners) == 2),
             ),
         },
         wrong={
