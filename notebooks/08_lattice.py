@@ -416,7 +416,7 @@ def draw_step_2(eps=0.05, cover="greedy"):
 # **Predict:** on which parts of the wave does one $F_x$ reach far, where it rises, at its tops, or at its
 # bottoms?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(draw_step_2())
 
 # %%

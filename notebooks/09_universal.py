@@ -120,7 +120,7 @@ check("09.points", my_points)
 # **Predict:** for the sine, where will the error be largest: between two points, or beyond the last one? And
 # how many pieces does the network for the function 0 have?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(figures.draw_line(points=6))
 
 # %%
@@ -393,7 +393,7 @@ bench = show_benchmark("lattice", figures.draw_growth)
 # network look like? And in L1, where its slope has two entries of equal size, or one if the points $x_i$ and
 # $x_j$ stand in one row or column?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(figures.draw_plane(3, "saddle"))
 
 # %%
@@ -610,7 +610,7 @@ print("[w; w]: 2-norm √2, norm of Theorem 3: 1")
 # **Predict:** for which angle between $w_1$ and $w_2$ has the stack $[w_1; w_2]$ itself 2-norm 1? For which is it
 # worst?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(two_norm.draw_two_functionals(60))
 
 # %%
@@ -707,7 +707,7 @@ print(there, left_of_it, sep="\n")
 # **Predict:** we widen the interval. How far is $||x + 1| - 2| - 1$ from $N$ at $-10$? And the plain $f(x) = x$, how far
 # is it from $N$ at most?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(two_norm.draw_letter_n(3.0))
 
 # %%
