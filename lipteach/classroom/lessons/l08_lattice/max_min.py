@@ -12,6 +12,7 @@ from torch import Tensor
 from lipteach.classroom.checks import Exercise, Hint
 from lipteach.classroom.compare import call, seeded
 from lipteach.classroom.compare_functions import compare_function
+from lipteach.classroom.slips import slip_of
 from lipteach.classroom.watch import watch
 from lipteach.theory import approximate
 
@@ -121,6 +122,17 @@ def _judge_max_min(answer: Any, inputs: Any, mistakes: Any) -> None:
             text = f"Right, but your code calls lt.{seen.lipteach[0]}"
             ask = "which two operations of torch take the minimum and the maximum?"
             raise Hint("constraint", f"{text}: {ask}", arguments)
+
+
+def _has_another_name(got: Tensor, want: Tensor) -> bool:
+    """A wrong shape, a NaN, and what `slip_of` names better than a place."""
+    return got.shape != want.shape or not got.isfinite().all() or bool(slip_of(got, want))
+
+
+def _off_at_the_points(got: Tensor, want: Tensor, z: Tensor, x: Tensor, _: Tensor) -> bool | None:
+    if _has_another_name(got, want):
+        return None
+    return True if torch.equal(z, x) else None
 
 
 _upside_down = _wrong(lambda z, x, a, y, b: a + (y - x) / (b - a) * (z - x))
@@ -313,6 +325,18 @@ MAX_MIN = Exercise(
             lambda z, x, a: max_min(z, x, a) * torch.nan,
             "Some values are NaN: what is the slope of f_ii, and who needs it?",
             lambda got, *_: got.isnan().any(),
+        ),
+        "not at the points": (
+            lambda z, x, a: _minima(z, x, a).sum(dim=1),
+            "At a point x_k the result is not a_k: which lines go through (x_k, a_k), and what is "
+            "the minimum of the others there?",
+            _off_at_the_points,
+        ),
+        "at the points only": (
+            lambda z, x, a: max_min(z, x, a).clamp(a.min(), a.max()),
+            "Right at the points x_k, and wrong elsewhere: which lines are there, and how far do "
+            "they go?",
+            lambda got, want, *_: None if _has_another_name(got, want) else True,
         ),
         "one number": (
             lambda z, x, a: max_min(z, x, a).max(),

@@ -90,6 +90,15 @@ def affine_network() -> nn.Sequential:
     return _sorting(linear(_TWICE, _B), linear(torch.eye(2)), linear([[1.0, 0.0]]))
 
 
+def _affine_too(got: Tensor, want: Tensor, z: Tensor) -> bool | None:
+    """Whether the result on many inputs is some affine map."""
+    if len(z) < 10 or got.shape != want.shape:
+        return None
+    columns = torch.cat([z, torch.ones_like(z[:, :1])], dim=1)
+    fit = columns @ torch.linalg.lstsq(columns, got).solution
+    return bool((fit - got).abs().max() < 1e-6 * z.abs().max()) and not nearly(got, want, 0.003)
+
+
 def _judge_affine(answer: Any, mistakes: Sequence[Mistake]) -> None:
     inputs = [seeded(6, 2, seed=3), 1e3 * seeded(40, 2)]
     modules = _compare_network(answer, affine, inputs, mistakes)
@@ -252,15 +261,33 @@ AFFINE_DEPTH = Exercise(
             _sorting(_MEANS, linear([[1.0, 0.0], [0.0, 0.0]]), linear([[1.0, 0.0]])),
             "This is max(f, 0): with which number is f compared?",
         ),
+        "difference": (
+            _sorting(_MEANS, _SAME, linear([[0.5, -0.5]])),
+            "This is 0: what is the difference of two equal numbers?",
+        ),
         "a part": (
             _sorting(linear([[0.5, 0.5], [0.25, 0.25]], _B), _SAME, linear([[1.0, 0.0]])),
             "Right on a part of the plane only: are the two numbers that MaxMin compares "
             "equal everywhere?",
             lambda got, want, _: got.shape == want.shape and bool(torch.isclose(got, want).any()),
         ),
-        "difference": (
-            _sorting(_MEANS, _SAME, linear([[0.5, -0.5]])),
-            "This is 0: what is the difference of two equal numbers?",
+        "other weights": (
+            _sorting(linear([[0.25, 0.5], [0.25, 0.5]], _B), _SAME, linear(_W)),
+            "It is affine, with other weights than f: which have z₁ and z₂?",
+            _affine_too,
+        ),
+        "bent": (
+            _sorting(linear([[0.5, 0.0], [0.0, 0.25]], _B), _SAME, linear([[1.0, 0.0]])),
+            "It bends, and f does not: which two numbers does MaxMin compare, and is their order "
+            "the same everywhere?",
+            lambda got, want, z: (
+                len(z) > 10
+                and got.shape == want.shape
+                and not _affine_too(got, want, z)
+                and not nearly(got, want, 0.003)
+                if len(z) > 10
+                else None
+            ),
         ),
     },
     wrong={

@@ -13,6 +13,7 @@ from torch import Tensor
 from lipteach.classroom.checks import Exercise, Hint
 from lipteach.classroom.compare import call, close, seeded
 from lipteach.classroom.compare_functions import compare_function
+from lipteach.classroom.slips import slip_of
 from lipteach.classroom.trials import off_by_a_constant
 from lipteach.classroom.watch import watch
 from lipteach.theory import approximate
@@ -66,6 +67,25 @@ def _is(*functions: Any) -> Any:
         return any(close(got, f(*given).double()) for f in functions)
 
     return when
+
+
+def _has_another_name(got: Tensor, want: Tensor) -> bool:
+    """A wrong shape, a NaN, and what `slip_of` names better than a place among the cones."""
+    return got.shape != want.shape or not got.isfinite().all() or bool(slip_of(got, want))
+
+
+def _above_all(got: Tensor, want: Tensor, z: Tensor, x: Tensor, v: Tensor) -> bool | None:
+    """Somewhere above the cones from above; a call where it is not says nothing."""
+    if _has_another_name(got, want):
+        return None
+    highest = _each(z, x, v, 1.0).amin(dim=1)
+    return True if bool((got > highest + 1e-6).any()) else None
+
+
+def _somewhere_below(got: Tensor, want: Tensor, *_arguments: Tensor) -> bool | None:
+    if _has_another_name(got, want):
+        return None
+    return True if bool((got < want - 1e-6).any()) else None
 
 
 def _chords(z: Tensor, x: Tensor, values: Tensor) -> Tensor:
@@ -268,6 +288,23 @@ CONES = Exercise(
             "The whole is turned upside down: is the value at a point g there, or −g?",
         ),
         "all": (_each, "All cones, one in a column: which of them counts at z?"),
+        "too high": (
+            lambda z, x, v: v.max() + 0 * z + 0 * x.sum(),
+            "Somewhere this is above every 1-Lipschitz function with these values: from which "
+            "height does a cone fall, and how fast?",
+            _above_all,
+        ),
+        "too low": (
+            lambda z, x, v: (v - 3 * (z[:, None] - x).abs()).amax(dim=1),
+            "Somewhere this is below the highest cone: how fast does a cone fall, and which one "
+            "counts?",
+            _somewhere_below,
+        ),
+        "between": (
+            lambda z, x, v: (3 * cones(z, x, v) + _each(z, x, v, 1.0).amin(dim=1)) / 4,
+            "This is between the cones from below and those from above: which are asked for?",
+            lambda got, want, *_: None if _has_another_name(got, want) else True,
+        ),
     },
     wrong={
         "one number": (lambda z, x, v: _each(z, x, v).max(), "is needed"),

@@ -298,10 +298,30 @@ PIECES = Exercise(
                 _of_points(lambda N: math.ceil(math.log2(N))),
             ),
         ),
+        "partners": (
+            _of_points(lambda N: N - 1),
+            "These are the partners of one point: how many points have so many?",
+        ),
         "a table": (
             lambda d, eps: {(1, 0.1): 190, (2, 0.25): 2016}.get((d, eps), 190),
             "Right for the two cases of the text only: what holds for every d and ε?",
             lambda got, *_: got in (190, 2016),
+        ),
+        "other points": (
+            _with_points(lambda d, eps: math.ceil(1 / eps**2) ** d),
+            "These are the pairs of another number of points: how many has a side of length 2, "
+            "and how many sides are there?",
+            lambda got, *_: (8 * float(got) + 1) ** 0.5 % 1 == 0 if got >= 1 else None,
+        ),
+        "too many": (
+            lambda d, eps: 2.0 ** min(math.ceil(2 / eps) ** d, 60) + pieces(d, eps),
+            "These are more than N points have pairs: with how many others does a point make one?",
+            lambda got, want, *_: bool(got > want + 2),
+        ),
+        "too few": (
+            lambda d, eps: math.ceil(2 / eps) ** d + 0.5,
+            "These are fewer than N points have pairs: which points, or pairs, are left out?",
+            lambda got, want, *_: bool(got < want - 2) if got >= 1 else None,
         ),
     },
     wrong={"a number": (190, "A function is needed")},
