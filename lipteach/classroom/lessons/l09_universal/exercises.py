@@ -14,7 +14,8 @@ from lipteach.classroom.checks import Exercise, Hint
 from lipteach.classroom.compare import NEARLY, nearly, need_tensor, show_apart
 from lipteach.classroom.compare_functions import compare_network
 from lipteach.classroom.lessons.l09_universal.cones import CONES
-from lipteach.classroom.lessons.l09_universal.counts import PERMUTATION, PIECES, POINTS
+from lipteach.classroom.lessons.l09_universal.counts import PIECES, POINTS
+from lipteach.classroom.lessons.l09_universal.permutation import PERMUTATION
 from lipteach.classroom.lessons.l09_universal.two_norm import letter_n
 from lipteach.classroom.trials import off_by_a_constant
 from lipteach.primitives import MaxMin
