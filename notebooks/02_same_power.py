@@ -648,7 +648,7 @@ print("the fold = MaxMin on", len(in_square), "points")
 #
 # **Predict:** which inputs are wrong for a small $B$, and at which $B$ does the last one vanish?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(draw_fold(B=1.0))
 
 # %% [markdown]
@@ -717,7 +717,7 @@ print(refuted)
 # **Predict:** at $B = 2$ we take $(2, c)$ off at the end. How large is the error of each entry, for
 # $c$ from 0 to 4?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(draw_last_shift(0.0))
 
 # %% [markdown]

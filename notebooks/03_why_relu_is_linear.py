@@ -534,7 +534,7 @@ check("03.mean-norm", answer)
 # **Predict:** for which squares $[\mathrm{low}, 1]^2$ does Theorem 1 apply? Is the mean gradient norm a
 # straight line in low?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(figures.draw_square(-0.5))
 
 # %%
@@ -892,7 +892,7 @@ print("At the given weights f does not change, to first order, with the smaller 
 # **Predict:** at $x = (0.6, 1)$ the derivative at $t = 1$ is 0. How far can $t$ go down before the
 # output changes? And at $(0.3, 1)$, and at $(0, 1)$?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(figures.draw_path(1.0))
 
 # %%

@@ -457,7 +457,7 @@ assert ratios[2] > 1 > ratios[3]
 # **Predict:** five steps have degree 243. Which degree is enough for a curve that the eye cannot tell
 # from $h_5$: 5, 20 or 100?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(figures.draw_series(steps=5, degree=21))
 
 # %% [markdown]

@@ -928,7 +928,7 @@ print(f"Norm of the flattened kernel: 1. Norm of the layer on 8 × 8 images: {no
 #
 # **Predict:** does the norm of our layer stay 2.764 for larger images? Does it reach 3?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(figures.draw_convolution(size=8))
 
 # %%

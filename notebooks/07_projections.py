@@ -528,7 +528,7 @@ print(result)
 # **Predict:** for which $y$ is the nearest point of the L1 ball a *corner*? Is there such a $y$ with two
 # large entries?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(figures.draw_three_sets(0.8, -0.6))
 
 # %%

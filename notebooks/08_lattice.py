@@ -416,7 +416,7 @@ def draw_step_2(eps=0.05, cover="greedy"):
 # **Predict:** on which parts of the wave does one $F_x$ reach far, where it rises, at its tops, or at its
 # bottoms?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(draw_step_2())
 
 # %%
@@ -734,7 +734,7 @@ assert lt.prove(padded, affine) and lt.in_lipschitz_class(padded)
 # %% [markdown]
 # ### Exercise 5 ●●○ · 8 min · affine-depth
 # Build $f(z) = \frac12 (z_1 + z_2) + \frac14$ by hand as a network of *three* linear layers with MaxMin
-# between, each weight of ∞-norm at most 1. Do not use `lt.pad_depth`.
+# between, each weight of ∞-norm at most 1. Write all three by `linear`, without `lt.pad_depth`.
 
 # %%
 my_network = ...

@@ -120,7 +120,7 @@ check("09.points", my_points)
 # **Predict:** for the sine, where will the error be largest: between two points, or beyond the last one? And
 # how many pieces does the network for the function 0 have?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(figures.draw_line(points=6))
 
 # %%
@@ -393,7 +393,7 @@ bench = show_benchmark("lattice", figures.draw_growth)
 # network look like? And in L1, where its slope has two entries of equal size, or one if the points $x_i$ and
 # $x_j$ stand in one row or column?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(figures.draw_plane(3, "saddle"))
 
 # %%
@@ -610,7 +610,7 @@ print("[w; w]: 2-norm √2, norm of Theorem 3: 1")
 # **Predict:** for which angle between $w_1$ and $w_2$ has the stack $[w_1; w_2]$ itself 2-norm 1? For which is it
 # worst?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(two_norm.draw_two_functionals(60))
 
 # %%
@@ -699,15 +699,13 @@ left_of_it = lt.prove(half_line, letter_n)
 assert there and isinstance(left_of_it, lt.Counterexample)
 weights = [m.weight for m in half_line if isinstance(m, nn.Linear)]
 assert all(lt.operator_norm(W, 2) <= 1 + 1e-12 for W in weights)
-ten = torch.tensor([[-10.0]])
-assert torch.isclose(half_line(ten) - two_norm.letter_n(ten), torch.tensor(14.0)).all()
 print(there, left_of_it, sep="\n")
 
 # %% [markdown]
 # **Predict:** we widen the interval. How far is $||x + 1| - 2| - 1$ from $N$ at $-10$? And the plain $f(x) = x$, how far
 # is it from $N$ at most?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(two_norm.draw_letter_n(3.0))
 
 # %%
@@ -715,8 +713,18 @@ slider_figure(two_norm.draw_letter_n, end=(1.0, 10.0, 0.5, 3.0))
 
 # %% [markdown]
 # Left of $-3$ the one falls where the other climbs: the distance grows by 2 with each unit, to 14 at $-10$. The line
-# $x$ never gets farther away than 2. On all of $\mathbb{R}$, that is the best: *a MaxMin network with all 2-norms at
-# most 1 is affine, or infinitely far from $N$.* We prove it in four steps (the proof is ours).
+# $x$ never gets farther away than 2.
+
+# %%
+ten = torch.tensor([[-10.0]])
+assert torch.isclose(half_line(ten) - two_norm.letter_n(ten), torch.tensor(14.0)).all()
+no_farther = lt.prove(lambda x: letter_n([x]) - x, lambda x, apart: abs(apart) <= 2)
+assert no_farther
+print("14 at -10; and the line is within 2 of N:", no_farther)
+
+# %% [markdown]
+# On all of $\mathbb{R}$, this 2 is the best: *a MaxMin network with all 2-norms at most 1 is affine, or infinitely far
+# from $N$.* We prove it in four steps (the proof is ours).
 #
 # **Step 1: MaxMin is a rotation, absolute values, and a rotation.** With $s = (x + y)/\sqrt2$ and $d = (x - y)/\sqrt2$, MaxMin
 # sends $(s, d)$ to $(s, |d|)$; lesson 02 used it. Rotations keep 2-norms and can be joined to the linear layers. So our

@@ -94,7 +94,7 @@ print(twice)
 # **Predict:** the shear $J = \begin{pmatrix} 1 & c \\ 0 & 1 \end{pmatrix}$ keeps areas, and both its
 # eigenvalues are 1. Are there directions that become longer? Shorter? How does the norm grow with $c$?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(figures.draw_shear(2.0))
 
 # %%
@@ -474,7 +474,7 @@ print("The two norms are 2 and 1.")
 # **Predict:** "sample" climbs to 1.5 and "whole" to 2. Where does "shared" end if $w = e_1$? And if $w$ is
 # orthogonal to $e_1$?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(figures.draw_readings(60.0))
 
 # %%
@@ -736,7 +736,7 @@ print("After 150 steps ReLU has the smaller singular values, and the wider sprea
 # **Predict:** at the start all weights are random. While ReLU learns, do its singular values move up or down?
 # Do those of MaxMin move, and those of the network that is square?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 record = load_record("fig16_jacobian", "laptop")
 assert len(record.seeds) >= 3 and len(mnist_sample("train")[0]) == 2000
 small = [

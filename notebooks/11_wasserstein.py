@@ -62,7 +62,7 @@ generator = torch.Generator().manual_seed(0)
 #
 # **Predict:** which $t$ between 0 and ½ costs least, and what does that plan cost?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(figures.draw_two_heaps(0.3))
 
 # %%
@@ -245,7 +245,7 @@ assert math.isclose(lt.wasserstein_dual(pair.dual, x, y).item(), 1)
 # **Predict:** what becomes of the distance if the centres move apart, and if they move together? Which of the
 # three steps break?
 
-# %%
+# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(figures.draw_spacing(2.0))
 
 # %%

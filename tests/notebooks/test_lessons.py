@@ -83,7 +83,7 @@ def test_sliders_and_exercises_are_enough(stem: str) -> None:
 def test_no_saved_output_spoils_a_question(stem: str) -> None:
     """Where the answer stands right below, it is saved folded, and running the cell unfolds it.
 
-    Below a question to a slider stands a still picture, which may show another case.
+    Below a question to a slider stands a still picture: of another case, or folded as well.
     """
     book = cells(stem)
     for place, cell in enumerate(book):

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from lipteach.classroom.checks import Exercise, Hint, Mistake
-from lipteach.classroom.compare import a_kind, call, close, compare_tensor, need_tensor, seeded
-from lipteach.classroom.compare_functions import compare_function, compare_network
+from lipteach.classroom.checks import Exercise, Hint
+from lipteach.classroom.compare import call, close, compare_tensor, need_tensor
+from lipteach.classroom.compare_functions import compare_function
 from lipteach.classroom.lessons.l08_lattice.figures import centres
-from lipteach.classroom.watch import watch
-from lipteach.primitives import GroupSort, MaxMin, Selection
-from lipteach.primitives.composition import walk
-from lipteach.theory import approximate, linear, pad_depth
+from lipteach.classroom.lessons.l08_lattice.max_min import MAX_MIN, max_min
+from lipteach.classroom.lessons.l08_lattice.networks import AFFINE_DEPTH, HALF
 
 # --- 08.slope
 
@@ -30,115 +26,14 @@ def slope(d: Tensor, c: float) -> Tensor:
     return w
 
 
-# --- networks of linear layers and MaxMin: 08.half and 08.affine-depth
+def _one_entry(got: Tensor, want: Tensor, *_arguments: Any) -> bool | None:
+    if got.shape != want.shape:
+        return False
+    return bool((got[want == 0] == 0).all()) if got.any() else None
 
 
-def _compare_network(
-    answer: Any, reference: Any, inputs: list[Tensor], mistakes: Sequence[Mistake]
-) -> list[nn.Module]:
-    """Return the modules, nested ones too; a MaxMin that meets an odd width is told first."""
-    if isinstance(answer, type) or not isinstance(answer, nn.Sequential):
-        raise Hint("type", f"An nn.Sequential is needed, and this is {a_kind(answer)}.")
-    modules, width = [module for _, module in walk(answer)], 0
-    for module in modules:
-        if isinstance(module, nn.Linear):
-            width = module.out_features
-        elif isinstance(module, MaxMin | GroupSort) and width % 2:
-            text = f"A MaxMin meets a width of {width}: with what is its last number paired?"
-            raise Hint("shape", text)
-    allowed = (nn.Linear, MaxMin, GroupSort)
-    compare_network(answer, reference, inputs, p=math.inf, allowed=allowed, mistakes=mistakes)
-    return modules
-
-
-def _sorting(*layers: nn.Linear) -> nn.Sequential:
-    """The layers with a MaxMin between each two."""
-    return nn.Sequential(*[module for layer in layers for module in (MaxMin(), layer)][1:])
-
-
-# --- 08.half
-
-
-def half(z: Tensor) -> Tensor:
-    """The map z ↦ z/2."""
-    return z / 2
-
-
-def half_network() -> nn.Sequential:
-    """½ in the first pair, and a dummy pair of norm 1 that is not selected."""
-    return _sorting(linear([[0.5], [0.5], [1.0], [1.0]]), linear([[1.0, 0.0, 0.0, 0.0]]))
-
-
-def _judge_half(answer: Any, mistakes: Sequence[Mistake]) -> None:
-    inputs = [
-        torch.tensor([[-3.0], [-0.5], [0.0], [0.25], [2.0]]).double(),
-        torch.tensor([[-1e6], [-1e4], [-100.0], [100.0], [1e4], [1e6]]).double(),
-    ]
-    modules = _compare_network(answer, half, inputs, mistakes)
-    for k, layer in enumerate(m for m in modules if isinstance(m, nn.Linear)):
-        norm = float(torch.linalg.matrix_norm(layer.weight.detach().double(), ord=math.inf))
-        if abs(norm - 1) > 1e-5:
-            text = f"The function is right, but linear layer {k + 1} has ∞-norm {norm:.4g}"
-            raise Hint("constraint", f"{text}: which other unit or weight can carry the 1?")
-
-
-# --- 08.max-min
-
-
-def _lines(z: Tensor, x: Tensor, a: Tensor, own: Any) -> Tensor:
-    """The lines f_ij through (x_i, a_i) and (x_j, a_j) at z, (M, N, N), with `own` for f_ii."""
-    slopes = (a - a[:, None]) / (x - x[:, None])  # (N, N), 0/0 on the diagonal
-    lines = a[:, None] + slopes * (z[:, None, None] - x[:, None])
-    return torch.where(torch.eye(len(x), dtype=torch.bool), own, lines)
-
-
-def max_min(z: Tensor, x: Tensor, a: Tensor) -> Tensor:
-    """The max over i of the min over j ≠ i of the line through (x_i, a_i) and (x_j, a_j), at z."""
-    return _lines(z, x, a, torch.inf).amin(dim=2).amax(dim=1)
-
-
-def _by_loops(z: Tensor, x: Tensor, a: Tensor) -> Tensor:
-    points = list(zip(x, a, strict=True))
-
-    def lower(t: Tensor, s: Tensor, p: Tensor) -> Any:
-        return min(p + (q - p) / (y - s) * (t - s) for y, q in points if y != s)
-
-    return torch.stack([torch.stack([lower(t, s, p) for s, p in points]).max() for t in z])
-
-
-def _half_of_the_pairs(z: Tensor, x: Tensor, a: Tensor) -> Tensor:
-    """Only j > i in the minimum of i."""
-    lines = _lines(z, x, a, torch.inf).masked_fill(x < x[:, None], torch.inf)
-    return lines.amin(dim=2)[:, :-1].amax(dim=1)
-
-
-def _chords(z: Tensor, x: Tensor, a: Tensor) -> Tensor:
-    """Straight from point to point."""
-    k = torch.searchsorted(x, z).clamp(1, len(x) - 1)
-    return a[k - 1] + (a[k] - a[k - 1]) / (x[k] - x[k - 1]) * (z - x[k - 1])
-
-
-def _by_the_package(z: Tensor, x: Tensor, a: Tensor) -> Tensor:
-    def value(points: Tensor) -> Tensor:
-        return a[(points - x).abs().argmin(dim=1)]
-
-    found: Tensor = approximate(value, x[:, None], p=2)(z[:, None])[:, 0]
-    return found.detach()
-
-
-def _judge_max_min(answer: Any, inputs: Any, mistakes: Any) -> None:
-    compare_function(answer, max_min, inputs, mistakes=mistakes)
-    for arguments in inputs:
-        with watch() as seen:
-            call(answer, *arguments)
-        if seen.lipteach:
-            text = f"Right, but your code calls lt.{seen.lipteach[0]}"
-            ask = "which two operations of torch take the minimum and the maximum?"
-            raise Hint("constraint", f"{text}: {ask}", arguments)
-
-
-_X = torch.tensor([-1.0, -0.4, 0.1, 0.5, 1.0]).double()
-_Z = 2 * seeded(12, seed=8)  # beyond the points as well
+def _several_entries(got: Tensor, want: Tensor, *_arguments: Any) -> bool | None:
+    return bool(got.count_nonzero() > 1) if got.shape == want.shape != (1,) else None
 
 
 # --- 08.worst-target
@@ -177,35 +72,6 @@ def _judge_worst(answer: Any) -> None:
         raise Hint("value", f"The largest error is {ratio:.2f} r, more than a chord's: {text}")
 
 
-# --- 08.affine-depth
-
-
-def affine(z: Tensor) -> Tensor:
-    """(z₁ + z₂)/2 + ¼."""
-    return z.mean(dim=-1, keepdim=True) + 0.25
-
-
-_W, _TWICE, _B = [[0.5, 0.5]], [[0.5, 0.5], [0.5, 0.5]], [0.25, 0.25]
-_MEANS, _SAME = linear(_TWICE, _B), linear(torch.eye(2))
-
-
-def affine_network() -> nn.Sequential:
-    """The row w twice, sorted twice, and the first of the pair."""
-    return _sorting(linear(_TWICE, _B), linear(torch.eye(2)), linear([[1.0, 0.0]]))
-
-
-def _judge_affine(answer: Any, mistakes: Sequence[Mistake]) -> None:
-    inputs = [seeded(6, 2, seed=3), 1e3 * seeded(40, 2)]
-    modules = _compare_network(answer, affine, inputs, mistakes)
-    if [type(module) for module in modules[2::2]] == [Selection, Selection]:
-        text = "The second and third layers are what lt.pad_depth puts there"
-        raise Hint("constraint", f"{text}: which two matrices are they, written by `linear`?")
-    kinds = ["Linear" if isinstance(module, nn.Linear) else "MaxMin" for module in modules]
-    if kinds != ["Linear", "MaxMin", "Linear", "MaxMin", "Linear"]:
-        text = "Three linear layers with a MaxMin between each two are needed"
-        raise Hint("layout", f"{text}; yours has {', '.join(kinds)}.")
-
-
 EXERCISES = (
     Exercise(
         name="08.slope",
@@ -219,6 +85,7 @@ EXERCISES = (
                     ([3.0, 1.0], -2.0),
                     ([0.25, 0.5, -0.75, 1.0], 0.25),
                     ([-1.5], 1.0),
+                    ([1.0, 0.5, -1.01], 0.5),  # nearly of one size: no soft choice will do
                 ]
             ],
         ),
@@ -259,151 +126,56 @@ EXERCISES = (
                 "w·d = c holds, but ‖w‖₁ can be less: which entry brings most for each unit?",
                 lambda got, _, d, c: close(got @ d, torch.tensor(c).double()),
             ),
+            "one size": (
+                lambda d, c: torch.where(d == d.abs().max(), c / d, 0.0),
+                "All of w is 0 where the largest entry in size is negative: how is it found?",
+            ),
+            "minus": (
+                lambda d, c: -slope(d, c),
+                "w·d is −c: which sign has the one entry of w, if d_k or c is negative?",
+            ),
+            "c forgotten": (
+                lambda d, c: slope(d, 1.0) + 0.0 * c,
+                "w·d is 1 for every c: where does c come in?",
+            ),
+            "only a sign": (
+                lambda d, c: slope(d, 1.0).sign() + 0.0 * c,
+                "A sign stands at the right place: how large must the entry be, so that w·d = c?",
+            ),
+            "size of c": (
+                lambda d, c: slope(d, abs(c)),
+                "Right for c > 0: what is asked of w·d where c is negative?",
+            ),
+            "c itself": (
+                lambda d, c: (slope(d, c) != 0) * c,
+                "c stands at the right place, and w·d is c·d_k: by what must c be divided?",
+            ),
+            "upside down": (
+                lambda d, c: (slope(d, c) != 0) * d / c,
+                "d_k/c at the right place: what is that times d_k?",
+            ),
+            "all entries": (
+                lambda d, c: c / d,
+                "More than one entry is at work, and together they do not bring c: how many does "
+                "the w of least ‖w‖₁ need?",
+                _several_entries,
+            ),
+            "by a norm": (
+                lambda d, c: slope(d, c) * d.abs().max() / d.abs().sum(),
+                "The right entry, and not the right size: w·d must be c, and no other entry brings "
+                "anything. By what is c divided?",
+                _one_entry,
+            ),
             "multiplied": (
-                lambda d, c: slope(d, c) * d * d,
+                lambda d, c: slope(d, c).roll(1),
                 "w·d is not c: what does each entry of w bring to this product?",
                 lambda got, want, *_: got.shape == want.shape,
             ),
         },
         wrong={"one entry": (lambda d, c: c / d[d.abs().argmax()], "result has shape ()")},
     ),
-    Exercise(
-        name="08.half",
-        judge=_judge_half,
-        solution=half_network(),
-        right={
-            "a difference": _sorting(linear([[1.0], [1.0]]), linear([[0.75, -0.25]])),
-            "a sum of signs": _sorting(
-                linear([[1.0], [0.0], [0.5], [0.5]]), linear([[0.0, 0.0, 0.5, 0.5]])
-            ),
-            "nested": nn.Sequential(half_network()[:2], half_network()[2]),
-            "GroupSort": nn.Sequential(
-                linear([[0.5], [0.5], [-1.0], [0.0]]), GroupSort(2), linear([[0.0, 1.0, 0.0, 0.0]])
-            ),
-        },
-        mistakes={
-            "identity": (
-                _sorting(linear([[1.0], [1.0]]), linear([[1.0, 0.0]])),
-                "This is z itself: where can a factor ½ stand without a norm below 1?",
-            ),
-            "absolute value": (
-                _sorting(linear([[0.5], [-0.5]]), linear([[1.0, 0.0]])),
-                "This is |z|/2: what do the weights do for z < 0?",
-            ),
-            "bent": (
-                _sorting(linear([[1.0], [0.0]], [0.0, 0.5]), linear([[0.0, 1.0]])),
-                "It meets f(0) = 0 and f(1) = ½, but bends: is it z/2?",
-            ),
-            "cancelled": (
-                _sorting(linear([[1.0], [1.0]]), linear([[0.5, -0.5]])),
-                "This is 0 everywhere: do the two units cancel altogether?",
-            ),
-        },
-        wrong={
-            "affine, nested": (
-                nn.Sequential(nn.Sequential(linear([[0.5]]))),
-                "linear layer 1 has ∞-norm 0.5",
-            ),
-            "bent far away": (
-                _sorting(linear([[0.5], [1.0]], [0.0, 100.0]), linear([[0.0, 1.0]])),
-                "[-1000000], [-10000]",
-            ),
-            "last layer": (
-                _sorting(linear([[1.0], [1.0]]), linear([[0.5, 0.0]])),
-                "linear layer 2 has ∞-norm 0.5",
-            ),
-            "a width of 3": (
-                _sorting(linear([[0.5], [0.5], [1.0]]), linear([[1.0, 0.0, 0.0]])),
-                "a width of 3",
-            ),
-            "norm 2": (_sorting(linear([[1.0], [1.0]]), linear([[1.25, -0.75]])), "above 1"),
-            "a function": (half, "An nn.Sequential is needed"),
-        },
-    ),
-    Exercise(
-        name="08.max-min",
-        judge=partial(
-            _judge_max_min,
-            inputs=[
-                (
-                    torch.tensor([-0.5, 0.75]).double(),
-                    torch.tensor([-1.0, 0.0, 1.0]).double(),
-                    torch.tensor([0.0, 0.5, -0.25]).double(),
-                ),
-                (_Z, _X, (3 * _X).sin() / 3),
-                (_Z, _X, 0.6 * _X + 0.2 * _X.abs()),
-                (_X, _X, (2 * _X).cos() / 2),
-                (_Z[:1], _X[:2], 0.5 * _X[:2]),
-            ],
-        ),
-        solution=max_min,
-        right={"a loop": _by_loops},
-        mistakes={
-            "minimum of maxima": (
-                lambda z, x, a: -max_min(z, x, -a),
-                "This is the minimum of the maxima: which comes first for the lattice here?",
-            ),
-            "diagonal": (
-                lambda z, x, a: _lines(z, x, a, a[:, None]).amin(dim=2).amax(dim=1),
-                "A constant a_i takes part as the piece j = i: is it to be there?",
-            ),
-            "zero": (
-                lambda z, x, a: _lines(z, x, a, 0.0).amin(dim=2).amax(dim=1),
-                "A 0 takes part as the piece j = i: which number is never the minimum?",
-            ),
-            "maximum of maxima": (
-                lambda z, x, a: _lines(z, x, a, -torch.inf).amax(dim=2).amax(dim=1),
-                "The greatest of all lines: which of the two steps takes the least?",
-            ),
-            "minimum of minima": (
-                lambda z, x, a: _lines(z, x, a, torch.inf).amin(dim=2).amin(dim=1),
-                "The least of all lines: which of the two steps takes the greatest?",
-            ),
-            "mean of minima": (
-                lambda z, x, a: _lines(z, x, a, torch.inf).amin(dim=2).mean(dim=1),
-                "A mean over i: at x_k, which of the minima is g(x_k), and which are below?",
-            ),
-            "one minimum": (
-                lambda z, x, a: _lines(z, x, a, torch.inf).amin(dim=2)[:, 0],
-                "The minimum of the first point alone: over which i is the maximum?",
-            ),
-            "points and values": (
-                lambda z, x, a: max_min(z, a, x),
-                "x and a change places: through (x_i, a_i) the slope is a difference of what "
-                "over a difference of what?",
-            ),
-            "nearest value": (
-                lambda z, x, a: a[(z[:, None] - x).abs().argmin(dim=1)],
-                "The value at the nearest point: which line goes through it?",
-            ),
-            "minus infinity": (
-                lambda z, x, a: max_min(z, x, a) - torch.inf,
-                "−∞ takes part as the piece j = i: which number is never the minimum?",
-            ),
-            "half of the pairs": (
-                _half_of_the_pairs,
-                "Only j > i takes part: each line is there once, but does each i meet all its j?",
-            ),
-            "cones": (
-                lambda z, x, a: (a - (z[:, None] - x).abs()).amax(dim=1),
-                "These are cones of slope ±1 on each point: which slope does the piece f_ij have?",
-            ),
-            "chords": (
-                _chords,
-                "This goes straight from point to point: what do the other pieces do there?",
-            ),
-            "nan": (
-                lambda z, x, a: max_min(z, x, a) * torch.nan,
-                "Some values are NaN: what is the slope of f_ii, and who needs it?",
-                lambda got, *_: got.isnan().any(),
-            ),
-            "one number": (
-                lambda z, x, a: max_min(z, x, a).max(),
-                "One number for all z: along which dimensions run i and j?",
-            ),
-        },
-        wrong={"by lt": (_by_the_package, "calls lt.approximate")},
-    ),
+    HALF,
+    MAX_MIN,
     Exercise(
         name="08.worst-target",
         judge=_judge_worst,
@@ -424,81 +196,7 @@ EXERCISES = (
             "not a function": (1.0, "A function of a tensor"),
         },
     ),
-    Exercise(
-        name="08.affine-depth",
-        judge=_judge_affine,
-        solution=affine_network(),
-        right={
-            "the second of the pair": _sorting(
-                linear(_TWICE), linear(torch.eye(2), _B), linear([[0.0, 1.0]])
-            ),
-            "the mean of the pair": _sorting(_MEANS, _SAME, linear(_W)),
-            "nested": nn.Sequential(affine_network()[:2], affine_network()[2:]),
-            "padded by a constant": _sorting(
-                _MEANS, linear([[1.0, 0.0], [1.0, 0.0]]), linear([[1.0, 0.0]])
-            ),
-        },
-        mistakes={
-            "both selected": (
-                _sorting(_MEANS, _SAME, linear([[1.0, 1.0]])),
-                "This is twice the map: is one of the pair selected, or both?",
-            ),
-            "no offset": (
-                _sorting(linear(_TWICE), _SAME, linear(_W)),
-                "The offset ¼ is missing: in which layer can it stand?",
-            ),
-            "two offsets": (
-                _sorting(_MEANS, linear(torch.eye(2), _B), linear(_W)),
-                "The offset is counted twice: in which layers does it stand?",
-            ),
-            "minus": (
-                _sorting(_MEANS, _SAME, linear([[-1.0, 0.0]])),
-                "This is −f: which sign selects the first of the pair?",
-            ),
-            "minus the offset": (
-                _sorting(linear(_TWICE, [-0.25, -0.25]), _SAME, linear(_W)),
-                "The offset is subtracted: which sign has ¼ in f?",
-            ),
-            "absolute value": (
-                _sorting(
-                    linear([[0.5, 0.5], [-0.5, -0.5]], [0.25, -0.25]), _SAME, linear([[1.0, 0.0]])
-                ),
-                "This is |f|: which two numbers does MaxMin compare?",
-            ),
-            "half a difference": (
-                _sorting(linear([[0.5, -0.5], [0.5, -0.5]], _B), _SAME, linear(_W)),
-                "This has ½(z₁ − z₂): which sign has z₂ in f?",
-            ),
-            "difference": (
-                _sorting(_MEANS, _SAME, linear([[0.5, -0.5]])),
-                "This is 0: what is the difference of two equal numbers?",
-            ),
-        },
-        wrong={
-            "behind the output": (
-                _sorting(linear(_W, [0.25]), linear([[1.0]]), linear([[1.0]])),
-                "a width of 1",
-            ),
-            "one layer": (nn.Sequential(linear(_W, [0.25])), "yours has Linear."),
-            "two layers": (
-                _sorting(_MEANS, linear([[1.0, 0.0]])),
-                "yours has Linear, MaxMin, Linear.",
-            ),
-            "no MaxMin": (
-                nn.Sequential(_MEANS, _SAME, linear([[1.0, 0.0]])),
-                "yours has Linear, Linear",
-            ),
-            "the coordinates sorted": (
-                _sorting(linear(torch.eye(2)), _SAME, linear([[1.0, 0.0]], [0.25])),
-                "is right",
-            ),
-            "by pad_depth": (
-                pad_depth(nn.Sequential(linear(_W, [0.25])), 3),
-                "what lt.pad_depth puts there",
-            ),
-            "a function": (affine, "An nn.Sequential is needed"),
-        },
-    ),
+    AFFINE_DEPTH,
     Exercise(
         name="08.pieces",
         judge=lambda answer, mistakes: compare_tensor(
@@ -535,13 +233,48 @@ EXERCISES = (
                 [780, 78],
                 "The pieces are right; that is a chain: how deep is a balanced tree?",
             ),
+            "layers for 0.1": (
+                [780, 10],
+                "The pieces are right, and 10 is the depth for 20 points: how many rounds has a "
+                "tree over 40?",
+            ),
+            "not rounded": (
+                [780, 10.6],
+                "The pieces are right; a tree has whole rounds: which way is each rounded?",
+                lambda got: got[0] == 780 and got[1] % 1 != 0,
+            ),
             "other layers": (
                 [780, 11],
                 "The pieces are right: how often must 39, and then 40, be halved until 1 is left?",
                 lambda got: got[0] == 780,
             ),
-            "other pieces": (
+            "points": (
+                [40, 6],
+                "This counts points, or the pieces through one of them: how many are there in all?",
+                lambda got: got[0] in (19, 20, 39, 40),
+            ),
+            "with itself": (
+                [820, 12],
+                "40·41/2 pairs each point with itself, too: is there a piece f_ii?",
+                lambda got: got[0] in (820, 1640),
+            ),
+            "squared": (
                 [800, 12],
+                "This is N², or half of it: with how many others does a point make a piece?",
+                lambda got: got[0] in (800, 1600),
+            ),
+            "ordered pairs for 0.1": (
+                [380, 10],
+                "These are the pieces of 20 points: is 2/20 at most 0.05?",
+                lambda got: got[0] in (190, 380),
+            ),
+            "another N": (
+                [741, 12],
+                "These are the pieces of another number of points: which N has 2/N = 0.05?",
+                lambda got: got[0] in [N * (N - 1) / 2 for N in range(3, 200) if N != 40],
+            ),
+            "other pieces": (
+                [760, 12],
                 "The layers are right: how many pairs are there among the points you need?",
                 lambda got: got[1] == 12,
             ),
@@ -549,16 +282,6 @@ EXERCISES = (
                 [1560, 6],
                 "Each piece is counted twice, and of the layers: 39 and 40 members need how many?",
                 lambda got: got[0] == 1560,
-            ),
-            "ordered pairs for 0.1": (
-                [380, 10],
-                "These are the pieces of 20 points: is 2/20 at most 0.05?",
-                lambda got: got[0] in (190, 380),
-            ),
-            "points": (
-                [40, 6],
-                "This counts points, or the pieces through one of them: how many are there in all?",
-                lambda got: got[0] in (39, 40),
             ),
         },
         wrong={"three numbers": ([780, 12, 0], "The shape is (3,)"), "one number": (780, "shape")},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -10,54 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from lipteach.classroom.checks import Exercise, Hint
-from lipteach.classroom.compare import (
-    NEARLY,
-    compare_number,
-    compare_tensor,
-    need_tensor,
-    seeded,
-    show_apart,
-)
-from lipteach.classroom.compare_functions import compare_function, compare_network
+from lipteach.classroom.compare import NEARLY, nearly, need_tensor, show_apart
+from lipteach.classroom.compare_functions import compare_network
+from lipteach.classroom.lessons.l09_universal.cones import CONES
+from lipteach.classroom.lessons.l09_universal.counts import PIECES, POINTS
+from lipteach.classroom.lessons.l09_universal.permutation import PERMUTATION
 from lipteach.classroom.lessons.l09_universal.two_norm import letter_n
 from lipteach.classroom.trials import off_by_a_constant
 from lipteach.primitives import MaxMin
 from lipteach.theory import linear, maximum, minimum, w_network
-
-# --- 09.points: how many points a bound needs.
-
-POINTS = 20
-
-
-# --- 09.pieces: the size of the lattice.
-
-
-def pieces(d: int, eps: float) -> int:
-    """N(N − 1)/2 with N = ⌈2/ε⌉ᵈ."""
-    N: int = math.ceil(2 / eps) ** d
-    return N * (N - 1) // 2
-
-
-def _with_points(N: Any) -> Any:
-    return lambda d, eps: N(d, eps) * (N(d, eps) - 1) / 2
-
-
-# --- 09.cones: McShane's extension on the line.
-
-
-def cones(z: Tensor, x: Tensor, values: Tensor) -> Tensor:
-    """The maximum over i of values_i − |z − x_i|: z of shape (M,), x and values of (N,)."""
-    return (values - (z[:, None] - x).abs()).amax(dim=1)
-
-
-def _each(z: Tensor, x: Tensor, values: Tensor, sign: float = -1.0) -> Tensor:
-    return values + sign * (z[:, None] - x).abs()
-
-
-def _nearest(z: Tensor, x: Tensor, values: Tensor) -> Tensor:
-    near = (z[:, None] - x).abs().argmin(dim=1)
-    return _each(z, x, values)[torch.arange(len(z)), near]
-
 
 # --- 09.between: a row allowed in one metric only.
 
@@ -85,11 +47,6 @@ def _judge_between(answer: Any) -> None:
         )
 
 
-# --- 09.permutation: the order in which MaxMin meets the right pairs.
-
-ORDER = [0, 3, 1, 4, 2, 5]
-
-
 # --- 09.letter-n: N on [−3, 3] by folds.
 
 
@@ -105,6 +62,30 @@ def _one_layer_each() -> nn.Sequential:
     return nn.Sequential(first, MaxMin(), second, MaxMin(), linear([[r, -r]], [-1.0]))
 
 
+def _corners(got: Tensor, want: Tensor, x: Tensor) -> list[float] | None:
+    """Where a result on the fine grid changes its slope; None for the few points and no column."""
+    if len(x) < 100 or got.shape != want.shape:
+        return None
+    bends = (got[2:] - 2 * got[1:-1] + got[:-2]).abs()[:, 0] > 1e-4
+    found = x[1:-1, 0][bends].tolist()
+    return [b for a, b in zip([-math.inf, *found], found, strict=False) if b - a > 0.04]
+
+
+def _has(which: Callable[[list[float]], bool]) -> Callable[..., bool | None]:
+    """The ``when`` of a mistake seen in the corners."""
+
+    def when(*trial: Tensor) -> bool | None:
+        found = _corners(*trial)
+        return None if found is None else which(found) and not nearly(trial[0], trial[1])
+
+    return when
+
+
+def _flat(got: Tensor, _want: Tensor, x: Tensor) -> bool | None:
+    slopes = got.diff(dim=0).abs() / x.diff(dim=0)
+    return None if len(x) < 100 else bool(slopes.max() < 0.99)
+
+
 def _too_long_folds() -> nn.Sequential:
     first = linear([[1.0], [-1.0]], [1.0, -1.0])
     second = linear([[1.0, 0.0], [-1.0, 0.0]], [-2.0, 2.0])
@@ -118,242 +99,9 @@ def _lattice_n() -> nn.Sequential:
 
 
 EXERCISES = (
-    Exercise(
-        name="09.points",
-        judge=partial(
-            compare_number,
-            value=POINTS,
-            otherwise="In the middle of 4 equal parts, r = 1/4: what is 2r, and for which N is it "
-            "0.1?",
-        ),
-        solution=POINTS,
-        right={"a float": 20.0, "computed": 2 / 0.1, "a tensor": torch.tensor(20)},
-        mistakes={
-            "r": (10, "Ten points give r = 0.1: by how much can the error exceed r?"),
-            "both ends": (
-                21,
-                "These stand on both ends, where half of what a point covers is lost. Must they?",
-            ),
-            "twice": (
-                40,
-                "This is 4/0.1: how long is the piece of [−1, 1] that one point covers, r or 2r?",
-            ),
-            "half of r": (5, "Five points give r = 0.2: what is 2r then?"),
-            "pairs": (380, "These are N(N − 1) pieces: how many points N are that?"),
-            "half the pairs": (190, "These are the different pieces: how many points are that?"),
-            "many": (30, "Enough, but do the points need to stand so close?", lambda n: n > POINTS),
-            "few": (19, "Too few: what is r, and what is 2r?", lambda n: n < POINTS),
-        },
-        wrong={"a list": ([20, 20], "A number is needed")},
-    ),
-    Exercise(
-        name="09.pieces",
-        judge=partial(
-            compare_function,
-            reference=pieces,
-            inputs=[(1, 0.1), (2, 0.25), (2, 0.5), (1, 0.3), (3, 1.0), (2, 0.3), (1, 0.45)],
-        ),
-        solution=pieces,
-        right={
-            "math.comb": lambda d, eps: math.comb(math.ceil(2 / eps) ** d, 2),
-            "a float": lambda d, eps: float(pieces(d, eps)),
-            "a tensor": lambda d, eps: torch.tensor(pieces(d, eps)),
-        },
-        mistakes={
-            "ordered pairs": (
-                lambda d, eps: 2 * pieces(d, eps),
-                "Each piece twice: is f_ij another map than f_ji?",
-            ),
-            "points": (
-                lambda d, eps: math.ceil(2 / eps) ** d,
-                "These are the points N: how many pairs do they form?",
-            ),
-            "a square": (
-                lambda d, eps: math.ceil(2 / eps) ** (2 * d),
-                "This is N²: a point makes no pair with itself, and i, j is the pair j, i.",
-            ),
-            "half a square": (
-                lambda d, eps: math.ceil(2 / eps) ** (2 * d) / 2,
-                "This is N²/2: does a point make a pair with itself?",
-            ),
-            "r": (
-                _with_points(lambda d, eps: math.ceil(1 / eps) ** d),
-                "With these points r = ε: which bound does the lattice have?",
-            ),
-            "one side": (
-                _with_points(lambda _, eps: math.ceil(2 / eps)),
-                "Right on the line: how many cubes of the same side fill a square?",
-            ),
-            "d sides": (
-                _with_points(lambda d, eps: d * math.ceil(2 / eps)),
-                "d times as many: how many cubes of one side fill a square?",
-            ),
-            "rounded down": (
-                _with_points(lambda d, eps: math.floor(2 / eps) ** d),
-                "Nearly: with ε = 0.3, do 6 points on [−1, 1] have 2r ≤ 0.3?",
-            ),
-            "nearest": (
-                _with_points(lambda d, eps: round(2 / eps) ** d),
-                "Rounded to the nearest: with ε = 0.45, do 4 points on [−1, 1] have 2r ≤ 0.45?",
-            ),
-            "floor division": (
-                _with_points(lambda d, eps: (2 // eps) ** d),
-                "`//` rounds down, and 2 // 0.1 is 19: which way must the points be rounded?",
-            ),
-            "both ends": (
-                _with_points(lambda d, eps: (math.ceil(2 / eps) + 1) ** d),
-                "These points stand on both ends as well: must they?",
-            ),
-            "twice the points": (
-                _with_points(lambda d, eps: math.ceil(4 / eps) ** d),
-                "Twice as many points a side: which length does a point cover, r or 2r?",
-            ),
-            "a point less": (
-                _with_points(lambda d, eps: math.ceil(2 / eps) ** d - 1),
-                "These are the pairs of one point less: N(N − 1)/2 takes the one off already.",
-            ),
-            "pairs, then the power": (
-                lambda d, eps: math.comb(math.ceil(2 / eps), 2) ** d,
-                "The pairs of a side were raised to d: what is to be raised, and then paired?",
-            ),
-            "always a square": (
-                _with_points(lambda _, eps: math.ceil(2 / eps) ** 2),
-                "Right in the plane: how does the number of points depend on d?",
-            ),
-            "exchanged": (
-                _with_points(lambda d, eps: d ** math.ceil(2 / eps)),
-                "Base and exponent are exchanged: how many points has a side, and how many sides?",
-            ),
-            "by the 2-norm": (
-                _with_points(lambda d, eps: math.ceil(2 * math.sqrt(d) / eps) ** d),
-                "√d is right in the L2 metric: how far is the corner of a cube from its middle "
-                "in the metric of the lesson, L∞?",
-            ),
-            "always 190": (
-                lambda _d, _eps: 190,
-                "This is right for d = 1 and ε = 0.1: where do d and ε enter?",
-            ),
-            "with itself": (
-                lambda d, eps: pieces(d, eps) + math.ceil(2 / eps) ** d,
-                "This is N(N + 1)/2: does a point make a pair with itself?",
-            ),
-            "not rounded": (
-                _with_points(lambda d, eps: (2 / eps) ** d),
-                "Right where 2/ε is whole: can there be 6.67 points?",
-            ),
-            "rounded late": (
-                _with_points(lambda d, eps: math.ceil((2 / eps) ** d)),
-                "Where does the rounding up belong: to the points on a side, or to all of them?",
-            ),
-        },
-        wrong={"a number": (190, "A function is needed")},
-    ),
-    Exercise(
-        name="09.cones",
-        judge=partial(
-            compare_function,
-            reference=cones,
-            inputs=[
-                (
-                    torch.tensor([-1.0, 0.0, 2.0]).double(),
-                    torch.tensor([-0.5, 1.0]).double(),
-                    torch.tensor([0.5, -0.25]).double(),
-                ),
-                (seeded(9), seeded(4, seed=1), 0.5 * seeded(4, seed=2)),
-            ],
-            layouts=[
-                (seeded(3), seeded(3, seed=1), 0.3 * seeded(3, seed=2)),
-                (seeded(1), seeded(4, seed=1), 0.3 * seeded(4, seed=2)),
-                (seeded(3), seeded(1, seed=1), seeded(1, seed=2)),
-            ],
-        ),
-        solution=cones,
-        right={
-            "max": lambda z, x, v: (v[None] - (x[None] - z[:, None]).abs()).max(dim=1).values,
-            "a loop": lambda z, x, v: torch.stack([(v - (t - x).abs()).max() for t in z]),
-            "numpy": lambda z, x, v: cones(z, x, v).numpy(),
-        },
-        mistakes={
-            "from above": (
-                lambda z, x, v: _each(z, x, v, 1.0).amin(dim=1),
-                "These are the cones from above, the smallest of them: which stand below g?",
-            ),
-            "upside down": (
-                lambda z, x, v: _each(z, x, v, 1.0).amax(dim=1),
-                "A cone below g has its tip on top: does its value grow with the distance?",
-            ),
-            "lowest": (
-                lambda z, x, v: _each(z, x, v).amin(dim=1),
-                "All cones stand below g, and you take the lowest: which comes nearest to g?",
-            ),
-            "lines": (
-                lambda z, x, v: (v - (z[:, None] - x)).amax(dim=1),
-                "Lines instead of cones: what is the distance of z and x?",
-            ),
-            "rising lines": (
-                lambda z, x, v: (v + (z[:, None] - x)).amax(dim=1),
-                "Lines that rise, instead of cones: what is the distance of z and x?",
-            ),
-            "midpoint": (
-                lambda z, x, v: (cones(z, x, v) + _each(z, x, v, 1.0).amin(dim=1)) / 2,
-                "This is the midpoint of both sides: which of the two sides is asked for?",
-            ),
-            "over z": (
-                lambda z, x, v: _each(z, x, v).amax(dim=0),
-                "The largest over z, for each cone: over which of the two is the maximum?",
-            ),
-            "mean": (
-                lambda z, x, v: _each(z, x, v).mean(dim=1),
-                "The mean of the cones: does it meet the values at the points?",
-            ),
-            "nearest": (
-                _nearest,
-                "The cone of the nearest point: can another, higher one stand above it?",
-            ),
-            "highest": (
-                lambda z, x, v: v.max() - (z - x[v.argmax()]).abs(),
-                "One cone, that of the highest value: what of the others?",
-            ),
-            "sum": (
-                lambda z, x, v: _each(z, x, v).sum(dim=1),
-                "The cones are added: which one of them counts at z?",
-            ),
-            "parabolas": (
-                lambda z, x, v: (v - (z[:, None] - x) ** 2).amax(dim=1),
-                "Parabolas instead of cones: which power has the distance?",
-            ),
-            "points and values": (
-                lambda z, x, v: cones(z, v, x),
-                "The points and the values change places: where does each cone have its tip?",
-            ),
-            "nearest value": (
-                lambda z, x, v: v[(z[:, None] - x).abs().argmin(dim=1)],
-                "The value at the nearest point: what of the distance to it?",
-            ),
-            "too steep": (
-                lambda z, x, v: (v - 2 * (z[:, None] - x).abs()).amax(dim=1),
-                "These cones have slope 2: which slope has a 1-Lipschitz g at most?",
-            ),
-            "too flat": (
-                lambda z, x, v: (v - (z[:, None] - x).abs() / 2).amax(dim=1),
-                "These cones have slope ½: do they all stand below a g of slope 1?",
-            ),
-            "no values": (
-                lambda z, x, v: -(z[:, None] - x).abs().amin(dim=1) + 0 * v.sum(),
-                "This is minus the distance to the points: at which height is each tip?",
-            ),
-            "one height": (
-                lambda z, x, v: v.max() - (z[:, None] - x).abs().amin(dim=1),
-                "All tips are as high as the highest: which value belongs to each point?",
-            ),
-            "minus": (
-                lambda z, x, v: -cones(z, x, v),
-                "The whole is turned upside down: is the value at a point g there, or −g?",
-            ),
-            "all": (_each, "All cones, one in a column: which of them counts at z?"),
-        },
-        wrong={"one number": (lambda z, x, v: _each(z, x, v).max(), "is needed")},
-    ),
+    POINTS,
+    PIECES,
+    CONES,
     Exercise(
         name="09.between",
         judge=_judge_between,
@@ -372,58 +120,7 @@ EXERCISES = (
             "three": ([0.6, 0.8, 0.0], "A row of two"),
         },
     ),
-    Exercise(
-        name="09.permutation",
-        judge=partial(
-            compare_tensor,
-            value=ORDER,
-            otherwise="x[[1, 0]] exchanges two entries: which entry of (f₁, f₂, f₃, g₁, g₂, g₃) "
-            "is to come second?",
-        ),
-        solution=ORDER,
-        right={
-            "a tensor": torch.tensor(ORDER),
-            "transposed": torch.arange(6).view(2, 3).T.flatten(),
-        },
-        mistakes={
-            "the way back": (
-                [0, 2, 4, 1, 3, 5],
-                "This is the way back, from (f₁, g₁, f₂, …) to (f₁, f₂, f₃, g₁, …): which entry "
-                "shall stand second?",
-            ),
-            "nothing": ([0, 1, 2, 3, 4, 5], "Nothing moves: whom would MaxMin compare f₁ with?"),
-            "from 1": (
-                [1, 4, 2, 5, 3, 6],
-                "The right order, counted from 1: where does Python begin?",
-            ),
-            "halves": (
-                [3, 4, 5, 0, 1, 2],
-                "The halves change places, and f₁ still meets f₂: what must it?",
-            ),
-            "g reversed": ([0, 5, 1, 4, 2, 3], "f₁ meets g₃ here: in which order do the g's come?"),
-            "backwards": (
-                [5, 2, 4, 1, 3, 0],
-                "The pairs meet, the last one first: which pair is to come first?",
-            ),
-            "all backwards": (
-                [5, 4, 3, 2, 1, 0],
-                "Only the direction is turned: who stands beside f₁?",
-            ),
-            "each twice": (
-                [0, 0, 1, 1, 2, 2],
-                "Every f is taken twice: at which index do the g's begin?",
-            ),
-            "a shift": (
-                [0, 4, 1, 5, 2, 3],
-                "f₁ meets g₂ here: which index has g₁, if f₁ has 0?",
-            ),
-            "g first": (
-                [3, 0, 4, 1, 5, 2],
-                "The pairs are right, but g₁ stands first: which is asked for?",
-            ),
-        },
-        wrong={"too few": ([0, 3, 1, 4], "The shape is")},
-    ),
+    PERMUTATION,
     Exercise(
         name="09.letter-n",
         judge=partial(
@@ -469,6 +166,39 @@ EXERCISES = (
             "minus": (
                 nn.Sequential(linear([[-1.0]])),
                 "Right between the corners: who folds the two ends up again?",
+            ),
+            "upside down": (
+                nn.Sequential(*_folds(after=0.0), linear([[-1.0]], [-1.0])),
+                "The corners stand at the right places, and it rises where N falls: which sign is "
+                "turned?",
+                lambda got, want, _: bool((got + want - (got + want).mean()).abs().max() < 1e-4),
+            ),
+            "flat": (
+                nn.Sequential(linear([[0.5]], [0.5]), *w_network(1), linear([[1.0]], [-1.0])),
+                "It is too flat: with which slopes does N rise and fall?",
+                _flat,
+            ),
+            "a line": (
+                nn.Sequential(linear([[1.0]], [1.0])),
+                "A straight line on [−3, 3]: how often does N change its direction?",
+                _has(lambda corners: len(corners) == 0),
+            ),
+            "one corner": (
+                nn.Sequential(
+                    *list(_one_layer_each())[:2], linear([[math.sqrt(0.5), -math.sqrt(0.5)]])
+                ),
+                "One corner on [−3, 3]: how many has N, and how many folds do they take?",
+                _has(lambda corners: len(corners) == 1),
+            ),
+            "more corners": (
+                w_network(1),
+                "More than two corners on [−3, 3]: which of them must be moved out of it?",
+                _has(lambda corners: len(corners) > 2),
+            ),
+            "elsewhere": (
+                _folds(before=-1.0, after=1.0, c=3.0),
+                "Two corners, and not where N has its own: where are those?",
+                _has(lambda corners: len(corners) == 2),
             ),
         },
         wrong={
