@@ -18,7 +18,8 @@ from lipteach.classroom.compare import (
     seeded,
 )
 from lipteach.classroom.compare_functions import compare_function
-from lipteach.classroom.lessons.l04_bjorck.before import BEFORE_THE_ITERATION
+from lipteach.classroom.lessons.l04_bjorck.full_rank import FULL_RANK
+from lipteach.classroom.lessons.l04_bjorck.scale import SCALE
 from lipteach.primitives import parseval_step
 
 # --- 04.steps
@@ -369,5 +370,6 @@ EXERCISES = (
         },
         wrong={"a function": (parseval_step, "A number is needed")},
     ),
-    *BEFORE_THE_ITERATION,
+    *FULL_RANK,
+    SCALE,
 )
