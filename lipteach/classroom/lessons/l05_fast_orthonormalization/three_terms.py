@@ -6,11 +6,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from lipteach.classroom.checks import Exercise, Hint
-from lipteach.classroom.compare import call, seeded
+from lipteach.classroom.compare import call, close, need_tensor, seeded
 from lipteach.classroom.compare_functions import compare_function
 from lipteach.classroom.watch import watch
 
@@ -50,6 +51,17 @@ def _emptied(W: Tensor, v: Tensor, c: list[float]) -> Tensor:
         odd = 2 * torch.einsum("ij,j->i", W, even) - odd
         result = result + c.pop(0) * odd
     return result
+
+
+def _by_numpy(W: Tensor, v: Tensor, c: list[float]) -> Any:
+    matrix, even, odd = W.numpy(), np.eye(len(v)), W.numpy()
+    result = c[0] * odd
+    with np.errstate(all="ignore"):
+        for coefficient in c[1:]:
+            even = 2 * matrix.T @ odd - even
+            odd = 2 * matrix @ even - odd
+            result = result + coefficient * odd
+        return result @ v.numpy()
 
 
 def _powers(W: Tensor, v: Tensor, c: list[float]) -> Tensor:
@@ -183,6 +195,17 @@ def _judge_three_terms(answer: Any, inputs: Any, layouts: Any, mistakes: Any) ->
             ask = "which two vectors are enough to keep?"
             raise Hint("constraint", f"{text}: {ask}", arguments)
 
+    if not close(need_tensor(call(answer, *_LARGE)), odd_series(*_LARGE), 1e-4):
+        text = "Right, but here an entry of T_j(W) is too large for a float, and none of T_j(W) v"
+        raise Hint("constraint", f"{text}: is a matrix formed where vectors are enough?", _LARGE)
+
+
+# T_j(W) overflows, in numpy as well, which `watch` cannot count; v leaves the large entry alone.
+_LARGE = (
+    torch.diag(torch.tensor([1e30, 0.5])).double(),
+    torch.tensor([0.0, 1.0]).double(),
+    [1.0] * 8,
+)
 
 _C = [-0.75, -0.5, 0.25, 2.0]
 _SQUARE = _contraction(3, 3)
@@ -391,6 +414,7 @@ THREE_TERMS = Exercise(
     wrong={
         "a number": (1.0, "A function is needed"),
         "by the singular values": (_by_svd, "calls linalg_svd"),
+        "matrices in numpy": (_by_numpy, "too large for a float"),
         "matrices": (
             lambda W, v, c: _recurrence(W, torch.eye(len(v)).to(v), c, W.T, W) @ v,
             "products of two matrices",
