@@ -151,7 +151,8 @@ def compare_tensor(
         text = f"{at if place else 'the value'} is {show_values(got.flatten()[where].item())}"
         more = entry_slip([(got, want)]) or otherwise
         text = f"The shape is right, but {text}{f'. {more}' if more else ': is it?'}"
-        hint = fault("value", slip_of(got, want) or text, mistakes, matches)
+        slip = slip_of(got, want) if bool(got.isfinite().all()) else ""  # the entry says it
+        hint = fault("value", slip or text, mistakes, matches)
         if hint.text == text:  # none of them, but perhaps one with few digits
             plain = [mistake for mistake in mistakes if mistake.when is None]
             rounded = recogniser(lambda values: nearly(got, need_tensor(values)))

@@ -30,7 +30,11 @@ def slip_of(got: Tensor, want: Tensor, tol: float = 1e-4, share: float = 0.015) 
     >>> slip_of(torch.tensor([2.0, -3.0]), torch.tensor([-2.0, 3.0]))
     'The sign is turned: what is taken from what?'
     """
-    if not got.numel() or not bool(got.isfinite().all()) or not bool(want.any()):
+    if bool(got.isnan().any()) and not bool(want.isnan().any()):
+        return "NaN: what is divided by 0, or has no root or logarithm?"
+    if bool(got.isinf().any()) and bool(want.isfinite().all()):
+        return "Infinite: what is divided by 0, or grows without end?"
+    if not bool(got.isfinite().all()) or not bool(want.any()):
         return ""
     if nearly(got, want, share):
         return NEARLY

@@ -136,19 +136,20 @@ def _slip(trials: Sequence[Trial], wrong: Sequence[Trial]) -> str:
         if question := slip_of(got, want, share=0.003):
             return question
     pairs = [(t.got, t.want) for t in wrong if isinstance(t.got, Tensor)]
-    if any(bool(got.isnan().any()) for got, _ in pairs):
-        return "NaN: what is divided by 0, or has no root or logarithm?"
     if not true_or_false and not any(bool(got.any()) for got, _ in pairs):
         return "All of it is 0: what cancels, or is never filled in?"
     inputs = [[a for a in t.arguments if isinstance(a, Tensor)] for t in wrong]
     if all(any(close(got, a) for a in own) for (got, _), own in zip(pairs, inputs, strict=True)):
         return "This is an input as it came: which step is missing?"
-    given, everything = [t.arguments for t in wrong], [(t.got, t.want) for t in trials]
+    given = [t.arguments for t in wrong]
+    everything = [(t.got, t.want) for t in trials if isinstance(t.got, Tensor)]
+    if true_or_false:  # what is wrong is the other of two: it takes all calls to say more
+        return constant_slip(everything) or entry_slip(everything)
     return (
-        constant_slip([(got, want) for got, want in everything if isinstance(got, Tensor)])
+        constant_slip(everything)
         or entry_slip(pairs)
         or factor_slip(pairs, given)
-        or ("" if true_or_false else argument_slip(trials[0].reference, pairs, given))
+        or argument_slip(trials[0].reference, pairs, given)
         or place_slip(pairs, given)
     )
 

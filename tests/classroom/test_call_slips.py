@@ -105,3 +105,15 @@ def test_slips_of_lists():
     assert "reversed" in kind_of(compare_tensor, [3.0, 1.0, 2.0], [2.0, 1.0, 3.0])[1]
     assert "moved by one" in kind_of(compare_tensor, [3.0, 5.0, 1.0, 2.0], [5.0, 1.0, 2.0, 3.0])[1]
     assert "Transposed" in kind_of(compare_tensor, [[1, 2], [3, 4]], [[1, 3], [2, 4]])[1]
+
+
+def test_a_truth_value_that_is_sometimes_wrong_is_not_turned():
+    inputs = [*VECTORS, 3 * seeded(5)]
+    text = kind_of(compare_function, lambda x: x.amax(-1) > 1.6, positive, inputs)[1]
+    assert "other way round" not in text
+
+
+def test_what_is_not_finite():
+    assert "NaN" in kind_of(compare_number, float("nan"), 0.3)[1]
+    assert "Infinite" in kind_of(compare_number, float("inf"), 3)[1]
+    assert "Infinite" in kind_of(compare_function, lambda x: x / 0, torch.sin, VECTORS)[1]

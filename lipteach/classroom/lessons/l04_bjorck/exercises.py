@@ -75,13 +75,13 @@ def _factors(got: Tensor, W: Tensor) -> tuple[float, float]:
     return a, b
 
 
-def _has(a_is_right: bool, b_is_right: bool) -> Callable[..., bool]:
-    """The ``when`` of wrong factors before W and W Wᵀ W."""
+def _has(factor: str) -> Callable[..., bool]:
+    """The ``when`` of a wrong factor before W, before W Wᵀ W, or before any of them."""
 
     def when(got: Tensor, _want: Tensor, W: Tensor, beta: float) -> bool:
         a, b = _factors(got, W)
-        right = abs(a - 1 - beta) < 1e-4, abs(b + beta) < 1e-4
-        return right == (a_is_right, b_is_right) and abs(b) > 1e-4
+        right = {"W": abs(b + beta) < 1e-4, "W Wᵀ W": abs(a - 1 - beta) < 1e-4, "any": True}
+        return abs(b) > 1e-4 and right[factor]
 
     return when
 
@@ -271,6 +271,14 @@ EXERCISES = (
                 lambda W, beta: W - beta * (W @ W.mT - 1) @ W,
                 "W @ W.T − 1 takes 1 from every entry: which matrix is meant by 1?",
             ),
+            "the squares alone": (
+                lambda W, beta: (1 + beta) * W - beta * W @ torch.diag((W.mT @ W).diagonal()),
+                "Only the diagonal of WᵀW is there: what do its other entries do?",
+            ),
+            "two factors of three": (
+                lambda W, beta: (1 + beta) * W - beta * W @ W.mT,
+                "W Wᵀ has no W behind it, and its σ are squares: which power has (8)?",
+            ),
             "two steps": (
                 lambda W, beta: parseval_step(parseval_step(W, beta), beta),
                 "These are two steps, one after the other: which is the first?",
@@ -285,19 +293,19 @@ EXERCISES = (
             "the factor of W": (
                 lambda W, beta: (1 + 2 * beta) * W - beta * W @ W.mT @ W,
                 "W Wᵀ W has its factor, and W has not: what do W I and W β I add up to?",
-                _has(a_is_right=False, b_is_right=True),
+                _has("W"),
             ),
             "the factor of W Wᵀ W": (
                 lambda W, beta: (1 + beta) * W - beta**2 * W @ W.mT @ W,
                 "W has its factor 1 + β: which one stands before W Wᵀ W in (8), and where is it "
                 "multiplied again?",
-                _has(a_is_right=True, b_is_right=False),
+                _has("W Wᵀ W"),
             ),
             "both factors": (
                 lambda W, beta: 2 * W - beta / 2 * W @ W.mT @ W,
                 "W and W Wᵀ W are the two matrices of (8), and neither has its factor: which ones "
                 "stand there?",
-                _has(a_is_right=False, b_is_right=False),
+                _has("any"),
             ),
             "a multiple of W": (
                 lambda W, beta: (1 + beta - beta * W.square().sum()) * W,

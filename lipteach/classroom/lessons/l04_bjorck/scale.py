@@ -11,7 +11,14 @@ from torch import Tensor
 
 from lipteach.classroom.calling import call_with
 from lipteach.classroom.checks import Exercise, Hint, Mistake
-from lipteach.classroom.compare import fault, need_tensor, seeded, shape_of, show_apart
+from lipteach.classroom.compare import (
+    fault,
+    need_tensor,
+    recogniser,
+    seeded,
+    shape_of,
+    show_apart,
+)
 from lipteach.classroom.watch import Seen, watch
 from lipteach.primitives import norm_upper_bounds
 
@@ -53,23 +60,24 @@ def _judge_scale(answer: Any, mistakes: Sequence[Mistake]) -> None:
     with watch() as seen:
         divisors = [_divisor(answer, W) for W in _CASES]
 
-    def same(mistake: Mistake) -> bool:
-        others = [_divisor(mistake.answer, W) for W in _CASES]
+    def same(mistaken: Any) -> bool:
+        others = [_divisor(mistaken, W) for W in _CASES]
         return bool(np.allclose(divisors, others, rtol=1e-4))
 
+    matches = recogniser(same, np.array(divisors))
     for W, divisor in zip(_CASES, divisors, strict=True):
         norm = float(torch.linalg.matrix_norm(W, 2)) / divisor
         if norm > 1 + 1e-5:
             said = f"On shape {shape_of(W)} the norm is {show_apart(norm, 1.0)[0]} afterwards"
             text = f"{said}: which sum or maximum of |W|, with which root, is never below it?"
-            raise fault("constraint", text, mistakes, same).at(W)
+            raise fault("constraint", text, mistakes, matches).at(W)
     _need_sums_alone(answer, seen)
     for W, divisor in zip(_CASES, divisors, strict=True):
         norm = float(torch.linalg.matrix_norm(W, 2)) / divisor
         if norm < 0.9 / W.numel() ** 0.5:
             said = f"On shape {shape_of(W)} the norm is {norm:.2g} afterwards"
             text = f"{said}, smaller than even bound (9) makes it, so that Björck would need more "
-            raise fault("value", f"{text}steps.", mistakes, same).at(W)
+            raise fault("value", f"{text}steps.", mistakes, matches).at(W)
 
 
 def _need_sums_alone(answer: Any, seen: Seen) -> None:
@@ -175,6 +183,63 @@ SCALE = Exercise(
         "multiplied": (
             lambda W: W * W.norm(),
             "This multiplies: does a large W become smaller, or larger?",
+        ),
+        "nothing": (
+            lambda W: 1 * W,
+            "W comes back as it was: by which number is it divided?",
+        ),
+        "one number for all": (
+            lambda W: W / 2,
+            "Every matrix is divided by the same number: which sum or maximum depends on W?",
+            lambda divisors: bool(np.ptp(divisors) < 1e-6 * abs(divisors[0] - 1)),
+        ),
+        "the longest row": (
+            lambda W: W / W.norm(dim=1).max(),
+            "This is the length of the longest row: four ones below each other have rows of "
+            "length 1, and σ = 2. What of all the rows together?",
+        ),
+        "the longest column": (
+            lambda W: W / W.norm(dim=0).max(),
+            "This is the length of the longest column: the row (1, 1, 1, 1) has columns of length "
+            "1, and σ = 2. What of all the columns together?",
+        ),
+        "the mean square": (
+            lambda W: W / W.square().mean().sqrt(),
+            "This is the root of the mean of the squares, 1 for the row (1, 1, 1, 1): which sum "
+            "bounds σ?",
+        ),
+        "squares of each column": (
+            lambda W: W / W.square().sum(0).mean().sqrt(),
+            "The sum of the squares is divided by the number of columns: is a row (1, 1, 1, 1) "
+            "of norm 1 then?",
+        ),
+        "squares of each row": (
+            lambda W: W / W.square().sum(1).mean().sqrt(),
+            "The sum of the squares is divided by the number of rows: is a column of ones of norm "
+            "1 then?",
+        ),
+        "the mean alone": (
+            lambda W: W / W.abs().mean(),
+            "A mean of |W| is never above its maximum, and that is too small already: which sum "
+            "bounds σ?",
+        ),
+        "the smallest entry": (
+            lambda W: W / W.abs().min(),
+            "This is the smallest |W|: which entry does (9) take?",
+        ),
+        "signs cancel first": (
+            lambda W: W / (W.sum(0).abs().max() * W.sum(1).abs().max()).sqrt(),
+            "Sums are taken first, and their sizes then, so signs have cancelled: which comes "
+            "first in ‖W‖₁?",
+        ),
+        "half of it": (
+            lambda W: W * 2 / (W.abs().sum(0).max() * W.abs().sum(1).max()).sqrt(),
+            "Half of a bound need not be one: is √(‖W‖₁ ‖W‖_∞) halved in the text?",
+        ),
+        "the fourth root": (
+            lambda W: W / W.square().sum() ** 0.25,
+            "A root too many is taken of the sum of the squares: is the divisor of 2 W twice that "
+            "of W?",
         ),
         "mean": (
             lambda W: W / (W.numel() ** 0.5 * W.abs().mean()),

@@ -189,6 +189,10 @@ EXERCISES = (
                 lambda k, p: 2 * p * k,
                 "2 p products are added for each step: how often does a step call the one before?",
             ),
+            "a square too many": (
+                lambda k, p: (2 * p + 1) ** (2 * k),
+                "This is the square of the number: does A_k v take B_k's products twice?",
+            ),
             "all added": (
                 lambda k, p: 2 * p + 1 + k,
                 "2 p + 1 and k are added: what happens to degrees if one step is put into another?",

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lipteach.classroom.checks import Exercise, Hint
-from lipteach.classroom.compare import NEARLY, call, seeded
+from lipteach.classroom.compare import NEARLY, call, close, need_tensor, seeded
 from lipteach.classroom.compare_functions import compare_function
 from lipteach.classroom.lessons.l05_fast_orthonormalization.sylvester import kronecker, solve
 from lipteach.classroom.watch import watch
@@ -47,6 +47,11 @@ def _judge_implicit(answer: Any, inputs: Any, layouts: Any, mistakes: Any) -> No
         raise Hint("constraint", f"Near, but {text}: {ask}", arguments)
     if known:
         raise known
+    W, G = arguments
+    small = (1e-9 * W, G)
+    if not close(need_tensor(call(answer, *small)) / 1e9, implicit_gradient(W, G), 1e-3):
+        text = "Right, but not for 10⁻⁹ W, where the gradient is 10⁹ times as large: is it a "
+        raise Hint("constraint", f"{text}difference quotient, or is a constant added?", small)
 
 
 def _of_parts(combine: Callable[..., Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
@@ -61,6 +66,16 @@ def _kronecker(W: Tensor, G: Tensor) -> Tensor:
     system = torch.kron(H, eye) + torch.kron(eye, H)
     gradient: Tensor = Q @ torch.linalg.solve(system, K.flatten()).reshape(K.shape)
     return gradient
+
+
+def _orthonormal(got: Tensor, _want: Tensor, W: Tensor, _G: Tensor) -> bool:
+    return close(got @ got.T, torch.eye(len(W)).to(W)) and not close(got, _parts(W, W)[0])
+
+
+def _turns(got: Tensor, _want: Tensor, W: Tensor, _G: Tensor) -> bool:
+    """Whether a result is Q times an antisymmetric matrix."""
+    Y = _parts(W, W)[0].T @ got
+    return close(Y, -Y.T)
 
 
 def _differences(sums: Tensor) -> Tensor:
@@ -225,6 +240,19 @@ IMPLICIT = Exercise(
             _of_parts(lambda Q, K, sums, Vh: Q @ solve(K - K.T, _products(sums), Vh)),
             "λᵢ λⱼ belongs to H Y H: by which number does H Y + Y H multiply Y_ij?",
         ),
+        "K": (
+            _of_parts(lambda _Q, K, *_: K - K.T),
+            "This is the right side alone: which Y solves the equation, and which gradient is it?",
+        ),
+        "the factor of G": (
+            lambda _W, G: _parts(G + 1e-3 * torch.eye(len(G)).to(G), G)[0],
+            "This is an orthonormal matrix: is a gradient one?",
+            _orthonormal,
+        ),
+        "a long step": (
+            lambda W, G: _parts(W + G, G)[0] - _parts(W, G)[0],
+            "This is Q(W + G) − Q(W), a step of the whole length of G: what is its derivative?",
+        ),
         "difference": (
             _of_parts(lambda Q, K, sums, Vh: Q @ solve(K - K.T, _differences(sums), Vh)),
             "λᵢ − λⱼ belongs to H Y − Y H: which sign stands in the equation?",
@@ -337,10 +365,25 @@ IMPLICIT = Exercise(
             lambda W, G: implicit_gradient(W, G).T,
             "The transpose of it: is it Q Y or Y Qᵀ?",
         ),
+        "no turn": (
+            lambda W, G: W + G,
+            "Qᵀ times your gradient is not antisymmetric, and Y in Q Y is: which step loses that?",
+            lambda got, want, W, G: not _turns(got, want, W, G),
+        ),
+        "another turn": (
+            lambda W, G: torch.linalg.det(W) ** 2 * implicit_gradient(W, G),
+            "Qᵀ times your gradient is antisymmetric, as Y must be, and H Y + Y H is not K: which "
+            "H and K does your equation have, and is it solved?",
+            _turns,
+        ),
     },
     wrong={
         "a number": (lambda W, G: (G * W).sum(), "has shape ()"),
         "by autograd": (_by_autograd, "autograd took a derivative"),
+        "one quotient": (
+            lambda W, G: (_parts(W + 1e-6 * G, G)[0] - _parts(W, G)[0]) / 1e-6,
+            "difference quotient, or is a constant",
+        ),
         "by quotients": (_by_quotients, "for difference quotients"),
     },
 )

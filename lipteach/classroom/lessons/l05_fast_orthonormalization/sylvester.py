@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lipteach.classroom.checks import Exercise
-from lipteach.classroom.compare import seeded
+from lipteach.classroom.compare import close, seeded
 from lipteach.classroom.compare_functions import compare_function
 
 
@@ -63,6 +63,17 @@ def _listed(H: Tensor, K: Tensor) -> list[list[float]]:
             turned[i, j] /= one + other
     back: list[list[float]] = (V @ turned @ V.T).tolist()
     return back
+
+
+def _in_line(got: Tensor, other: Tensor) -> bool:
+    """Whether one is a multiple of the other."""
+    factor = (got * other).sum() / other.square().sum()
+    return close(got, factor * other)
+
+
+def _of_another_order(H: Tensor, K: Tensor) -> Tensor:
+    sums, Vh = _eigen(H)
+    return solve(K, sums.flip(0, 1), Vh)
 
 
 def _is_difference(got: Tensor, _want: Tensor, H: Tensor, K: Tensor) -> bool:
@@ -187,10 +198,30 @@ SYLVESTER = Exercise(
                 torch.allclose(got, K / (2 * H)) or torch.allclose(got, K / (H + H.T))
             ),
         ),
-        "halves": (
+        "two inverses": (
             lambda H, K: (torch.linalg.solve(H, K) + K @ torch.linalg.inv(H)) / 4,
-            "H⁻¹K/4 + K H⁻¹/4 puts two solutions together that belong to other equations: is "
-            "H Z + Z H equal to K?",
+            "H⁻¹K and K H⁻¹ belong to two other equations, H Z = K and Z H = K: is H Z + Z H equal "
+            "to K if they are put together?",
+            lambda got, _, H, K: _in_line(got, torch.linalg.solve(H, K) + K @ torch.linalg.inv(H)),
+        ),
+        "a number for H": (
+            lambda H, K: K / torch.trace(H),
+            "This is a multiple of K, as if H were a number: which Z_ij does each K_ij make?",
+            lambda got, _, _H, K: _in_line(got, K),
+        ),
+        "the antisymmetric half": (
+            lambda H, K: solution(H, (K - K.T) / 2),
+            "Only the antisymmetric half of K is used: is K given as antisymmetric?",
+        ),
+        "the symmetric half": (
+            lambda H, K: solution(H, K + K.T),
+            "Only the symmetric half of K is used: is K given as symmetric?",
+            lambda got, _, H, K: _in_line(got, solution(H, K + K.T)),
+        ),
+        "another order": (
+            lambda H, K: _of_another_order(H, K),
+            "The eigenvalues stand in another order than the eigenvectors: which functions "
+            "returned them?",
         ),
         "turned": (
             lambda H, K: solution(H, K.T),

@@ -151,9 +151,9 @@ def _running(W: Tensor, v: Tensor, c: list[float]) -> Tensor:
     return result
 
 
-def _zero_first(v: Tensor) -> Callable[..., tuple[Tensor, Tensor]]:
-    """The step, which takes 0 for T₀ v."""
-    return lambda W, even, odd: _next(W, 0 * even if even is v else even, odd)
+def _other_first(v: Tensor, factor: float) -> Callable[..., tuple[Tensor, Tensor]]:
+    """The step, which takes a multiple of v for T₀ v."""
+    return lambda W, even, odd: _next(W, factor * even if even is v else even, odd)
 
 
 def _even(W: Tensor, v: Tensor, i: int) -> Tensor:
@@ -327,6 +327,39 @@ THREE_TERMS = Exercise(
             _with_factors(2, 1, 2, -1),
             "T₂(x) = 2x T₁(x) − T₀(x): with which sign comes the even term before in?",
         ),
+        "another factor": (
+            _with_factors(4, -1, 4, -1),
+            "T₂(x) = 2x T₁(x) − T₀(x): which factor stands before W?",
+        ),
+        "a factor of 3": (
+            _with_factors(3, -1, 3, -1),
+            "The recurrence has the factor 2 at every step: which one has yours?",
+        ),
+        "two steps for one": (
+            _varied(lambda W, even, odd: _next(W, *_next(W, even, odd))),
+            "T₅ comes after T₁, and T₃ is passed over: how many steps does the loop make for one "
+            "coefficient?",
+        ),
+        "minus T₀": (
+            lambda W, v, c: _loop(W, v, c, _other_first(v, -1)),
+            "It begins with −v: what is T₀(x)?",
+        ),
+        "a mean": (
+            lambda W, v, c: odd_series(W, v, c) / len(c),
+            "The sum is divided by the number of terms: is a mean asked for?",
+        ),
+        "W of norm 1": (
+            lambda W, v, c: odd_series(W / torch.linalg.matrix_norm(W), v, c),
+            "W is divided by its norm: of which matrix is the series asked for?",
+        ),
+        "v added": (
+            lambda W, v, c: odd_series(W, v, c) + v,
+            "v itself is added, T₀ with the coefficient 1: which terms has the series?",
+        ),
+        "running sums of c": (
+            lambda W, v, c: odd_series(W, v, torch.tensor(c).cumsum(0).tolist()),
+            "Each term has the sum of the coefficients so far: which one belongs to it?",
+        ),
         "nothing before": (
             _with_factors(2, 0, 2, 0),
             "Nothing is subtracted: what stands behind 2 x T_j(x) in the recurrence?",
@@ -340,7 +373,7 @@ THREE_TERMS = Exercise(
             "In the step to the odd term nothing is subtracted: which T stands there?",
         ),
         "T₀ is 0": (
-            lambda W, v, c: _loop(W, v, c, _zero_first(v)),
+            lambda W, v, c: _loop(W, v, c, _other_first(v, 0)),
             "It begins with the even term 0: what is T₀(x), and so T₀ v?",
         ),
         "a product for a term": (
