@@ -747,9 +747,37 @@ print("Four methods, one polar factor.")
 # $H$, with the eigenvalues $\lambda_i$, it is solved by division:
 # $(\lambda_i + \lambda_j)\, Z_{ij} = K_{ij}$.
 #
-# ### Exercise 6 ●●● · 15 min · implicit
-# Write `my_gradient(W, G)` for a square $W$ of full rank: the gradient of $\langle G, Q(W) \rangle$ with
-# respect to $W$, by the equation above.
+# ### Exercise 6 ●●○ · 6 min · sylvester
+# The equation alone first: write `my_solution(H, K)`, the matrix $Z$ with $H Z + Z H = K$, for a symmetric
+# $H$ with positive eigenvalues and any $K$ of the same shape.
+
+
+# %%
+def my_solution(H, K):
+    # your code
+    ...
+
+
+check("05.sylvester", my_solution)
+
+# %% [markdown]
+# <details><summary>Hint</summary><code>torch.linalg.eigh(H)</code> has the eigenvalues and, as columns of
+# V, the eigenvectors. What are H, K and Z in their basis, and how does Z come back from there?
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def my_solution(H, K):
+#     values, V = torch.linalg.eigh(H)
+#     return V @ (V.T @ K @ V / (values[:, None] + values)) @ V.T
+# ```
+#
+# </details>
+
+# %% [markdown]
+# ### Exercise 7 ●●● · 9 min · implicit
+# Now write `my_gradient(W, G)` for a square $W$ of full rank: the gradient of $\langle G, Q(W) \rangle$
+# with respect to $W$, by the equation above, without automatic differentiation or difference quotients.
 
 
 # %%
@@ -774,6 +802,8 @@ check("05.implicit", my_gradient)
 #     Y = Vh.T @ (Vh @ K @ Vh.T / (sigma[:, None] + sigma)) @ Vh
 #     return Q @ Y
 # ```
+#
+# Or, with exercise 6, `Q @ my_solution(Q.T @ W, K)`.
 #
 # </details>
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from lipteach.classroom import guard
+from lipteach.classroom.call_slips import entry_slip
 from lipteach.classroom.calling import call
 from lipteach.classroom.hints import Hint, Mistake
 from lipteach.classroom.reading import need_number, need_tensor
@@ -118,7 +119,8 @@ def compare_number(
     side = "large" if got > value else "small"
     text = f"{show_values(got)} is not the number we look for{f', but too {side}' * (got == got)}."
     whole = float(value).is_integer()
-    slip = count_slip(got, float(value)) if whole else slip_of(one, other, tol=5e-3)
+    counted = whole and got.is_integer()
+    slip = count_slip(got, float(value)) if counted else slip_of(one, other, tol=5e-3)
     text = slip or f"{text} {otherwise}".rstrip()
     raise fault("value", text, plain, rounded)
 
@@ -147,8 +149,10 @@ def compare_tensor(
         place = tuple(int(i) for i in np.unravel_index(where, tuple(got.shape)))
         at = f"entry {where + 1} of {len(got)}" if got.ndim == 1 else f"the entry at index {place}"
         text = f"{at if place else 'the value'} is {show_values(got.flatten()[where].item())}"
-        text = f"The shape is right, but {text}{f'. {otherwise}' if otherwise else ': is it?'}"
-        hint = fault("value", slip_of(got, want) or text, mistakes, matches)
+        more = entry_slip([(got, want)]) or otherwise
+        text = f"The shape is right, but {text}{f'. {more}' if more else ': is it?'}"
+        slip = slip_of(got, want) if bool(got.isfinite().all()) else ""  # the entry says it
+        hint = fault("value", slip or text, mistakes, matches)
         if hint.text == text:  # none of them, but perhaps one with few digits
             plain = [mistake for mistake in mistakes if mistake.when is None]
             rounded = recogniser(lambda values: nearly(got, need_tensor(values)))

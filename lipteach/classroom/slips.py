@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -29,7 +30,11 @@ def slip_of(got: Tensor, want: Tensor, tol: float = 1e-4, share: float = 0.015) 
     >>> slip_of(torch.tensor([2.0, -3.0]), torch.tensor([-2.0, 3.0]))
     'The sign is turned: what is taken from what?'
     """
-    if not got.numel() or not bool(got.isfinite().all()) or not bool(want.any()):
+    if bool(got.isnan().any()) and not bool(want.isnan().any()):
+        return "NaN: what is divided by 0, or has no root or logarithm?"
+    if bool(got.isinf().any()) and bool(want.isfinite().all()):
+        return "Infinite: what is divided by 0, or grows without end?"
+    if not bool(got.isfinite().all()) or not bool(want.any()):
         return ""
     if nearly(got, want, share):
         return NEARLY
@@ -41,7 +46,7 @@ def slip_of(got: Tensor, want: Tensor, tol: float = 1e-4, share: float = 0.015) 
         if matches(same, got, want):
             return question
     if got.numel() == 1:
-        return ""
+        return _of_one(same, got, want)
     factor = float((got * want).sum() / want.square().sum())
     if factor and same(got, factor * want):
         return f"All of it is {factor:.4g} times what it should be: which factor is that?"
@@ -49,6 +54,28 @@ def slip_of(got: Tensor, want: Tensor, tol: float = 1e-4, share: float = 0.015) 
         off = float((got - want).mean())
         return f"All of it is off by {off:.4g}: which constant is that?"
     return ""
+
+
+def _of_one(same: _Same, got: Tensor, want: Tensor) -> str:
+    """The same for one number, by the factors which go astray."""
+    ratio = abs(float(got) / float(want))
+    for number, factor in _FACTORS.items():
+        if math.isclose(ratio, factor, rel_tol=1e-3):
+            return f"This is {number} times what we look for: which factor is that?"
+        if math.isclose(ratio * factor, 1, rel_tol=1e-3):
+            return f"This is what we look for, divided by {number}: which factor is missing?"
+    if 0 < float(want) < 1 and same(got, 1 - want):
+        return "This is 1 minus what we look for: which of the two parts is asked for?"
+    if float(want) > 0 and same(got, want.log()):
+        return "This is the logarithm of what we look for: how is it undone?"
+    if same(got.log(), want):
+        return "This is e to the power that we look for: is the exponent asked for?"
+    return ""
+
+
+_FACTORS = {"√2": 2**0.5, "√3": 3**0.5, "π": math.pi, "2": 2, "3": 3, "4": 4, "8": 8} | {
+    str(10**k): 10**k for k in range(1, 7)
+}
 
 
 def count_slip(got: float, want: float) -> str:

@@ -11,6 +11,14 @@ import torch
 from torch import Tensor
 
 from lipteach.classroom import guard
+from lipteach.classroom.call_slips import (
+    argument_slip,
+    constant_slip,
+    entry_slip,
+    factor_slip,
+    place_slip,
+    shape_slip,
+)
 from lipteach.classroom.calling import call_with
 from lipteach.classroom.compare import Mistakes, close, close_entries, fault
 from lipteach.classroom.hints import Hint, Mistake
@@ -100,6 +108,8 @@ def judge_form(trials: Sequence[Trial], mistakes: Mistakes, tol: float | None) -
                 text += " Transposed, it is right: which dimension comes first?"
             elif got.numel() == trial.want.numel():
                 text += " The number of entries fits: which dimension is to go, or to come first?"
+            else:
+                text += shape_slip(got, trial.want)
             raise fault("shape", text, mistakes, matches).at(*trial.arguments)
     for trial in trials:
         if trial.mutated:
@@ -119,24 +129,29 @@ def judge_value(trials: Sequence[Trial], mistakes: Mistakes, tol: float | None) 
 
 def _slip(trials: Sequence[Trial], wrong: Sequence[Trial]) -> str:
     """The common slip which explains every call; on the wrong ones, if an edge is right by luck."""
-    for some in (trials, wrong):
+    true_or_false = all(t.want.dtype == torch.bool for t in trials)
+    for some in () if true_or_false else (trials, wrong):
         got = torch.cat([t.got.double().flatten() for t in some if isinstance(t.got, Tensor)])
         want = torch.cat([t.want.double().flatten() for t in some if isinstance(t.got, Tensor)])
         if question := slip_of(got, want, share=0.003):
             return question
     pairs = [(t.got, t.want) for t in wrong if isinstance(t.got, Tensor)]
-    if any(bool(got.isnan().any()) for got, _ in pairs):
-        return "NaN: what is divided by 0, or has no root or logarithm?"
-    if not any(bool(got.any()) for got, _ in pairs):
+    if not true_or_false and not any(bool(got.any()) for got, _ in pairs):
         return "All of it is 0: what cancels, or is never filled in?"
     inputs = [[a for a in t.arguments if isinstance(a, Tensor)] for t in wrong]
     if all(any(close(got, a) for a in own) for (got, _), own in zip(pairs, inputs, strict=True)):
         return "This is an input as it came: which step is missing?"
-    if all(want.ndim == 2 and close(got.mT, want) for got, want in pairs):
-        return "Transposed, it is right: which dimension comes first?"
-    if all(close(got.flatten().sort()[0], want.flatten().sort()[0]) for got, want in pairs):
-        return "The numbers are right, and their order is not: which comes first?"
-    return ""
+    given = [t.arguments for t in wrong]
+    everything = [(t.got, t.want) for t in trials if isinstance(t.got, Tensor)]
+    if true_or_false:  # what is wrong is the other of two: it takes all calls to say more
+        return constant_slip(everything) or entry_slip(everything)
+    return (
+        constant_slip(everything)
+        or entry_slip(pairs)
+        or factor_slip(pairs, given)
+        or argument_slip(trials[0].reference, pairs, given)
+        or place_slip(pairs, given)
+    )
 
 
 def _on(arguments: tuple[Any, ...]) -> str:

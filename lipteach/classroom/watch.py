@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import chain
 from types import FrameType
 from typing import Any
 
@@ -21,6 +20,8 @@ _BY_NUMPY = {
     *("svd", "svdvals", "eig", "eigh", "eigvals", "eigvalsh", "qr", "cholesky"),
     *("inv", "pinv", "solve", "lstsq", "polar"),
 }
+_AUTOGRAD = (["torch", "autograd"], ["torch", "_functorch"])
+_DERIVATIVES = {"grad", "backward", "jvp", "vjp", "jacobian", "jacrev", "jacfwd"}
 
 
 @dataclass
@@ -28,20 +29,25 @@ class Seen:
     """What ran: each operation with its tensors' shapes and the size of its result.
 
     ``drawn`` are the random tensors, ``lipteach`` the functions of this package that were called,
-    ``numpy`` the decompositions of numpy or scipy.
+    ``numpy`` the decompositions of numpy or scipy, ``derivatives`` the calls of autograd.
     """
 
     operations: list[tuple[str, list[tuple[int, ...]], int]] = field(default_factory=list)
     drawn: list[Tensor] = field(default_factory=list)
     lipteach: list[str] = field(default_factory=list)
     numpy: list[str] = field(default_factory=list)
+    derivatives: list[str] = field(default_factory=list)
+
+    @property
+    def decompositions(self) -> list[str]:
+        """The names of all decompositions and solutions of linear systems, torch's first."""
+        names = (name for name, *_ in self.operations)
+        return [n.strip("_") for n in names if "linalg" in n and "norm" not in n] + self.numpy
 
     @property
     def decomposition(self) -> str:
-        """The first decomposition or solution of a linear system by its name, or ""."""
-        names = (name for name, *_ in self.operations)
-        by_torch = (n.strip("_") for n in names if "linalg" in n and "norm" not in n)
-        return next(chain(by_torch, self.numpy), "")
+        """The first of them, or ""."""
+        return next(iter(self.decompositions), "")
 
     @property
     def matrix_products(self) -> int:
@@ -107,6 +113,8 @@ def watch() -> Iterator[Seen]:
                 seen.lipteach.append(called)
         if event == "call" and parts[0] in ("numpy", "scipy") and called in _BY_NUMPY:
             seen.numpy.append(f"{parts[0]}.linalg.{called}")
+        if event == "call" and parts[:2] in _AUTOGRAD and called in _DERIVATIVES:
+            seen.derivatives.append(called)
 
     sys.setprofile(note)
     try:

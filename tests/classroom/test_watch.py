@@ -78,3 +78,29 @@ def test_the_compiler_is_not_imported_for_it():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda x: torch.autograd.grad((x * x).sum(), x)[0],
+        lambda x: (x * x).sum().backward(),
+        lambda x: torch.func.grad(lambda y: (y * y).sum())(x),
+        lambda x: torch.func.vjp(torch.sin, x)[1](x),
+        lambda x: torch.autograd.functional.jacobian(torch.sin, x),
+    ],
+)
+def test_derivatives_are_seen(answer):
+    with watch() as seen:
+        answer(torch.ones(3, requires_grad=True))
+    assert seen.derivatives
+
+
+def test_every_decomposition_is_counted():
+    with watch() as seen:
+        for _ in range(3):
+            torch.linalg.svd(torch.eye(2))
+        np.linalg.eigh(np.eye(2))
+        torch.linalg.matrix_norm(torch.eye(2))
+    assert len(seen.decompositions) == 4
+    assert not seen.derivatives

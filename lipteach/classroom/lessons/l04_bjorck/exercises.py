@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from lipteach.classroom.checks import Exercise, Hint, Mistake
+from lipteach.classroom.checks import Exercise, Hint
 from lipteach.classroom.compare import (
-    NEARLY,
-    call,
     close,
     compare_number,
     need_number,
-    need_tensor,
     seeded,
-    shape_of,
-    show_apart,
 )
 from lipteach.classroom.compare_functions import compare_function
-from lipteach.classroom.watch import watch
-from lipteach.primitives import norm_upper_bounds, parseval_step, power_iteration
+from lipteach.classroom.lessons.l04_bjorck.full_rank import FULL_RANK
+from lipteach.classroom.lessons.l04_bjorck.scale import SCALE
+from lipteach.primitives import parseval_step
 
 # --- 04.steps
 
@@ -70,130 +65,33 @@ def _by_svd(W: Tensor, beta: float) -> Tensor:
     return product
 
 
+def _factors(got: Tensor, W: Tensor) -> tuple[float, float]:
+    """The a and b of a result a W + b W Wᵀ W; any other raises."""
+    terms = torch.stack([W.flatten(), (W @ W.mT @ W).flatten()], dim=1)
+    found = torch.linalg.lstsq(terms, got.flatten()[:, None]).solution
+    if not close(terms @ found, got.flatten()[:, None]):
+        raise ValueError("it is no sum of these two")
+    a, b = found.flatten().tolist()
+    return a, b
+
+
+def _has(factor: str) -> Callable[..., bool]:
+    """The ``when`` of a wrong factor before W, before W Wᵀ W, or before any of them."""
+
+    def when(got: Tensor, _want: Tensor, W: Tensor, beta: float) -> bool:
+        a, b = _factors(got, W)
+        right = {"W": abs(b + beta) < 1e-4, "W Wᵀ W": abs(a - 1 - beta) < 1e-4, "any": True}
+        return abs(b) > 1e-4 and right[factor]
+
+    return when
+
+
+def _alone(got: Tensor, _want: Tensor, W: Tensor, _beta: float) -> bool:
+    a, b = _factors(got, W)
+    return abs(b) < 1e-4 and min(abs(a), abs(a - 1)) > 1e-4
+
+
 _SMALL = torch.tensor([[0.5, 0.2], [0.1, 0.4]], dtype=torch.float64)
-
-
-# --- 04.condition
-
-
-def _off(gram: Tensor) -> float:
-    """How far a Gram matrix is from I, in the 2-norm."""
-    return float(torch.linalg.matrix_norm(gram - torch.eye(len(gram), dtype=gram.dtype), 2))
-
-
-def meets_condition(W: Tensor) -> bool:
-    """‖G − I‖₂ < 1 for the smaller Gram matrix G of W: full rank, and σ in (0, √2)."""
-    return _off(_smaller(W)) < 1
-
-
-def _smaller(W: Tensor) -> Tensor:
-    return W @ W.T if W.shape[0] < W.shape[1] else W.T @ W
-
-
-def _converges(W: Tensor) -> bool:
-    sigma = torch.linalg.svdvals(W)
-    return float(sigma[-1]) > 1e-9 and float(sigma[0]) < 3**0.5
-
-
-def _with_values(m: int, n: int, *sigma: float) -> Tensor:
-    """A matrix of shape (m, n) with these singular values."""
-    Q, P = torch.linalg.qr(seeded(m, len(sigma))).Q, torch.linalg.qr(seeded(n, len(sigma))).Q
-    product: Tensor = Q * torch.tensor(sigma, dtype=torch.float64) @ P.T
-    return product
-
-
-def _judge_condition(answer: Any, mistakes: Sequence[Mistake]) -> None:
-    # Where an eigenvalue 0 makes ‖G − I‖ = 1, the matrices are diagonal: no rounding decides.
-    wide, flat = torch.zeros(2, 3).double(), torch.diag(torch.tensor([0.5, 0.75, 0.0]).double())
-    wide[0, 1], wide[1, 0] = 1.25, 0.25
-    compare_function(
-        answer,
-        meets_condition,
-        inputs=[
-            *(_with_values(3, 3, 1.2, 0.6, 0.3), wide, _with_values(3, 3, 1.5, 1.0, 0.5)),
-            *(_with_values(2, 2, 0.5, 0.5), flat, 0.5 * wide.T),
-        ],
-        layouts=[wide.T, _with_values(5, 2, 1.6, 1.0), _with_values(2, 4, 1.6, 0.4)],
-        mistakes=mistakes,
-    )
-
-
-# --- 04.lost-direction
-
-
-def _judge_lost_direction(answer: Any) -> None:
-    """A 2 × 2 matrix without zero entries, of norm at most 1 and rank 1."""
-    W = need_tensor(answer, (2, 2))
-    if not bool(torch.isfinite(W).all()):
-        raise Hint("value", "Every entry must be a finite number.")
-    if bool((W == 0).any()):
-        text = "diag(1, 0) would do, but one of your entries is 0: can the rank be lost without?"
-        raise Hint("constraint", text)
-    largest, smallest = torch.linalg.svdvals(W).tolist()
-    V = W / W.abs().max()  # no product is lost below the smallest number
-    products = (V[0, 0] * V[1, 1], V[0, 1] * V[1, 0])
-    rounding = 1.1e-7 if isinstance(answer, Tensor) and answer.dtype != torch.float64 else 1e-15
-    if largest > 1 + 1e-6 and largest < 1.015:
-        text = f"The largest singular value is {show_apart(largest, 1.0)[0]}, above 1. {NEARLY}"
-        raise Hint("constraint", text)
-    if largest > 1 + 1e-6:
-        text = f"The largest singular value is {largest:.4g}: scale the matrix down."
-        raise Hint("constraint", text)
-    if abs(products[0] - products[1]) > rounding * (abs(products[0]) + abs(products[1])):
-        raise Hint(
-            "value",
-            f"The smallest singular value is {smallest:.4g}: it grows by 3/2 a step and gets to 1. "
-            "Which one never grows?",
-        )
-
-
-# --- 04.scale
-
-
-def scaled(W: Tensor) -> Tensor:
-    """W divided by √(‖W‖₁ ‖W‖_∞), at least its largest singular value."""
-    return W / norm_upper_bounds(W)["geometric"]
-
-
-def _judge_scale(answer: Any) -> None:
-    """A positive multiple of W whose norm is at most 1, and not needlessly small."""
-    if not callable(answer):
-        raise Hint("type", "A function of a matrix is needed.")
-    cases = [torch.ones(1, 4).double(), torch.ones(4, 1).double(), seeded(4, 3), 10 * seeded(3, 6)]
-    negative = torch.tensor([[-3.0, 0.5], [0.5, -2.0]]).double()
-    norms = []
-    for W in [*cases, negative, 0.01 * seeded(30, 30).abs()]:
-        with watch() as seen:
-            got = need_tensor(call(answer, W), tuple(W.shape))
-        if not bool(torch.isfinite(got).all()):
-            raise Hint("value", "An entry is not finite: what was divided by what?", (W,))
-        ratio = float((got * W).sum() / (W * W).sum())
-        if not torch.allclose(got, ratio * W, atol=1e-4 * float(got.abs().max())):
-            text = "Your result is no multiple of W: a scaling divides by one number."
-            raise Hint("value", text, (W,))
-        if ratio <= 0:
-            text = "Scaling by a negative number or 0 changes the limit: see sign(α)."
-            raise Hint("value", text, (W,))
-        norms.append((W, float(torch.linalg.matrix_norm(got, 2)), seen))
-    for W, norm, _ in norms:
-        if norm > 1 + 1e-5:
-            text = (
-                "are √m and √n in their places? Do negative entries count? Is the divisor of 2 W "
-                "twice that of W?"
-            )
-            said = f"On shape {shape_of(W)} the norm is {show_apart(norm, 1.0)[0]} afterwards"
-            raise Hint("constraint", f"{said}: {text}", (W,))
-    for W, norm, seen in norms:
-        if seen.decomposition or (abs(norm - 1) < 1e-5 and min(W.shape) > 1):
-            text = "This divides by σ₁ itself, which no sum or maximum of |W| gives"
-            if seen.decomposition:
-                text = f"This calls {seen.decomposition}, a decomposition"
-            ask = "which sum or maximum is never below σ₁?"
-            raise Hint("constraint", f"{text}: {ask}", (W,))
-        if norm < 0.9 / W.numel() ** 0.5:
-            text = "smaller than even bound (9) makes it, so that Björck would need more steps."
-            said = f"On shape {shape_of(W)} the norm is {norm:.2g} afterwards"
-            raise Hint("value", f"{said}, {text}", (W,))
 
 
 EXERCISES = (
@@ -230,6 +128,24 @@ EXERCISES = (
                 9.5,
                 "Steps are counted: which whole number is it?",
                 lambda got: got != int(got),
+            ),
+            "few": (
+                4,
+                "After so few steps σ is below ½ still: 3/2 a step takes it no further. Did your "
+                "loop stop too early?",
+                lambda got: 0.5 < got < 5,
+            ),
+            "at rest": (
+                12,
+                "By then nothing changes any more in float64: which is the first step with "
+                "|σ − 1| ≤ 1e-6?",
+                lambda got: 11 < got <= 15,
+            ),
+            "negative": (
+                -10,
+                "A negative number of steps: is it an exponent, or a difference taken the wrong "
+                "way?",
+                lambda got: got < 0,
             ),
             "many": (
                 100,
@@ -331,6 +247,72 @@ EXERCISES = (
                 lambda W, beta: (1 + beta) * W - beta * W @ W @ W,
                 "Right for a symmetric W: which of the three factors is transposed?",
             ),
+            "the last transposed": (
+                lambda W, beta: (1 + beta) * W - beta * W @ W @ W.mT,
+                "This is W W Wᵀ, which no wide W has: which of the three factors is transposed?",
+            ),
+            "the first two transposed": (
+                lambda W, beta: (1 + beta) * W - beta * W.mT @ W.mT @ W,
+                "This is Wᵀ Wᵀ W: how many of the three factors are transposed in (8), and which?",
+            ),
+            "the step alone": (
+                lambda W, beta: parseval_step(W, beta) - W,
+                "This is only what is added to W: where is W itself?",
+            ),
+            "a power too many": (
+                lambda W, beta: (1 + beta) * W - beta * W @ W.mT @ W @ W.mT @ W,
+                "This has W five times, and σ⁵ in it: how many factors has the product in (8)?",
+            ),
+            "beta to every entry": (
+                lambda W, beta: W + beta - beta * W @ W.mT @ W,
+                "β is added to each entry of W: W is multiplied by I + β. What is W times β I?",
+            ),
+            "minus 1": (
+                lambda W, beta: W - beta * (W @ W.mT - 1) @ W,
+                "W @ W.T − 1 takes 1 from every entry: which matrix is meant by 1?",
+            ),
+            "the squares alone": (
+                lambda W, beta: (1 + beta) * W - beta * W @ torch.diag((W.mT @ W).diagonal()),
+                "Only the diagonal of WᵀW is there: what do its other entries do?",
+            ),
+            "two factors of three": (
+                lambda W, beta: (1 + beta) * W - beta * W @ W.mT,
+                "W Wᵀ has no W behind it, and its σ are squares: which power has (8)?",
+            ),
+            "two steps": (
+                lambda W, beta: parseval_step(parseval_step(W, beta), beta),
+                "These are two steps, one after the other: which is the first?",
+            ),
+            "the limit": (
+                lambda W, _beta: (
+                    torch.linalg.svd(W, full_matrices=False).U
+                    @ torch.linalg.svd(W, full_matrices=False).Vh
+                ),
+                "This is the end of all steps, the polar factor: how far does one step go?",
+            ),
+            "the factor of W": (
+                lambda W, beta: (1 + 2 * beta) * W - beta * W @ W.mT @ W,
+                "W Wᵀ W has its factor, and W has not: what do W I and W β I add up to?",
+                _has("W"),
+            ),
+            "the factor of W Wᵀ W": (
+                lambda W, beta: (1 + beta) * W - beta**2 * W @ W.mT @ W,
+                "W has its factor 1 + β: which one stands before W Wᵀ W in (8), and where is it "
+                "multiplied again?",
+                _has("W Wᵀ W"),
+            ),
+            "both factors": (
+                lambda W, beta: 2 * W - beta / 2 * W @ W.mT @ W,
+                "W and W Wᵀ W are the two matrices of (8), and neither has its factor: which ones "
+                "stand there?",
+                _has("any"),
+            ),
+            "a multiple of W": (
+                lambda W, beta: (1 + beta - beta * W.square().sum()) * W,
+                "The result is W times one number, so all σ change alike: which product of three "
+                "matrices moves each by its own amount?",
+                _alone,
+            ),
         },
         wrong={
             "not a function": (torch.eye(2), "A function is needed"),
@@ -359,137 +341,43 @@ EXERCISES = (
             ),
             "a quarter": (0.25, "This is c/β: what is c for β = 0.3?"),
             "an eighth": (0.0375, "Half of it: is there a factor 8 anywhere?"),
-            "sign": (-0.075, "(8) subtracts the gradient: with which sign does W(WᵀW − I) enter?"),
+            "sign": (
+                -0.075,
+                "(8) subtracts the gradient: with which sign does W(WᵀW − I) enter?",
+                lambda got: got < 0,
+            ),
+            "squared": (
+                0.0225,
+                "This has β²: how often is β in (8), and how often in the gradient of c ‖…‖²?",
+                lambda got: min(abs(got - b) for b in (0.09, 0.0225, 0.36, 0.045)) < 1e-4,
+            ),
+            "one over": (
+                1 / 1.2,
+                "β stands in the denominator here: if β is doubled, is c doubled, or halved?",
+                lambda got: min(abs(got - b) for b in (1 / 0.3, 1 / 1.2, 4 / 0.3, 2 / 0.3)) < 1e-2,
+            ),
+            "nothing": (0, "With c = 0 nothing moves: what is left of (8) then?"),
+            "without beta": (
+                1,
+                "This does not depend on β: for c = 1 the step is W − 4 W(WᵀW − I). And (8)?",
+                lambda got: got in (1, 0.5, 2, 4, 8),
+            ),
+            "two decimals": (
+                0.08,
+                "Rounded: which fraction of β is it, exactly?",
+                lambda got: 0.069 < got < 0.081,
+            ),
+            "a third": (
+                0.1,
+                "A third of β: the gradient of a fourth power brings which factor?",
+            ),
+            "three halves": (
+                0.45,
+                "3/2 β: the 3/2 is the growth of small σ at β = ½. Which factor has the gradient?",
+            ),
         },
         wrong={"a function": (parseval_step, "A number is needed")},
     ),
-    Exercise(
-        name="04.condition",
-        judge=_judge_condition,
-        solution=meets_condition,
-        right={
-            "by singular values": lambda W: bool(
-                (torch.linalg.svdvals(W) ** 2 - 1).abs().max() < 1
-            ),
-            "a tensor": lambda W: torch.tensor(meets_condition(W)),
-        },
-        mistakes={
-            "the paper": (
-                lambda W: _off(W.T @ W) < 1,
-                "WᵀW of a wide W has eigenvalues 0, and ‖WᵀW − I‖ ≥ 1: which Gram matrix can "
-                "become I there?",
-            ),
-            "always rows": (
-                lambda W: _off(W @ W.T) < 1,
-                "Right for wide matrices. WWᵀ of a tall W has eigenvalues 0: which one can become "
-                "I there?",
-            ),
-            "the larger": (
-                lambda W: _off(W.T @ W if W.shape[0] < W.shape[1] else W @ W.T) < 1,
-                "The larger Gram matrix always has eigenvalues 0: which one is smaller?",
-            ),
-            "frobenius": (
-                lambda W: float((torch.linalg.svdvals(W) ** 2 - 1).norm()) < 1,
-                "Which norm is this? Many small errors add up in it.",
-            ),
-            "norm only": (
-                lambda W: float(torch.linalg.matrix_norm(W, 2)) < 2**0.5,
-                "The largest singular value is below √2, but what of a singular value 0?",
-            ),
-            "scaling": (
-                lambda W: float(torch.linalg.matrix_norm(W, 2)) <= 1,
-                "This asks σ ≤ 1, the scaling. Which larger σ does the condition admit? And σ = 0?",
-            ),
-            "it converges": (
-                _converges,
-                "This asks for convergence, and the condition is stricter: what is 1.5² − 1?",
-            ),
-            "always": (
-                lambda _W: True,
-                "True for each of our matrices. Some have σ = 1.5 or σ = 0: what is σ² − 1 there?",
-            ),
-            "a norm": (
-                lambda W: torch.linalg.matrix_norm(W, 2),
-                "True or False is asked: which number is the norm compared with?",
-                lambda got, _, W: close(got, torch.linalg.matrix_norm(W, 2)),
-            ),
-            "the norm of G − I": (
-                lambda W: _off(_smaller(W)),
-                "This is ‖G − I‖₂ itself: what must it be compared with?",
-                lambda got, _, W: close(got, torch.tensor(_off(_smaller(W))).double()),
-            ),
-            "a number": (
-                lambda W: torch.linalg.det(_smaller(W)),
-                "True or False is asked, and this is a number: what is it compared with?",
-                lambda got, *_: None if float(got) in (0, 1) else True,
-            ),
-            "turned": (
-                lambda W: not meets_condition(W),
-                "Just the other way round: is the norm below 1?",
-            ),
-        },
-        wrong={"not a function": (True, "A function is needed")},
-    ),
-    Exercise(
-        name="04.lost-direction",
-        judge=_judge_lost_direction,
-        solution=[[0.5, 0.5], [0.5, 0.5]],
-        right={
-            "another line": [[0.1, 0.2], [0.2, 0.4]],
-            "signs": torch.tensor([[0.5, -0.5], [-0.5, 0.5]]),
-            "float32": torch.tensor([[0.3, 0.6], [0.1, 0.2]]),
-        },
-        wrong={
-            "diagonal": ([[1.0, 0.0], [0.0, 0.0]], "can the rank be lost without"),
-            "too large": ([[1.0, 1.0], [1.0, 1.0]], "scale the matrix down"),
-            "nearly": ([[0.5, 0.5], [0.5, 0.4]], "Which one never grows"),
-            "nearer": ([[0.5, 0.5], [0.5, 0.4999999]], "value is 5e-08"),
-            "small": ([[1e-9, 1e-9], [1e-9, -1e-9]], "value is 1.414e-09"),
-            "tiny": ([[1e-200, 1e-200], [1e-200, 2e-200]], "3.82e-201"),
-            "full": ([[0.6, 0.8], [-0.8, 0.6]], "value is 1: it grows"),
-            "rounded": ([[0.709, 0.709], [-0.709, 0.709]], "above 1. Nearly"),
-            "a row": ([0.5, 0.5], "(2, 2) is needed"),
-            "not finite": ([[float("nan"), 1], [1, 1]], "a finite number"),
-        },
-    ),
-    Exercise(
-        name="04.scale",
-        judge=_judge_scale,
-        solution=scaled,
-        right={
-            "bound (9)": lambda W: W / (W.numel() ** 0.5 * W.abs().max()),
-            "bound (10)": lambda W: W / (W.shape[1] ** 0.5 * W.abs().sum(0).max()),
-            "bound (11)": lambda W: W / (W.shape[0] ** 0.5 * W.abs().sum(1).max()),
-            "root of the sum of squares": lambda W: W / W.norm(),
-        },
-        wrong={
-            "rows": (lambda W: W / W.norm(dim=1, keepdim=True), "no multiple of W"),
-            "swapped": (
-                lambda W: W / (W.shape[0] ** 0.5 * W.abs().sum(0).max()),
-                "On shape (1, 4) the norm is 2",
-            ),
-            "swapped (11)": (
-                lambda W: W / (W.shape[1] ** 0.5 * W.abs().sum(1).max()),
-                "On shape (4, 1) the norm is 2",
-            ),
-            "largest, with its sign": (
-                lambda W: W / (W.numel() ** 0.5 * W.max()),
-                "Do negative entries count",
-            ),
-            "no root": (lambda W: W / (W**2).sum(), "twice that of W"),
-            "largest entry": (lambda W: W / W.abs().max() / 3, "On shape (30, 30) the norm"),
-            "too small": (lambda W: W / W.abs().sum() / W.numel(), "Björck would need more steps"),
-            "negative": (lambda W: -scaled(W), "see sign(α)"),
-            "by 0": (lambda W: W / 0, "An entry is not finite"),
-            "the singular values": (lambda W: W / torch.linalg.svdvals(W)[0], "calls linalg_svd"),
-            "eigenvalues": (
-                lambda W: W / torch.linalg.eigvalsh(W.T @ W)[-1].sqrt(),
-                "calls linalg_eigh",
-            ),
-            "numpy": (lambda W: W / np.linalg.norm(W.numpy(), 2), "calls numpy.linalg.svd"),
-            "many steps": (lambda W: W / power_iteration(W, 200)[0], "divides by σ₁ itself"),
-            "a bound": (lambda W: W.abs().max() * W.numel() ** 0.5, "is needed"),
-            "not a function": (2.0, "A function of a matrix"),
-        },
-    ),
+    *FULL_RANK,
+    SCALE,
 )

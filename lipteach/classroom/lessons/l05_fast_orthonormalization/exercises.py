@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from lipteach.classroom.checks import Exercise, Hint, Mistake
 from lipteach.classroom.compare import (
@@ -19,10 +18,10 @@ from lipteach.classroom.compare import (
     need_number,
     need_tensor,
     recogniser,
-    seeded,
 )
-from lipteach.classroom.compare_functions import compare_function
-from lipteach.classroom.watch import watch
+from lipteach.classroom.lessons.l05_fast_orthonormalization.implicit import IMPLICIT
+from lipteach.classroom.lessons.l05_fast_orthonormalization.sylvester import SYLVESTER
+from lipteach.classroom.lessons.l05_fast_orthonormalization.three_terms import THREE_TERMS
 from lipteach.primitives import power_iteration
 
 # --- 05.estimate
@@ -65,136 +64,27 @@ def _judge_products(answer: Any, mistakes: Sequence[Mistake]) -> None:
     for (k, p), number in zip(_ORDERS, got, strict=True):
         if number != products(k, p):
             said = f"For k = {k} and p = {p} you have {number:g}, and {products(k, p)} is right"
-            same = recogniser(lambda mistake: got == [mistake(k, p) for k, p in _ORDERS])
+            by_order = dict(zip(_ORDERS, got, strict=True))
+            same = recogniser(lambda one: got == [one(k, p) for k, p in _ORDERS], by_order)
             hint = fault("value", f"{said}: what is the degree of A_k in W?", mistakes, same)
             raise hint.at(k, p)
 
 
-# --- 05.three-terms
+def _right(by_order: dict[tuple[int, int], float], place: int) -> bool:
+    """Whether all numbers with k = 1 (place 0) or p = 1 (place 1) are right."""
+    return all(n == products(*order) for order, n in by_order.items() if order[place] == 1)
 
 
-def _recurrence(
-    W: Tensor, v: Tensor, c: list[float], back: Tensor, ahead: Tensor, two: int = 2, sign: int = -1
-) -> Tensor:
-    """c₁ T₁(W) v + c₃ T₃(W) v + … if `back` is Wᵀ and `ahead` is W."""
-    even, odd = v, W @ v
-    result = c[0] * odd
-    for coefficient in c[1:]:
-        even = two * back @ odd + sign * even
-        odd = two * ahead @ even + sign * odd
-        result = result + coefficient * odd
-    return result
+# --- 05.best-line
 
 
-def odd_series(W: Tensor, v: Tensor, c: list[float]) -> Tensor:
-    """c₁ T₁(W) v + c₃ T₃(W) v + … by products with vectors."""
-    return _recurrence(W, v, c, W.T, W)
-
-
-def _by_svd(W: Tensor, v: Tensor, c: list[float]) -> Tensor:
-    U, sigma, Vh = torch.linalg.svd(W, full_matrices=False)
-    angle = torch.arccos(sigma.clamp(max=1))
-    values = sum(one * torch.cos((2 * i + 1) * angle) for i, one in enumerate(c))
-    result: Tensor = U @ (values * (Vh @ v))
-    return result
-
-
-def _emptied(W: Tensor, v: Tensor, c: list[float]) -> Tensor:
-    """The same by `torch.einsum`, with coefficients that are used up."""
-    even, odd = v, torch.einsum("ij,j->i", W, v)
-    result = c.pop(0) * odd
-    while c:
-        even = 2 * torch.einsum("ij,i->j", W, odd) - even
-        odd = 2 * torch.einsum("ij,j->i", W, even) - odd
-        result = result + c.pop(0) * odd
-    return result
-
-
-def _powers(W: Tensor, v: Tensor, c: list[float]) -> Tensor:
-    term = W @ v
-    result = c[0] * term
-    for coefficient in c[1:]:
-        term = W @ (W.T @ term)
-        result = result + coefficient * term
-    return result
-
-
-def _every_degree(W: Tensor, v: Tensor, c: list[float]) -> Tensor:
-    """The coefficients given to T_1, T_2, T_3, …, for a square W."""
-    before, term = v, W @ v
-    result = c[0] * term
-    for coefficient in c[1:]:
-        before, term = term, 2 * W.T @ term - before
-        result = result + coefficient * term
-    return result
-
-
-def _contraction(m: int, n: int, seed: int = 0) -> Tensor:
-    W = seeded(m, n, seed=seed)
-    norm: Tensor = torch.linalg.matrix_norm(W, 2)
-    return 0.9 * W / norm
-
-
-def _judge_three_terms(answer: Any, inputs: Any, layouts: Any, mistakes: Any) -> None:
-    compare_function(answer, odd_series, inputs, layouts=layouts, mistakes=mistakes)
-    for arguments in [*inputs, *layouts]:
-        with watch() as seen:
-            call(answer, *arguments)
-        if seen.decomposition:
-            text = f"Right, but your code calls {seen.decomposition}"
-            ask = "how does the recurrence get by with products?"
-            raise Hint("constraint", f"{text}: {ask}", arguments)
-        if seen.matrix_products:
-            text = f"Right, but for {len(arguments[2])} coefficients your code makes "
-            text += f"{seen.matrix_products} products of two matrices"
-            ask = "which two vectors are enough to keep?"
-            raise Hint("constraint", f"{text}: {ask}", arguments)
-
-
-_C = [-0.75, -0.5, 0.25, 2.0]
-_SQUARE = _contraction(3, 3)
-
-
-# --- 05.implicit
-
-
-def _parts(W: Tensor, G: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Of W = QH: Q, QᵀG, the sums λᵢ + λⱼ of eigenvalues of H, and its eigenvectors as rows."""
-    U, sigma, Vh = torch.linalg.svd(W)
-    return U @ Vh, (U @ Vh).T @ G, sigma[:, None] + sigma, Vh
-
-
-def _solve(K: Tensor, sums: Tensor, Vh: Tensor) -> Tensor:
-    """The Y of HY + YH = K, where H has the rows of Vh as eigenvectors."""
-    return Vh.T @ (Vh @ K @ Vh.T / sums) @ Vh
-
-
-def implicit_gradient(W: Tensor, G: Tensor) -> Tensor:
-    """The gradient of ⟨G, Q(W)⟩ for a square W of full rank and its polar factor Q."""
-    Q, K, sums, Vh = _parts(W, G)
-    return Q @ _solve(K - K.T, sums, Vh)
-
-
-def _of_parts(combine: Callable[..., Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
-    """A function of W and G by what it does to their parts."""
-    return lambda W, G: combine(*_parts(W, G))
-
-
-def _kronecker(W: Tensor, G: Tensor) -> Tensor:
-    U, _, Vh = torch.linalg.svd(W)
-    Q = U @ Vh
-    H, K, eye = Q.T @ W, Q.T @ G - G.T @ Q, torch.eye(len(W), dtype=W.dtype)
-    system = torch.kron(H, eye) + torch.kron(eye, H)
-    gradient: Tensor = Q @ torch.linalg.solve(system, K.flatten()).reshape(K.shape)
-    return gradient
-
-
-def _by_eigh(W: Tensor, G: Tensor) -> Tensor:
-    eigen: tuple[Tensor, Tensor] = torch.linalg.eigh(W.T @ W)
-    lengths, V = eigen[0].sqrt(), eigen[1]
-    Q = W @ V @ torch.diag(1 / lengths) @ V.T
-    K = Q.T @ G - G.T @ Q
-    return Q @ V @ (V.T @ K @ V / (lengths[:, None] + lengths)) @ V.T
+def _judge_best_line(answer: Any, mistakes: Sequence[Mistake]) -> None:
+    a = need_number(answer)
+    low, high = abs(a / 2 - 1), abs(a - 1)
+    worse = "worse" if low > high else "better"
+    said = f"With it the errors are {low:.4g} at σ = ½ and {high:.4g} at σ = 1, "
+    ask = f"so the lower end is {worse} than the upper: does a larger a help, or a smaller one?"
+    compare_number(answer, 4 / 3, tol=1e-4, mistakes=mistakes, otherwise=said + ask)
 
 
 EXERCISES = (
@@ -295,6 +185,149 @@ EXERCISES = (
                 lambda k, p: (2 * p + 1) ** (k + 1),
                 "One step too many: how many products has A_0 v = W v?",
             ),
+            "added up, without A": (
+                lambda k, p: 2 * p * k,
+                "2 p products are added for each step: how often does a step call the one before?",
+            ),
+            "a square too many": (
+                lambda k, p: (2 * p + 1) ** (2 * k),
+                "This is the square of the number: does A_k v take B_k's products twice?",
+            ),
+            "all added": (
+                lambda k, p: 2 * p + 1 + k,
+                "2 p + 1 and k are added: what happens to degrees if one step is put into another?",
+            ),
+            "3 k p": (
+                lambda k, p: 3 * k * p,
+                "3 at order 1 is no 3 p at order p, and steps do not add up: what is the degree of "
+                "one step, and of two?",
+            ),
+            "one more": (
+                lambda k, p: (2 * p + 1) ** k + 1,
+                "One product too many: k = 0 takes one, W v itself. What is counted besides?",
+            ),
+            "one less": (
+                lambda k, p: (2 * p + 1) ** k - 1,
+                "One product is left out: how many does W v take, at k = 0?",
+            ),
+            "p to the k": (
+                lambda k, p: 2 * p**k + 1,
+                "Only p is raised to the power k: the whole degree of a step is.",
+            ),
+            "1 added at the end": (
+                lambda k, p: (2 * p) ** k + 1,
+                "The 1 of A is added once, at the end: does it come in at every step?",
+            ),
+            "doubled": (
+                lambda k, p: (2 * p + 1) * 2**k,
+                "From step to step this doubles: by which factor does the degree grow?",
+            ),
+            "doubled, with p": (
+                lambda k, p: p * 2**k + 1,
+                "This doubles with each step: does a step of order p only double the degree?",
+            ),
+            "p times order 1": (
+                lambda k, p: p * 3**k,
+                "p times the number of order 1: is f(B) of degree p called p times, or does the "
+                "degree of each step grow?",
+            ),
+            "p added to order 1": (
+                lambda k, p: 3**k + p,
+                "p is added once, to the number of order 1: does every step have order p?",
+            ),
+            "order 1, p + 1 times": (
+                lambda k, p: (p + 1) * 3**k,
+                "p enters once, and 3 is the degree at order 1: which has a step of order p?",
+            ),
+            "3 p": (
+                lambda k, p: (3 * p) ** k,
+                "3 p is the degree p + 2 p: where from? f(B) A has degree 2 p and one more.",
+            ),
+            "2^p + 1": (
+                lambda k, p: (2**p + 1) ** k,
+                "B^p has degree 2 p in W, not 2ᵖ: what is the degree of a step?",
+            ),
+            "p² + 1": (
+                lambda k, p: (p**2 + 1) ** k,
+                "B² is not meant: f has degree p in B, and B which degree in W?",
+            ),
+            "p (p + 1)": (
+                lambda k, p: (p * (p + 1)) ** k,
+                "p (p + 1) counts every power of B anew: what is the degree of the highest one?",
+            ),
+            "2 to the k p": (
+                lambda k, p: 2 ** (k * p),
+                "At k = p = 1 this is 2, and A_1 v has W three times: which one is left out?",
+            ),
+            "p to the 3 k": (
+                lambda k, p: p ** (3 * k),
+                "Base and exponent: which of them is the degree of one step, 2 p + 1?",
+            ),
+            "p to the 2 k + 1": (
+                lambda k, p: p ** (2 * k + 1),
+                "k and p have changed places: which of them counts the steps, one in another?",
+            ),
+            "k to the p": (
+                lambda k, p: k**p,
+                "Neither is the degree of a step: which number is raised to the power k?",
+            ),
+            "all steps": (
+                lambda k, p: sum((2 * p + 1) ** j for j in range(k)),
+                "These are the products of the steps before, added: does A_k v call them so often?",
+            ),
+            "all steps with the last": (
+                lambda k, p: sum((2 * p + 1) ** j for j in range(k + 1)),
+                "The numbers of all steps are added: but A_k v contains those before already.",
+            ),
+            "without the first": (
+                lambda k, p: 2 * p * (2 * p + 1) ** (k - 1),
+                "These are the products of f(B) alone in the last step: and those of A v?",
+            ),
+            "the dense iteration": (
+                lambda k, p: k * (p + 1),
+                "k (p + 1) products of two matrices make the dense iteration: here each is with a "
+                "vector.",
+            ),
+            "exclusive or": (
+                lambda k, p: (2 * p + 1) ^ k,
+                "In Python ^ is the exclusive or of two integers: which sign is the power?",
+            ),
+            "a logarithm": (
+                lambda k, p: k * math.log(2 * p + 1),
+                "This is the logarithm of the number: where is it undone?",
+            ),
+            "a factor": (
+                lambda k, p: (2 * p + 1) ** k / 3,
+                "Your numbers are all the same multiple of the right ones: what is counted so "
+                "often, or too seldom?",
+                lambda got: len({round(n / products(*o), 9) for o, n in got.items()}) == 1,
+            ),
+            "without k": (
+                lambda _k, p: 3 * p,
+                "Your number is the same for every k: how many products does each step add?",
+                lambda got: got[1, 1] == got[2, 1] == got[5, 1],
+            ),
+            "without p": (
+                lambda k, _p: 2 * 3**k,
+                "Your number is the same for every p: what does a higher order cost?",
+                lambda got: got[1, 1] == got[1, 2] and got[2, 1] == got[2, 2],
+            ),
+            "right after one step": (
+                lambda k, p: 2 * p + k,
+                "Right for k = 1: what becomes of the degree if one step is put into the next?",
+                lambda got: _right(got, 0),
+            ),
+            "right at order 1": (
+                lambda k, p: 3**k + (p - 1) * k,
+                "Right at order 1: which degree has a step of order 2, f(B) W with f of degree 2?",
+                lambda got: _right(got, 1),
+            ),
+            "no whole numbers": (
+                lambda k, p: (2 * p + 1) ** (k / 2),
+                "Products are counted, and yours are not whole: where does a fraction or root come "
+                "in?",
+                lambda got: not all(float(n).is_integer() for n in got.values()),
+            ),
         },
         wrong={
             "nonsense": (lambda k, p: k + p, "what is the degree of A_k in W"),
@@ -316,7 +349,47 @@ EXERCISES = (
                 8,
                 "At k = 8 the recursion makes 6561 products, the dense iteration 16 · 1000.",
             ),
-            "Table 3's loss": (10, "It is true of k = 10, but is it the first?"),
+            "Table 3's loss": (
+                10,
+                "It is true of k = 10, but is it the first?",
+            ),
+            "later": (
+                12,
+                "There it multiplies more often, too: at which k does it so for the first time?",
+                lambda got: 10 < got < 60,
+            ),
+            "between two": (
+                8.148,
+                "There 3ᵏ = 2000 k, but steps are counted: which whole k comes next?",
+                lambda got: 8 < got < 9 and got != 8.5,
+            ),
+            "a count": (
+                6561,
+                "This is a number of products: at which number of steps k does it stand?",
+                lambda got: got >= 60 and abs(got - 19683) > 1,
+            ),
+            "dense products counted once": (
+                1,
+                "3 > 2 · 1, but a product of two matrices counts as 1000 with a vector.",
+            ),
+            "a large batch": (
+                3,
+                "At 256 vectors it is so; here it is a single one. What are 3³ and 2 · 3 · 1000?",
+            ),
+            "a batch": (
+                4,
+                "At 128 vectors it is so; here it is a single one. What are 3⁴ and 2 · 4 · 1000?",
+            ),
+            "no step": (
+                0,
+                "Without a step the recursion makes one product, and the dense iteration none: at "
+                "which k ≥ 1 does it lose?",
+            ),
+            "below": (
+                6,
+                "3⁶ = 729, and the dense iteration costs 2 · 6 · 1000: which of them is more?",
+                lambda got: 1.5 < got < 5 or 5 < got < 7,
+            ),
             "the paper's limit": (
                 5,
                 "Is the batch of one vector, and the dense side 2 k · 1000 products?",
@@ -327,109 +400,12 @@ EXERCISES = (
             ),
             "the power": (19683, "This is 3 to the power we look for."),
         },
-        wrong={"other": (3, "not the number"), "all of them": ([9, 10], "this is a list")},
+        wrong={"a half": (8.5, "not the number"), "all of them": ([9, 10], "this is a list")},
     ),
-    Exercise(
-        name="05.three-terms",
-        judge=partial(
-            _judge_three_terms,
-            inputs=[
-                (torch.tensor([[0.5]]).double(), torch.ones(1).double(), [1.0]),
-                (torch.tensor([[0.5]]).double(), torch.ones(1).double(), _C),
-                (_SQUARE, seeded(3, seed=4), _C),
-                (_SQUARE, seeded(3, seed=5), [0.3]),
-                (_SQUARE, seeded(3, seed=6), [0.5, -2.0]),
-            ],
-            layouts=[
-                (_contraction(5, 3, 1), seeded(3), _C),
-                (_contraction(2, 4, 2), seeded(4), _C),
-            ],
-        ),
-        solution=odd_series,
-        right={
-            "columns": lambda W, v, c: odd_series(W, v[:, None], c)[:, 0],
-            "emptied": _emptied,
-            "a list of terms": lambda W, v, c: sum(
-                odd_series(W, v, [0.0] * i + [one]) for i, one in enumerate(c)
-            ),
-        },
-        mistakes={
-            "powers": (
-                _powers,
-                "These are the powers W, W Wᵀ W, …: what is T₃(x) = 4x³ − 3x made of?",
-            ),
-            "every degree": (
-                _every_degree,
-                "c belongs to T₁, T₃, T₅: what became of the even ones between?",
-            ),
-            "no 2": (
-                lambda W, v, c: _recurrence(W, v, c, W.T, W, two=1),
-                "T_{j+1}(x) = 2 x T_j(x) − T_{j−1}(x): where is the 2?",
-            ),
-            "plus": (
-                lambda W, v, c: _recurrence(W, v, c, W.T, W, sign=1),
-                "T₂(x) = 2x² − 1: with which sign does the term before come in?",
-            ),
-            "only W": (
-                lambda W, v, c: _recurrence(W, v, c, W, W),
-                "W W v is no polynomial of the singular values: is every second W a Wᵀ?",
-            ),
-            "Wᵀ and W exchanged": (
-                lambda W, v, c: _recurrence(W, v, c, W, W.T),
-                "T₂(W) v lies among the inputs: does W or Wᵀ lead from T₁(W) v to there?",
-            ),
-            "backwards": (
-                lambda W, v, c: odd_series(W, v, c[::-1]),
-                "The coefficients are read backwards: which of them belongs to T₁?",
-            ),
-            "the first is 1": (
-                lambda W, v, c: odd_series(W, v, [1.0, *c[1:]]),
-                "T₁ is there once, without its coefficient: what stands first in c?",
-            ),
-            "shifted": (
-                lambda W, v, c: odd_series(W, v, c[1:]) if len(c) > 1 else 0 * W @ v,
-                "Every coefficient has moved by one place: to which T does c[0] belong?",
-            ),
-            "one term short": (
-                lambda W, v, c: odd_series(W, v, c[:-1]) if len(c) > 1 else 0 * W @ v,
-                "The last coefficient is not used: how often does the loop run?",
-            ),
-            "up to the second": (
-                lambda W, v, c: odd_series(W, v, c[:2]),
-                "This stops after T₃: which terms does the rest of c belong to?",
-            ),
-            "a unit v": (
-                lambda W, v, c: odd_series(W, v / v.norm(), c),
-                "v was made a unit vector: is the series linear in v?",
-            ),
-            "W alone": (
-                lambda W, v, c: sum(c) * (W @ v),
-                "W v takes every coefficient here: what are T₃(W) v and those that follow?",
-            ),
-            "the last": (
-                lambda W, v, c: odd_series(W, v, [0.0] * (len(c) - 1) + c[-1:]),
-                "Only the last term is here: what is added to what?",
-            ),
-            "the first": (lambda W, v, c: c[0] * (W @ v), "This is T₁ alone: what follows?"),
-        },
-        wrong={
-            "a number": (1.0, "A function is needed"),
-            "by the singular values": (_by_svd, "calls linalg_svd"),
-            "matrices": (
-                lambda W, v, c: _recurrence(W, torch.eye(len(v)).to(v), c, W.T, W) @ v,
-                "products of two matrices",
-            ),
-        },
-    ),
+    THREE_TERMS,
     Exercise(
         name="05.best-line",
-        judge=partial(
-            compare_number,
-            value=4 / 3,
-            tol=1e-4,
-            otherwise="With a = 1.2 the errors are 0.4 at σ = ½ and 0.2 at σ = 1: which a makes "
-            "the larger one least?",
-        ),
+        judge=_judge_best_line,
         solution=4 / 3,
         right={"rounded": 1.33333, "tensor": torch.tensor(4 / 3)},
         mistakes={
@@ -442,6 +418,22 @@ EXERCISES = (
                 math.sqrt(2),
                 "The product of both ends is then 1, but are both errors equal?",
             ),
+            "least squares": (
+                9 / 7,
+                "This makes the mean of the squared errors least: which error is asked for?",
+                lambda got: abs(got - 9 / 7) < 2e-3,
+            ),
+            "least squares at the ends": (
+                1.2,
+                "This makes the sum of both squared errors least: 0.4 at one end and 0.2 at the "
+                "other. Which a makes the larger of them least?",
+            ),
+            "zero": (0, "Everything goes to 0, and both errors are 1: which a makes both smaller?"),
+            "negative": (
+                -1,
+                "With a negative a every σ becomes negative: how far is that from 1?",
+                lambda got: got < 0 and abs(got + 4 / 3) > 1e-3,
+            ),
             "two digits": (
                 1.33,
                 "Very near: which fraction is it exactly?",
@@ -450,99 +442,6 @@ EXERCISES = (
         },
         wrong={"a list": ([1.0, 1.3], "this is a list")},
     ),
-    Exercise(
-        name="05.implicit",
-        judge=partial(
-            compare_function,
-            reference=implicit_gradient,
-            inputs=[
-                (
-                    torch.tensor([[1.2, 0.3], [-0.4, 0.8]]).double(),
-                    torch.tensor([[0.0, 1.0], [0.0, 0.0]]).double(),
-                ),
-                (seeded(4, 4), seeded(4, 4, seed=1)),
-            ],
-            layouts=[(seeded(3, 3, seed=2).T, seeded(3, 3, seed=3).T)],
-        ),
-        solution=implicit_gradient,
-        right={"one linear system": _kronecker, "by eigh": _by_eigh},
-        mistakes={
-            "Y alone": (
-                _of_parts(lambda _Q, K, sums, Vh: _solve(K - K.T, sums, Vh)),
-                "This is Y itself: which Y turns Q, and so dQ = ?",
-            ),
-            "symmetric": (
-                _of_parts(lambda Q, K, sums, Vh: Q @ _solve(K + K.T, sums, Vh)),
-                "Is Y symmetric or antisymmetric? Look at the sign between QᵀG and GᵀQ.",
-            ),
-            "sign": (lambda W, G: -implicit_gradient(W, G), "The sign is turned: is it QᵀG − GᵀQ?"),
-            "twice": (
-                lambda W, G: 2 * implicit_gradient(W, G),
-                "Twice too much: is it H Y + Y H, once?",
-            ),
-            "half": (
-                lambda W, G: implicit_gradient(W, G) / 2,
-                "Half of it: divide by λᵢ + λⱼ, not by twice that?",
-            ),
-            "one side": (
-                _of_parts(lambda Q, K, sums, Vh: Q @ _solve(K - K.T, sums.diagonal()[:, None], Vh)),
-                "HY + YH = K is not 2HY = K: do H and Y commute?",
-            ),
-            "no basis": (
-                _of_parts(lambda Q, K, sums, _Vh: Q @ ((K - K.T) / sums)),
-                "Dividing by λᵢ + λⱼ solves it in one basis: in which one is your K?",
-            ),
-            "V for Vᵀ": (
-                _of_parts(lambda Q, K, sums, Vh: Q @ _solve(K - K.T, sums, Vh.T)),
-                "V or Vᵀ? Which of them takes a vector to its part along each vᵢ?",
-            ),
-            "half of K": (
-                _of_parts(lambda Q, K, sums, Vh: Q @ _solve(K, sums, Vh)),
-                "Only QᵀG is here: the right side of the equation has a second term.",
-            ),
-            "the projection": (
-                _of_parts(lambda Q, K, *_: Q @ (K - K.T) / 2),
-                "Right only where W is orthonormal already: where are its λ?",
-            ),
-            "W Y": (
-                lambda W, G: W @ _parts(W, G)[0].T @ implicit_gradient(W, G),
-                "A factor H too many: is it Q Y or W Y?",
-            ),
-            "Q": (
-                lambda W, _G: _parts(W, W)[0],
-                "This is Q itself: how does ⟨G, Q⟩ change with W?",
-            ),
-            "not divided": (
-                lambda W, G: G - _parts(W, G)[0] @ G.T @ _parts(W, G)[0],
-                "This is Q K: which equation turns K into Y?",
-            ),
-            "squared": (
-                _of_parts(
-                    lambda Q, K, sums, Vh: (
-                        Q
-                        @ _solve(
-                            K - K.T,
-                            (sums.diagonal()[:, None] ** 2 + sums.diagonal() ** 2) / 4,
-                            Vh,
-                        )
-                    )
-                ),
-                "λᵢ² + λⱼ² are the eigenvalues of WᵀW: which matrix stands in H Y + Y H?",
-            ),
-            "G for W": (
-                lambda W, G: implicit_gradient(W.T, G),
-                "This is the gradient at Wᵀ: of which matrix is Q the factor?",
-            ),
-            "G turned": (
-                lambda W, G: implicit_gradient(W, G.T),
-                "This is the gradient for Gᵀ: which of QᵀG and GᵀQ is subtracted?",
-            ),
-            "G": (lambda _W, G: G, "This is the gradient by Q: how does Q move with W?"),
-            "transposed": (
-                lambda W, G: implicit_gradient(W, G).T,
-                "The transpose of it: is it Q Y or Y Qᵀ?",
-            ),
-        },
-        wrong={"a number": (lambda W, G: (G * W).sum(), "has shape ()")},
-    ),
+    SYLVESTER,
+    IMPLICIT,
 )
