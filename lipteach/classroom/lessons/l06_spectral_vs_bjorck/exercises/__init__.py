@@ -1,0 +1,11 @@
+"""The exercises of lesson 06: power iteration, spectral normalization and what it loses."""
+
+from __future__ import annotations
+
+from lipteach.classroom.lessons.l06_spectral_vs_bjorck.exercises import (
+    certificates,
+    estimates,
+    lost_norm,
+)
+
+EXERCISES = (*estimates.EXERCISES, *certificates.EXERCISES, *lost_norm.EXERCISES)
