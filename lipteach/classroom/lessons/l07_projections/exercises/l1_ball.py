@@ -1,4 +1,4 @@
-"""The exercises of lesson 07: the L1 ball, and the same with weights."""
+"""The exercises of lesson 07: the L1 ball."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ import torch
 from torch import Tensor
 
 from lipteach.classroom.checks import Exercise
-from lipteach.classroom.compare import (
-    compare_tensor,
-    seeded,
-)
+from lipteach.classroom.compare import compare_tensor, seeded
 from lipteach.classroom.compare_functions import compare_function
 from lipteach.primitives import project_l1_ball, project_simplex
 
