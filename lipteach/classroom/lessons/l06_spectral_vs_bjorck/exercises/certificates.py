@@ -255,8 +255,8 @@ def _judge_sharper(answer: Any, mistakes: Sequence[Mistake]) -> None:
     for W, bound in zip(_SHARP, bounds, strict=True):
         if found := _fault_of(answer, W, bound):
             raise fault(found.kind, found.text, mistakes, matches).at(W)
-    _count_products(answer)
     _search_for_a_start(lambda W: W / _bound_of(answer, W))
+    _count_products(answer)
 
 
 def _bound_of(answer: Any, W: Tensor) -> float:

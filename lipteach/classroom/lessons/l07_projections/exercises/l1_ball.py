@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from lipteach.classroom.checks import Exercise
-from lipteach.classroom.compare import compare_tensor, seeded
+from lipteach.classroom.checks import Exercise, Mistake
+from lipteach.classroom.compare import compare_tensor, need_tensor, seeded, show_values
 from lipteach.classroom.compare_functions import compare_function
+from lipteach.classroom.lessons.l07_projections.exercises.landing import (
+    lands_elsewhere,
+    lands_inside,
+    lands_outside,
+    leaves_a_point_outside,
+    moves_a_point_of_the_set,
+    turns_a_sign,
+)
 from lipteach.primitives import project_l1_ball, project_simplex
 
 # --- 07.by-hand
@@ -25,16 +35,37 @@ def _moved(y: Tensor, r: float) -> Tensor:
     return y.sign() * project_simplex(y.abs(), r)
 
 
+def _excess(y: Tensor, r: float) -> Tensor:
+    return (y.abs().sum() - r).clamp(min=0)
+
+
+def _total(x: Tensor, _y: Tensor, r: float) -> tuple[Tensor, float]:
+    return x.abs().sum(dim=-1), r
+
+
+def _judge_by_hand(answer: Any, mistakes: Sequence[Mistake]) -> None:
+    compare_tensor(answer, BY_HAND, tol=1e-3, mistakes=mistakes, otherwise=_found_at(answer))
+
+
+def _found_at(answer: Any) -> str:
+    """Where this point lies, and what is wrong with that."""
+    x, y = need_tensor(answer), torch.tensor([0.8, -0.6, 0.1]).double()
+    if x.shape != y.shape:
+        return ""
+    total = float(x.abs().sum())
+    if bool((x * y < -1e-9).any()):
+        return "An entry is on the other side of 0 than that of y: is that nearer than 0?"
+    if abs(total - 1) > 2e-3:
+        side, take = ("out", "little") if total > 1 else ("in", "much")
+        return f"The sizes add up to {show_values(total)}, {side}side: is too {take} taken off?"
+    lost = ", ".join(show_values(round(v, 4)) for v in (y.abs() - x.abs()).tolist())
+    return f"On the sphere; but the sizes have lost {lost}: do all that stay lose the same?"
+
+
 EXERCISES = (
     Exercise(
         name="07.by-hand",
-        judge=partial(
-            compare_tensor,
-            value=BY_HAND,
-            tol=1e-3,
-            otherwise="With τ = 0.1 the sizes become 0.7, 0.5 and 0, in all 1.2: which τ makes it "
-            "1?",
-        ),
+        judge=_judge_by_hand,
         solution=BY_HAND,
         right={"a list": [0.6, -0.4, 0], "a tuple": (0.6, -0.4, 0.0)},
         mistakes={
@@ -160,6 +191,69 @@ EXERCISES = (
             "a clip": (
                 lambda y, r: y.clamp(-r, r),
                 "This is the L∞ ball, entry by entry: what is the sum of the sizes?",
+            ),
+            "τ of all": (
+                lambda y, r: y.sign() * (y.abs() - _excess(y, r) / len(y)).clamp(min=0),
+                "This τ shares what is too much among all entries: do those that end at 0 pay it?",
+            ),
+            "not cut": (
+                lambda y, r: y.sign() * (y.abs() - _excess(y, r) / len(y)),
+                "Some sizes become negative and turn the sign: what stops them at 0?",
+            ),
+            "soft by r": (
+                lambda y, r: y.sign() * (y.abs() - r * (_excess(y, r) > 0)).clamp(min=0),
+                "r itself is taken off each size: which τ makes r the sum of what is left?",
+            ),
+            "divided by the norm alone": (
+                lambda y, r: y if y.abs().sum() <= r else y / y.abs().sum(),
+                "Divided by its L1 norm, y has the norm 1: where is r, and is that point nearest?",
+            ),
+            "normalized": (
+                lambda y, r: r * torch.nn.functional.normalize(y, p=1, dim=0),
+                "Every point goes to the boundary, by dividing: may one inside stay, and what is "
+                "nearest outside?",
+            ),
+            "a corner": (
+                lambda y, r: project_l1_ball(1e9 * y, r) if y.abs().sum() > r else y,
+                "Outside, one entry takes all: by how much must it lead the next?",
+            ),
+            "the exit turned round": (
+                lambda y, r: _moved(y, r) if y.abs().sum() <= r else y,
+                "Points outside stay and points inside are moved: which way round is the ≤?",
+            ),
+            "no exit, no radius": (
+                lambda y, _r: _moved(y, 1.0),
+                "(0.2, −0.1) is moved to the sphere of radius 1: which points stay? And r?",
+            ),
+            "moved inside": (
+                lambda y, r: project_l1_ball(y, r) + 0.05 * (y.abs().sum() <= r),
+                "A point of the ball is moved: where is its nearest point?",
+                moves_a_point_of_the_set(),
+            ),
+            "left outside": (
+                lambda y, r: y if y.abs().max() < 0.9 else project_l1_ball(y, r),
+                "A point outside stays where it is: what does its L1 norm say of it?",
+                leaves_a_point_outside(),
+            ),
+            "a sign": (
+                lambda y, r: y if y.abs().sum() <= r else _moved(y, r).roll(1),
+                "An entry is on the other side of 0 than that of y: which sign does it have?",
+                turns_a_sign(),
+            ),
+            "outside": (
+                lambda y, r: y if y.abs().sum() <= r else project_l1_ball(y, 1.3 * r),
+                "The sizes add up to more than r: is what you take off too little?",
+                lands_outside(_total),
+            ),
+            "inside": (
+                lambda y, r: y if y.abs().sum() <= r else _moved(y, 0.7 * r),
+                "y lies outside, and the sizes add up to less than r: do you take off too much?",
+                lands_inside(_total),
+            ),
+            "elsewhere": (
+                lambda y, r: y if y.abs().sum() <= r else r * y.abs().softmax(0).copysign(y),
+                "On the sphere, but not nearest: has each entry that is left lost the same τ?",
+                lands_elsewhere(_total),
             ),
         },
         wrong={"detached": (lambda y, r: project_l1_ball(y.detach(), r), "no gradient")},

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,6 +20,7 @@ from lipteach.classroom.compare import (
     show_values,
 )
 from lipteach.classroom.compare_functions import compare_function
+from lipteach.classroom.lessons.l07_projections.exercises.landing import comparable
 
 # --- 07.worst
 
@@ -25,6 +28,18 @@ from lipteach.classroom.compare_functions import compare_function
 def worst(w: Tensor, eps: float) -> Tensor:
     """The δ with ‖δ‖_∞ ≤ eps at which w·δ is greatest."""
     return eps * w.sign()
+
+
+def _leaves_the_cube(got: Tensor, want: Tensor, _w: Tensor, eps: float) -> bool | None:
+    return (comparable(got, want) and bool((got.abs() > eps + 1e-6).any())) or None
+
+
+def _against_w(got: Tensor, want: Tensor, w: Tensor, _eps: float) -> bool | None:
+    return (comparable(got, want) and bool((got * w < -1e-9).any())) or None
+
+
+def _below_eps(got: Tensor, want: Tensor, _w: Tensor, eps: float) -> bool | None:
+    return (comparable(got, want) and bool((got.abs() < eps - 1e-6).any())) or None
 
 
 def _judge_worst(answer: Any, mistakes: Sequence[Mistake]) -> None:
@@ -51,12 +66,26 @@ ROWS = torch.tensor(
     [[0.7, -0.6], [0.3, 0.5], [0.9, -0.9], [-0.4, 0.6], [0.6, 0.6]], dtype=torch.float64
 )
 
+MOVED = torch.tensor([1.0, 0.0, 1.0, 0.0, 1.0], dtype=torch.float64)
+
 
 def _judge_moved(answer: Any, mistakes: Sequence[Mistake]) -> None:
-    if isinstance(answer, Tensor) and answer.dtype == torch.bool:
-        answer = answer.double()  # True and False are fine here
-    ask = "Row 1 has the L1 norm 0.7 + 0.6 = 1.3, above 1: what is it for each other row?"
-    compare_tensor(answer, [1, 0, 1, 0, 1], mistakes=mistakes, otherwise=ask)
+    if isinstance(answer, (Tensor, np.ndarray)) and answer.dtype in (torch.bool, np.bool_):
+        answer = torch.as_tensor(answer).double()  # True and False are fine here
+    compare_tensor(answer, MOVED, mistakes=mistakes, otherwise=_which_row(answer))
+
+
+def _which_row(answer: Any) -> str:
+    """A question about the first row that is answered wrong."""
+    got = need_tensor(answer)
+    if got.shape != MOVED.shape:
+        return ""
+    if not bool(((got == 0) | (got == 1)).all()):
+        return "Each answer is 0 or 1: which of the two is it if a row is in the ball?"
+    k = int((got != MOVED).nonzero()[0]) if bool((got != MOVED).any()) else 0
+    a, b = (show_values(round(v, 1)) for v in ROWS[k].abs().tolist())
+    does = "moves" if got[k] else "stays"
+    return f"You say that row {k + 1} {does}: is {a} + {b} above 1?"
 
 
 # --- 07.wrong-axis
@@ -144,7 +173,46 @@ EXERCISES = (
                 lambda w, eps: w.clamp(-eps, eps),
                 "Small entries of w give small δᵢ here: may those be as large as ε, too?",
             ),
+            "w less δ": (
+                lambda w, eps: w - eps * w.sign(),
+                "This is w − δ, moved towards 0: which δ is asked for?",
+            ),
+            "one entry": (
+                lambda w, eps: torch.where(w.abs() == w.abs().max(), eps, 0.0),
+                "One entry alone moves, and upwards: may the others move at the same time?",
+            ),
+            "only downwards": (
+                lambda w, eps: eps * (w < 0).to(w),
+                "δᵢ is ε where wᵢ is negative: what does that do to the product wᵢ δᵢ?",
+            ),
+            "by the length": (
+                lambda w, eps: eps * w.sign() / math.sqrt(len(w)),
+                "Each |δᵢ| is ε/√n: is it ‖δ‖₂ that is bounded by ε?",
+            ),
+            "by the number": (
+                lambda w, eps: eps * w.sign() / len(w),
+                "Each |δᵢ| is ε/n: is it the sum of the |δᵢ| that is bounded by ε?",
+            ),
+            "the reciprocals": (
+                lambda w, eps: eps / w,
+                "Divided by wᵢ: where wᵢ is small δᵢ leaves the cube. Which part of wᵢ matters?",
+            ),
             "added": (lambda w, eps: w + eps * w.sign(), "This is w + δ: which δ did you add?"),
+            "outside": (
+                lambda w, eps: w.sign() * (eps + 0.1 * w.abs()),
+                "An entry of δ is larger than ε: how large may each be?",
+                _leaves_the_cube,
+            ),
+            "a wrong sign": (
+                lambda w, eps: torch.where(w > 0.4, eps, -eps),
+                "An entry of δ has not the sign of its wᵢ: what does it do to wᵢ δᵢ?",
+                _against_w,
+            ),
+            "too small": (
+                lambda w, eps: eps * torch.tanh(w),
+                "An entry of δ is smaller than ε: would w·δ grow if it grew?",
+                _below_eps,
+            ),
         },
         wrong={"not a number": (lambda w, eps: eps * w / w.abs(), "what if an entry is 0")},
     ),
@@ -158,6 +226,28 @@ EXERCISES = (
             "integers": [1, 0, 1, 0, 1],
         },
         mistakes={
+            "the sums": (
+                [1.3, 0.8, 1.8, 1.0, 1.2],
+                "These are the L1 norms: which of them does the projection change? Answer 0 or 1.",
+            ),
+            "what is too much": (
+                [0.3, 0, 0.8, 0, 0.2],
+                "This is how far each row is outside: answer 1 where that is more than 0.",
+            ),
+            "minus and plus": (
+                [1, -1, 1, -1, 1],
+                "A row that stays is asked for as 0: which rows are those?",
+                lambda got: got.shape == (5,) and bool((got.abs() == 1).all()) and got.min() < 0,
+            ),
+            "first sums": (
+                [1, 0, 1, 0, 0],
+                "Row 5 stays with you: do two equal entries count only once?",
+            ),
+            "pairs": (
+                [[1, 0], [0, 0], [1, 0], [0, 0], [1, 0]],
+                "One answer for a row, not for an entry: does a row move as a whole?",
+                lambda got: got.shape == (5, 2),
+            ),
             "signed sums": (
                 [0, 0, 0, 0, 1],
                 "You added the entries with their signs: what is the L1 norm?",

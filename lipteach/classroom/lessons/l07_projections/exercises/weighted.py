@@ -11,6 +11,14 @@ from torch import Tensor
 from lipteach.classroom.checks import Exercise
 from lipteach.classroom.compare import seeded
 from lipteach.classroom.compare_functions import compare_function
+from lipteach.classroom.lessons.l07_projections.exercises.landing import (
+    lands_elsewhere,
+    lands_inside,
+    lands_outside,
+    leaves_a_point_outside,
+    moves_a_point_of_the_set,
+    turns_a_sign,
+)
 from lipteach.primitives import project_l1_ball, project_simplex
 
 
@@ -85,6 +93,11 @@ def _beyond(y: Tensor, c: Tensor, r: float) -> Tensor:
     return y.sign() * (y.abs() + (r - (c * y.abs()).sum()) / c.square().sum() * c)
 
 
+def _largest_ratio(y: Tensor, c: Tensor, r: float) -> Tensor:
+    """The corner at the entry which stays longest."""
+    return torch.where(y.abs() / c == (y.abs() / c).max(), y.sign() * r / c, 0.0)
+
+
 def _outside(move: Callable[[Tensor, Tensor, float], Tensor]) -> Callable[..., Tensor]:
     """A point inside stays; `move` is for the others."""
     return lambda y, c, r: y if (c * y.abs()).sum() <= r else move(y, c, r)
@@ -96,7 +109,15 @@ _WEIGHTED = [
     ([0.4, -0.3], [2.0, 3.0], 1.0),  # outside, though the L1 norm is 0.7
     ([1.0, 0.9, -0.2], [3.0, 1.0, 0.5], 2.0),  # the largest entry goes first
     ([-1.0, 0.0, 2.0], [1.0, 1.0, 1.0], 0.5),
+    ([0.7, -0.6], [1.0, 1.1], 1.0),  # outside, though each product is below 1
+    ([0.95, -0.4], [1.0, 0.9], 1.0),  # and so is the sum of cᵢxᵢ²
+    ([0.6, -0.9], [1.0, 1.0], 2.0),  # inside, though above 1
+    ([0.3, -0.2], [2.0, 1.0], 0.5),  # outside, though below 1
 ]
+
+
+def _total(x: Tensor, _y: Tensor, c: Tensor, r: float) -> tuple[Tensor, float]:
+    return (c * x.abs()).sum(dim=-1), r
 
 
 EXERCISES = (
@@ -187,6 +208,54 @@ EXERCISES = (
                 "The values are right, and to the gradient τ is a constant: does it depend on y?",
             ),
             "nothing": (lambda y, _c, _r: y, "Nothing is moved: what of (0.4, −0.3)?"),
+            "exit by the products": (
+                lambda y, c, r: y if (c * y.abs()).max() <= r else project_weighted(y, c, r),
+                "(0.7, −0.6) with c = (1, 1.1) stays with you: each product is small, and their "
+                "sum?",
+            ),
+            "exit by the squares": (
+                lambda y, c, r: y if (c * y * y).sum() <= r else project_weighted(y, c, r),
+                "(0.7, −0.6) with c = (1, 1.1) stays with you: is it Σ cᵢ yᵢ² that is bounded?",
+            ),
+            "exit at 1": (
+                lambda y, c, r: y if (c * y.abs()).sum() <= 1 else project_weighted(y, c, r),
+                "(0.3, −0.2) with c = (2, 1) and r = 0.5 stays with you: where else does r belong?",
+            ),
+            "moved inside": (
+                lambda y, c, _r: y + 0.1 * c,
+                "A point of the set is moved: where is the nearest point of one that is in it?",
+                moves_a_point_of_the_set(),
+            ),
+            "left outside": (
+                lambda y, c, r: y if len(y) == 2 else project_weighted(y, c, r),
+                "A point outside stays where it is: what does Σ cᵢ|yᵢ| say of it?",
+                leaves_a_point_outside(),
+            ),
+            "a sign": (
+                _outside(lambda y, c, r: project_weighted(y, c, r).roll(1)),
+                "An entry is on the other side of 0 than that of y: which sign does it have?",
+                turns_a_sign(),
+            ),
+            "outside": (
+                _outside(lambda y, c, r: project_weighted(y, c, 1.5 * r)),
+                "Σ cᵢ|xᵢ| is above r: is what you take off too little?",
+                lands_outside(_total),
+            ),
+            "inside": (
+                _outside(lambda y, c, r: project_weighted(y, c, 0.7 * r)),
+                "Σ cᵢ|xᵢ| is below r, though y lies outside: is what you take off too much?",
+                lands_inside(_total),
+            ),
+            "elsewhere": (
+                _outside(_largest_ratio),
+                "On the boundary, but not nearest: what has each entry lost that is left, and in "
+                "which proportion to cᵢ?",
+                lands_elsewhere(_total),
+            ),
+            "c detached": (
+                lambda y, c, r: project_weighted(y, c.detach(), r),
+                "The values are right, but c is a constant to the gradient: what cuts it off?",
+            ),
         },
         wrong={
             "detached": (
