@@ -6,6 +6,12 @@ from lipteach.classroom.lessons.l06_spectral_vs_bjorck.exercises import (
     certificates,
     estimates,
     lost_norm,
+    sharper,
 )
 
-EXERCISES = (*estimates.EXERCISES, *certificates.EXERCISES, *lost_norm.EXERCISES)
+EXERCISES = (
+    *estimates.EXERCISES,
+    *certificates.EXERCISES,
+    *sharper.EXERCISES,
+    *lost_norm.EXERCISES,
+)

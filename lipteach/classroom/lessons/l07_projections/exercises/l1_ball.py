@@ -225,6 +225,10 @@ EXERCISES = (
                 lambda y, _r: _moved(y, 1.0),
                 "(0.2, −0.1) is moved to the sphere of radius 1: which points stay? And r?",
             ),
+            "times r": (
+                lambda y, r: r * project_l1_ball(y, r),
+                "Multiplied by r at the end: which sum has it then, and which had it before?",
+            ),
             "moved inside": (
                 lambda y, r: project_l1_ball(y, r) + 0.05 * (y.abs().sum() <= r),
                 "A point of the ball is moved: where is its nearest point?",

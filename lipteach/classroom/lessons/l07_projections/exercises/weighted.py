@@ -60,16 +60,15 @@ def _one_by_one(y: Tensor, c: Tensor, r: float) -> Tensor:
 
 
 def _taken_off(
-    y: Tensor, c: Tensor, r: float, key: Tensor, share: Tensor, weight: Tensor | None = None
+    y: Tensor, c: Tensor, r: float, key: Tensor, share: Tensor, level: Tensor | None = None
 ) -> Tensor:
-    """The sizes less τ·share, with `key` as the order in which entries become 0."""
-    weight = c if weight is None else weight
+    """The sizes less τ·share; `key` sorts the entries, and those with τ < level stay."""
     if (c * y.abs()).sum() <= r:
         return y
     order = key.argsort(descending=True)
-    w, u, s = weight[order], y.abs()[order], share[order]
+    w, u, s = c[order], y.abs()[order], share[order]
     candidates = ((w * u).cumsum(0) - r) / (w * s).cumsum(0)
-    tau = candidates[int((candidates < u / s).sum()) - 1]
+    tau = candidates[int((candidates < (u / s if level is None else level[order])).sum()) - 1]
     return y.sign() * (y.abs() - tau * share).clamp(min=0)
 
 
@@ -164,6 +163,14 @@ EXERCISES = (
             "order of the sizes": (
                 lambda y, c, r: _taken_off(y, c, r, y.abs(), c),
                 "Sorted by |yᵢ|: as τ grows, which |yᵢ| − τ cᵢ reaches 0 first?",
+            ),
+            "compared with the size": (
+                lambda y, c, r: _taken_off(y, c, r, y.abs() / c, c, y.abs()),
+                "Your K asks τ < |yᵢ|: below what must τ be so that |yᵢ| − τ cᵢ is positive?",
+            ),
+            "compared with the product": (
+                lambda y, c, r: _taken_off(y, c, r, y.abs() / c, c, c * y.abs()),
+                "Your K asks τ < cᵢ|yᵢ|: below what must τ be so that |yᵢ| − τ cᵢ is positive?",
             ),
             "every entry": (
                 _all_of_them,
