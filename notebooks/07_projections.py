@@ -852,8 +852,9 @@ def my_weighted(y, c, r):
 check("07.weighted", my_weighted)
 
 # %% [markdown]
-# <details><summary>Hint</summary>Go through step 1 of Algorithm 1 again: what may be taken off $|y_i|$, so that
-# $(y - x) \cdot v$ is at most a number times $\sum_i c_i |v_i|$? And which entry is the first to become 0?
+# <details><summary>Hint</summary>Go through step 1 of "Why one number is taken off" again: what may be taken off
+# $|y_i|$, so that $(y - x) \cdot v$ is at most a number times $\sum_i c_i |v_i|$? And which entry is the first
+# to become 0?
 # </details>
 # <details><summary>Solution</summary>
 #

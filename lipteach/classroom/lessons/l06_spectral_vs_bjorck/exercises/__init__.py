@@ -6,12 +6,12 @@ from lipteach.classroom.lessons.l06_spectral_vs_bjorck.exercises import (
     certificates,
     estimates,
     lost_norm,
+    norm_left,
     sharper,
 )
 
-EXERCISES = (
-    *estimates.EXERCISES,
-    *certificates.EXERCISES,
-    *sharper.EXERCISES,
-    *lost_norm.EXERCISES,
+EXERCISES = tuple(
+    exercise
+    for group in (estimates, norm_left, certificates, sharper, lost_norm)
+    for exercise in group.EXERCISES
 )

@@ -1,21 +1,20 @@
-"""The exercises of lesson 06: power iteration, where it is blind, what dividing by it leaves."""
+"""The exercise of lesson 06 on power iteration."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from lipteach.classroom.checks import Exercise, Hint
+from lipteach.classroom.checks import Exercise
 from lipteach.classroom.compare import (
-    compare_number,
-    need_tensor,
     seeded,
 )
 from lipteach.classroom.compare_functions import compare_function
+from lipteach.classroom.slips import slip_of
 from lipteach.primitives import operator_norm, power_iteration
 
 # --- 06.power-iteration
@@ -43,33 +42,28 @@ def _half_step(W: Tensor, u: Tensor, steps: int) -> Any:
     return (W.T @ _grown(W, u, steps)).norm() / _grown(W, u, steps).norm()
 
 
+def _by(W: Tensor, u: Tensor, steps: int, shorten: Callable[[Tensor], Tensor]) -> Tensor:
+    """‖W v‖ with a v that `shorten` has made of Wᵀu."""
+    for _ in range(steps):
+        v = shorten(W.T @ u)
+        u = W @ v
+        size = u.norm()
+        u = u / size
+    length: Tensor = size
+    return length
+
+
+def _slip(got: Tensor, want: Tensor) -> bool:
+    """Whether the value is named by what it is, a sign, a factor, or nearly right."""
+    return bool(slip_of(got, want, share=0.003))
+
+
+def _above_the_norm(got: Tensor, want: Tensor, W: Tensor, *_arguments: Any) -> bool | None:
+    return (not _slip(got, want) and bool(got > 1.00001 * operator_norm(W))) or None
+
+
 _DIAGONAL = torch.diag(torch.tensor([2.0, 1.0])).double()
 _ONES = torch.ones(2).double()
-
-# --- 06.blind-start
-
-
-def _judge_blind(answer: Any) -> None:
-    """For W with singular values 3, 2, 1 along (1, 1, 0), (0, 0, 1) and (1, −1, 0)."""
-    u = need_tensor(answer, (3,))
-    if not bool(torch.isfinite(u).all()):
-        raise Hint("value", "An entry is not finite: power iteration cannot start there.")
-    length = float(torch.linalg.vector_norm(u))
-    if length < 1e-12:
-        raise Hint("constraint", "The zero vector has no direction: which other vectors see no σ₁?")
-    top = float(u[0] + u[1]) / math.sqrt(2) / length
-    if abs(abs(top) - 1) < 1e-6:
-        raise Hint("value", "From here the estimate is 3 at once: which vectors are orthogonal?")
-    rounding = 1.2e-7 if isinstance(answer, Tensor) and answer.dtype != torch.float64 else 1e-15
-    if abs(top) > rounding:
-        share = f"A share {abs(top):.2g} of it points along (1, 1, 0)"
-        raise Hint("value", f"{share}, grows in every step, and wins: can it be exactly 0?")
-
-
-# --- 06.overshoot
-
-OVERSHOOT = 3 / math.sqrt(8.2)
-"""The norm of diag(3, 1) divided by its estimate √(82/10), after one step from (1, 1)."""
 
 
 EXERCISES = (
@@ -149,76 +143,93 @@ EXERCISES = (
                 lambda W, _u, _steps: operator_norm(W),
                 "This is σ₁ itself, from singular values: what is the estimate after these steps?",
             ),
+            "the largest entry": (
+                lambda W, u, steps: _by(W, u, steps, lambda v: v / v.abs().max()),
+                "v is divided by its largest entry: which length does ‖W v‖ ask of it?",
+            ),
+            "the sum of the sizes": (
+                lambda W, u, steps: _by(W, u, steps, lambda v: v / v.abs().sum()),
+                "v is divided by the sum of its sizes: which length does ‖W v‖ ask of it?",
+            ),
+            "its own square": (
+                lambda W, u, steps: _by(W, u, steps, lambda v: v / (v @ v)),
+                "v is divided by v·v: is that its length, or the square of it?",
+            ),
+            "a mean of all": (
+                lambda W, u, steps: sum(estimate(W, u, k + 1) for k in range(steps)) / steps,
+                "This is the mean of all estimates: which one is the last and largest?",
+            ),
+            "a sum of all": (
+                lambda W, u, steps: sum(estimate(W, u, k + 1) for k in range(steps)),
+                "The estimates of all steps, added up: which of them is asked for?",
+            ),
+            "growth of u": (
+                lambda W, u, k: _grown(W, u, k).norm() / _grown(W, u, k - 1).norm(),
+                "This is by how much a whole step makes u longer: how many products with W or Wᵀ "
+                "are in it?",
+            ),
+            "root of the growth": (
+                lambda W, u, k: (_grown(W, u, k).norm() / _grown(W, u, k - 1).norm()).sqrt(),
+                "The root of what a whole step does to the length of u: what does its second half "
+                "alone do?",
+            ),
+            "uᵀ W Wᵀ u": (
+                lambda W, u, steps: _half_step(W, u, steps) ** 2,
+                "This is uᵀ W Wᵀ u with the last u, an estimate of σ²: is ‖W v‖ a square?",
+            ),
+            "W Wᵀ for W": (
+                lambda W, u, steps: estimate(W @ W.T, u, steps),
+                "W Wᵀ stands where W should: whose singular values does it have?",
+            ),
+            "WᵀW for W": (
+                lambda W, u, steps: estimate(W.T @ W, W.T @ u, steps),
+                "WᵀW stands where W should: whose singular values does it have?",
+            ),
+            "twice the steps": (
+                lambda W, u, steps: estimate(W, u, 2 * steps),
+                "Twice as many steps: does each pass of the loop do one or two?",
+            ),
+            "the sum of u": (
+                lambda W, u, steps: (W @ power_iteration(W, steps, u)[2]).sum(),
+                "The entries of W v are added up: what is its length?",
+            ),
+            "the largest of u": (
+                lambda W, u, steps: (W @ power_iteration(W, steps, u)[2]).abs().max(),
+                "This is the largest entry of W v: what is its length?",
+            ),
+            "row sums": (
+                lambda W, _u, _steps: W.abs().sum(dim=1).max(),
+                "This is the largest row sum, ‖W‖_∞: where do u and the steps enter?",
+            ),
+            "the diagonal": (
+                lambda W, _u, _steps: W.diagonal().max(),
+                "This reads an entry of the diagonal: what if W is not diagonal?",
+            ),
+            "W divided": (
+                lambda W, u, steps: estimate(W / W.norm(), u, steps),
+                "W is divided by its Frobenius norm before: what has to be given back?",
+            ),
+            "above σ₁": (
+                lambda W, _u, _steps: 1.1 * operator_norm(W),
+                "Above σ₁, where no ‖W v‖ with ‖v‖ = 1 can be: which vector is longer than 1?",
+                _above_the_norm,
+            ),
+            "more": (
+                lambda W, u, steps: estimate(W, u, steps + 3),
+                "More than these steps from u give, though not above σ₁: are there more of them, "
+                "or is it another start?",
+                lambda got, want, *_: (not _slip(got, want) and got > want) or None,
+            ),
+            "less": (
+                lambda W, u, steps: 0.7 * estimate(W, u.abs(), steps),
+                "Less than these steps from u give: are there fewer, or is a vector shorter than "
+                "1?",
+                lambda got, want, *_: (not _slip(got, want) and got < want) or None,
+            ),
         },
         wrong={
             "no transpose": (lambda W, u, steps: _by_rayleigh(W.T, u, steps), "raised"),
             "all of it": (lambda W, u, steps: (estimate(W, u, steps), u), "is a tuple"),
         },
-    ),
-    Exercise(
-        name="06.blind-start",
-        judge=_judge_blind,
-        solution=[1.0, -1.0, 0.0],
-        right={
-            "the second vector": [0, 0, 1],
-            "a mixture": [1.0, -1.0, 5.0],
-            "a tensor": torch.tensor([-2.0, 2.0, 0.0]),
-        },
-        wrong={
-            "the first vector": ([1.0, 1.0, 0.0], "3 at once"),
-            "a unit vector": ([1.0, 0.0, 0.0], "share 0.71"),
-            "nearly": ([1.0, -1.01, 0.0], "share 0.005"),
-            "nearer": ([1.0, -0.999999, 0.0], "share 5e-07"),
-            "a trace": ([0.0, 1e-9, 1.0], "share 7.1e-10"),
-            "zero": ([0.0, 0.0, 0.0], "no direction"),
-            "not finite": ([math.nan, 0.0, 0.0], "not finite"),
-            "two entries": ([1.0, -1.0], "(3,) is needed"),
-        },
-    ),
-    Exercise(
-        name="06.overshoot",
-        judge=partial(
-            compare_number,
-            value=OVERSHOOT,
-            decimals=4,
-            otherwise="Run lt.power_iteration(torch.diag(torch.tensor([3.0, 1.0])), 1, "
-            "torch.ones(2)): what is 3 divided by?",
-        ),
-        solution=OVERSHOOT,
-        right={"four decimals": 1.0476, "by the formula": 3 * math.sqrt(10 / 82)},
-        mistakes={
-            "the estimate": (
-                math.sqrt(8.2),
-                "This is the estimate: which norm is left when W is divided by it?",
-            ),
-            "one": (1, "This is what the division aims at: is the estimate equal to 3?"),
-            "upside down": (
-                math.sqrt(8.2) / 3,
-                "This is estimate/3, below 1: which of the two is divided?",
-            ),
-            "half a step": (
-                3 / math.sqrt(5),
-                "‖Wᵀu‖ = √5 is only half of the step: what is ‖W v‖?",
-            ),
-            "the lesson's": (
-                2 / math.sqrt(3.4),
-                "This is right for diag(2, 1): what changes for diag(3, 1)?",
-            ),
-            "the norm": (
-                3,
-                "This is the norm before: which norm is left after dividing by the estimate?",
-            ),
-            "no root": (3 / 8.2, "82/10 is the square of the estimate: what is its root?"),
-            "no length": (
-                3 / math.sqrt(82),
-                "Is v divided by its length before W is applied to it?",
-            ),
-            "two decimals": (
-                1.05,
-                "Nearly: what are its four decimals?",
-                lambda got: abs(got - OVERSHOOT) < 5e-3,
-            ),
-        },
-        wrong={"a matrix": ([[1.0476, 0.0], [0.0, 0.3492]], "A number is needed")},
     ),
 )

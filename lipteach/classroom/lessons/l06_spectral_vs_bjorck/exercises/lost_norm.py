@@ -98,6 +98,23 @@ EXERCISES = (
         solution=KEPT,
         right={"three digits": 0.791, "a root": 0.625**0.5},
         mistakes={
+            "root of the mean": (
+                math.sqrt(0.75),
+                "This is the root of the mean of 1 and ½: were they squared before?",
+            ),
+            "sum of squares": (
+                1.25,
+                "This is 1² + (½)²: which mean of cos² t comes to it?",
+                lambda got: abs(got - 1.25) < 1e-3,
+            ),
+            "the other share": (
+                math.sqrt(0.125),
+                "This is what the direction of ½ adds alone: what does the other one add?",
+            ),
+            "shares of the ½": (
+                math.sqrt(0.375),
+                "Here ½ and ¼ are averaged: which two squares are there to average?",
+            ),
             "mean of both": (
                 0.75,
                 "This is the mean of 1 and ½: which mean of the lengths is asked for?",
