@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import math
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 
-from lipteach.classroom.checks import Exercise, Hint
+from lipteach.classroom.checks import Exercise, Hint, Mistake
 from lipteach.classroom.compare import (
     NEARLY,
     compare_number,
     need_tensor,
     show_apart,
+    show_values,
 )
 from lipteach.classroom.lessons.l06_spectral_vs_bjorck.figures import convolution_matrix
 from lipteach.primitives import operator_norm
 
 # --- 06.kept
+
+
+def _judge_kept(answer: Any, mistakes: Sequence[Mistake]) -> None:
+    ask = ""
+    if isinstance(answer, (int, float)) and not 0.5 <= answer <= 1:
+        ask = "At least ½ and at most 1 is kept in each direction: can their mean be outside?"
+    elif isinstance(answer, (int, float)):
+        ask = f"The mean of the squares would be {show_values(round(answer**2, 3))}: what is that "
+        ask += "of cos² t, and what that of sin² t / 4?"
+    compare_number(answer, KEPT, decimals=3, mistakes=mistakes, otherwise=ask)
+
 
 KEPT = math.sqrt((1 + 0.25) / 2)
 """The root mean square of √(cos²t + sin²t/4) over all directions t."""
@@ -88,13 +100,7 @@ def _judge_kernel(answer: Any) -> None:
 EXERCISES = (
     Exercise(
         name="06.kept",
-        judge=partial(
-            compare_number,
-            value=KEPT,
-            decimals=3,
-            otherwise="At t = 45° the square of what is kept is ½ + ⅛: what is its mean over all "
-            "t?",
-        ),
+        judge=_judge_kept,
         solution=KEPT,
         right={"three digits": 0.791, "a root": 0.625**0.5},
         mistakes={

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from lipteach.classroom.checks import Exercise, Hint
+from lipteach.classroom.checks import Exercise, Hint, Mistake
 from lipteach.classroom.compare import (
     compare_number,
     need_tensor,
+    show_values,
 )
 
 # --- 06.blind-start
@@ -36,6 +37,16 @@ def _judge_blind(answer: Any) -> None:
 
 
 # --- 06.overshoot
+
+
+def _judge_overshoot(answer: Any, mistakes: Sequence[Mistake]) -> None:
+    ask = ""
+    if isinstance(answer, (int, float)) and 0 < answer < 1e6:
+        estimate = show_values(3 / answer)
+        ask = f"The estimate would be 3 divided by it, {estimate}: what is ‖W v‖ with v along "
+        ask += "(3, 1), and can it be above 3?" if answer < 1 else "(3, 1)?"
+    compare_number(answer, OVERSHOOT, decimals=4, mistakes=mistakes, otherwise=ask)
+
 
 OVERSHOOT = 3 / math.sqrt(8.2)
 """The norm of diag(3, 1) divided by its estimate √(82/10), after one step from (1, 1)."""
@@ -64,13 +75,7 @@ EXERCISES = (
     ),
     Exercise(
         name="06.overshoot",
-        judge=partial(
-            compare_number,
-            value=OVERSHOOT,
-            decimals=4,
-            otherwise="Run lt.power_iteration(torch.diag(torch.tensor([3.0, 1.0])), 1, "
-            "torch.ones(2)): what is 3 divided by?",
-        ),
+        judge=_judge_overshoot,
         solution=OVERSHOOT,
         right={"four decimals": 1.0476, "by the formula": 3 * math.sqrt(10 / 82)},
         mistakes={

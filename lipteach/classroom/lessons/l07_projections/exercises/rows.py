@@ -50,6 +50,7 @@ def _judge_worst(answer: Any, mistakes: Sequence[Mistake]) -> None:
             (torch.tensor([2.0, -3.0]).double(), 0.1),
             (seeded(5), 0.5),
             (torch.tensor([0.3, -0.4, 0.1]).double(), 0.2),
+            (torch.tensor([0.5, 0.2, 0.1]).double(), 0.3),  # all of one sign
         ],
         mistakes=mistakes,
     )
@@ -176,6 +177,10 @@ EXERCISES = (
             "w less δ": (
                 lambda w, eps: w - eps * w.sign(),
                 "This is w − δ, moved towards 0: which δ is asked for?",
+            ),
+            "above the mean": (
+                lambda w, eps: torch.where(w > w.mean(), eps, -eps),
+                "The sign of δᵢ says whether wᵢ is above the mean: above which number is it up?",
             ),
             "one entry": (
                 lambda w, eps: torch.where(w.abs() == w.abs().max(), eps, 0.0),

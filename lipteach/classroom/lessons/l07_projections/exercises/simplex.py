@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -60,7 +59,7 @@ def _judge_threshold(answer: Any, mistakes: Sequence[Mistake]) -> None:
         return float((torch.tensor([0.9, 0.5, 0.25, -0.3]).double() - tau).clamp(min=0).sum())
 
     ask = ""
-    if isinstance(answer, (int, float)) and math.isfinite(answer):
+    if isinstance(answer, (int, float)) and abs(answer) < 1e6:
         ask = f"With this τ the positive parts of y − τ add up to {show_values(left(answer))}, "
         ask += "not to 1: from which k does it come?"
     compare_number(answer, THRESHOLD, decimals=4, mistakes=mistakes, otherwise=ask)
