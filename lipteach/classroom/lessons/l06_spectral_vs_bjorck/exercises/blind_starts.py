@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -66,12 +67,10 @@ def search_for_a_start(answer: Any) -> None:
 
     identity = torch.eye(_SIZE).double()
     usual = [start_vector(_SIZE, None).double(), torch.ones(_SIZE).double(), identity[0]]
-    vectors = [v for v in seen(identity)[1] if bool(v.isfinite().all())]
-    starts = torch.stack([*usual, *vectors])
-    _, sigma, Vh = torch.linalg.svd(starts / starts.norm(dim=1, keepdim=True).clamp(min=1e-300))
-    rank = int((sigma > 1e-6).sum())
-    q = Vh[-1] if rank < _SIZE else identity[-1]
-    for top in (1.1, 1.3, 4.0):
+    vectors = [v / v.norm() for v in [*usual, *seen(identity)[1]] if 0 < v.norm() < math.inf]
+    starts = torch.cat([torch.stack(vectors), torch.zeros(_SIZE, _SIZE).double()])
+    q = torch.linalg.svd(starts, full_matrices=False).Vh[-1]
+    for top in (4.0, 1.1):
         W = identity + (top - 1) * torch.outer(q, q)
         norm = float(operator_norm(seen(W, q)[0]))
         if norm > 1 + 2e-6:
