@@ -31,7 +31,7 @@
 #
 # **Before you start**: norms of vectors, matrices; lesson 01 (MaxMin) for the last section.
 #
-# Reading: 40 minutes · exercises: 50 minutes · running: under 60 seconds
+# Reading: 40 minutes · exercises: 65 minutes · running: under 60 seconds
 
 # %%
 import itertools
@@ -834,6 +834,47 @@ fooled = attacked.argmax(dim=1) != test_labels
 radius = radii["∞-norm, scale 10"]
 assert not fooled[radius > eps].any() and fooled[radius > 0].any()
 print("No output moves by more than ε. Labels are turned, but none that we called safe.")
+
+# %% [markdown]
+# ### Exercise 8 ●●● · 15 min · weighted
+# Not every pixel has to move equally far. If pixel $i$ moves by at most $c_i > 0$, the output of a row moves by at
+# most $\sum_i c_i |w_i|$. Write the projection on the set where this sum is at most $r$: for one vector `y`
+# and its weights `c`, both of shape (n,), the nearest point, in the 2-norm as before, with
+# $\sum_i c_i |x_i| \le r$. The functions of `lt` do not have it. Gradients must flow, to `y` and to `c`.
+
+
+# %%
+def my_weighted(y, c, r):
+    # your code
+    ...
+
+
+check("07.weighted", my_weighted)
+
+# %% [markdown]
+# <details><summary>Hint</summary>Go through step 1 of "Why one number is taken off" again: what may be taken off
+# $|y_i|$, so that $(y - x) \cdot v$ is at most a number times $\sum_i c_i |v_i|$? And which entry is the first
+# to become 0?
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def my_weighted(y, c, r):
+#     if (c * y.abs()).sum() <= r:
+#         return y
+#     order = (y.abs() / c).argsort(descending=True)
+#     w, u = c[order], y.abs()[order]
+#     candidates = ((w * u).cumsum(0) - r) / w.square().cumsum(0)
+#     K = (candidates < u / w).sum()
+#     return y.sign() * (y.abs() - candidates[K - 1] * c).clamp(min=0)
+# ```
+#
+# Outside, $x_i = \mathrm{sign}(y_i) \max(|y_i| - \tau c_i, 0)$: then $(y - x) \cdot v \le \tau r$ for each $v$
+# of the set, and $(y - x) \cdot x = \tau r$, which is the test. An entry stays while $\tau < |y_i|/c_i$, so
+# these ratios are sorted. To project $(c_1 y_1, \dots)$ on the L1 ball and to divide by $c$ also ends on the set,
+# but stretching the axes does not keep distances: that point is nearest in another norm.
+#
+# </details>
 
 # %% [markdown]
 # ## The same as a layer
