@@ -46,6 +46,8 @@ def call_with(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
         text = f"Your code raised {guard.describe(error).rstrip('.')}{_line_of(error)}."
         if isinstance(error, NameError) and not isinstance(error, UnboundLocalError):
             text += " Has the cell which defines that name been run?"
+        if "Boolean value of Tensor" in text:
+            text += " `if` asks one question, and a tensor has many answers: does torch.where fit?"
         raise Hint("error", text) from None
     if result is None:
         raise Hint("type", "Your function returns None: does it end with `return`?")
@@ -82,6 +84,8 @@ def _cast(arguments: tuple[Any, ...], dtype: torch.dtype) -> list[Any]:
 
 def is_stub(function: Any) -> bool:
     """Whether a body is only a docstring, `pass`, `...` or `raise NotImplementedError`."""
+    if isinstance(function, (nn.ModuleList, nn.ModuleDict)):
+        return False  # it holds layers, and runs none
     if isinstance(function, nn.Module):
         function = type(function).forward
     if function is nn.Module.forward:

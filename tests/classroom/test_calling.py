@@ -12,6 +12,7 @@ from lipteach.classroom import Exercise, Mistake, checks
 from lipteach.classroom.calling import call, is_stub
 from lipteach.classroom.compare import compare_number, seeded
 from lipteach.classroom.compare_functions import compare_function, compare_network
+from lipteach.classroom.hints import Hint
 from lipteach.theory import linear
 
 F64 = torch.float64
@@ -151,6 +152,29 @@ def test_slips_of_functions(answer, words):
     assert text.startswith("For [0.3, -1.7, 2.5] the result is [")
     assert "is right." in text
     assert words in text
+
+
+def test_one_call_with_large_values_makes_no_other_near():
+    """Off by ½ where values are about 1, and by nothing where they are a million."""
+    inputs = [torch.tensor([1.0, 2.0]), torch.tensor([1e6, 2e6])]
+
+    def answer(x):
+        return x + 0.5 if float(x.max()) < 10 else x
+
+    with pytest.raises(Hint) as caught:
+        compare_function(answer, lambda x: x, inputs)
+    assert "Nearly" not in caught.value.text
+    assert "for [1, 2] the result is [1.5, 2.5]" in caught.value.text.lower()
+
+
+def test_a_branch_on_a_tensor_gets_a_question():
+    with pytest.raises(Hint, match=r"does torch\.where fit"):
+        call(lambda x: x if x > 0 else -x, torch.tensor([1.0, -2.0]))
+
+
+def test_a_list_of_layers_is_tried_though_it_runs_none():
+    assert not is_stub(nn.ModuleList([nn.Linear(1, 1)]))
+    assert is_stub(nn.Module())
 
 
 def test_an_input_that_comes_back():

@@ -11,8 +11,6 @@ from lipteach.classroom.checks import examine
 
 BANK = exercises()
 RIGHT = [(name, label) for name, e in BANK.items() for label in ("solution", *e.right)]
-MISTAKES = [(name, k) for name, e in BANK.items() for k in range(len(e.known))]
-WRONG = [(name, label) for name, e in BANK.items() for label in e.wrong]
 
 
 def stub(*args, **kwargs): ...
@@ -41,31 +39,21 @@ def test_the_solution_passes_in_float32(name):
     assert str(examine(BANK[name], in_float32(BANK[name].solution))) == f"{name}: passed"
 
 
-@pytest.mark.parametrize(("name", "k"), MISTAKES)
-def test_mistakes_get_their_hint(name, k):
-    mistake = BANK[name].known[k]
-    report = examine(BANK[name], mistake.answer)
-    assert (report.passed, report.tried, report.hint) == (False, True, mistake.hint)
-    assert report.hint.count("\n") == 0
-
-
-@pytest.mark.parametrize(("name", "label"), WRONG)
-def test_wrong_answers_get_their_hint(name, label):
-    answer, fragment = BANK[name].wrong[label]
-    report = examine(BANK[name], answer)
-    assert (report.passed, report.tried) == (False, True)
-    assert fragment in report.hint
-    assert report.hint.count("\n") == 0
-    assert "could not read" not in report.hint
-
-
 @pytest.mark.parametrize("name", BANK)
-def test_hints_differ_in_words_and_kind(name):
+def test_each_wrong_answer_gets_its_own_hint(name):
+    """The named mistakes, word for word, and other wrong answers; no two get the same one."""
     exercise = BANK[name]
-    bank = [m.answer for m in exercise.known] + [answer for answer, _ in exercise.wrong.values()]
-    reports = [examine(exercise, answer) for answer in bank]
-    assert len({report.hint for report in reports}) == len(reports) >= 3
-    kinds = {report.kind for report in reports}
+    reports = {m.label: (examine(exercise, m.answer), m.hint, None) for m in exercise.known}
+    for label, (answer, fragment) in exercise.wrong.items():
+        reports[label] = (examine(exercise, answer), None, fragment)
+    for label, (report, words, fragment) in reports.items():
+        assert (report.passed, report.tried) == (False, True), label
+        assert report.hint == (words or report.hint), label
+        assert (fragment or "") in report.hint, label
+        assert report.hint.count("\n") == 0, label
+        assert "could not read" not in report.hint, label
+    assert len({report.hint for report, *_ in reports.values()}) == len(reports) >= 3
+    kinds = {report.kind for report, *_ in reports.values()}
     assert len(kinds) >= 2, f"all hints are of kind {kinds}: add a wrong answer of another kind"
 
 
