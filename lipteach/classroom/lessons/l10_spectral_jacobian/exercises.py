@@ -23,6 +23,8 @@ from lipteach.classroom.compare import (
     show_apart,
 )
 from lipteach.classroom.compare_functions import compare_function
+from lipteach.classroom.lessons.l10_spectral_jacobian.guarantee import GUARANTEE
+from lipteach.classroom.lessons.l10_spectral_jacobian.penalty import REPAIR
 from lipteach.classroom.watch import watch
 
 # --- 10.radius: a small spectral radius and a large norm.
@@ -383,4 +385,6 @@ EXERCISES = (
         },
         wrong={"a list": ([8.75, 8.75], "a list")},
     ),
+    REPAIR,
+    GUARANTEE,
 )

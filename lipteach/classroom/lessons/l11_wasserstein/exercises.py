@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lipteach.classroom.checks import Exercise, Hint
 from lipteach.classroom.compare import (
+    NEARLY,
     call,
     compare_number,
     need_tensor,
@@ -19,6 +20,7 @@ from lipteach.classroom.compare import (
     show_apart,
     show_values,
 )
+from lipteach.classroom.lessons.l11_wasserstein.critic import CRITIC
 from lipteach.classroom.lessons.l11_wasserstein.figures import lifted
 from lipteach.primitives import operator_norm, wasserstein_dual
 from lipteach.training import three_cones
@@ -168,18 +170,39 @@ def _judge_ceiling(answer: Any) -> None:
         raise Hint("shape", f"The shapes are {shapes}; for m units: (m, 1), (m,) and (1, m).")
     if not all(bool(torch.isfinite(part).all()) for part in (W1, b1, W2)):
         raise Hint("value", "Some numbers are not finite.")
-    for name, W in (("W1", W1), ("W2", W2)):
-        if (norm := float(operator_norm(W))) > 1 + TOL:
-            raise Hint("constraint", f"‖{name}‖₂ is {norm:.3f}: what may it be at most?")
+    norms = {name: float(operator_norm(W)) for name, W in (("W1", W1), ("W2", W2))}
+    for name, norm in norms.items():
+        if norm > 1 + TOL:
+            ask = NEARLY if norm < 1.01 else "What may it be at most?"
+            raise Hint("constraint", f"‖{name}‖₂ is {show_apart(norm, 1.0)[0]}, above 1. {ask}")
     f = (torch.tensor([[-1.0], [0.0], [1.0]]).double() @ W1.T + b1).relu() @ W2.T
     gap = float(f[1, 0] - (f[0, 0] + f[2, 0]) / 2)
-    if abs(gap + 0.5) < TOL:
-        raise Hint("value", "The value is −½: which sign turns the corner upwards?")
-    if abs(gap - 0.25) < TOL:
-        raise Hint("value", "The value is ¼, half of what is asked: how long is (½, −½)?")
-    if gap < 0.5 - 10 * TOL:  # three digits of √½ are enough
-        text = "which of the three bounds of the proof is not reached"
-        raise Hint("value", f"The value is {round(gap, 3) + 0.0:.3f}: {text}?")
+    if gap < 0.5 - TOL:
+        text = f"The value is {show_apart(round(gap, 6) + 0.0, 0.5)[0]}"
+        raise Hint("value", _what_is_lost(text, gap, norms, W1[:, 0], b1, W2[0]))
+
+
+def _what_is_lost(
+    text: str, gap: float, norms: dict[str, float], w: Tensor, b: Tensor, v: Tensor
+) -> str:
+    """Which of the three bounds of the proof is not reached, and by what."""
+    if gap > 0.495:
+        return f"{text}, and ½ is asked for. {NEARLY}"
+    if abs(gap + 0.5) < 0.005:
+        return "The value is −½: which sign turns the corner upwards?"
+    if abs(gap - 0.25) < TOL and max(norms.values()) < 0.8:
+        return "The value is ¼, half of what is asked: how long is (½, −½)?"
+    units = b.relu() - ((b + w).relu() + (b - w).relu()) / 2
+    for k, (unit, most) in enumerate(zip(units.tolist(), (w.abs() / 2).tolist(), strict=True)):
+        if most > TOL and -unit < most - TOL:
+            ask = f"in unit {k + 1} w is {float(w[k]):.3g} and b is {float(b[k]):.3g}"
+            return f"{text}: {ask}. Where does it bend, and where is p₁?"
+    if bool((v * units < -TOL).any()) and bool((v * units > TOL).any()):
+        return f"{text}: one unit adds and another takes away. Which signs has v?"
+    for name, norm in norms.items():
+        if norm < 1 - 0.005:
+            return f"{text}, and ‖{name}‖₂ is {norm:.3g}: may it be longer?"
+    return f"{text}: both weights have norm 1, but |v| is not |w|. When is Cauchy–Schwarz equal?"
 
 
 EXERCISES = (
@@ -203,7 +226,24 @@ EXERCISES = (
                 "This is the plan that shares each heap evenly: which of its routes cross?",
             ),
             "crossed": (2.5, "This sends ½ from 0 to 3: could the earth at 4 go there instead?"),
-            "lengths": (6, "This adds up the lengths of three routes: how much earth takes each?"),
+            "lengths": (5, "This adds up the lengths of three routes: how much earth takes each?"),
+            "lengths and masses": (
+                math.sqrt(3),
+                "This is W₂, of the squared lengths: which power of a length is paid?",
+                lambda got: abs(got - math.sqrt(3)) < 2e-3,
+            ),
+            "squares": (
+                3,
+                "Twice too much: is it the mean of the squared lengths, or are the halves whole?",
+            ),
+            "a half": (
+                0.75,
+                "This is one half of the cost, or the long route alone: where does the rest go?",
+            ),
+            "mean length": (
+                5 / 3,
+                "This is the mean length of the routes: has each of them the same mass?",
+            ),
             "first route": (0.5, "This is the first route alone, 0 to 1: what of the other half?"),
             "one missing": (
                 1.25,
@@ -295,6 +335,17 @@ EXERCISES = (
                 4 / 6,
                 "This is the mean of ‖y‖², n/(n + 2): which power of ‖y‖ does W₁ take?",
             ),
+            "n = 5": (5 / 6, "This is n = 5: how many dimensions has the ball?"),
+            "root mean square": (
+                math.sqrt(4 / 6),
+                "This is the root of the mean of ‖y‖²: which mean is a cost, and is there a root?",
+            ),
+            "n/(n − 1)": (
+                4 / 3,
+                "Above 1: can a point of the unit ball be further from its centre than that?",
+                lambda got: got > 1,
+            ),
+            "1/n": (1 / 4, "This is 1/n: does the mean norm fall in many dimensions, or rise?"),
             "the rest": (1 / 5, "This is what is missing to 1: which side is asked for?"),
             "n = 3": (3 / 4, "This is n = 3: what is n here?"),
             "median": (2**-0.25, "This is the median of ‖y‖: which mean is it that W₁ takes?"),
@@ -319,17 +370,24 @@ EXERCISES = (
             ),
             "turned": (-HALF[0], HALF[1], HALF[2]),
             "one unit": ([[1.0]], [0.0], [[-1.0]]),
-            "three digits": ([[0.707], [-0.707]], [0.0, 0.0], [[-0.707, -0.707]]),
+            "four digits": ([[0.7071], [-0.7071]], [0.0, 0.0], [[-0.7071, -0.7071]]),
+            "two unlike units": ([[0.6], [-0.8]], [0.0, 0.0], [[-0.6, -0.8]]),
         },
         wrong={
-            "not scaled": (([[1.0], [-1.0]], [0.0, 0.0], [[-1.0, -1.0]]), "‖W1‖₂ is 1.414"),
-            "output not scaled": ((HALF[0], HALF[1], [[-1.0, -1.0]]), "‖W2‖₂ is 1.414"),
+            "not scaled": (([[1.0], [-1.0]], [0.0, 0.0], [[-1.0, -1.0]]), "‖W1‖₂ is 1.414,"),
+            "output not scaled": ((HALF[0], HALF[1], [[-1.0, -1.0]]), "‖W2‖₂ is 1.414,"),
             "halves": (([[0.5], [-0.5]], [0.0, 0.0], [[-0.5, -0.5]]), "how long is"),
             "turned up": ((HALF[0], HALF[1], -HALF[2]), "which sign"),
-            "MaxMin's": ((HALF[0], HALF[1], -HALF[0].T), "The value is 0.000"),
+            "MaxMin's": ((HALF[0], HALF[1], -HALF[0].T), "another takes away"),
+            "three digits": (([[0.707], [-0.707]], [0.0] * 2, [[-0.707] * 2]), "0.4998, and ½"),
+            "rounded up": (([[0.7075], [-0.7075]], [0.0] * 2, [[-0.7075] * 2]), "1.001, above 1."),
+            "bent elsewhere": ((HALF[0], [0.5, 0.5], HALF[2]), "b is 0.5. Where"),
+            "crossed": (([[0.6], [-0.8]], [0.0] * 2, [[-0.8, -0.6]]), "Cauchy–Schwarz"),
+            "a short output": ((HALF[0], HALF[1], [[-0.5, -0.5]]), "‖W2‖₂ is 0.707: may"),
             "no number": ((HALF[0], [0.0, math.nan], HALF[2]), "not finite"),
             "a row": (([1.0, -1.0], [0.0, 0.0], [[-1.0, -1.0]]), "The shapes are"),
             "two parts": ((HALF[0], HALF[2]), "Three tensors"),
         },
     ),
+    CRITIC,
 )
