@@ -132,6 +132,17 @@ GUARANTEE = Exercise(
             lambda norms, M: torch.maximum(_varied(meet=torch.minimum)(norms, M), norms.max()),
             "In the middle of two samples this is right: is the middle where two bounds cross?",
         ),
+        "one end": (
+            lambda norms, M: torch.stack(
+                [_varied(end=0)(norms, M), norms.max(), norms[0] + M / len(norms) / 2]
+            ).max(),
+            "Right from 0 to the last sample: what of the way from there to 1?",
+        ),
+        "one part less, simple": (
+            lambda norms, M: norms.max() + M / (2 * max(len(norms) - 1, 1)),
+            "This is the largest norm and M/(2(n − 1)): how long is a part, and what does the "
+            "other neighbour allow?",
+        ),
         "one part less": (
             _varied(lambda n: 1 / max(n - 1, 1)),
             "This takes neighbours to be 1/(n − 1) apart: how far are the middles of n parts?",
