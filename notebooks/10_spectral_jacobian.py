@@ -35,7 +35,7 @@
 # **Before you start**: lesson 06 (power iteration on a matrix), lesson 03 (gradients layer by layer),
 # `torch.autograd.grad`.
 #
-# Reading: 42 minutes · exercises: 36 minutes · running: under 60 seconds
+# Reading: 42 minutes · exercises: 61 minutes · running: under 60 seconds
 
 # %%
 import math
@@ -445,6 +445,80 @@ assert penalty == 0 and torch.allclose(kept, start[0])
 print("A zero Jacobian: penalty 0, no division by 0, and the same u.")
 
 # %% [markdown]
+# ### Exercise 3 ●●○ · 10 min · repair
+# This loop is gradient descent on the cross-entropy plus $\lambda$ times the mean over the samples of
+# $\sigma(J)$. So it was meant. Each sample has its own $u$, which starts at ones and is handed on.
+
+
+# %%
+def idle(net, x, y, strength, steps):
+    weights, u = list(net.parameters()), torch.ones_like(net(x)).detach()
+    for _ in range(steps):
+        x, u = x.detach().requires_grad_(), u.requires_grad_()
+        g = torch.autograd.grad(net(x), x, u, create_graph=True)[0]
+        v = (g / g.norm(dim=1, keepdim=True)).detach()
+        h = torch.autograd.grad(g, u, v)[0]
+        u = (h / h.norm(dim=1, keepdim=True)).detach()
+        penalty = (u * h).sum(dim=1).mean().item()
+        loss = functional.cross_entropy(net(x), y) + strength * penalty
+        with torch.no_grad():
+            for weight, slope in zip(weights, torch.autograd.grad(loss, weights), strict=True):
+                weight -= 0.1 * slope
+    return net
+
+
+# %% [markdown]
+# It runs, its loss contains the penalty, and it does the same for every $\lambda$:
+
+# %%
+ends = []
+for strength in (0, 10):
+    net = orthonormal_network([49, 16, 10], nn.Tanh, torch.Generator().manual_seed(0))
+    ends.append(measure(idle(net, x, y, strength, steps=20)))
+assert ends[0] == ends[1]
+print("λ = 0 and λ = 10: the same norm and the same loss, to the last digit.")
+
+# %% [markdown]
+# Find all that keeps the penalty from the weights, and write the loop anew, with all else as it is. The check
+# compares its steps with the true gradient, trains a network, and looks at the norm.
+
+
+# %%
+def my_loop(net, x, y, strength, steps):
+    # your code
+    ...
+
+
+check("10.repair", my_loop)
+
+# %% [markdown]
+# <details><summary>Hint</summary>Ask <code>h.requires_grad</code>, then follow it from line to line: what is
+# the first number on the way to the loss that has no gradient? And is it the only one?
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def my_loop(net, x, y, strength, steps):
+#     weights, u = list(net.parameters()), torch.ones_like(net(x)).detach()
+#     for _ in range(steps):
+#         x, u = x.detach().requires_grad_(), u.requires_grad_()
+#         g = torch.autograd.grad(net(x), x, u, create_graph=True)[0]
+#         v = (g / g.norm(dim=1, keepdim=True)).detach()
+#         h = torch.autograd.grad(g, u, v, create_graph=True)[0]
+#         u = (h / h.norm(dim=1, keepdim=True)).detach()
+#         penalty = (u * h).sum(dim=1).mean()
+#         loss = functional.cross_entropy(net(x), y) + strength * penalty
+#         with torch.no_grad():
+#             for weight, slope in zip(weights, torch.autograd.grad(loss, weights), strict=True):
+#                 weight -= 0.1 * slope
+#     return net
+# ```
+#
+# Two lines have changed: the second pass keeps its graph, and the penalty stays a tensor.
+#
+# </details>
+
+# %% [markdown]
 # ## One u, or one for each sample (F batch)
 #
 # The algorithm computes $u^\top \partial f / \partial x$ "for a data batch". A batch has as many Jacobians
@@ -529,7 +603,7 @@ assert kept <= 1 + 1e-9 and fresh > 1.3
 print("After an exchange the kept u sees at most norm 1; a fresh start sees more at once.")
 
 # %% [markdown]
-# ### Exercise 3 ●●○ · 8 min · shared
+# ### Exercise 4 ●●○ · 8 min · shared
 # Two samples with the Jacobians $J_1 = \mathrm{diag}(3, 0)$ and $J_2 = \mathrm{diag}(0, 4)$. What does
 # "shared" climb to?
 
@@ -601,7 +675,7 @@ print("Rescaled by its estimate, the network has slope 21 at 0.5.")
 # and samples lie where it has *not* just changed. The same goes for the penalty: it acts at the points of
 # the batches. Whoever needs a guarantee bounds every layer, as in the lessons before.
 #
-# ### Exercise 4 ●○○ · 5 min · unseen
+# ### Exercise 5 ●○○ · 5 min · unseen
 # The network $f(x) = \max(x, 3x - 4)$ was seen on $[0, 1]$. There its slope is 1, and so it stays as it is
 # when it is divided by the estimate. Give two points `[x, y]` with $|f(x) - f(y)| > 2.5\, |x - y|$.
 
@@ -618,6 +692,43 @@ check("10.unseen", my_points)
 # ```python
 # my_points = [3.0, 4.0]
 # ```
+#
+# </details>
+
+# %% [markdown]
+# ### Exercise 6 ●●● · 15 min · guarantee
+# What turns samples into a guarantee? A bound of how fast the Jacobian changes. Take a function on $[0, 1]$ with
+# $\|J(x) - J(y)\| \le M |x - y|$ for all $x$ and $y$. We cut $[0, 1]$ into $n$ equal parts, and the tensor
+# `norms` holds the exact $\|J\|$ in the middle of each, from left to right (so neighbours differ by at most
+# $M/n$). Write the *least* number that is certain to bound $\|J\|$ on all of $[0, 1]$, exactly: no function with
+# these norms exceeds it, and some function attains it.
+
+
+# %%
+def my_guarantee(norms, M):
+    # your code
+    ...
+
+
+check("10.guarantee", my_guarantee)
+
+# %% [markdown]
+# <details><summary>Hint</summary>From each sample the norm can rise with slope M at most, to both sides. Between
+# two samples it is below two such lines: where do they cross? And which points have a sample on one side only?
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def my_guarantee(norms, M):
+#     h = 1 / len(norms)
+#     between = (norms[1:] + norms[:-1] + M * h) / 2
+#     ends = norms[[0, -1]] + M * h / 2
+#     return torch.cat([between, ends]).max()
+# ```
+#
+# The lines $s + M t$ and $s' + M (h - t)$ cross at the height $(s + s' + M h)/2$. The function whose norm is the
+# least of all the lines attains it. The price of a guarantee: a bound $M$, exact norms instead of estimates from
+# below, and in $d$ dimensions a grid of $n^d$ points.
 #
 # </details>
 
@@ -669,7 +780,7 @@ assert abs(squares["ReLU, square"] - 1 / 8) < 0.05 and math.isclose(squares["Max
 print("Mean squares over 100: 1, about 49/64, and about 1/8.")
 
 # %% [markdown]
-# ### Exercise 5 ●●○ · 8 min · tall
+# ### Exercise 7 ●●○ · 8 min · tall
 # The paper's network for digits is 784-1024-1024-1024-10, times $L = 10$. With random orthonormal weights and
 # MaxMin, what is the root of the mean of the squared singular values? Two decimals.
 

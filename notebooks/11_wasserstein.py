@@ -31,7 +31,7 @@
 #
 # **Before you start**: expectations, norms; lesson 01 (MaxMin); of lesson 03, what Theorem 1 says.
 #
-# Reading: 33 minutes · exercises: 44 minutes · running: under 60 seconds
+# Reading: 33 minutes · exercises: 59 minutes · running: under 60 seconds
 
 # %%
 import math
@@ -531,7 +531,8 @@ print(half)
 # %% [markdown]
 # ### Exercise 6 ●●● · 10 min · ceiling
 # The bound is reached. Give `(W1, b1, W2)`, of shapes (m, 1), (m,) and (1, m) and with norms at most 1, such that
-# $f(x) = W_2\, \mathrm{relu}(W_1 x + b_1)$ has dual value ½. (Here $W_1$ is a weight, not the distance.)
+# $f(x) = W_2\, \mathrm{relu}(W_1 x + b_1)$ has dual value ½, up to $10^{-4}$. (Here $W_1$ is a weight, not the
+# distance.)
 
 # %%
 my_ceiling = ...
@@ -583,6 +584,62 @@ fall = (learnt(x) - learnt(y)).flatten()
 assert fall.min() < 0.75 and fall.max() > 0.95  # from the centres to points of the circles
 missing = (1 - fall).sort(descending=True).values
 assert 0.4 < missing[: len(missing) // 4].sum() / missing.sum() < 0.6
+
+# %% [markdown]
+# ### Exercise 7 ●●● · 15 min · critic
+# Train and audit a critic of your own, in two functions. `my_critic(x, y)` gets points of shape (n, d) and
+# (m, d), trains a small network to be high on `x` and low on `y`, and returns it: an `nn.Sequential` of linear
+# layers and activations of the package. `my_audit(critic, x, y)` gets any such network, held or not, and returns
+# `(value, bound)`: its dual value, and the product of the exact norms of its weights.
+#
+# The check lets `my_audit` look at networks whose norms are not 1. Then it trains your critic on three points
+# in the plane, and audits it: a certified bound of at most 1 (up to $10^{-4}$), and at least four fifths of the
+# exact distance. It waits for five seconds: some hundred steps of a small network are enough.
+
+
+# %%
+def my_critic(x, y):
+    # your code
+    ...
+
+
+def my_audit(critic, x, y):
+    # your code
+    ...
+
+
+check("11.critic", (my_critic, my_audit))
+
+# %% [markdown]
+# <details><summary>Hint</summary>The function <code>learn</code> above draws its points itself; here they are
+# given. Which of its lines stay? And what do you multiply, if each layer may stretch what the one before it has
+# stretched?
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def my_critic(x, y):
+#     generator = torch.Generator().manual_seed(0)
+#     critic = orthonormal_network([x.shape[1], 8, 8, 1], lt.MaxMin, generator)
+#     for layer in critic[::2]:
+#         lt.orthonormal(layer)
+#     optimizer = torch.optim.Adam(critic.parameters(), lr=0.03)
+#     for _ in range(60):
+#         optimizer.zero_grad()
+#         (-lt.wasserstein_dual(critic, x, y)).backward()
+#         optimizer.step()
+#     return lt.export(critic)
+#
+#
+# def my_audit(critic, x, y):
+#     norms = [lt.operator_norm(layer.weight).item() for layer in critic[::2]]
+#     return lt.wasserstein_dual(critic, x, y).item(), math.prod(norms)
+# ```
+#
+# The value divided by the bound is an honest lower bound of the distance, for every network. Who projects after
+# each step must do so after the last as well.
+#
+# </details>
 
 # %% [markdown]
 # ## The recorded run (H)

@@ -4,9 +4,10 @@ import copy
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from lipteach.classroom import exercises
+from lipteach.classroom.calling import is_float
 from lipteach.classroom.checks import examine
 
 BANK = exercises()
@@ -28,7 +29,7 @@ def in_float32(solution):
     if isinstance(solution, nn.Module):
         return copy.deepcopy(solution).float()
     if callable(solution):
-        return lambda *given: solution(*[a.float() if isinstance(a, Tensor) else a for a in given])
+        return lambda *given: solution(*[a.float() if is_float(a) else a for a in given])
     if isinstance(solution, tuple):
         return tuple(in_float32(part) for part in solution)
     return solution if isinstance(solution, str) else torch.as_tensor(solution).float()

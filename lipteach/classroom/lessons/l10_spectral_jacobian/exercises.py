@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.func import jvp
 
-from lipteach.classroom.checks import Exercise, Hint, Mistake
+from lipteach.classroom.checks import Exercise, Hint
 from lipteach.classroom.compare import (
-    NEARLY,
-    call,
-    close,
     compare_number,
     need_tensor,
-    seeded,
     show_apart,
 )
-from lipteach.classroom.compare_functions import compare_function
-from lipteach.classroom.watch import watch
+from lipteach.classroom.lessons.l10_spectral_jacobian.guarantee import GUARANTEE
+from lipteach.classroom.lessons.l10_spectral_jacobian.penalty import REPAIR
+from lipteach.classroom.lessons.l10_spectral_jacobian.push import PUSH
 
 # --- 10.radius: a small spectral radius and a large norm.
 
@@ -34,103 +28,23 @@ def _judge_radius(answer: Any) -> None:
         raise Hint("value", "An entry is not finite: a large one will do.")
     radius = float(torch.linalg.eigvals(J).abs().max())
     norm = float(torch.linalg.matrix_norm(J, 2))
-    if radius > 0.5 + 1e-6 and norm >= 10 - 1e-9:
-        text = f"The norm is {norm:.4g}, and an eigenvalue has the size {radius:.4g}"
-        raise Hint("constraint", f"{text}: which matrices show their eigenvalues at once?")
     if radius > 0.5 + 1e-6:
-        raise Hint(
-            "constraint", f"An eigenvalue has the size {show_apart(radius, 0.5)[0]}: above ½."
-        )
+        raise Hint("constraint", f"{_why_large(J, radius)} (The norm is {norm:.4g}.)")
     if norm < 10 - 1e-9:
-        text = f"The eigenvalues are small enough, and the norm is {norm:.4g}"
+        shown = show_apart(norm, 10.0)[0]
+        text = f"The eigenvalues are small enough, and the norm is {shown}"
         raise Hint("value", f"{text}: which entry may grow and leaves them alone?")
 
 
-# --- 10.push: J v by two reverse passes.
-
-
-@dataclass(frozen=True)
-class _Network:
-    """A function that a hint can name."""
-
-    call: Callable[[Tensor], Tensor]
-
-    def __call__(self, x: Tensor) -> Tensor:
-        return self.call(x)
-
-    def __repr__(self) -> str:
-        return "f"
-
-
-# Drawn here, not when f is called: an answer may call f under vmap, which refuses randomness.
-_V, _W = seeded(3, 3, seed=1), seeded(4, 3, seed=3)
-_SQUARE = _Network(lambda x: torch.tanh(x @ _V.to(x)) ** 2)
-_WIDER = _Network(lambda x: torch.tanh(x @ _W.T.to(x)))
-_CURVED = _Network(lambda x: (x**2).sum(-1, keepdim=True) * x)
-PUSHES = [
-    (f, seeded(size, 3, seed=k), seeded(size, 3, seed=10 + k))
-    for k, (f, size) in enumerate([(_SQUARE, 4), (_WIDER, 5), (_CURVED, 1)])
-]
-
-
-def push(
-    f: Any, x: Tensor, v: Tensor, *, keep_graph: bool = True, ask_for_u: bool = True
-) -> Tensor:
-    """J v at each sample, by two reverse passes; without either option the second pass fails."""
-    x = x.detach().requires_grad_()
-    y = f(x)
-    u = torch.zeros_like(y).requires_grad_(ask_for_u)
-    g = torch.autograd.grad(y, x, u, create_graph=keep_graph)[0]
-    pushed: Tensor = torch.autograd.grad(g, u, v)[0]
-    return pushed
-
-
-def _own(f: Any, x: Tensor, v: Tensor) -> Any:
-    own: Any = torch.autograd.functional.jvp
-    return own(f, x, v)[1]
-
-
-_jacobian: Any = torch.autograd.functional.jacobian
-
-
-def _pull(f: Any, x: Tensor, v: Tensor) -> Tensor:
-    x = x.detach().requires_grad_()
-    pulled: Tensor = torch.autograd.grad(f(x), x, v)[0]
-    return pulled
-
-
-def _quotient(f: Any, x: Tensor, v: Tensor, h: float = 1e-2) -> Tensor:
-    quotient: Tensor = (f(x + h * v) - f(x)) / h
-    return quotient
-
-
-def _is_quotient(got: Tensor, _want: Tensor, f: Any, x: Tensor, v: Tensor) -> bool:
-    steps = (1, 0.1, 1e-2, 1e-3, 1e-4, 1e-5)
-    one_sided = [_quotient(f, x, v, h) for h in steps]
-    central = [(_quotient(f, x, v, h) + _quotient(f, x, v, -h)) / 2 for h in steps]
-    return any(close(got, quotient, 1e-6) for quotient in (*one_sided, *central))
-
-
-def _judge_push(answer: Any, mistakes: Sequence[Mistake]) -> None:
-    arguments, known = PUSHES[0], None
-    try:
-        compare_function(answer, push, PUSHES, mistakes=mistakes)
-    except Hint as hint:
-        if NEARLY not in hint.text:
-            raise
-        known = hint
-    with watch() as seen:
-        out = need_tensor(call(answer, *arguments))
-    passes = seen.entries("tanh_backward") / out.numel()  # every derivative of f goes through tanh
-    if passes == 0:
-        text = "Near, but no derivative was taken: f was called at other points, for a quotient."
-        raise Hint("constraint", f"{text} Which two backward passes are exact?", arguments)
-    if known:
-        raise known
-    if passes > 2:
-        text = f"Right, but {passes:g} backward passes a sample went through f, so that J is formed"
-        ask = "which two are enough?"
-        raise Hint("constraint", f"{text}: {ask}", arguments)
+def _why_large(J: Tensor, radius: float) -> str:
+    """Where an eigenvalue above ½ comes from."""
+    text = f"An eigenvalue has the size {show_apart(radius, 0.5)[0]}, above ½"
+    (a, b), (c, d) = J.tolist()
+    if b == 0 or c == 0:
+        return f"{text}: it stands on the diagonal. Which entry is no eigenvalue here?"
+    if a == d == 0:
+        return f"{text}: its square is the product of your two entries. Must both be there?"
+    return f"{text}: trace and determinant fix it. Which matrices show their eigenvalues at once?"
 
 
 # --- 10.shared: one u for two samples.
@@ -186,84 +100,16 @@ EXERCISES = (
             "complex eigenvalues": [[0.0, 100.0], [-0.0025, 0.0]],
         },
         wrong={
-            "diagonal": ([[10.0, 0.0], [0.0, 0.5]], "show their eigenvalues"),
-            "a swap": ([[0.0, 2.0], [2.0, 0.0]], "above ½"),
+            "diagonal": ([[10.0, 0.0], [0.0, 0.5]], "on the diagonal"),
+            "a swap": ([[0.0, 20.0], [2.0, 0.0]], "the product of your two entries"),
+            "full": ([[5.0, 10.0], [-2.5, -5.2]], "show their eigenvalues"),
+            "the trace halved": ([[0.51, 10.0], [0.0, 0.5]], "the size 0.51,"),
             "too tame": ([[0.5, 1.0], [0.0, 0.5]], "may grow"),
             "not finite": ([[0.0, math.inf], [0.0, 0.0]], "not finite"),
             "a vector": ([10.0, 0.5], "(2, 2) is needed"),
         },
     ),
-    Exercise(
-        name="10.push",
-        judge=_judge_push,
-        solution=push,
-        right={
-            "torch's own": _own,
-            "forward mode": lambda f, x, v: jvp(f, (x,), (v,))[1],
-            "one by one": lambda f, x, v: torch.cat(
-                [push(f, x[k : k + 1], v[k : k + 1]) for k in range(len(x))]
-            ),
-        },
-        mistakes={
-            "no v": (
-                lambda f, x, v: push(f, x, torch.ones_like(v)),
-                "Where does v enter? This is J times a vector of ones.",
-            ),
-            "a unit v": (
-                lambda f, x, v: push(f, x, v / v.norm(dim=1, keepdim=True)),
-                "Is v to be made a unit vector here? J v of a longer v is longer.",
-            ),
-            "a coarse quotient": (
-                _quotient,
-                "This is a difference quotient, exact for a linear f only: which derivative is "
-                "exact?",
-                _is_quotient,
-            ),
-            "f at v": (
-                lambda f, _x, v: f(v),
-                "This is f(v), as if f were linear: at which point is the derivative taken?",
-            ),
-            "exchanged": (
-                lambda f, x, v: push(f, v, x),
-                "x and v change places: which is the point, and which the direction?",
-            ),
-            "half": (
-                lambda f, x, v: push(f, x, v) / 2,
-                "Half of it: is the second pass a mean?",
-            ),
-            "twice": (
-                lambda f, x, v: 2 * push(f, x, v),
-                "Twice of it: does a pass add its gradient to one that is there already?",
-            ),
-            "the transpose": (
-                _pull,
-                "On a square Jacobian this gives Jᵀv: through which pass does v go?",
-            ),
-            "no graph": (
-                lambda f, x, v: push(f, x, v, keep_graph=False),
-                "A pass finds no graph: does x require one, what keeps the graph of g?",
-            ),
-            "u is a constant": (
-                lambda f, x, v: push(f, x, v, ask_for_u=False),
-                "g is differentiated by u: does PyTorch know that u will be asked?",
-            ),
-        },
-        wrong={
-            "explicit": (
-                lambda f, x, v: torch.stack(
-                    [_jacobian(f, row[None])[0, :, 0] @ w for row, w in zip(x, v, strict=True)]
-                ),
-                "3 backward passes",
-            ),
-            "a fine quotient": (
-                lambda f, x, v: (f(x + 1e-6 * v) - f(x - 1e-6 * v)) / 2e-6,
-                "no derivative was taken",
-            ),
-            "of one sample": (lambda f, x, v: push(f, x, v)[0], "the result has shape"),
-            "a tuple of one": (lambda f, x, v: (push(f, x, v),), "only entry"),
-            "a number": (1.0, "A function"),
-        },
-    ),
+    PUSH,
     Exercise(
         name="10.shared",
         judge=partial(
@@ -302,6 +148,35 @@ EXERCISES = (
             "diagonal": (
                 7 / math.sqrt(8),
                 "u = (1, 1)/√2 treats both alike: which direction is (3, 4)?",
+            ),
+            "exchanged": (
+                2.4,
+                "This is what u = (4, 3)/5 gives: which of the two entries meets the 4?",
+            ),
+            "halves": (
+                1.75,
+                "This is what a = b = ½ gives: is (½, ½) of length 1?",
+            ),
+            "one alone": (
+                1.8,
+                "This is 3 · 0.6, one sample of the best u: what does the other add, and where "
+                "is the mean?",
+            ),
+            "the smaller norm": (
+                3,
+                "This is the norm of J₁ alone: what does the mean over two samples give at e₁?",
+            ),
+            "squares": (
+                12.5,
+                "This is the mean of the squares 9 and 16: is anything squared in the penalty?",
+            ),
+            "the sum of squares": (
+                25,
+                "This is 9 + 16: is there no root, and no mean, in the largest (3 a + 4 b)/2?",
+            ),
+            "the product": (
+                12,
+                "This is the product of the norms: are J₁ and J₂ two layers, or two samples?",
             ),
             "root mean square": (
                 math.sqrt(12.5),
@@ -372,6 +247,35 @@ EXERCISES = (
                 10 * math.sqrt(784 / 1024 / 8),
                 "This is for ReLU: does sorting switch units off?",
             ),
+            "one singular value": (
+                TALL * math.sqrt(10),
+                "This is the root of the sum of the squares: of how many is it the mean?",
+            ),
+            "L in the root": (
+                math.sqrt(10 * 784 / 1024),
+                "Here L = 10 stands within the root: by what are singular values of 10 f larger?",
+            ),
+            "what is lost": (
+                10 * math.sqrt(240 / 1024),
+                "This is the part that is lost, 240 of 1024: which part is kept?",
+            ),
+            "the share that is lost": (
+                10 * 240 / 1024,
+                "This is the share of the squares that is lost: which is kept, and of the length?",
+            ),
+            "outputs by inputs": (
+                10 * math.sqrt(10 / 784),
+                "Are 10 outputs of 784 inputs a loss? A wide orthonormal layer keeps all of u.",
+            ),
+            "of one": (
+                1,
+                "This is f, if every layer is square: where is L, and which layer is not square?",
+            ),
+            "a trained one": (
+                9.5,
+                "So it may be after training: with random weights, what does the tall layer keep?",
+                lambda got: 9 <= got < 10,
+            ),
             "the last layer": (
                 10 * math.sqrt(10 / 1024),
                 "The last layer is wide, and going back loses nothing.",
@@ -383,4 +287,6 @@ EXERCISES = (
         },
         wrong={"a list": ([8.75, 8.75], "a list")},
     ),
+    REPAIR,
+    GUARANTEE,
 )
