@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dis
 import linecache
+import re
 from collections.abc import Callable
 from pathlib import Path
 from sysconfig import get_path
@@ -120,6 +121,11 @@ def runnable(function: Any, example: tuple[Any, ...]) -> tuple[Any, ...]:
 def is_float(value: Any) -> bool:
     """Whether a value is a tensor that can carry a gradient."""
     return isinstance(value, Tensor) and value.is_floating_point()
+
+
+def without_line(hint: Hint) -> str:
+    """What went wrong, whichever line of whose code it was."""
+    return re.sub(r", in line \d+: `.*`", "", hint.text)
 
 
 def _line_of(error: BaseException) -> str:

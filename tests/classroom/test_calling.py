@@ -177,6 +177,17 @@ def test_a_list_of_layers_is_tried_though_it_runs_none():
     assert is_stub(nn.Module())
 
 
+def test_an_exception_is_known_whichever_line_raised_it():
+    bank = [Mistake("by index", lambda x: x[5], "What does x[5] ask for?")]
+
+    def answer(x):
+        doubled = 2 * x
+        return doubled[5] / 2
+
+    with pytest.raises(Hint, match=r"What does x\[5\] ask for"):
+        compare_function(answer, lambda x: x[0], [torch.tensor([1.0, 2.0])], mistakes=bank)
+
+
 def test_an_input_that_comes_back():
     text = kind_of(compare_function, lambda x: x.clone(), torch.sin, [seeded(3)])[1]
     assert "This is an input as it came" in text
