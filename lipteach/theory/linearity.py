@@ -43,7 +43,8 @@ def collapse_affine(
         tol: what counts as zero; by default 1e-9 in float64 and 1e-4 in float32.
 
     Returns:
-        W of shape (1, n) and b of shape (1,): f(x) = W x + b on the domain.
+        W of shape (1, n) and b of shape (1,): f(x) = W x + b on the domain, and on the batch up to
+        tol times 1 + ‖x‖ + |b|.
 
     Raises:
         HypothesisError: (a ValueError) if a hypothesis fails; the message names the layer, the unit
@@ -72,6 +73,7 @@ def collapse_affine(
         s, c = _unit_lines(before[k], after[k], w[0], k, x, tol)
         b = b + w @ c + (w * s) @ _bias(linears[k])
         w = (w * s) @ linears[k].weight.detach()
+    _check_collapse(network, w, b, x, tol)
     return w, b
 
 
@@ -248,6 +250,18 @@ def _unit_lines(
             continue
         raise HypothesisError(f"Hidden layer {k + 1}, unit {i + 1} has {problem}.")
     return s, c[0]
+
+
+def _check_collapse(network: nn.Sequential, W: Tensor, b: Tensor, x: Tensor, tol: float) -> None:
+    """A unit of weight w is as good as zero in (12) up to √tol; its values may not be."""
+    off = (network(x) - (x @ W.mT + b)).detach().abs().amax(dim=1)
+    size = torch.linalg.vector_norm(x, dim=1) + float(b.abs())
+    row = int((off / (1 + size)).argmax())
+    if off[row] > tol * (1 + size[row]):
+        raise HypothesisError(
+            f"The network is no affine function on the batch up to tol: at x = {_point(x, row)} "
+            f"the collapsed one is off by {float(off[row]):.1e}."
+        )
 
 
 def _near(value: float) -> str:

@@ -63,8 +63,9 @@ def in_lipschitz_class(network: nn.Module, p: float = 2, tol: float = 1e-12) -> 
         return False
     if len(linears) + sum(map(_sorts_pairs, modules)) < len(modules):
         return False
-    if not all(isinstance(m, Selection) or torch.equal(m.weight, m.weight) for m in linears):
-        return False  # a weight that changes each time it is read, or is NaN
+    for layer in linears:
+        if not layer.weight.is_floating_point() or not torch.equal(layer.weight, layer.weight):
+            return False  # complex, NaN, or another each time it is read
     norms = [
         1.0 if isinstance(layer, Selection) else _largest_row(layer.weight, math.inf if k else p)
         for k, layer in enumerate(linears)

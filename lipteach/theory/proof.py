@@ -21,7 +21,15 @@ from lipteach.theory.domain import Bound
 from lipteach.theory.expressions import And, Formula, Not, Or, Term
 from lipteach.theory.floats import shown
 from lipteach.theory.question import Question, ask
-from lipteach.theory.solver import OutOfTime, Point, divisors, evaluate, fails_by, find_point
+from lipteach.theory.solver import (
+    OutOfTime,
+    Point,
+    defined,
+    evaluate,
+    fails_by,
+    find_point,
+    variables,
+)
 
 __all__ = ["Counterexample", "Proof", "Undecided", "prove"]
 
@@ -106,20 +114,22 @@ def _decide(q: Question, tol: float, end: float) -> Proof | Counterexample | Und
     def left() -> float:
         return end - time.monotonic()
 
-    inhabited, _ = find_point(q.domain, left())
+    claimed = q.statement(q.outputs, q.expected)
+    if strange := variables(And(q.domain, claimed)) - set(q.variables):
+        raise ValueError(f"The claim speaks of {min(strange)}, which is no input of the network.")
+    domain, known = And(q.domain, defined(q.domain)), defined(claimed)
+    inhabited, _ = find_point(domain, left())
     if inhabited == "unsat":
         raise ValueError("The domain is empty: no real input meets its conditions.")
-    claimed = q.statement(q.outputs, q.expected)
-    answer, first = find_point(And(q.domain, Not(claimed)), left())
+    answer, first = find_point(And(domain, Or(Not(claimed), Not(known))), left())
     if answer == "unsat" and inhabited == "sat":
         return Proof(q.domain_text, tol, q.reading)
     if answer != "sat":
         raise OutOfTime
-    defined = [divisor != 0 for divisor in divisors(claimed)]
     for wanted in _simpler(q, claimed):
         if left() <= 0:
             break
-        answer, point = find_point(And(q.domain, wanted, *defined), left(), _EFFORT)
+        answer, point = find_point(And(domain, wanted, known), left(), _EFFORT)
         found = _confirm(q, point, tol) if answer == "sat" else None
         if found is not None:
             return found

@@ -122,9 +122,26 @@ def relaxed(formula: Formula, by: Term, weaker: bool = True) -> Formula:
             return Formula(formula.op, *(relaxed(part, by, weaker) for part in a))
 
 
-def divisors(root: Node) -> list[Term]:
-    """The terms by which the formula divides."""
-    return [node.args[1] for node in ordered(root) if node.op == "divide"]
+def defined(root: Node) -> Formula:
+    """Where no division by 0 is met: to the solver 1/0 is some number, and x/x = x/x everywhere.
+
+    Of an If only the branch that is taken counts.
+    """
+    where: dict[int, list[Formula]] = {}  # what must hold, of each node
+    for node in ordered(root):
+        parts = [where[id(a)] if isinstance(a, Node) else [] for a in node.args]
+        if node.op == "if" and (parts[1] or parts[2]):
+            chosen, then, otherwise = node.args[0], And(*parts[1]), And(*parts[2])
+            parts[1:] = [[Or(And(chosen, then), And(Not(chosen), otherwise))]]
+        if node.op == "divide":
+            parts.append([node.args[1] != 0])
+        where[id(node)] = list({id(one): one for part in parts for one in part}.values())
+    return And(*where[id(root)])
+
+
+def variables(root: Node) -> set[str]:
+    """The names of what a formula leaves open."""
+    return {node.args[0] for node in ordered(root) if node.op == "variable"}
 
 
 def find_point(formula: Formula, seconds: float, effort: int = 0) -> tuple[str, Point]:

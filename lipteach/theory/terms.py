@@ -175,7 +175,10 @@ def _layer(layer: nn.Module, h: list[Term], reader: Reader) -> list[Term]:
         return _linear(layer, h, reader)
     if runs_as(layer, Selection):
         _check_width(layer, h)
-        return [h[i] for i in layer.index.tolist()]
+        index = layer.index.tolist()
+        if not all(0 <= i < len(h) for i in index):
+            raise ValueError(f"A Selection of {len(h)} inputs has an index that is none of them.")
+        return [h[i] for i in index]
     if runs_as(layer, Scale):
         return [reader(layer.factor, 53) * z for z in h]
     if runs_as(layer, MaxMin):

@@ -286,6 +286,12 @@ def test_vmap_and_jacrev(project) -> None:
     assert torch.equal(jacobians, torch.stack([jacrev(project)(v) for v in y[:, 0]]))
 
 
+def test_a_sum_beyond_every_float_is_in_no_ball() -> None:
+    y = torch.full((10,), 1e308, dtype=torch.float64)
+    assert not lt.in_l1_ball(y, radius=1.7e308, tol=0.1)
+    assert lt.in_l1_ball(y[:1], radius=1.7e308)
+
+
 def test_membership() -> None:
     y = doubles(0.6, 0.4, 0.6, -0.4000001, 0.6, 0.5).reshape(3, 2)
     assert lt.in_l1_ball(y).tolist() == [True, True, False]

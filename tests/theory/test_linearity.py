@@ -92,6 +92,17 @@ def test_collapse_sees_that_an_activation_mixes_units() -> None:
         lt.collapse_affine(nn.Sequential(linear(torch.eye(3)), Mixing(), last), uniform(10, 3))
 
 
+@pytest.mark.parametrize(("w", "dtype"), [(3e-5, torch.float64), (0.0099, torch.float32)])
+def test_collapse_is_held_to_the_batch(w: float, dtype: torch.dtype) -> None:
+    """(12) asks of a unit w² alone, which is as good as zero where w is not."""
+    last = linear([[math.sqrt(1 - w * w), w]])
+    network = nn.Sequential(linear(torch.eye(2)), nn.ReLU(), last).to(dtype)
+    for far in (1.0, 1e6):
+        x = torch.tensor([[1.0, far], [1.0, -far], [2.0, 3 * far]], dtype=dtype)
+        with pytest.raises(lt.HypothesisError, match=r"no affine function on the batch up to tol"):
+            lt.collapse_affine(network, x)
+
+
 def test_collapse_ignores_units_without_weight() -> None:
     """Equation 12 says nothing of a unit with w = 0: it may lose what it likes."""
     network = nn.Sequential(linear(torch.eye(2)), nn.ReLU(), linear([[1.0, 0.0]]))

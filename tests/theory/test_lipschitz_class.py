@@ -89,3 +89,9 @@ def test_what_is_not_counted_is_refused() -> None:
     hooked[1].register_forward_hook(lambda *_: None)
     with pytest.raises(ValueError, match="its MaxMin has hooks"):
         lt.network_size(hooked)
+
+
+def test_a_complex_weight_is_in_no_class() -> None:
+    layer = nn.Linear(1, 1, bias=False, dtype=torch.complex128)
+    layer.weight.data.fill_(0.6 + 0.9j)
+    assert not lt.in_lipschitz_class(nn.Sequential(layer), math.inf)

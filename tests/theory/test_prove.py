@@ -12,6 +12,7 @@ from proof_support import maxmins
 from torch import nn
 
 from lipteach.primitives import FullSort, MaxMin
+from lipteach.theory import terms
 from lipteach.theory.conversions import (
     full_sort_from_maxmin,
     maxmin_from_full_sort,
@@ -192,3 +193,36 @@ def test_ends_of_a_domain_may_be_fractions() -> None:
 
 def test_the_weights_of_a_claimed_network_are_said_to_be_read() -> None:
     assert prove(lambda x: abs(x), abs_network()).reading == "algebraic numbers"
+
+
+# Division: to the solver 1/0 is some number
+
+
+@pytest.mark.parametrize(
+    ("network", "claim"),
+    [
+        (lambda x: x / x, lambda x: x / x),
+        (lambda x: x / x - x / x, lambda x: 0),
+        (lambda x: (1 / x) ** 2, lambda x, y: y >= 0),
+        (lambda x: terms.If(x >= 0, 1 / x, 1 / x), lambda x: 1 / x),
+        (lambda x: 1 / (1 / x), lambda x: 1 / (1 / x)),
+    ],
+)
+def test_nothing_is_proved_where_the_claim_divides_by_zero(network, claim):
+    assert str(prove(network, claim)) == "Undecided: the claim divides by zero at x = 0"
+    assert prove(network, claim, domain=lambda x: x > 0)
+
+
+def test_a_division_counts_where_it_is_made():
+    assert prove(lambda x: terms.If(x == 0, 0, 1 / x) * x, lambda x: terms.If(x == 0, 0, 1))
+
+
+def test_a_domain_holds_nothing_where_it_divides_by_zero():
+    with pytest.raises(ValueError, match="The domain is empty"):
+        prove(lambda x: x, lambda x, y: y == 0, domain=lambda x: [1 / x == 5, x == 0])
+
+
+def test_a_claim_speaks_of_the_inputs_alone():
+    free = terms.Term("variable", "root of 2")
+    with pytest.raises(ValueError, match="speaks of root of 2, which is no input"):
+        prove(lambda x: x * terms.Sqrt(2), lambda x, y: y >= free * x)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from lipteach.primitives import Abs, FullSort, GroupSort, MaxMin
+from lipteach.primitives import Abs, FullSort, GroupSort, MaxMin, Selection
 from lipteach.theory import terms
 from lipteach.theory.expressions import Term, read_number
 from lipteach.theory.solver import evaluate, fails_by
@@ -354,3 +354,11 @@ def test_a_formula_fails_by_its_margin():
             for part in (formula, *formula.args):
                 _, slack = evaluate(part, point)
                 assert evaluate(fails_by(part, Fraction(1)), point)[0] == (slack <= -1)
+
+
+def test_an_index_of_no_input_is_refused():
+    layer = Selection([0], 2)
+    for index in (-1, 2):
+        layer.index = torch.tensor([index])
+        with pytest.raises(ValueError, match=r"Selection of 2 inputs has an index"):
+            apply(nn.Sequential(layer), [X, Y])
