@@ -32,17 +32,32 @@ def methods(cls: type) -> dict[str, Any]:
     return {name: value for name, value in held if name not in HARMLESS and _runs(value)}
 
 
+def _as_it_is(cls: type) -> dict[str, Any]:
+    """The same with the code of its functions, which may be put in the place of another."""
+    return {name: (value, _code(value)) for name, value in methods(cls).items()}
+
+
+def _code(value: Any) -> Any:
+    return getattr(value, "__code__", None)
+
+
 def as_imported(cls: type) -> bool:
     """Whether a class is one of those that came with torch, Python or this package, unchanged."""
-    return not issubclass(cls, nn.Module) or (cls in _METHODS and methods(cls) == _METHODS[cls])
+    return not issubclass(cls, nn.Module) or (cls in _METHODS and _as_it_is(cls) == _METHODS[cls])
 
 
 def is_patched(cls: type) -> bool:
     """Whether a class, one that it inherits from, or a function that modules call was replaced."""
     kinds = [kind for kind in cls.__mro__ if kind in _METHODS]
-    return any(methods(kind) != _METHODS[kind] for kind in kinds) or any(
-        getattr(place, name, None) is not value for place, name, value in _FUNCTIONS
-    )
+    if any(_as_it_is(kind) != _METHODS[kind] for kind in kinds):
+        return True
+    if any(held.get(name) is not value for held, name, value in _GLOBALS):
+        return True
+    for place, name, value, code in _FUNCTIONS:
+        found = getattr(place, name, None)
+        if found is not value or _code(found) is not code:
+            return True
+    return False
 
 
 def _runs(value: Any) -> bool:
@@ -66,7 +81,7 @@ def called(values: Any) -> set[str]:
 
 # Read after all of floor 1: this file is imported through `composition`, by the floors above.
 _METHODS = {
-    cls: methods(cls)
+    cls: _as_it_is(cls)
     for cls in _classes(nn.Module)
     if cls.__module__.partition(".")[0] in ("torch", "lipteach")
 }
@@ -74,10 +89,10 @@ _OURS = [m for name, m in sys.modules.items() if name.startswith("lipteach.primi
 _CALLED = {
     *(f"__{name}__" for name in ("add", "radd", "sub", "rsub", "mul", "rmul", "neg")),
     *("__lt__", "__gt__", "__getitem__"),
-    *called([*vars(F).values(), *(f for held in _METHODS.values() for f in held.values())]),
+    *called([*vars(F).values(), *(f for held in _METHODS.values() for f, _ in held.values())]),
     *called(value for module in _OURS for value in vars(module).values()),
 }
-_FUNCTIONS = [
+_PLACES = [
     *((F, name, value) for name, value in vars(F).items() if _runs(value)),
     *((module, n, f) for module in _OURS for n, f in vars(module).items() if _is_function(f)),
     *(
@@ -88,4 +103,17 @@ _FUNCTIONS = [
         and callable(value := getattr(place, name))
         and value is getattr(place, name)  # one that is made anew at each look cannot be compared
     ),
+]
+_FUNCTIONS = [(place, name, value, _code(value)) for place, name, value in _PLACES]
+_GLOBALS = [  # the modules and functions that methods find by a name of their file, such as F
+    (held, name, held[name])
+    for held, name in {
+        (id(f.__globals__), name): (f.__globals__, name)
+        for methods_of in _METHODS.values()
+        for f, _ in methods_of.values()
+        if _is_function(f)
+        for name in f.__code__.co_names
+        if callable(f.__globals__.get(name))
+        or isinstance(f.__globals__.get(name), types.ModuleType)
+    }.values()
 ]

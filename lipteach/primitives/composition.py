@@ -1,12 +1,14 @@
 """What a composition runs: the one walker of ``nn.Sequential``, for bounds, proofs and joins alike.
 
 A certificate reads a module by its class. It may do so only where the module computes what its
-class does, and a hook, a forward of the instance or a subclass may change that.
+class does, and a hook, a forward of the instance or a subclass may change that. What is believed
+is Python itself and the compiled code of torch, which ``torch.library`` could replace.
 """
 
 from __future__ import annotations
 
 import sys
+import types
 from abc import ABCMeta
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -38,6 +40,8 @@ def runs_as(module: nn.Module, kinds: type[M] | tuple[type[M], ...]) -> TypeGuar
     """
     if type(type(module)) not in (type, ABCMeta):  # another metaclass may say what it likes
         return False
+    if type(vars(module)) is not dict:
+        return False
     for kind in kinds if isinstance(kinds, tuple) else (kinds,):
         if kind in type(module).__mro__ and not _redefines(type(module), kind):
             return not alteration(module)
@@ -53,7 +57,7 @@ def alteration(module: nn.Module) -> str:
     if is_compiled(module):
         return "a compiled call"
     held = [vars(module).get(f"_{kind}") for kind in ("modules", "parameters", "buffers")]
-    if any(type(container) not in CONTAINERS for container in held):
+    if any(type(container) not in CONTAINERS or _has_more(container) for container in held):
         return "containers of another class"
     tensors = (*module._parameters.values(), *module._buffers.values())
     settings = [t for t in vars(module).values() if hasattr(t, "__torch_function__")]
@@ -153,6 +157,11 @@ def check_sequence(network: Any, name: str = "network") -> None:
         raise ValueError(f"{name} must be a plain nn.Sequential; {kind} has a forward of its own.")
 
 
+def _has_more(container: Any) -> bool:
+    """Whether an OrderedDict has attributes of its own, in place of its methods."""
+    return bool(getattr(container, "__dict__", None))
+
+
 def _may_deceive(value: Any) -> bool:
     """Whether a setting, or an entry of one, may be one number to Python and another to torch.
 
@@ -179,6 +188,8 @@ def _redefines(cls: type, kind: type) -> bool:
                 held[name] = value
     if not held.keys().isdisjoint(set(dir(kind)) - HARMLESS):
         return True
+    if not isinstance(held.get("__dict__"), (type(None), types.GetSetDescriptorType)):
+        return True  # a property, which may hide what stands there
     read = called(value for base in kind.__mro__ for value in vars(base).values())
     return any(
         hasattr(type(held[name]), "__get__") and not _is_of_parametrize(held[name])
@@ -188,4 +199,5 @@ def _redefines(cls: type, kind: type) -> bool:
 
 def _is_of_parametrize(value: Any) -> bool:
     """Whether a property is one that torch makes for a parametrized tensor."""
-    return isinstance(value, property) and value.fget.__module__ == parametrize.__name__
+    code = getattr(getattr(value, "fget", None), "__code__", None)
+    return isinstance(value, property) and getattr(code, "co_filename", "") == parametrize.__file__

@@ -1,7 +1,10 @@
 """Models made to deceive: settings, tensors and functions that are not what they seem."""
 
+import functools
 import math
+import types
 from abc import ABC
+from collections import OrderedDict
 
 import numpy as np
 import pytest
@@ -235,6 +238,62 @@ def test_a_function_that_a_module_calls_was_replaced(monkeypatch, place, name, m
         lt.prove(network, lambda x: list(x), domain=[(-1, 1)] * 4)
     assert not lt.in_lipschitz_class(network, math.inf)
     assert lt.audit(network).upper == math.inf
+
+
+def test_the_code_of_a_forward_was_replaced(monkeypatch) -> None:
+    monkeypatch.setattr(nn.ReLU.forward, "__code__", (lambda self, x: 7 * x).__code__)
+    with pytest.raises(ValueError, match="a class or a function of torch that was replaced"):
+        lt.prove(nn.Sequential(nn.ReLU()), lambda x: list(x), domain=[(-1, 1)] * 4)
+    monkeypatch.undo()
+    monkeypatch.setattr(nn.functional.tanh, "__code__", (lambda x: 7 * x).__code__)
+    assert not runs_as(nn.Tanh(), nn.Tanh)
+
+
+@pytest.mark.parametrize(("place", "module"), [("activation", nn.ReLU()), ("linear", identity())])
+def test_the_functions_of_a_file_of_torch_were_replaced(monkeypatch, place, module, capsys) -> None:
+    functions = types.SimpleNamespace(**vars(nn.functional))
+    functions.relu = lambda x, inplace: 7 * torch.relu(x)
+    functions.linear = lambda x, W, b: 7 * (x @ W.mT)
+    monkeypatch.setattr(getattr(torch.nn.modules, place), "F", functions)
+    assert lt.audit(nn.Sequential(module)).upper == math.inf
+    assert not lt.in_lipschitz_class(nn.Sequential(module), math.inf)
+    monkeypatch.undo()
+    assert runs_as(module, type(module))
+
+
+def test_a_hook_for_all_modules_that_is_gone_leaves_no_doubt() -> None:
+    torch.nn.modules.module.register_module_full_backward_hook(lambda *_: None).remove()
+    assert runs_as(nn.ReLU(), nn.ReLU)
+
+
+def test_the_parts_of_a_module_are_not_what_they_seem(capsys) -> None:
+    class Hides(dict):
+        def __iter__(self):
+            return iter(key for key in self.keys() if key != "forward")
+
+    class Elsewhere(nn.ReLU):
+        @property
+        def __dict__(self):
+            held = nn.Module.__dict__["__dict__"].__get__(self)
+            return {name: value for name, value in held.items() if name != "forward"}
+
+    layer, sequence, other = nn.ReLU(), nn.Sequential(identity()), Elsewhere()
+    other.forward = lambda x: 7 * x
+    layer.__dict__ = Hides(vars(layer), forward=lambda x: 7 * x)
+    sequence._modules = OrderedDict(sequence._modules)
+    sequence._modules.values = lambda: [lt.Scale(7.0)]
+    assert not runs_as(layer, nn.ReLU)
+    assert not runs_as(sequence, nn.Sequential)
+    assert float(other(torch.ones(1))) == 7
+    assert not runs_as(other, nn.ReLU)
+    assert lt.audit(sequence).upper == math.inf
+
+
+def test_a_parametrized_weight_whose_property_was_wrapped() -> None:
+    layer = lt.orthonormal(identity())
+    get = type(layer).weight.fget
+    type(layer).weight = property(functools.wraps(get)(lambda self: 7 * get(self)))
+    assert not runs_as(layer, nn.Linear)
 
 
 def test_a_parametrized_weight_whose_property_was_replaced() -> None:
