@@ -218,7 +218,7 @@ Markdown(appendix.markdown_errata())
 # ## To look things up: the whole map
 #
 # Rows with a link can be opened: it leads to the section of the lesson. (The first click opens the
-# lesson; JupyterLab finds the section once the lesson is open, at the second.)
+# lesson; JupyterLab finds the section once the lesson is open: click again, and once more in a long one.)
 
 # %%
 Markdown(appendix.markdown_table())

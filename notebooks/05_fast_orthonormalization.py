@@ -44,7 +44,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import lipteach as lt
-from lipteach.classroom import check, show, show_benchmark, slider_figure
+from lipteach.classroom import check, predicted, show, show_benchmark, slider_figure
 from lipteach.classroom.lessons.l05_fast_orthonormalization import figures
 from lipteach.training import orthonormal_network
 
@@ -345,6 +345,7 @@ print("A_k v without A_k: equal to the dense iteration, for k = 1, 2, 3, 4.")
 # **Predict:** one product makes $A_0 v$. How many make $A_1 v$, $A_2 v$, $A_5 v$?
 
 # %% jupyter={"outputs_hidden": true} tags=["hide-output"]
+predicted()
 made = []
 for k in range(6):
     with Count() as count:

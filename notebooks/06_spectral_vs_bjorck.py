@@ -435,7 +435,8 @@ check("06.certified", my_certified)
 
 # %% [markdown]
 # ### Exercise 5 ●●● · 15 min · sharper
-# "gram" is $(\sum_j \sigma_j^8)^{1/8}$. A higher power comes closer:
+# The closest of the five bounds in `lt.norm_upper_bounds`, "gram", is $(\sum_j \sigma_j^8)^{1/8}$: two products
+# and a norm, $\|(W^\top W)^2\|_F^{1/4}$. A higher power comes closer:
 #
 # $$\sigma_1 \;\le\; \Bigl(\sum_j \sigma_j^p\Bigr)^{1/p} \;\le\; n^{1/p}\, \sigma_1 .$$
 #
@@ -870,8 +871,8 @@ print("The product of the four norms is above 1 after every step, and above 1.2 
 #
 # The paper's Fig. 14 does this at full size: three hidden layers of 512 units, Adam with learning rates
 # 0.01 (Björck) and 0.0033 (spectral normalization), in several dimensions. It reports that Björck networks
-# come closer to the distance, in fewer iterations, and that the gap grows with the dimension. Where the paper
-# iterates Björck's map, we use `lt.orthonormal`, as above.
+# come closer to the distance, in fewer iterations, and tells how their lead changes with the dimension. Where
+# the paper iterates Björck's map, we use `lt.orthonormal`, as above.
 #
 # That takes longer than a lesson may. So we read the record of a run: these networks and these rates, for
 # $n$ = 2, 16, 128 and 512, each from three starts. The paper does not say how many steps it took, nor how

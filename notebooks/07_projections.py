@@ -42,7 +42,7 @@ from torch import nn
 
 import lipteach as lt
 from lipteach import terms
-from lipteach.classroom import check, show, slider_figure
+from lipteach.classroom import check, predicted, show, slider_figure
 from lipteach.classroom.lessons.l07_projections import figures
 from lipteach.training import (
     clip_singular_values_,
@@ -188,6 +188,7 @@ def algorithm_1(y):
 # it, and where does Algorithm 1? And $(0.2, -0.1)$?
 
 # %% jupyter={"outputs_hidden": true} tags=["hide-output"]
+predicted()
 for y in (torch.tensor([0.0, 0.0]), torch.tensor([0.2, -0.1]), torch.tensor([0.8, -0.6, 0.1])):
     assert torch.equal(y.clamp(-1, 1), y)  # it is in the cube, and its own nearest point
     print(y.tolist(), "goes to", [round(v, 2) for v in algorithm_1(y).tolist()])

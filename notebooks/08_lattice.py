@@ -45,7 +45,7 @@ from torch import nn
 
 import lipteach as lt
 from lipteach import linear, terms
-from lipteach.classroom import check, show, slider_figure
+from lipteach.classroom import check, predicted, show, slider_figure
 from lipteach.classroom.lessons.l08_lattice import figures
 from lipteach.training import orthonormal_network
 
@@ -670,6 +670,7 @@ print("At −1 and 1 the two functions are z and −|z|; their maximum is z.")
 # **Predict:** what does the joint network say at $z = -1$? Does any norm warn us?
 
 # %% jupyter={"outputs_hidden": true} tags=["hide-output"]
+predicted()
 straddling = nn.Sequential(
     linear(torch.cat([W1_f, W1_g])), lt.MaxMin(),
     linear(torch.block_diag(W2_f, W2_g)), lt.MaxMin(),
@@ -865,6 +866,7 @@ def tournament(networks):
 # **Predict:** how many MaxMin layers do they have for $N$ cones? Which has more weights, and why?
 
 # %% jupyter={"outputs_hidden": true} tags=["hide-output"]
+predicted()
 chain, tree = functools.reduce(lt.maximum, cones(4)), tournament(cones(4))
 alike = lt.prove(chain, tree)
 assert alike

@@ -42,7 +42,7 @@ from torch import nn
 
 import lipteach as lt
 from lipteach import linear, terms
-from lipteach.classroom import check, show, show_benchmark, slider_figure
+from lipteach.classroom import check, predicted, show, show_benchmark, slider_figure
 from lipteach.classroom.lessons.l09_universal import figures, two_norm
 from lipteach.classroom.lessons.l09_universal.figures import centres, error, grid, shifted
 from lipteach.training import orthonormal_network
@@ -184,6 +184,7 @@ except ValueError as refusal:
 # **Predict:** in the plane with $\varepsilon = \frac14$, is $N(N-1)$ nearer to 400, to 4,000, or to 40,000?
 
 # %% jupyter={"outputs_hidden": true} tags=["hide-output"]
+predicted()
 for d, eps, g in ((1, 0.1, figures.LINE_TARGETS["sine"]), (2, 0.25, figures.PLANE_TARGETS["wave"])):
     side = math.ceil(2 / eps)
     N = side**d
@@ -931,6 +932,7 @@ show(two_norm.draw_fits(x[:, 0], goals[0], built["sine"] | {"trained": outputs[0
 show(two_norm.draw_fits(x[:, 0], goals[1], built["zigzag"] | {"trained": outputs[1, order[1, 3]]}))
 
 # %% jupyter={"outputs_hidden": true} tags=["hide-output"]
+predicted()
 worst = {
     name: {k: (y - goals[i]).abs().max() for k, y in built[name].items()}
     for i, name in enumerate(names)

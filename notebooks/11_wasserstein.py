@@ -574,7 +574,7 @@ show(learning.draw_learnt_surface(learnt))
 # %% [markdown]
 # Inside the three discs the level lines of the best function are circles. Those of the network are polygons: it is
 # piecewise linear. At right angles to an edge it falls nearly as steeply as is allowed, towards a corner much less.
-# There most of the missing tenth is: a quarter of the directions, the worst, make up about half of it.
+# The missing tenth is not spread evenly: a quarter of the directions, the worst, make up about half of it.
 
 # %%
 z = (x + torch.rand(360, 1, generator=generator) * (y - x)).requires_grad_()
@@ -734,8 +734,8 @@ print(len(found), "trained networks, each 1-Lipschitz up to 1e-3 before the divi
 # - Three cones at spacing 2 have distance 1 and level tips. Further apart, neighbouring tips may differ by up to $d - 2$;
 #   nearer, the distance is less than 1.
 # - Random batches of the three cones overshoot, on average; stratified samples do not.
-# - Networks that sort find the distance. With weights of norm 1, one hidden layer of ReLU finds at most half of the first
-#   pair's, and no ReLU network finds all of it.
+# - Networks that sort come near to the distance. With weights of norm 1, one hidden layer of ReLU finds at most half of
+#   the first pair's, and no ReLU network finds all of it.
 #
 # ## Where next
 #

@@ -137,6 +137,14 @@ def test_a_fresh_lesson_keeps_the_old_one_under_another_name(tool, source, work)
         assert mine.read_bytes() == tool.read_lesson(source / "04_bjorck.ipynb")
 
 
+def test_a_fresh_lesson_in_which_nothing_was_written_keeps_nothing(tool, source, work):
+    tool.copy_lessons(source, work)
+    for number in ("04", "4"):
+        said = tool.start_anew(number, source, work)
+        assert said == ["04_bjorck.ipynb is as it came: nothing was written in it."]
+        assert not [*work.glob("*_kept_*")]
+
+
 def test_a_lesson_that_does_not_exist_is_refused(tool, source, work):
     with pytest.raises(ValueError, match="no lesson '99'; there are 00, 04"):
         tool.start_anew("99", source, work)
@@ -190,6 +198,13 @@ def run(sources, monkeypatch):
         NotebookClient(book, timeout=60, kernel_name="python3").execute()
     (error,) = book.cells[-1].outputs
     return re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback))
+
+
+def test_no_question_about_news_covers_a_lesson():
+    config = PyFileConfigLoader("jupyter_server_config.py", path=str(LAB)).load_config()
+    overrides = json.loads(Path(config.LabApp.app_settings_dir, "overrides.json").read_text())
+    (settings,) = overrides.values()
+    assert settings["fetchNews"] == "false"
 
 
 def test_a_cell_run_before_the_first_says_so(monkeypatch):

@@ -68,10 +68,15 @@ def copy_lessons(source: Path, work: Path) -> list[str]:
 def start_anew(number: str, source: Path, work: Path) -> list[str]:
     """Give the lesson's copy another name, then copy the lesson."""
     lessons = {path.name[:2]: path.name for path in sorted(source.glob("[0-9][0-9]_*.ipynb"))}
+    number = number.zfill(2) if number else number
     if number not in lessons:
         raise ValueError(f"no lesson {number!r}; there are {', '.join(lessons)}")
     copy, said = work / lessons[number], []
-    if copy.exists():
+    content = read_lesson(source / copy.name)
+    if copy.exists() and digest(copy.read_bytes()) == digest(content):
+        copy.write_bytes(content)  # run perhaps, and nothing written: there is nothing to keep
+        said.append(f"{copy.name} is as it came: nothing was written in it.")
+    elif copy.exists():
         kept = next(
             path
             for k in range(1, 1000)

@@ -1,7 +1,13 @@
 """Exercises with their checks, and figures with sliders. Opt-in: the package never needs it."""
 
 from lipteach.classroom.checks import Exercise, Hint, Mistake, Report, check, exercises
-from lipteach.classroom.figure_view import FigureView, show, show_benchmark, slider_figure
+from lipteach.classroom.figure_view import (
+    FigureView,
+    predicted,
+    show,
+    show_benchmark,
+    slider_figure,
+)
 
 __all__ = [
     "Exercise",
@@ -11,6 +17,7 @@ __all__ = [
     "Report",
     "check",
     "exercises",
+    "predicted",
     "show",
     "show_benchmark",
     "slider_figure",

@@ -12,6 +12,7 @@ import html
 import inspect
 import io
 import json
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from lipteach.primitives._printing import say
 _DPI, _ON_SCREEN = 200, 2  # pixels an inch, and those for each of the page: sharp on fine screens
 _CORNER = 16  # the radius of the card's corners, in pixels
 _COLORS = 32  # are enough for an eye, and a third of the bytes
+PREDICT = "Predict first; then run this cell and compare."
 _AS_DRAWN = {"max_width": "100%", "align_self": "flex-start"}  # a box would stretch the picture
 
 
@@ -60,16 +62,26 @@ def _png(figure: Figure) -> tuple[bytes, int]:
 
 
 def show(figure: Figure) -> None:
-    """Display a figure as PNG, with its statement as alternative text, and print the statement."""
+    """Display a figure as PNG, with its statement as alternative text, and print the statement.
+
+    Where a lesson folds the output, JupyterLab writes the first one's text in its place: that is
+    not the statement, which may be the answer to a prediction.
+    """
     statement = _statement(figure)
     if InteractiveShell.initialized():
         picture, width = _png(figure)
         display(  # type: ignore[no-untyped-call]
-            {"image/png": base64.b64encode(picture).decode(), "text/plain": statement},
+            {"image/png": base64.b64encode(picture).decode(), "text/plain": PREDICT},
             metadata={"image/png": {"alt": statement, "width": width}},
             raw=True,
         )
-    say(statement)
+    say(textwrap.fill(statement, 92))  # a page would break a longer line within a word
+
+
+def predicted() -> None:
+    """Say first, in a cell whose printed output a lesson folds, what stands in its place."""
+    if InteractiveShell.initialized():
+        display({"text/plain": PREDICT}, raw=True)  # type: ignore[no-untyped-call]
 
 
 def show_benchmark(name: str, draw: Callable[[dict[str, Any]], Figure]) -> dict[str, Any] | None:

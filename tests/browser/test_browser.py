@@ -29,6 +29,8 @@ from browser.lab import (
 )
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
+from lipteach.classroom.figure_view import PREDICT
+
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = ROOT / "notebooks"
@@ -99,6 +101,10 @@ def test_a_reader_runs_the_lesson(stem: str, server: tuple[str, str], page: Page
     code = [cell for cell in book["cells"] if cell["cell_type"] == "code"]
     # ?reset forgets the workspace, so that the tabs of the test before do not return.
     open_notebook(page, f"{base}/lab/tree/{stem}.ipynb?reset&token={token}")
+    hidden = sum(cell["metadata"].get("jupyter", {}).get("outputs_hidden", False) for cell in code)
+    kept = page.locator(f"{NOTEBOOK} .jp-Cell-outputWrapper .jp-Placeholder")
+    expect(kept).to_have_count(hidden)
+    assert {text.strip() for text in kept.all_inner_texts()} <= {PREDICT}, "no answer is told"
     folded = [cell["metadata"].get("jupyter", {}).get("source_hidden", False) for cell in code]
     run_all(page, cells=folded.count(False), seconds=180)
     expect(page.locator(f"{NOTEBOOK} .jp-CodeCell .jp-Placeholder")).to_have_count(sum(folded))

@@ -18,6 +18,7 @@ from nbclient import NotebookClient
 from PIL import Image
 
 from lipteach.classroom import show, show_benchmark, slider_figure
+from lipteach.classroom.figure_view import PREDICT
 from lipteach.classroom.style import LINES, PAPER, new_figure
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -174,6 +175,15 @@ def test_show_prints_the_statement(capsys):
     assert capsys.readouterr().out == "A line of slope 1.0 < 9.\n"
 
 
+def test_a_long_statement_is_broken_between_words(capsys):
+    figure = draw_slope()
+    figure.set_label("many words " * 20)
+    show(figure)
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 92
+    assert " ".join(lines) == ("many words " * 20).strip()
+
+
 def test_show_needs_a_figure_with_a_statement():
     with pytest.raises(ValueError, match="the figure says nothing"):
         show(Figure())
@@ -202,6 +212,7 @@ CELLS = [
     "def larger(a, b):\n    ...\n\ncheck('00.first-check', larger)",
     "check('00.first-check', torch.maximum)",
     "check('00.first-check', print)",
+    "from lipteach.classroom import predicted\npredicted()\nprint('the answer')",
 ]
 
 
@@ -219,7 +230,8 @@ def executed(tmp_path_factory):
 def test_outputs_in_a_notebook(executed):
     cells = nbformat.read(executed, as_version=4).cells
     picture, line = cells[1].outputs
-    assert line.text == picture.data["text/plain"] + "\n" == "A line of slope 1.0.\n"
+    assert line.text == "A line of slope 1.0.\n"
+    assert picture.data["text/plain"] == PREDICT  # what stands in the place of a folded output
     assert picture.metadata["image/png"] == {"alt": "A line of slope 1.0.", "width": 600}
     (view,) = cells[2].outputs
     assert view.data["text/plain"] == "A line of slope 1.0."
@@ -227,6 +239,8 @@ def test_outputs_in_a_notebook(executed):
     assert "image/png" not in view.data
     (stub,) = cells[3].outputs
     assert stub.text == "00.first-check: not tried yet\n"
+    first, printed = cells[6].outputs
+    assert (first.data["text/plain"], printed.text) == (PREDICT, "the answer\n")
     for cell, sign, line in ((cells[4], "✓", "passed"), (cells[5], "✗", "not yet. ")):
         (shown,) = cell.outputs
         assert shown.data["text/plain"].startswith(f"00.first-check: {line}")

@@ -8,6 +8,8 @@ import nbformat
 import pytest
 from jupytext.config import load_jupytext_config
 
+from lipteach.classroom.figure_view import PREDICT
+
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 STEMS = sorted({p.stem for ending in ("py", "ipynb") for p in NOTEBOOKS.glob(f"[0-9]*.{ending}")})
 
@@ -58,14 +60,25 @@ def test_the_notebook_is_small_and_names_no_machine(stem: str) -> None:
 
 @pytest.mark.parametrize("stem", STEMS)
 def test_figures_are_png_with_words(stem: str) -> None:
-    """Every picture has its statement as text, and no other picture format is stored."""
+    """Every picture has its statement beside it, and no other picture format is stored."""
     for cell in read(stem).cells:
         for output in cell.get("outputs", []):
             data = output.get("data", {})
             assert not {"image/svg+xml", "image/jpeg"} & set(data)
             if "image/png" in data:
-                assert len(data["text/plain"]) > 20
-                assert "Figure(" not in data["text/plain"]
+                words = output.metadata["image/png"]["alt"]
+                assert len(words) > 20
+                assert "Figure(" not in words
+                assert data["text/plain"] == PREDICT
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_what_stands_in_the_place_of_a_folded_output_is_no_answer(stem: str) -> None:
+    """JupyterLab writes the text of the first output there."""
+    for cell in read(stem).cells:
+        if cell.metadata.get("jupyter", {}).get("outputs_hidden"):
+            first = cell.outputs[0]
+            assert first.get("data", {}).get("text/plain") == PREDICT, cell.source
 
 
 @pytest.mark.parametrize("stem", STEMS)

@@ -22,3 +22,5 @@ c = get_config()  # type: ignore[name-defined]  # noqa: F821
 c.ContentsManager.pre_save_hook = forget_widgets
 # Each kernel runs this file first, and so before a lesson's first cell.
 os.environ["PYTHONSTARTUP"] = str(Path(__file__).with_name("first_cell.py"))
+# No question about news in the corner of the first lesson.
+c.LabApp.app_settings_dir = str(Path(__file__).with_name("settings"))
