@@ -263,8 +263,9 @@ def rows():
     yield mnist_sample, [1], TypeError, 'split must be "train" or "test"; got int'
     load = training.load_mnist
     yield load, [3], TypeError, "root must be a path; got int"
-    yield load, [".", "valid"], ValueError, 'split must be "train" or "test"; got "valid"'
-    yield load, [".", True], TypeError, 'split must be "train" or "test"; got bool'
+    splits = 'split must be "train", "validation", "train+validation" or "test"; got'
+    yield load, [".", "valid"], ValueError, f'{splits} "valid"'
+    yield load, [".", True], TypeError, f"{splits} bool"
     yield load, [".", "test", "cifar"], ValueError, 'kind must be "mnist" or "fashion"; got "cifar"'
     yield load, [".", "test", None], TypeError, 'kind must be "mnist" or "fashion"; got NoneType'
     yield load, [".", "test", "mnist", 1], TypeError, "download must be True or False; got 1"

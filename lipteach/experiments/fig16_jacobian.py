@@ -97,7 +97,8 @@ def train(settings: Settings, seed: int, run: Run) -> dict[str, Any]:
 def load_digits(settings: Settings, split: str, device: torch.device) -> tuple[Tensor, Tensor]:
     """Load images as rows, and labels. MNIST lies in ``$LIPTEACH_DATA``, or in ``data``."""
     if settings.data == "mnist":
-        images, labels = load_mnist(os.environ.get("LIPTEACH_DATA", ROOT / "data"), split)
+        part = "train+validation" if split == "train" else split
+        images, labels = load_mnist(os.environ.get("LIPTEACH_DATA", ROOT / "data"), part)
     else:
         images, labels = mnist_sample(split)
     pooled = functional.avg_pool2d(images, 28 // settings.side)
