@@ -36,15 +36,15 @@ def spread_scale(network: nn.Sequential, L: float) -> nn.Sequential:
     biases it is not (H.4 does not say so).
 
     Args:
-        network: its ``nn.Linear`` and ``nn.Conv2d`` stand in it directly, and are shared with the
-            result, whose biases are theirs.
+        network: its ``nn.Linear`` and ``nn.Conv2d`` stand in it directly; they go on in the result,
+            their biases changed in place.
         L: greater than 0.
 
     Returns:
         The new network.
 
     Raises:
-        ValueError: if the network has no such layer.
+        ValueError: if the network has no such layer, or one of them twice.
 
     Example:
         >>> from lipteach.training import spread_scale
@@ -57,9 +57,12 @@ def spread_scale(network: nn.Sequential, L: float) -> nn.Sequential:
     if not isinstance(network, nn.Sequential):
         raise TypeError(f"network must be an nn.Sequential; got {type(network).__name__}.")
     check_real(L, "L", above=0.0)
-    k = sum(isinstance(module, (nn.Linear, nn.Conv2d)) for module in network)
+    layers = [module for module in network if isinstance(module, (nn.Linear, nn.Conv2d))]
+    k = len(layers)
     if k == 0:
         raise ValueError("network must have an nn.Linear or nn.Conv2d in it; it has none.")
+    if len(set(layers)) < k:
+        raise ValueError("network must have each layer once; one bias cannot follow two scales.")
     s, before = L ** (1 / k), 1.0
     modules: list[nn.Module] = []
     for module in network:

@@ -14,6 +14,8 @@ def rows():
     network = nn.Sequential(nn.Linear(2, 1))
     yield spread_scale, [nn.Linear(2, 1), 2.0], TypeError, "must be an nn.Sequential; got Linear"
     yield spread_scale, [nn.Sequential(nn.ReLU()), 2.0], ValueError, "in it; it has none"
+    twice = nn.Sequential(*2 * [nn.Linear(2, 2)])
+    yield spread_scale, [twice, 2.0], ValueError, "network must have each layer once; one bias"
     yield from number_rows(lambda L: spread_scale(network, L), "L", "greater than 0.0")
     yield make_scheme, ["Bjorck", 1.0], ValueError, "name must be one of Standard; Dropout; Weight"
     yield make_scheme, [None, 1.0], TypeError, "name must be a string; got NoneType"

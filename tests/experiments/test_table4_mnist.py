@@ -79,6 +79,8 @@ def test_a_small_run_of_each_scheme_keeps_what_it_promises(scheme: str) -> None:
     promised = make_scheme(scheme, own.value).constant
     assert found["lower"] <= found["upper"] <= (math.inf if promised is None else promised + 1e-4)
     assert (promised == 10) == (scheme in ("Björck", "Spectral Norm", "L∞"))
+    if promised:  # in the norm of the scheme
+        assert max(found["norms"]) == pytest.approx(1, abs=1e-6)
     assert all(0 <= found[f"{part}_error"] <= 100 for part in ("train", "validation", "test"))
     assert len(run.curves["loss"]) == 6
 
