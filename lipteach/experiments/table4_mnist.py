@@ -152,6 +152,7 @@ def select(record: Record, scheme: str, activation: str) -> Selected:
 
 def compare(record: Record) -> str:
     """Show the chosen networks beside the paper's, and the Lipschitz constants they end with."""
+    found = {(s, a): select(record, s, a) for s in PAPER for a in ACTIVATIONS}
     first = record.cells[0].settings
     lines = [
         f"Test error in percent, {first['side'] ** 2}-{first['width']}³-10 after {first['epochs']} "
@@ -160,7 +161,6 @@ def compare(record: Record) -> str:
         "",
         f"{'':14}" + "".join(f"{name:20}" for name in ACTIVATIONS).rstrip(),
     ]
-    found = {(s, a): select(record, s, a) for s in PAPER for a in ACTIVATIONS}
     for scheme, paper in PAPER.items():
         pairs = zip(ACTIVATIONS, paper, strict=True)
         own = [(found[scheme, activation], theirs) for activation, theirs in pairs]

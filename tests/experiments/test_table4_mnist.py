@@ -134,6 +134,13 @@ def test_the_table_shows_what_validation_chose_beside_the_paper() -> None:
     assert "β=0.5, 0.5-1.5" in compare(record)
 
 
+def test_a_table_without_a_column_is_refused() -> None:
+    record = made_up()
+    few = tuple(c for c in record.cells if c.settings["scheme"] != "Parseval")
+    with pytest.raises(ValueError, match="cells must hold at least one cell to choose from"):
+        compare(replace(record, cells=few))
+
+
 def test_the_paper_s_claims_are_in_its_numbers() -> None:
     """[39]: the spectral Jacobian is best in each column; MaxMin errs more than ReLU in three."""
     for k in range(5):
