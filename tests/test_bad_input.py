@@ -9,6 +9,7 @@ import pytest
 import torch
 from bad_rows import (
     bjorck_apply,
+    classification,
     jacobian,
     lattice,
     layers,
@@ -86,6 +87,8 @@ def training_rows():
     yield fit, [model, infinite, batch, adam], ValueError, "loss must be finite; got"
     named = lambda **k: fit(model, value, batch, adam, **k)  # noqa: E731
     yield lambda a: named(after_step=a), [3], TypeError, "after_step must be a function or None"
+    yield lambda c: named(constraint=c), ["Björck"], TypeError, "constraint must be a Scheme or a"
+    yield lambda c: named(constraint=c), [None], TypeError, "function of the model; got NoneType"
 
 
 def batches_of(x, size, epochs, generator):
@@ -263,8 +266,9 @@ def rows():
     yield mnist_sample, [1], TypeError, 'split must be "train" or "test"; got int'
     load = training.load_mnist
     yield load, [3], TypeError, "root must be a path; got int"
-    yield load, [".", "valid"], ValueError, 'split must be "train" or "test"; got "valid"'
-    yield load, [".", True], TypeError, 'split must be "train" or "test"; got bool'
+    splits = 'split must be "train", "validation", "train+validation" or "test"; got'
+    yield load, [".", "valid"], ValueError, f'{splits} "valid"'
+    yield load, [".", True], TypeError, f"{splits} bool"
     yield load, [".", "test", "cifar"], ValueError, 'kind must be "mnist" or "fashion"; got "cifar"'
     yield load, [".", "test", None], TypeError, 'kind must be "mnist" or "fashion"; got NoneType'
     yield load, [".", "test", "mnist", 1], TypeError, "download must be True or False; got 1"
@@ -278,7 +282,17 @@ def rows():
     yield slider, [(2, 1, 1)], ValueError, "got (2, 1, 1)"
 
 
-ROOMS = (orthonormal, bjorck_apply, projections, layers, wasserstein, jacobian, lattice, robustness)
+ROOMS = (
+    orthonormal,
+    bjorck_apply,
+    projections,
+    layers,
+    wasserstein,
+    jacobian,
+    lattice,
+    robustness,
+    classification,
+)
 ROWS = [*rows(), *(row for room in ROOMS for row in room.rows())]
 
 

@@ -15,6 +15,7 @@ from lipteach.experiments.machine.checkpoints import Run
 from lipteach.experiments.machine.files import RunError
 from lipteach.experiments.machine.grid import run_experiment
 from lipteach.experiments.machine.records import CellRecord, Record
+from lipteach.experiments.machine.selection import Selected, select_and_test
 
 __all__ = [
     "NAMES",
@@ -24,7 +25,9 @@ __all__ = [
     "Record",
     "Run",
     "RunError",
+    "Selected",
     "experiment",
     "load_record",
     "run_experiment",
+    "select_and_test",
 ]

@@ -15,7 +15,6 @@ Source: Anil, Lucas and Grosse (2019), appendix G.3 and Fig. 16; the settings of
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lipteach.experiments import CellRecord, Experiment, Record, Run
-from lipteach.experiments.machine.records import ROOT
+from lipteach.experiments.machine.records import data_folder
 from lipteach.layers import make_tangent_, retract_
 from lipteach.primitives import MaxMin, jacobian_singular_values
 from lipteach.training import load_mnist, mnist_sample, orthonormal_network
@@ -97,7 +96,8 @@ def train(settings: Settings, seed: int, run: Run) -> dict[str, Any]:
 def load_digits(settings: Settings, split: str, device: torch.device) -> tuple[Tensor, Tensor]:
     """Load images as rows, and labels. MNIST lies in ``$LIPTEACH_DATA``, or in ``data``."""
     if settings.data == "mnist":
-        images, labels = load_mnist(os.environ.get("LIPTEACH_DATA", ROOT / "data"), split)
+        part = "train+validation" if split == "train" else split
+        images, labels = load_mnist(data_folder(), part)
     else:
         images, labels = mnist_sample(split)
     pooled = functional.avg_pool2d(images, 28 // settings.side)

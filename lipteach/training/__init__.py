@@ -1,19 +1,37 @@
 """Floor 3: data, and what trains a network."""
 
+from lipteach.training.arrangement import spread_scale
+from lipteach.training.classification import (
+    Epochs,
+    draw_balanced,
+    load_digits,
+    measure_classifier,
+)
 from lipteach.training.distributions import Cones, absolute_value, cone, three_cones
 from lipteach.training.fitting import clip_singular_values_, fit, minibatches
 from lipteach.training.mnist import load_mnist, mnist_sample
-from lipteach.training.networks import orthonormal_network
+from lipteach.training.networks import initialize_, orthonormal_network
+from lipteach.training.schemes import SCHEMES, Scheme, SchemeRow, make_scheme
 
 __all__ = [
+    "SCHEMES",
     "Cones",
+    "Epochs",
+    "Scheme",
+    "SchemeRow",
     "absolute_value",
     "clip_singular_values_",
     "cone",
+    "draw_balanced",
     "fit",
+    "initialize_",
+    "load_digits",
     "load_mnist",
+    "make_scheme",
+    "measure_classifier",
     "minibatches",
     "mnist_sample",
     "orthonormal_network",
+    "spread_scale",
     "three_cones",
 ]

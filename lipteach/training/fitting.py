@@ -1,4 +1,4 @@
-r"""A short fitting loop for networks whose weights must keep ‖W‖₂ ≤ 1.
+r"""A short fitting loop for networks whose weights must keep a constraint, by default ‖W‖₂ ≤ 1.
 
 Source: the constraint is that of Anil, Lucas and Grosse (2019), appendix D; the exact projection
 by SVD is ours, for networks small enough.
@@ -17,6 +17,7 @@ from lipteach.layers.weights import weight_to_change
 from lipteach.primitives import Selection
 from lipteach.primitives._validate import check_dense, check_integer
 from lipteach.training.networks import check_generator
+from lipteach.training.schemes import Memory, Scheme
 
 
 @torch.no_grad()
@@ -118,11 +119,13 @@ def fit(
     optimizer: torch.optim.Optimizer,
     *,
     after_step: Callable[[int], object] | None = None,
+    constraint: Scheme | Callable[[nn.Module], object] = clip_singular_values_,
 ) -> list[float]:
     """Minimize a loss over norm-constrained weights: a step, then the projection, and again.
 
-    The weights satisfy ‖W‖₂ ≤ 1 before the first step and after every one. An interrupt (Ctrl-C)
-    ends the training early, with the weights projected, and returns what was recorded.
+    The weights satisfy the constraint, ‖W‖₂ ≤ 1 unless another is given, before the first step and
+    after every one. An interrupt (Ctrl-C) ends the training early, with the weights projected, and
+    returns what was recorded.
 
     Args:
         model: the network, changed in place.
@@ -130,9 +133,12 @@ def fit(
         batches: one entry for each step.
         optimizer: over the parameters of `model`.
         after_step: called after each step and its projection with the number of steps done.
+        constraint: what is called with the model to project its weights in place, such as
+            `lt.retract_`; or a `Scheme` whose ``prepare`` has made the model: then its penalty is
+            added to the loss, with ``batch[0]`` as the inputs, and its ``before_step`` is called.
 
     Returns:
-        The loss before each step.
+        The loss before each step, without the penalty of a scheme.
 
     Raises:
         TypeError: if the loss returns no tensor.
@@ -152,21 +158,31 @@ def fit(
     Source: ours; the constraint is that of Anil, Lucas and Grosse (2019), appendix D.
     """
     losses: list[float] = []
-    clip_singular_values_(model)
+    memory: Memory = {}
+    scheme = _scheme_of(model, constraint)
+    scheme.after_step(model)
     _check_fit(model, loss, batches, optimizer, after_step)
     try:
         for batch in batches:
-            optimizer.zero_grad()
             value = loss(model, *batch)
             losses.append(_finite_scalar(value, len(losses)))
-            value.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            clip_singular_values_(model)
+            scheme.step(model, scheme.add_penalty(value, model, batch, memory), optimizer)
             if after_step is not None:
                 after_step(len(losses))
     except KeyboardInterrupt:
-        clip_singular_values_(model)
+        scheme.after_step(model)
     return losses
+
+
+def _scheme_of(model: Any, constraint: Any) -> Scheme:
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model must be an nn.Module; got {type(model).__name__}.")
+    if isinstance(constraint, Scheme):
+        return constraint
+    if not callable(constraint):
+        found = type(constraint).__name__
+        raise TypeError(f"constraint must be a Scheme or a function of the model; got {found}.")
+    return Scheme(after_step=constraint)
 
 
 def _check_fit(model: nn.Module, loss: Any, batches: Any, optimizer: Any, after_step: Any) -> None:

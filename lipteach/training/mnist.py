@@ -39,6 +39,7 @@ FASHION = {
     "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
 }
 PART = ".download-"
+SPLITS = ("train", "validation", "train+validation", "test")
 SHA256 = {"mnist": MNIST, "fashion": FASHION}
 
 
@@ -67,17 +68,34 @@ def mnist_sample(split: str = "train") -> tuple[Tensor, Tensor]:
 
     Source: Y. LeCun, C. Cortes and C. J. C. Burges, the MNIST database of handwritten digits.
     """
-    _check_split(split)
+    _check_split(split, ("train", "test"))
     images, labels = _read_sample(SAMPLE, split)
     return torch.from_numpy(images).float() / 255, torch.from_numpy(labels).long()
 
 
-def _check_split(split: Any) -> None:
-    """Require "train" or "test"."""
+def _check_split(split: Any, splits: tuple[str, ...]) -> None:
+    """Require one of the names."""
+    *first, last = (f'"{name}"' for name in splits)
+    names = f"{', '.join(first)} or {last}"
     if not isinstance(split, str):
-        raise TypeError(f'split must be "train" or "test"; got {type(split).__name__}.')
-    if split not in ("train", "test"):
-        raise ValueError(f'split must be "train" or "test"; got "{split}".')
+        raise TypeError(f"split must be {names}; got {type(split).__name__}.")
+    if split not in splits:
+        raise ValueError(f'split must be {names}; got "{split}".')
+
+
+def validation_rows(count: int) -> Tensor:
+    """Mark the rows of `count` training images that are kept for validation: a tenth of them.
+
+    They are drawn without regard to the labels, by NumPy's legacy ``RandomState(0)``, whose stream
+    is frozen (NEP 19): the same rows under every version, here and elsewhere.
+
+    >>> int(validation_rows(60_000).sum())
+    6000
+    """
+    chosen = np.random.RandomState(0).permutation(count)[: count // 10]
+    rows = torch.zeros(count, dtype=torch.bool)
+    rows[torch.from_numpy(chosen)] = True
+    return rows
 
 
 def _read_sample(path: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
@@ -106,9 +124,15 @@ def load_mnist(
     another of the eight, is refused. A download shows its progress. What comes is checked beside
     the files that are there, and only then gets its name; a file that is there is never replaced.
 
+    A tenth of the training file is kept for validation: 6,000 rows, the same of both kinds, drawn
+    by a fixed seed from a generator whose stream is frozen (`numpy.random.RandomState`), and not
+    stratified: a digit has about a tenth of its images there, not exactly. Each part keeps the
+    order of the file.
+
     Args:
         root: the folder.
-        split: "train", 60,000 images, or "test", 10,000.
+        split: "train", 54,000 images, "validation", 6,000, "train+validation", the whole training
+            file of 60,000, or "test", 10,000.
         kind: "mnist" or "fashion".
         download: whether to fetch a file that is missing.
 
@@ -130,7 +154,7 @@ def load_mnist(
     Source: Y. LeCun, C. Cortes and C. J. C. Burges, the MNIST database of handwritten digits;
     H. Xiao, K. Rasul and R. Vollgraf (2017), Fashion-MNIST.
     """
-    _check_split(split)
+    _check_split(split, SPLITS)
     if not isinstance(root, str | os.PathLike):
         raise TypeError(f"root must be a path; got {type(root).__name__}.")
     if not isinstance(kind, str):
@@ -139,9 +163,12 @@ def load_mnist(
         raise ValueError(f'kind must be "mnist" or "fashion"; got "{kind}".')
     if not isinstance(download, bool):
         raise TypeError(f"download must be True or False; got {download!r}.")
-    prefix = "train" if split == "train" else "t10k"
+    prefix = "t10k" if split == "test" else "train"
     names = [f"{prefix}-images-idx3-ubyte", f"{prefix}-labels-idx1-ubyte"]
     images, labels = (torch.tensor(_find(Path(root), kind, name, download)) for name in names)
+    if split in ("train", "validation"):
+        rows = validation_rows(len(images)) == (split == "validation")
+        images, labels = images[rows], labels[rows]
     return images.float().div_(255), labels.long()
 
 

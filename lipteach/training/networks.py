@@ -5,6 +5,7 @@ Source: the initialization usual for the networks of Anil, Lucas and Grosse (201
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
@@ -62,6 +63,39 @@ def orthonormal_network(
         nn.init.uniform_(layer.bias, -0.5, 0.5, generator=generator)
         modules += [layer, activation()]
     return nn.Sequential(*modules[:-1])
+
+
+@torch.no_grad()
+def initialize_(model: nn.Module, generator: torch.Generator) -> nn.Module:
+    r"""Draw linear and convolutional layers as PyTorch does, but from a generator, in place.
+
+    Weights and biases are uniform on $\pm 1/\sqrt{n}$, n the number of inputs of an output.
+
+    Args:
+        model: its ``nn.Linear`` and ``nn.Conv2d`` are found at every depth.
+        generator: the source of randomness.
+
+    Returns:
+        The model itself.
+
+    Example:
+        >>> from lipteach.training import initialize_
+        >>> layer = initialize_(nn.Linear(4, 100), torch.Generator().manual_seed(0))
+        >>> 0.4 < layer.weight.abs().max().item() <= 0.5
+        True
+
+    Source: ``nn.Linear.reset_parameters`` and ``nn.Conv2d.reset_parameters``.
+    """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model must be an nn.Module; got {type(model).__name__}.")
+    check_generator(generator)
+    for module in model.modules():
+        if isinstance(module, nn.Linear | nn.Conv2d):
+            bound = 1 / math.sqrt(module.weight[0].numel())
+            for parameter in (module.weight, module.bias):
+                if parameter is not None:
+                    parameter.uniform_(-bound, bound, generator=generator)
+    return model
 
 
 def _bare_linear(n: int, m: int, dtype: torch.dtype) -> nn.Linear:

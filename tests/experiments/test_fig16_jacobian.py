@@ -104,6 +104,19 @@ def test_digits_are_pooled_to_means_of_four() -> None:
     torch.testing.assert_close(small.reshape(-1, 14, 14)[:, 7, 7], corner)
 
 
+def test_it_trains_on_the_whole_training_file(monkeypatch) -> None:
+    asked = []
+
+    def load(_root, split):
+        asked.append(split)
+        return torch.zeros(3, 28, 28), torch.zeros(3).long()
+
+    monkeypatch.setattr(fig16_jacobian, "load_mnist", load)
+    for split in ("train", "test"):
+        fig16_jacobian.load_digits(replace(TALL, data="mnist"), split, torch.device("cpu"))
+    assert asked == ["train+validation", "test"]
+
+
 def test_missing_mnist_says_where_it_belongs(monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("LIPTEACH_DATA", str(tmp_path))
     with pytest.raises(FileNotFoundError, match=str(tmp_path)):

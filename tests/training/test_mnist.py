@@ -87,6 +87,39 @@ def test_what_is_loaded(packed: bool, kind: str, nested: bool, split: str, tmp_p
         assert images.ndim == sample_images.ndim
 
 
+@pytest.mark.parametrize("kind", ["mnist", "fashion"])
+def test_a_tenth_of_the_training_file_is_kept_for_validation(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The parts share no image, miss none, and keep the file's order; the labels go along."""
+    arrays = {
+        IMAGES: np.repeat(np.arange(40, dtype=np.uint8), 784).reshape(40, 28, 28),
+        LABELS: np.arange(40, dtype=np.uint8),
+    }
+    files = {name: idx(array) for name, array in arrays.items()}
+    sums = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    monkeypatch.setitem(mnist.SHA256, kind, sums)
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    parts = {}
+    for split in ("train", "validation", "train+validation"):
+        images, labels = load_mnist(tmp_path, split, kind)
+        assert torch.equal(images[:, 0, 0].mul(255).round().long(), labels)
+        assert labels.tolist() == sorted(labels.tolist())
+        parts[split] = set(labels.tolist())
+    assert parts["train+validation"] == set(range(40))
+    assert parts["train"] | parts["validation"] == set(range(40))
+    assert parts["validation"] == {4, 20, 22, 25}  # RandomState(0).permutation(40)[:4]
+    assert not parts["train"] & parts["validation"]
+
+
+def test_the_validation_rows_of_mnist_never_change() -> None:
+    """NumPy freezes the stream of RandomState; these are the first and the sum of the 6,000."""
+    rows = mnist.validation_rows(60_000).nonzero().flatten()
+    assert len(rows) == 6000
+    assert (rows[:5].tolist(), int(rows.sum())) == ([17, 18, 28, 50, 66], 179_834_904)
+
+
 def test_the_table_is_that_of_the_sample_s_provenance() -> None:
     """MNIST's sums stand beside the sample too; all eight differ and are sums."""
     text = (Path(mnist.__file__).parent / "mnist_sample.md").read_text(encoding="utf-8")

@@ -18,7 +18,7 @@ from lipteach.experiments.machine.records import (
 )
 
 PROFILES = ("quick", "laptop", "full")
-NAMES = ("fig14_spectral", "fig16_jacobian", "h1_transport")
+NAMES = ("fig14_spectral", "fig16_jacobian", "h1_transport", "table4_mnist", "table5_small_data")
 
 Metrics = Mapping[str, float | list[float]]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 import statistics
 from collections.abc import Callable, Sequence
@@ -27,6 +28,11 @@ CELL = {
     "curves": {str: [[[int | float]]]},
 }
 RECORD = {"experiment": str, "profile": str, "seeds": [int], "cells": [CELL]}
+
+
+def data_folder() -> Path:
+    """Return where large data lie: ``$LIPTEACH_DATA``, or ``data``."""
+    return Path(os.environ.get("LIPTEACH_DATA", ROOT / "data"))
 
 
 @dataclass(frozen=True)

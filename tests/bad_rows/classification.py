@@ -1,0 +1,44 @@
+"""Bad input to schemes, and to what classifications share."""
+
+import torch
+from support import generator
+from torch import nn
+
+from bad_rows.common import integer_rows, number_rows
+from lipteach import training
+
+
+def rows():
+    """(callable, arguments, error, part of its message)."""
+    spread_scale, make_scheme = training.spread_scale, training.make_scheme
+    network = nn.Sequential(nn.Linear(2, 1))
+    yield spread_scale, [nn.Linear(2, 1), 2.0], TypeError, "must be an nn.Sequential; got Linear"
+    yield spread_scale, [nn.Sequential(nn.ReLU()), 2.0], ValueError, "in it; it has none"
+    twice = nn.Sequential(*2 * [nn.Linear(2, 2)])
+    yield spread_scale, [twice, 2.0], ValueError, "network must have each layer once; one bias"
+    yield from number_rows(lambda L: spread_scale(network, L), "L", "greater than 0.0")
+    yield make_scheme, ["Bjorck", 1.0], ValueError, "name must be one of Standard; Dropout; Weight"
+    yield make_scheme, [None, 1.0], TypeError, "name must be a string; got NoneType"
+    yield from number_rows(lambda L: make_scheme("Björck", L), "value", "greater than 0.0")
+    yield make_scheme, ["Dropout", 0.0], ValueError, "value must be greater than 0.0; got 0.0"
+    drop = lambda q: make_scheme("Dropout", q).prepare(training_network(), generator())  # noqa: E731
+    yield drop, [1.0], ValueError, "rate must be in [0.0, 0.99]; got 1.0"
+    yield training.initialize_, [None, generator()], TypeError, "model must be an nn.Module; got"
+    yield training.initialize_, [network, 3], TypeError, "generator must be a torch.Generator; got"
+    digits = training.load_digits
+    yield digits, ["cifar", "train", "."], ValueError, 'data must be "mnist" or "sample"; got'
+    yield digits, ["sample", "all", "."], ValueError, '"validation" or "test"; got \'all\''
+    draw, labels = training.draw_balanced, torch.arange(6) % 2
+    yield draw, [labels, 3, generator()], ValueError, "count must be a multiple of the 2 labels"
+    yield draw, [labels, 8, generator()], ValueError, "enough rows of each label; got 8"
+    yield from integer_rows(lambda n: draw(labels, n, generator()), "count")
+    yield draw, [labels.float(), 2, generator()], TypeError, "labels must be integers in one"
+    yield draw, [[0, 1], 2, generator()], TypeError, "labels must be integers in one dimension"
+    measure = training.measure_classifier
+    part = (torch.ones(2, 2), torch.zeros(2).long())
+    yield measure, [None, {"test": part}], TypeError, "network must be an nn.Module; got NoneType"
+    yield measure, [network, {"train": part}], ValueError, 'parts must hold "test"; got train'
+
+
+def training_network():
+    return nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 1))
