@@ -88,7 +88,7 @@ def spectral(module: Layer, name: str = "weight") -> Layer:
 
     On ``nn.Linear`` it is W / ‖W‖₂ with the norm of an exact singular value decomposition and its
     gradient: 1 at once, not after some power iterations, which would only bound it from below. For
-    a float32 matrix with more than 256 rows and columns that would take nine matrix products; for
+    a float32 matrix with more than 160 rows and columns that would take nine matrix products; for
     about two, the norm is found within 2·10⁻⁴ from above, and certified by a Cholesky
     decomposition of c²I − WᵀW: ‖W / c‖₂ is at most 1 up to rounding, and has no second derivative.
     Nothing is kept from call to call, and training and evaluation do not differ. On

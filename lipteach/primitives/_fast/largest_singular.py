@@ -18,7 +18,7 @@ from torch.autograd.function import once_differentiable
 from lipteach.primitives._fast.gram import symmetric_product
 
 MARGIN = 1e-4  # c over what Lanczos found; Cholesky in float32 tells 1e-5 from 0
-_FROM = 256  # rows or columns, up to which a decomposition is as quick
+_FROM = 160  # rows or columns, up to which a decomposition is as quick
 _STEPS, _LOOK, _CONVERGED = 60, 10, 1e-5
 _SMALL = 1e-6
 

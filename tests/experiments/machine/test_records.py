@@ -11,7 +11,7 @@ import pytest
 
 from lipteach.experiments import NAMES, CellRecord, Record, RunError, experiment, load_record
 from lipteach.experiments.machine.files import signed
-from lipteach.experiments.machine.records import thin, write_record
+from lipteach.experiments.machine.records import RESULTS, thin, write_record
 
 
 def cell(**settings) -> CellRecord:
@@ -152,7 +152,10 @@ def test_a_record_with_a_value_too_few_is_refused(tmp_path: Path) -> None:
         load_record("tiny", "quick", tmp_path)
 
 
-@pytest.mark.parametrize("name", NAMES)
+RECORDED = [name for name in NAMES if (RESULTS / f"{name}_laptop.json").exists()]
+
+
+@pytest.mark.parametrize("name", RECORDED)
 def test_a_comparison_says_what_is_missing_and_prints_no_nan(name: str) -> None:
     """Each metric that a comparison shows is taken away, then is not a number."""
     record, compare = load_record(name, "laptop"), experiment(name).compare
