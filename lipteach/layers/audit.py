@@ -40,8 +40,9 @@ class LayerAudit:
     """The numbers of one layer, in float64; what is not known is NaN.
 
     `smallest` and `largest` are singular values, of a convolution those of its map at the size of
-    its input. The norm of the layer lies in [lower, upper], found by `method`. `inf_norm` is the
-    largest row sum of |W| where `linf` bounds it, else NaN.
+    its input. The norm of the layer, at that size if one is given, lies in [lower, upper], found by
+    `method`; all are NaN where there is no bound. `inf_norm` is the largest row sum of |W| where
+    `linf` bounds it, else NaN.
     """
 
     name: str

@@ -106,7 +106,7 @@ def mixes(module: nn.Module, sizes: Sizes) -> bool:
 def _apart(pool: Any) -> bool:
     """Whether the windows of a pooling layer do not overlap, and none is cut off."""
     size = _each(pool.kernel_size)
-    step = _each(pool.kernel_size if pool.stride is None else pool.stride)
+    step = size if pool.stride is None else _each(pool.stride) or size
     n = max(len(size), len(step))  # one number stands for all dimensions
     size, step = (t * n if len(t) == 1 else t for t in (size, step))
     return not pool.ceil_mode and all(s >= k for s, k in zip(step, size, strict=True))
