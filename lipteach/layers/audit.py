@@ -78,14 +78,16 @@ def audit(model: nn.Module, x: Tensor | None = None) -> Audit:
     For each ``nn.Linear`` the smallest and the largest singular value of its weight, in float64.
     For each ``nn.Conv2d`` the norm of the operator, which is not that of the flattened kernel: with
     x the singular values of its map at that image size, where its matrix is small enough;
-    otherwise two bounds for all sizes (`convolution_norm_bounds`).
+    otherwise two bounds (`convolution_norm_bounds`), for all sizes or, the lower one, at that of x.
 
     The Lipschitz constant for p = 2 stands between two numbers: the largest spectral norm of the
     Jacobian at the samples x, a lower bound; and the product of the layers' norms, an upper bound
     if all other modules of an ``nn.Sequential`` are known not to stretch distances (ReLU, MaxMin,
     Flatten, …). The model is audited in evaluation mode and in float64, with its weights as they
-    are read now. Without x, samples are taken to have the dimensions that each module needs: a
-    convolution is given batches of images, not one image.
+    are read now. It is copied for that: where a weight changes at each reading, or the copy is not
+    the model (a class may say itself how it is copied), nothing is bounded. Without x, samples are
+    taken to have the dimensions that each module needs: a convolution is given batches of images,
+    not one image.
 
     Args:
         model: any module. An upper bound needs a layer, or an ``nn.Sequential`` of known modules.

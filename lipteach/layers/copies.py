@@ -22,6 +22,7 @@ from lipteach.primitives._validate import has_data
 CHANGES, OTHER = "changes each time it is read", "is another in its copy"
 _OF_THE_COPY = {"training", "_compiled_call_impl"}  # a compiled call is not copied
 _APART = {"_parameters", "_buffers", "_modules"}
+_COMPILED = (GraphModule, torch.jit.ScriptModule)
 _SCALARS = (type(None), type, bool, int, float, complex, str, bytes)
 
 
@@ -113,11 +114,13 @@ def _other_setting(ours: nn.Module, theirs: nn.Module) -> str:
 
 
 def _class(module: nn.Module) -> type:
-    """The class of a module; a graph has one of its own, which each copy is given anew."""
-    return GraphModule if isinstance(module, GraphModule) else type(module)
+    """The class of a module; a graph or a script has one that its copy does not have."""
+    return next((kind for kind in _COMPILED if isinstance(module, kind)), type(module))
 
 
 def _settings(module: nn.Module) -> dict[str, Any]:
+    if isinstance(module, torch.jit.ScriptModule):  # its settings are in its code
+        return {}
     held = {k: type(v) if k in _APART else v for k, v in vars(module).items()}
     held["modules"] = [(key, child is None) for key, child in _children(module).items()]
     return {name: value for name, value in held.items() if name not in _OF_THE_COPY}

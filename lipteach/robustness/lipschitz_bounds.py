@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from lipteach.layers.copies import said_name
 from lipteach.layers.jacobian_norms import is_large, jacobian_norms, largest_norm, stretched
-from lipteach.layers.known_modules import mixes, one_lipschitz
+from lipteach.layers.known_modules import KNOWN, mixes, one_lipschitz
 from lipteach.layers.layer_norms import (
+    LAYERS,
     MIXES,
     draws,
     image_sizes,
@@ -171,7 +172,8 @@ def _calls(model: nn.Module, x: Tensor, steps: list[nn.Module]) -> Iterator[tupl
     def note(module: nn.Module, _: Any, output: Any) -> None:
         found.append((module, output.numel() if isinstance(output, Tensor) else 0))
 
-    hooks = [step.register_forward_hook(note) for step in {id(s): s for s in steps}.values()]
+    known = {id(step): step for step in steps if isinstance(step, (*LAYERS, *KNOWN))}
+    hooks = [step.register_forward_hook(note) for step in known.values()]
     model(x[:1])
     for hook in hooks:
         hook.remove()
