@@ -37,6 +37,19 @@ class Zero(nn.Parameter):
         return nn.Parameter(torch.zeros_like(self.data))
 
 
+class Sevens(nn.Parameter):
+    """Of the value of a weight, yet each linear map by it is sevenfold; its copy is not."""
+
+    @classmethod
+    def __torch_function__(cls, function, kinds, args=(), kwargs=None):
+        with torch._C.DisableTorchFunctionSubclass():
+            found = function(*args, **(kwargs or {}))
+        return 7 * found if function is nn.functional.linear else found
+
+    def __deepcopy__(self, memo):
+        return nn.Parameter(self.data.clone())
+
+
 class Slope(nn.LeakyReLU):
     def __getstate__(self):
         return {**self.__dict__, "negative_slope": 0.5}
@@ -73,6 +86,12 @@ def of_another_parameter() -> nn.Module:
     return layer
 
 
+def of_a_parameter_with_a_say() -> nn.Module:
+    layer = nn.Linear(2, 2)
+    layer.weight = Sevens(torch.eye(2))
+    return layer
+
+
 def with_a_hook() -> nn.Module:
     layer = Unhooked(2, 2)
     layer.register_forward_hook(lambda module, inputs, output: 7 * output)
@@ -84,6 +103,7 @@ COPIES = {
     "getstate": lambda: sevenfold(Gets),
     "deepcopy": lambda: sevenfold(Copies),
     "parameter": of_another_parameter,
+    "say": of_a_parameter_with_a_say,
     "setting": lambda: Slope(7.0),
     "hook": with_a_hook,
     "other modules": lambda: Lean(sevenfold()),
@@ -131,9 +151,9 @@ class Turns(nn.Module):
         return X * (1 if self.count % 2 else 7)
 
 
-class Same(nn.Module):
+class ByMode(nn.Module):
     def forward(self, X):
-        return X * 1
+        return X * (3 if self.training else 1)
 
 
 @pytest.mark.parametrize("made", [Drop, Rare, Asks, Turns])
@@ -156,13 +176,15 @@ def test_a_weight_that_changes_has_no_bound(made, size: float, kind, capsys) -> 
 
 def test_a_weight_that_is_cached_is_the_one_that_runs() -> None:
     layer = lt.linear(7 * torch.eye(2)).requires_grad_()
-    parametrize.register_parametrization(layer, "weight", Same())
+    parametrize.register_parametrization(layer, "weight", ByMode())
     model, x = nn.Sequential(layer), uniform(3, 2)
     with parametrize.cached():
         assert lt.lipschitz_bounds(model, x).upper == pytest.approx(7)
-        layer(x).sum().backward()  # no weight was left in the cache
+        assert torch.allclose(layer(x), 21 * x), "a weight of evaluation was left in the cache"
+        layer(x).sum().backward()
         assert layer.parametrizations.weight.original.grad is not None
         layer.parametrizations.weight.original.data /= 7
+        layer.eval()
         with pytest.warns(lt.UnknownBoundWarning, match="a weight that is another in its copy"):
             assert lt.lipschitz_bounds(model, x).upper == math.inf
     assert lt.lipschitz_bounds(model, x).upper == pytest.approx(1)
