@@ -21,17 +21,17 @@ from lipteach.layers.layer_norms import (
     image_sizes,
     input_sizes,
     is_layer,
-    measured,
     product,
-    said_of,
     spectrum,
 )
 from lipteach.layers.magnitudes import Magnitude, lower_bound
+from lipteach.layers.measured import measured, why_none
 from lipteach.layers.parametrizations import LInf
 from lipteach.primitives import Scale, Selection
 from lipteach.primitives._printing import say
 from lipteach.primitives._torch_private import undisturbed
 from lipteach.primitives._validate import check_tensor
+from lipteach.primitives.composition import alteration
 from lipteach.primitives.jacobian import check_initialized, run_once
 
 
@@ -40,8 +40,9 @@ class LayerAudit:
     """The numbers of one layer, in float64; what is not known is NaN.
 
     `smallest` and `largest` are singular values, of a convolution those of its map at the size of
-    its input. The norm of the layer lies in [lower, upper], found by `method`. `inf_norm` is the
-    largest row sum of |W| where `linf` bounds it, else NaN.
+    its input. The norm of the layer, at that size if one is given, lies in [lower, upper], found by
+    `method`; all are NaN where there is no bound. `inf_norm` is the largest row sum of |W| where
+    `linf` bounds it, else NaN.
     """
 
     name: str
@@ -77,14 +78,16 @@ def audit(model: nn.Module, x: Tensor | None = None) -> Audit:
     For each ``nn.Linear`` the smallest and the largest singular value of its weight, in float64.
     For each ``nn.Conv2d`` the norm of the operator, which is not that of the flattened kernel: with
     x the singular values of its map at that image size, where its matrix is small enough;
-    otherwise two bounds for all sizes (`convolution_norm_bounds`).
+    otherwise two bounds (`convolution_norm_bounds`), for all sizes or, the lower one, at that of x.
 
     The Lipschitz constant for p = 2 stands between two numbers: the largest spectral norm of the
     Jacobian at the samples x, a lower bound; and the product of the layers' norms, an upper bound
     if all other modules of an ``nn.Sequential`` are known not to stretch distances (ReLU, MaxMin,
     Flatten, …). The model is audited in evaluation mode and in float64, with its weights as they
-    are read now. Without x, samples are taken to have the dimensions that each module needs: a
-    convolution is given batches of images, not one image.
+    are read now. It is copied for that: where a weight changes at each reading, or the copy is not
+    the model (a class may say itself how it is copied), nothing is bounded. Without x, samples are
+    taken to have the dimensions that each module needs: a convolution is given batches of images,
+    not one image.
 
     Args:
         model: any module. An upper bound needs a layer, or an ``nn.Sequential`` of known modules.
@@ -106,7 +109,7 @@ def audit(model: nn.Module, x: Tensor | None = None) -> Audit:
     if x is not None:
         check_tensor(x)
         x = x.detach().double()
-    plain = measured(model)
+    plain, unlike = measured(model)
     if x is not None:
         run_once(plain, x, "model")
     sizes: Sizes = {} if x is None else input_sizes(plain, x)
@@ -114,13 +117,17 @@ def audit(model: nn.Module, x: Tensor | None = None) -> Audit:
     layers, norms = [], {}
     for name, module in plain.named_modules():
         if isinstance(module, LAYERS):
-            inf_norm = _inf_norm(originals[name], module)
-            layer, norms[id(module)] = _layer(name or "model", module, sizes, inf_norm)
+            inf_norm = _inf_norm(originals.get(name), module)
+            why = unlike.get(name, "")
+            layer, norms[id(module)] = _layer(name or "model", module, sizes, inf_norm, why)
             layers.append(layer)
     bound, unknown = product(plain, norms, sizes)
     lower = 0.0
-    if x is not None and draws(plain, x):
-        x, bound, unknown = None, None, f"{type(model).__name__}, which draws random numbers,"
+    none = why_none(model, plain, unlike)
+    if not none and x is not None and draws(plain, x):
+        none = f"{type(model).__name__}, which draws random numbers"
+    if none:
+        x, bound, unknown = None, None, f"{none},"
     elif x is not None:
         lower = lower_bound(largest_norm(plain, x, 2), bound)
     upper = float(bound) if bound else math.inf
@@ -130,19 +137,19 @@ def audit(model: nn.Module, x: Tensor | None = None) -> Audit:
 
 
 def _layer(
-    name: str, module: Any, sizes: Sizes, inf_norm: float
+    name: str, module: Any, sizes: Sizes, inf_norm: float, unlike: str
 ) -> tuple[LayerAudit, Magnitude | None]:
     """What is said of a layer, and its bound."""
     if isinstance(module, Scale):
-        kind = f"Scale ×{module.factor:g}"
+        kind = f"Scale ×{module.factor:g}" if is_layer(module) else "Scale"
     elif isinstance(module, nn.Linear):
         kind = f"{type(module).__name__} {module.in_features}→{module.out_features}"
     else:
         kind = f"{type(module).__name__} {module.in_channels}→{module.out_channels}"
     if not isinstance(module, (Selection, Scale)):
         check_tensor(module.weight, f"The weight of {name}")
-    if not is_layer(module):
-        nan, said = math.nan, said_of(module) or "a forward of its own"
+    if unlike or not is_layer(module):
+        nan, said = math.nan, unlike or alteration(module) or "a forward or a setting of its own"
         return LayerAudit(name, kind, nan, nan, nan, nan, f"none: it has {said}", inf_norm), None
     found = spectrum(module, image_sizes(module, sizes))
     return LayerAudit(name, kind, *found[:-1], inf_norm), found.bound
@@ -150,7 +157,7 @@ def _layer(
 
 def _inf_norm(original: Any, plain: Any) -> float:
     """The largest row sum of |W| where `linf` is registered, else NaN."""
-    if not parametrize.is_parametrized(original, "weight"):
+    if not (original and parametrize.is_parametrized(original, "weight")):
         return math.nan
     held = any(isinstance(p, LInf) for p in original.parametrizations.weight)
     return float(plain.weight.flatten(1).abs().sum(dim=1).max()) if held else math.nan

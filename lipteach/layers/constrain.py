@@ -184,13 +184,13 @@ def orthogonal_class(conv: nn.Conv2d, weight: Tensor) -> KernelClass:
 
 
 def _check_kernel(conv: nn.Conv2d, weight: Tensor) -> None:
-    if tuple(weight.shape[2:]) != tuple(conv.kernel_size):
+    if tuple(weight.shape[2:]) != _pair(conv.kernel_size):
         got = f"shape {tuple(weight.shape)} and kernel_size {conv.kernel_size}"
         raise ValueError(f"The parameter must be the kernel of the convolution; got {got}.")
 
 
 def _pair(value: Any) -> tuple[int, int]:
-    first, second = value
+    first, second = value if isinstance(value, (tuple, list)) else (value, value)  # as torch does
     return first, second
 
 

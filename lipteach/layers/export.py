@@ -6,17 +6,17 @@ import copy
 import dis
 import functools
 import types
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from lipteach.layers.copies import CHANGES, differences, evaluating, near, said_name
 from lipteach.layers.parametrizations import laid_out
 from lipteach.primitives._as_imported import as_imported
-from lipteach.primitives._torch_private import is_compiled, undisturbed
+from lipteach.primitives._torch_private import undisturbed
 from lipteach.primitives._validate import first_line
 from lipteach.primitives.composition import has_own_methods, made_by_parametrize, refuse_cycles
 from lipteach.primitives.jacobian import check_initialized, run_on
@@ -43,9 +43,16 @@ def export(model: Model, x: Tensor | None = None) -> Model:
         The plain copy.
 
     Raises:
-        ValueError: if a module has a forward of its own, or holds a function, such as a hook, that
-            holds a part of the model: the copy would run with the model's weights.
-        RuntimeError: if a weight changes each time it is read, or an output of the copy differs.
+        ValueError: if a module has a forward of its own, or if a function leads to a part of the
+            model: the copy would run with the model's weights. Looked at are the functions, methods
+            and partials among the attributes of each module (hooks are) and of its class, in their
+            closures, defaults and the global names that they use themselves; and lists and
+            dictionaries of these. What code reaches in other ways (through a class, a static method
+            or a property, an inner function, a weak reference, an object or a module that a name
+            stands for) is not seen: such a model must be given x and compared after training.
+        RuntimeError: if a weight changes each time it is read, if a tensor or a setting of the copy
+            is not that of the model (a class may say itself how it is copied), or if an output
+            differs by more than 1e-5 of the largest one.
 
     Example:
         >>> layer = lt.orthonormal(nn.Linear(3, 2))
@@ -55,69 +62,38 @@ def export(model: Model, x: Tensor | None = None) -> Model:
     """
     if x is not None and not isinstance(x, Tensor):
         raise TypeError(f"x must be a torch.Tensor or None; got {type(x).__name__}.")
-    plain = _plain(model)
+    plain = plain_copy(model)
     _refuse_functions(plain, model)
+    for path, module, name, how in differences(plain, model):
+        if how == CHANGES:
+            raise RuntimeError(f"The {name} of this {type(module).__name__} {how}.")
+        place = said_name(path, module)
+        raise RuntimeError(f"{place} is not copied as it is: its {name} {how}.")
     if x is not None:
-        with _evaluating(model), _evaluating(plain):
+        with evaluating(model), evaluating(plain):
             want, got = _output(model, x), _output(plain, x)
-        if not torch.allclose(want, got, rtol=1e-5, atol=1e-6, equal_nan=True):
+        if not near(got, want, 1e-5):
             error = float((want - got).abs().max())
             raise RuntimeError(f"The exported model differs on x by {error:.1e}.")
     return plain
 
 
-@undisturbed
-@torch.no_grad()
-def to_measure(model: nn.Module) -> nn.Module:
-    """A plain copy in evaluation mode and float64, of which no module overwrites its input.
-
-    Backward hooks are left out: they change no value, but would change what is called its Jacobian.
-    A compiled call is not copied, but what had one is still seen to have it. A forward of its own
-    may run weights that no copy has: where float64 does not fit them, it is run in their dtype.
-    """
-    plain = _plain(model).eval().double()
-    dtypes = {p.dtype for p in model.parameters() if p.is_floating_point()} or {torch.float32}
-    for parameter in plain.parameters():
-        parameter.requires_grad_(False)
-    originals = dict(model.named_modules(remove_duplicate=False))
-    for name, module in plain.named_modules():
-        if is_compiled(originals[name]):
-            module._compiled_call_impl = module._call_impl
-        module._backward_hooks.clear()
-        module._backward_pre_hooks.clear()
-        if vars(module).get("inplace", False):
-            module.inplace = False
-        if "forward" in vars(module):
-            vars(module)["forward"] = functools.partial(_in_float64, module.forward, dtypes)
-    return plain
-
-
-def _in_float64(forward: Callable[..., Any], dtypes: set[torch.dtype], x: Tensor) -> Any:
-    """What a function gives for x, in float64, or in the one of the dtypes that fits it."""
-    for dtype in (x.dtype, *dtypes):
-        try:
-            return forward(x.to(dtype)).to(x.dtype)
-        except RuntimeError as error:
-            refused = error
-    raise refused
-
-
-def _plain(model: Model) -> Model:
+def plain_copy(model: Model) -> Model:
     """A copy in which no tensor is parametrized, as far as that is ours to do."""
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be an nn.Module; got {type(model).__name__}.")
     refuse_cycles(model)
     check_initialized(model, "model")
-    plain = copied(model)
+    plain = _copied(model)
     tied: dict[Any, nn.Parameter] = {}
-    with _evaluating(plain):  # a parametrization with state must not move on while it is read
+    with evaluating(plain):  # a parametrization with state must not move on while it is read
         for module in list(plain.modules()):
             if parametrize.is_parametrized(module):
                 _make_plain(module, tied)
     return plain
 
 
-def copied(model: Model) -> Model:
+def _copied(model: Model) -> Model:
     """A deep copy; weights that a hook computes (old weight norm, pruning) are copied by value."""
     held = [value for module in model.modules() for value in vars(module).values()]
     memo: dict[int, Any] = {
@@ -143,7 +119,7 @@ def _make_plain(module: Any, tied: dict[Any, nn.Parameter]) -> None:
     if not made_by_parametrize(module):
         return
     values = {
-        name: _value(module, name, parametrization, tied)
+        name: _value(parametrization, tied)
         for name, parametrization in module.parametrizations.items()
     }
     module.__class__ = type(module).__bases__[0]
@@ -154,18 +130,13 @@ def _make_plain(module: Any, tied: dict[Any, nn.Parameter]) -> None:
         module.register_parameter(name, value)
 
 
-def _value(module: nn.Module, name: str, made: Any, tied: dict[Any, nn.Parameter]) -> nn.Parameter:
+def _value(made: Any, tied: dict[Any, nn.Parameter]) -> nn.Parameter:
     """The parametrized tensor as a parameter; one made of the same parameters alike is the same.
 
     It is computed, not read: `parametrize.cached` may hold what is no longer true.
     """
     value = made().detach()
     value = laid_out(value, value).clone()
-    with torch.enable_grad():
-        again = made()
-    if not torch.allclose(value, again, equal_nan=True):
-        kind = type(module).__bases__[0].__name__
-        raise RuntimeError(f"The {name} of this {kind} changes each time it is read.")
     sources = (*made._parameters.values(), *made._buffers.values())
     key = (*map(type, made), *map(id, sources))
     same = tied.get(key)
@@ -182,23 +153,11 @@ def _output(model: nn.Module, x: Tensor) -> Tensor:
     return y
 
 
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    """The model in evaluation mode, and each module's own mode afterwards."""
-    flags = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, flag in flags.items():
-            module.training = flag
-
-
 def _refuse_functions(plain: nn.Module, model: nn.Module) -> None:
     """Refuse what is no plain copy: a function is not copied, and may hold the model's weights."""
     ours = {id(part) for part in (*model.modules(), *model.parameters(), *model.buffers())}
     for name, module in plain.named_modules():
-        called = f"{name} ({type(module).__name__})" if name else type(module).__name__
+        called = said_name(name, module)
         if has_own_methods(module):
             raise ValueError(f"{called} has a forward of its own, which no plain copy has.")
         theirs = [vars(cls) for cls in type(module).__mro__ if not as_imported(cls)]

@@ -54,7 +54,7 @@ FIRST: dict[tuple[type[nn.Module], ...], Callable[[Any], Any]] = {
 LAST: dict[type[nn.Module], int] = {
     **dict.fromkeys((nn.Linear, Maxout), 1),
     **dict.fromkeys((nn.Conv2d, nn.Softmax2d, nn.PixelShuffle, nn.PixelUnshuffle), 3),
-    **{k: n for ks in (ZEROS, CONSTANTS, AVERAGES, MAXIMA) for n, k in enumerate(ks, 1)},
+    **{k: n for ks in (AVERAGES, MAXIMA) for n, k in enumerate(ks, 1)},
     **ADAPTIVE,
 }
 
@@ -90,6 +90,8 @@ def mixes(module: nn.Module, sizes: Sizes) -> bool:
     needs so many.
     """
     last = next((n for kind, n in LAST.items() if isinstance(module, kind)), 0)
+    if isinstance(module, (*ZEROS, *CONSTANTS)):  # two numbers for each dimension
+        last = len(_each(module.padding)) // 2
     chosen = [first(module) for kinds, first in FIRST.items() if isinstance(module, kinds)]
     dim = chosen[0] if chosen else -last or 1
     if type(dim) is not int:  # None, a name, or what may say that it is another number
@@ -104,7 +106,7 @@ def mixes(module: nn.Module, sizes: Sizes) -> bool:
 def _apart(pool: Any) -> bool:
     """Whether the windows of a pooling layer do not overlap, and none is cut off."""
     size = _each(pool.kernel_size)
-    step = _each(pool.kernel_size if pool.stride is None else pool.stride)
+    step = size if pool.stride is None else _each(pool.stride) or size
     n = max(len(size), len(step))  # one number stands for all dimensions
     size, step = (t * n if len(t) == 1 else t for t in (size, step))
     return not pool.ceil_mode and all(s >= k for s, k in zip(step, size, strict=True))

@@ -11,16 +11,15 @@ from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
-from torch.nn.utils import parametrize
 
 from lipteach.layers.constrain import kernel_class
-from lipteach.layers.export import copied, to_measure
+from lipteach.layers.copies import near, said_name
+from lipteach.layers.jacobian_norms import stretched
 from lipteach.layers.known_modules import KNOWN, Sizes, mixes, one_lipschitz
 from lipteach.layers.magnitudes import ONE, Magnitude, in_units
 from lipteach.layers.norm_bounds import convolution_norm_bounds
 from lipteach.primitives import Scale, Selection, mixed_norm, operator_norm
-from lipteach.primitives.composition import alteration, runs_as, walk
+from lipteach.primitives.composition import runs_as, walk
 
 LAYERS = (nn.Linear, nn.Conv2d, Selection, Scale)  # the modules that have a norm
 MIXES = "which mixes the samples of a batch"
@@ -39,18 +38,6 @@ class Spectrum(NamedTuple):
     upper: float
     method: str
     bound: Magnitude | None
-
-
-@torch.no_grad()
-def measured(model: nn.Module) -> nn.Module:
-    """The copy of `to_measure`; one with a parametrization that draws numbers keeps them all."""
-    try:
-        return to_measure(model)
-    except RuntimeError:
-        found = copied(model).eval().double()
-        for parameter in found.parameters():
-            parameter.requires_grad_(False)
-        return found
 
 
 def input_sizes(model: nn.Module, x: Tensor) -> Sizes:
@@ -81,16 +68,17 @@ def spectrum(layer: Any, sizes: set[tuple[int, ...]]) -> Spectrum:
     r"""The singular values of a layer, or bounds of its 2-norm, and how they were found.
 
     A convolution is decomposed where its images have one size and its matrix is small enough.
-    Otherwise the bounds are those for all sizes (`convolution_norm_bounds`), and where these do
-    not know it (groups, …), $\sqrt{\|\cdot\|_1 \|\cdot\|_\infty}$ at the sizes that are given.
+    Otherwise the bounds are those for all sizes (`convolution_norm_bounds`), of which the lower one
+    is replaced by what is reached at the sizes that are given. Where these do not know it (groups,
+    …), the upper one is $\sqrt{\|\cdot\|_1 \|\cdot\|_\infty}$ at those sizes.
     `layer` is one of `LAYERS`, in float64; `sizes` are those of its images, empty if not known.
     """
     if isinstance(layer, Scale):
         return _exact(torch.tensor([abs(layer.factor)], dtype=torch.float64), 0, "its factor")
     if isinstance(layer, Selection):  # its matrix may be too large to be made
-        times = layer.index.bincount(minlength=layer.in_features).double()
+        times = layer.index.bincount(minlength=max(0, layer.in_features)).double()
         sigma = times.sqrt().sort(descending=True).values
-        return _exact(sigma[: layer.out_features], 0, "counted")
+        return _exact(sigma[: len(layer.index)], 0, "counted")
     W, exponent = in_units(layer.weight.detach())
     if isinstance(layer, nn.Linear):
         return _exact(torch.linalg.svdvals(W), exponent, "SVD")
@@ -110,7 +98,13 @@ def spectrum(layer: Any, sizes: set[tuple[int, ...]]) -> Spectrum:
         bound = Magnitude.of(math.sqrt(sums[0] * sums[1]), exponent)
         return Spectrum(nan, nan, 0.0, float(bound), "row and column sums", bound)
     low, high = (Magnitude.of(float(b), exponent) for b in convolution_norm_bounds(W, stride))
-    return Spectrum(nan, nan, float(low), float(high), "grid, all sizes", high)
+    lower = float(low)
+    if sizes:
+        lower = max(
+            spectrum(layer, {size}).lower if len(sizes) > 1 else _reached(layer, size)
+            for size in sizes
+        )
+    return Spectrum(nan, nan, min(lower, float(high)), float(high), "grid, all sizes", high)
 
 
 def upper_norm(layer: Any, p: float, sizes: set[tuple[int, ...]]) -> Magnitude:
@@ -147,6 +141,12 @@ def _exact(sigma: Tensor, exponent: int, method: str) -> Spectrum:
     return Spectrum(float(small), float(large), float(large), float(large), method, large)
 
 
+def _reached(conv: nn.Conv2d, size: tuple[int, ...]) -> float:
+    """What the convolution stretches some image of that size by, found by power iteration."""
+    image = torch.zeros(1, *size, dtype=conv.weight.dtype, device=conv.weight.device)
+    return float(stretched(conv, image, 2)[0])
+
+
 def _matrix(conv: nn.Conv2d, kernel: Tensor, sizes: set[tuple[int, ...]]) -> Tensor | None:
     """The matrix of the convolution, if its images have one size, and one that is small enough."""
     if len(sizes) != 1:
@@ -176,43 +176,24 @@ def _largest_sum(conv: nn.Conv2d, kernel: Tensor, p: float, size: tuple[int, ...
 
 def convolved(conv: nn.Conv2d, kernel: Tensor, images: Tensor) -> Tensor:
     """The images under the layer with another kernel and without its bias, whatever its padding."""
-    held = {"weight": kernel}
-    if conv.bias is not None:
-        held["bias"] = torch.zeros_like(conv.bias)
-    found: Tensor = functional_call(conv, held, (images,))
+    found: Tensor = conv._conv_forward(images, kernel, None)  # which reads no weight of the layer
     return found
 
 
 def is_layer(module: nn.Module) -> bool:
-    """Whether a module is one of `LAYERS`, with a weight that is the same at each reading."""
-    return runs_as(module, LAYERS) and _is_steady(module)
-
-
-def _is_steady(module: nn.Module) -> bool:
-    held: Any = module.parametrizations if parametrize.is_parametrized(module) else ()
-    return all(torch.equal(getattr(module, name), getattr(module, name)) for name in held)
-
-
-def unknown(name: str, module: nn.Module) -> str:
-    """The name and the class of a module of which nothing is known, as an answer says them."""
-    return f"{name} ({type(module).__name__})" if name else type(module).__name__
-
-
-def said_of(module: nn.Module) -> str:
-    """What beside its class has a say in what a module computes; "" if nothing."""
-    return alteration(module) or ("" if _is_steady(module) else "a weight that changes")
+    """Whether a module is one of `LAYERS`, and its settings are such that it has a norm."""
+    if not runs_as(module, LAYERS):
+        return False
+    if isinstance(module, Scale):
+        return isinstance(module.factor, (int, float)) and math.isfinite(module.factor)
+    dims = 4 if isinstance(module, nn.Conv2d) else 2
+    return isinstance(module, Selection) or cast(Tensor, module.weight).ndim == dims
 
 
 @torch.no_grad()
 def draws(model: nn.Module, x: Tensor) -> bool:
     """Whether a model gives another output at each call, so that it is no function."""
-    steady = all(map(_is_steady, model.modules()))
-    return not (steady and _near(model(x[:1]), model(x[:1])))
-
-
-def _near(y: Tensor, z: Tensor) -> bool:
-    most = float(z.nan_to_num(0.0, 0.0, 0.0).abs().max())
-    return y.shape == z.shape and torch.allclose(y, z, 1e-6, 1e-6 * most, equal_nan=True)
+    return not near(model(x[:1]), model(x[:1]), 1e-6)
 
 
 def product(
@@ -226,8 +207,8 @@ def product(
     for name, step in walk(module):
         known = norms[id(step)] if is_layer(step) else ONE if one_lipschitz(step, sizes) else None
         if known is None:
-            return None, unknown(name, step)
+            return None, said_name(name, step)
         if mixes(step, sizes):
-            return None, f"{unknown(name, step)}, {MIXES},"
+            return None, f"{said_name(name, step)}, {MIXES},"
         bound = bound * known
     return bound, ""

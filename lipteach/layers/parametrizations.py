@@ -6,6 +6,8 @@ evaluation alike. Within ``torch.nn.utils.parametrize.cached()`` it is computed 
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -110,7 +112,9 @@ class Spectral(_Constraint):
             norm = _largest_singular_value(wide)
         else:
             norm = convolution_norm_bounds(X, self.stride)[1]
-        if not transforming() and not bool(norm.detach() > 0):
+        if not transforming() and not 0 < float(norm.detach()) < math.inf:
+            if X.detach().any():
+                raise ValueError(f"The spectral norm of the weight must fit {wide.dtype}.")
             raise ValueError("The weight must not be zero: it has no direction to keep.")
         return (wide / norm).to(X.dtype)
 

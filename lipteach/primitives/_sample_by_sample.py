@@ -120,29 +120,36 @@ def _explained() -> Iterator[None]:
 
 
 def leaving(f: Function) -> Function:
-    """What f does, of which its modules, where it has some, keep nothing.
-
-    A model may count in a buffer, or hold its last output; a tensor that it took from within
-    torch.func would be of no use outside. A buffer that changes in place is a copy meanwhile.
-    """
+    """What f does, of which its modules, where it has some, keep nothing (`untouched`)."""
     if not isinstance(f, nn.Module):
         return f
 
     def call(x: Tensor) -> Any:
         if torch.compiler.is_compiling():
             return f(x)
-        modules = [m for m in f.modules() if isinstance(m._buffers, dict)]  # no script
-        before = [(m, dict(vars(m)), dict(m._buffers)) for m in modules]
-        try:
-            for module, _, buffers in before:
-                copies = {name: b if b is None else b.clone() for name, b in buffers.items()}
-                module._buffers.update(copies)
+        with untouched(f):
             return f(x)
-        finally:
-            for module, held, buffers in before:
-                vars(module).clear()
-                vars(module).update(held)
-                module._buffers.clear()
-                module._buffers.update(buffers)
 
     return call
+
+
+@contextmanager
+def untouched(model: nn.Module) -> Iterator[None]:
+    """A model of which, afterwards, each module holds what it held before.
+
+    A model may count in a buffer, or hold its last output; a tensor that it took from within
+    torch.func would be of no use outside. A buffer that changes in place is a copy meanwhile.
+    """
+    modules = [m for m in model.modules() if isinstance(m._buffers, dict)]  # no script
+    before = [(m, dict(vars(m)), dict(m._buffers)) for m in modules]
+    try:
+        for module, _, buffers in before:
+            copies = {name: b if b is None else b.clone() for name, b in buffers.items()}
+            module._buffers.update(copies)
+        yield
+    finally:
+        for module, held, buffers in before:
+            vars(module).clear()
+            vars(module).update(held)
+            module._buffers.clear()
+            module._buffers.update(buffers)

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 F = TypeVar("F", bound=Callable[..., Any])
 BACKWARD_HOOKS = ("backward_hooks", "backward_pre_hooks")
@@ -129,6 +130,18 @@ def _without_saved_tensor_hooks() -> Iterator[None]:
     finally:
         for pair in reversed(found):
             stack._push_saved_tensors_default_hooks(*pair)
+
+
+@contextmanager
+def parametrize_cache_kept() -> Iterator[None]:
+    """What ``parametrize.cached`` holds, as it was: what is read meanwhile is not added to it."""
+    cache: Any = getattr(parametrize, "_cache", {})
+    before = dict(cache)
+    try:
+        yield
+    finally:
+        cache.clear()
+        cache.update(before)
 
 
 def print_options() -> Any:

@@ -60,9 +60,8 @@ class Selection(nn.Linear):
     @property
     def weight(self) -> Tensor:  # type: ignore[override]
         """The matrix, (out_features, in_features): zeros, and one 1 in each row."""
-        rows = torch.zeros(
-            self.out_features, self.in_features, dtype=self._one.dtype, device=self.index.device
-        )
+        shape = len(self.index), self.in_features
+        rows = torch.zeros(shape, dtype=self._one.dtype, device=self.index.device)
         return rows.scatter_(1, self.index[:, None], 1.0)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -6,30 +6,31 @@ Source: the composition of Lipschitz maps; Anil, Lucas and Grosse (2019), sectio
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from lipteach.layers.copies import said_name
 from lipteach.layers.jacobian_norms import is_large, jacobian_norms, largest_norm, stretched
-from lipteach.layers.known_modules import mixes, one_lipschitz
+from lipteach.layers.known_modules import KNOWN, mixes, one_lipschitz
 from lipteach.layers.layer_norms import (
+    LAYERS,
     MIXES,
     draws,
     image_sizes,
     input_sizes,
     is_layer,
-    measured,
-    said_of,
-    unknown,
     upper_norm,
     upper_norm_to_max,
 )
 from lipteach.layers.magnitudes import Magnitude, lower_bound
+from lipteach.layers.measured import measured, why_none
 from lipteach.primitives._sample_by_sample import jacobians
 from lipteach.primitives._torch_private import undisturbed
 from lipteach.primitives._validate import NORMS, check_norm, check_tensor
-from lipteach.primitives.composition import walk
+from lipteach.primitives.composition import alteration, walk
 from lipteach.primitives.jacobian import run_once
 from lipteach.primitives.norms import normalized, start_vector
 from lipteach.primitives.numerical_warnings import warn_caller
@@ -71,7 +72,9 @@ def lipschitz_bounds(model: nn.Module, x: Tensor, p: float = 2) -> LipschitzBoun
       $\|W\|_{q,\infty}$, as the first layer in Theorem 3. Norms of convolutions are those at the
       image size of x, or bounds of them. A module with forward hooks, a forward of its own or the
       like has no bound: what it computes is not what its class does; nor has one that acts along
-      the batch, as a sort with ``dim=0`` does, or a model that draws random numbers.
+      the batch, as a sort with ``dim=0`` does. Of a model that draws random numbers, of which a
+      weight changes at each reading, or which is not what a copy of it is (its class may say how it
+      is copied), nothing is known: the bounds are 0 and infinity.
 
     The model is taken in evaluation mode and in float64, with its weights as they are read now, and
     left as it is. Both bounds hold up to rounding, about 1e-12 of their size for a few layers.
@@ -108,13 +111,15 @@ def lipschitz_bounds(model: nn.Module, x: Tensor, p: float = 2) -> LipschitzBoun
     check_norm(p)
     devices = [x.device] if x.is_cuda else []
     with torch.no_grad(), torch.random.fork_rng(devices):
-        plain = measured(model)
+        plain, unlike = measured(model)
         _check_parameters(plain)
         points = x.detach().double().clone()
         run_once(plain, points, "model")
         points, spread = _moved(points)
-        upper, missing, lower = None, f"{type(model).__name__}, which draws random numbers", 0.0
-        if not draws(plain, points):
+        upper, missing, lower = None, why_none(model, plain, unlike), 0.0
+        if not missing and draws(plain, points):
+            missing = f"{type(model).__name__}, which draws random numbers"
+        if not missing:
             upper, missing = _certified(plain, points, p)
             most = float(upper) if upper else math.inf
             lower = _steepest(plain, points, p, spread, most * (1 - 1e-12))
@@ -136,25 +141,43 @@ def _certified(model: nn.Module, x: Tensor, p: float) -> tuple[Magnitude | None,
     bounds[q] is an upper bound of the steps so far, from the p-norm to the q-norm.
     """
     sizes = input_sizes(model, x)
-    z = x[:1]
-    bounds = {q: _conversion(z.numel(), p, q) for q in NORMS}
-    for name, step in walk(model):
-        try:
-            z = step(z)
-        except (RuntimeError, ValueError, IndexError):  # what runs is another composition
-            return None, unknown(name, step)
+    steps = list(walk(model))
+    calls = _calls(model, x, [step for _, step in steps])
+    bounds = {q: _conversion(x[0].numel(), p, q) for q in NORMS}
+    for name, step in steps:
         if not (is_layer(step) or one_lipschitz(step, sizes)):
-            said = said_of(step)
-            return None, unknown(name, step) + (f", which has {said}" if said else "")
+            said = alteration(step)
+            return None, said_name(name, step) + (f", which has {said}" if said else "")
         if mixes(step, sizes):
-            return None, f"{unknown(name, step)}, {MIXES}"
+            return None, f"{said_name(name, step)}, {MIXES}"
+        called, count = next(calls, (None, 0))
+        if called is not step:  # what runs is another composition
+            return None, said_name(name, step)
         if is_layer(step):
             places = image_sizes(step, sizes)
             to_max = min(bounds[q] * upper_norm_to_max(step, q, places) for q in NORMS)
             bounds = {q: bounds[q] * upper_norm(step, q, places) for q in NORMS}
             bounds[math.inf] = min(bounds[math.inf], to_max)
-        bounds = {q: min(bounds[r] * _conversion(z.numel(), r, q) for r in NORMS) for q in NORMS}
+        bounds = {q: min(bounds[r] * _conversion(count, r, q) for r in NORMS) for q in NORMS}
     return bounds[p], ""
+
+
+def _calls(model: nn.Module, x: Tensor, steps: list[nn.Module]) -> Iterator[tuple[nn.Module, int]]:
+    """The steps in the order in which a sample meets them, and how many numbers each one returns.
+
+    A ChunkedSequential gives them rows, in parts: their outputs tell, not what the sample is like.
+    """
+    found: list[tuple[nn.Module, int]] = []
+
+    def note(module: nn.Module, _: Any, output: Any) -> None:
+        found.append((module, output.numel() if isinstance(output, Tensor) else 0))
+
+    known = {id(step): step for step in steps if isinstance(step, (*LAYERS, *KNOWN))}
+    hooks = [step.register_forward_hook(note) for step in known.values()]
+    model(x[:1])
+    for hook in hooks:
+        hook.remove()
+    return iter(found)
 
 
 def _conversion(m: int, r: float, q: float) -> Magnitude:
