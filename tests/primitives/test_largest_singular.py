@@ -87,6 +87,13 @@ def test_a_large_zero_is_refused() -> None:
         layer(torch.ones(1, N))
 
 
+def test_a_norm_beyond_float32_is_said() -> None:
+    layer = lt.spectral(nn.Linear(N, N))
+    layer.parametrizations.weight.original.data = 2e37 * gaussian(N, N)
+    with pytest.raises(ValueError, match="float32"):
+        layer(torch.ones(1, N))
+
+
 def test_it_makes_no_decomposition_but_cholesky_and_small_ones() -> None:
     layer = lt.spectral(nn.Linear(N, N))
     with torch.profiler.profile(record_shapes=True) as seen:

@@ -47,7 +47,7 @@ def over_norm(W: Tensor) -> Tensor | None:
     u = A @ v
     sigma = torch.linalg.vector_norm(u)
     c = (1 + MARGIN) * sigma
-    if not _is_below(gram, c.square()):
+    if not _is_below(gram, c.square()) or not bool(torch.isfinite(scale * c)):
         return None
     u = u / sigma
     u, v = (u, v) if W.shape[0] >= W.shape[1] else (v, u)
