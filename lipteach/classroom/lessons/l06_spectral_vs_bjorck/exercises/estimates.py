@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from lipteach.classroom.checks import Exercise
+from lipteach.classroom.checks import Exercise, Mistake
 from lipteach.classroom.compare import (
     seeded,
 )
 from lipteach.classroom.compare_functions import compare_function
 from lipteach.classroom.slips import slip_of
+from lipteach.classroom.watch import need_own_code
 from lipteach.primitives import operator_norm, power_iteration
 
 # --- 06.power-iteration
@@ -23,6 +23,17 @@ from lipteach.primitives import operator_norm, power_iteration
 def estimate(W: Tensor, u: Tensor, steps: int) -> Tensor:
     """The estimate ‖W v‖ after `steps` steps v ← Wᵀu/‖Wᵀu‖, u ← Wv/‖Wv‖."""
     return power_iteration(W, steps, u)[0]
+
+
+def by_hand(W: Tensor, u: Tensor, steps: int) -> Tensor:
+    """The same without the package."""
+    for _ in range(steps):
+        v = W.T @ u
+        u = W @ (v / v.norm())
+        sigma = u.norm()
+        u = u / sigma
+    length: Tensor = sigma
+    return length
 
 
 def _by_rayleigh(W: Tensor, u: Tensor, steps: int) -> Tensor:
@@ -65,21 +76,24 @@ def _above_the_norm(got: Tensor, want: Tensor, W: Tensor, *_arguments: Any) -> b
 _DIAGONAL = torch.diag(torch.tensor([2.0, 1.0])).double()
 _ONES = torch.ones(2).double()
 
+_STARTS = [
+    (_DIAGONAL, _ONES, 1),
+    (_DIAGONAL, _ONES, 3),
+    (seeded(5, 3, seed=1), seeded(5, seed=2), 4),
+    (seeded(3, 5, seed=3), seeded(3, seed=4), 4),
+]
+
+
+def _judge_estimate(answer: Any, mistakes: Sequence[Mistake]) -> None:
+    compare_function(answer, estimate, _STARTS, mistakes=mistakes)
+    need_own_code(answer, _STARTS, "which two products make one step?")
+
 
 EXERCISES = (
     Exercise(
         name="06.power-iteration",
-        judge=partial(
-            compare_function,
-            reference=estimate,
-            inputs=[
-                (_DIAGONAL, _ONES, 1),
-                (_DIAGONAL, _ONES, 3),
-                (seeded(5, 3, seed=1), seeded(5, seed=2), 4),
-                (seeded(3, 5, seed=3), seeded(3, seed=4), 4),
-            ],
-        ),
-        solution=estimate,
+        judge=_judge_estimate,
+        solution=by_hand,
         right={
             "uᵀ W v": _by_rayleigh,
             "by W Wᵀ": lambda W, u, steps: (
