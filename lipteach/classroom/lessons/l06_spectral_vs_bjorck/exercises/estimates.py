@@ -243,6 +243,7 @@ EXERCISES = (
         },
         wrong={
             "no transpose": (lambda W, u, steps: _by_rayleigh(W.T, u, steps), "raised"),
+            "by the package": (estimate, "calls lt.power_iteration"),
             "all of it": (lambda W, u, steps: (estimate(W, u, steps), u), "is a tuple"),
         },
     ),
