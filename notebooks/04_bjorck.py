@@ -939,7 +939,8 @@ assert of_identity["one"] == of_identity["inf"] == 10
 # %% [markdown]
 # ### Exercise 7 ●●○ · 8 min · scale
 # Write a function that divides a matrix by *one* number, found by sums or maxima of $|W|$ or of its
-# squares (no decomposition, and no product of matrices), so that no singular value exceeds 1 afterwards.
+# squares, over rows, columns or all entries (no decomposition, and no product of matrices, not even of
+# $|W|$), so that no singular value exceeds 1 afterwards.
 
 
 # %%

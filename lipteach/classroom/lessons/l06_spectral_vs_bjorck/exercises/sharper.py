@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.linalg.lapack import dgesdd
 from torch import Tensor
 
 from lipteach.classroom.calling import call_with
@@ -176,6 +177,10 @@ def _fault_of(answer: Any, W: Tensor, bound: float) -> Hint | None:
         ask = "which scale or root is not undone?"
         return Hint("value", f"For 4 W the result is {share:.3g} times that for W, not 4: {ask}")
     one = bound / norm
+    if one < 1 - 2e-6 and _iterates(answer, W):
+        ask = "your code makes products with vectors alone, as power iteration does; is such an "
+        ask += "estimate above σ₁ for certain, with whatever margin?"
+        return Hint("constraint", f"{on} the result is {bound:.5g}, below it: {ask}")
     if one < 1 - 2e-6:  # float32
         ask = "is every σⱼ in the sum, with the weight 1, and each scale given back under its root?"
         return Hint("constraint", f"{on} the result is {bound:.5g}, below it: {ask}")
@@ -185,6 +190,20 @@ def _fault_of(answer: Any, W: Tensor, bound: float) -> Hint | None:
     return None
 
 
+def _iterates(answer: Any, W: Tensor) -> bool:
+    with watch() as seen:
+        call(answer, W)
+    return seen.vector_products > 2 and not seen.matrix_products
+
+
+def _equal_values(count: int) -> Tensor:
+    """A matrix of norm 1 with `count` singular values 1, and the other 16 − count equal to ½."""
+    Q = _orthonormal(16, 16) if count > 1 else torch.eye(16).double()
+    sigma = torch.where(torch.arange(16) < count, 1.0, 0.5).double()
+    product: Tensor = Q * sigma @ Q.T
+    return product
+
+
 def _count_products(answer: Any) -> None:
     W = _SHARP[7]
     with watch() as seen:
@@ -192,6 +211,11 @@ def _count_products(answer: Any) -> None:
     products, told = seen.matrix_products, "Right, but "
     if seen.decomposition:
         told += f"your code calls {seen.decomposition}: which powers get by with products?"
+    elif _bounds_alike(answer):
+        told += (
+            "a matrix with eight equal σⱼ gets the same number as one with a single largest, as "
+        )
+        told += "singular values themselves do: by which sum of powers would it be larger?"
     elif not products:
         told += "torch sees no product of two matrices: write it with @, where they are counted."
     elif products > 12:
@@ -199,6 +223,12 @@ def _count_products(answer: Any) -> None:
     else:
         return
     raise Hint("constraint", told, (W,))
+
+
+def _bounds_alike(answer: Any) -> bool:
+    """Whether it finds σ₁ itself, up to a factor: a power below 2¹² tells one σ from eight."""
+    one, eight = (_bound_of(answer, _equal_values(count)) for count in (1, 8))
+    return abs(eight / one - 1) < 2e-5
 
 
 EXERCISES = (
@@ -267,6 +297,18 @@ EXERCISES = (
             "no root at the end": (lambda W: sharper(W) ** 2, "times that for W"),
             "scale lost": (lambda W: sharper(W / (W.norm() + 1e-99)), "1 times that"),
             "singular values": (lambda W: torch.linalg.svdvals(W).max(), "svd"),
+            "a margin": (
+                lambda W: 1.005 * estimate(W, torch.ones_like(W[:, 0]), 99) if W.any() else 0.0,
+                "products with vectors alone",
+            ),
+            "LAPACK itself": (
+                lambda W: (W @ W.T).sum() * 0 + float(dgesdd(W.numpy(), compute_uv=0)[1][0]),
+                "eight equal",
+            ),
+            "NaN": (
+                lambda W: sharper(W) if len(W) != 12 else math.nan,
+                "has nothing of your start not",
+            ),
             "by numpy": (
                 lambda W: _by_numpy(W.numpy()),
                 "no product",
