@@ -53,6 +53,11 @@ def _wrong(line: _Line) -> _Function:
     return G
 
 
+def _with_a_little(number: float) -> _Function:
+    """A number is added to each difference, against the division by 0."""
+    return _wrong(lambda z, x, a, y, b: a + (b - a) / (y - x + number) * (z - x))
+
+
 def _only(kept: Callable[[Tensor, Tensor], Tensor]) -> _Function:
     """Only the j for which kept(i, j) take part in the minimum of i, and the i that have one."""
 
@@ -132,6 +137,7 @@ def _off_at_the_points(got: Tensor, want: Tensor, z: Tensor, x: Tensor, _: Tenso
 
 _upside_down = _wrong(lambda z, x, a, y, b: a + (y - x) / (b - a) * (z - x))
 _X = torch.tensor([-1.0, -0.4, 0.1, 0.5, 1.0]).double()
+_NEAR = torch.tensor([-0.5, -0.48, 0.01, 0.03]).double()  # no number is small beside the gaps
 _Z = 2 * seeded(12, seed=8)  # beyond the points as well
 
 
@@ -149,6 +155,7 @@ MAX_MIN = Exercise(
             (_Z, _X, 0.6 * _X + 0.2 * _X.abs()),
             (_X, _X, (2 * _X).cos() / 2),
             (_Z[:1], _X[:2], 0.5 * _X[:2]),
+            (_Z, _NEAR, _NEAR.abs()),
         ],
     ),
     solution=max_min,
@@ -256,6 +263,12 @@ MAX_MIN = Exercise(
                 _wrong(lambda z, x, a, _, b: a + (b - a).sign() * (z - x)),
                 _wrong(lambda z, x, a, y, b: a + ((b - a) / (y - x)).sign() * (z - x)),
             ),
+        ),
+        "a little added": (
+            _with_a_little(1e-6),
+            "A small number is added to each x_j − x_i, which changes every slope: where alone is "
+            "the difference 0, and which piece is left out there?",
+            _is(*(_with_a_little(sign * 10.0**-k) for k in (3, 4, 5, 6) for sign in (1, -1))),
         ),
         "no run": (
             _wrong(lambda z, x, a, _, b: a + (b - a) * (z - x)),

@@ -74,10 +74,8 @@ def search_for_a_start(answer: Any) -> None:
         W = identity + (top - 1) * torch.outer(q, q)
         got = seen(W, q)[0]
         if not bool(got.isfinite().all()):
-            text = (
-                f"For a matrix of norm {top:g} whose top direction has nothing of your start not "
-            )
-            raise Hint("value", f"{text}every number is finite: what is divided by 0?", (W,))
+            text = f"For a matrix of norm {top:g} whose top direction has nothing of your start a"
+            raise Hint("value", f"{text} number is not finite: what is divided by 0?", (W,))
         norm = float(operator_norm(got))
         if norm > 1 + 2e-6:
             text = f"For a matrix of norm {top:g} whose top direction has nothing of your start the"

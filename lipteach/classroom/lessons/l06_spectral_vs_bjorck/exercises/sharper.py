@@ -89,11 +89,11 @@ def _with_slip(
     return bound * last(A) ** (1 / power)
 
 
-def _by_numpy(W: Any) -> float:
+def _by_numpy(W: Any, squares: int = 7) -> float:
     if not W.any():
         return 0.0
     A, bound, power = W.T / np.abs(W).max() @ (W / np.abs(W).max()), np.abs(W).max(), 2
-    for _ in range(7):
+    for _ in range(squares):
         size = np.linalg.norm(A)
         A, bound, power = A / size @ (A / size), bound * size ** (1 / power), 2 * power
     return float(bound * np.linalg.norm(A) ** (1 / power))
@@ -211,24 +211,26 @@ def _count_products(answer: Any) -> None:
     products, told = seen.matrix_products, "Right, but "
     if seen.decomposition:
         told += f"your code calls {seen.decomposition}: which powers get by with products?"
-    elif _bounds_alike(answer):
-        told += (
-            "a matrix with eight equal σⱼ gets the same number as one with a single largest, as "
-        )
-        told += "singular values themselves do: by which sum of powers would it be larger?"
-    elif not products:
-        told += "torch sees no product of two matrices: write it with @, where they are counted."
     elif products > 12:
         told += f"by {products} products: what does one square do to the power?"
+    elif (excess := _excess_of_eight(answer)) < 5e-7:
+        told += (
+            "a matrix with eight equal σⱼ gets the same number as one with a single largest: is "
+        )
+        told += "it a singular value itself, and by which sum of powers would it be larger?"
+    elif not products:
+        told += "torch sees no product of two matrices: write it with @, where they are counted."
+    elif excess < 2e-5:
+        told += "its power is above 4096, to which twelve products lead: where are the others?"
     else:
         return
     raise Hint("constraint", told, (W,))
 
 
-def _bounds_alike(answer: Any) -> bool:
-    """Whether it finds σ₁ itself, up to a factor: a power below 2¹² tells one σ from eight."""
+def _excess_of_eight(answer: Any) -> float:
+    """By how much eight equal σ bring more than one: 8^(1/p) − 1 for the sum of powers."""
     one, eight = (_bound_of(answer, _equal_values(count)) for count in (1, 8))
-    return abs(eight / one - 1) < 2e-5
+    return abs(eight / one - 1)
 
 
 EXERCISES = (
@@ -305,9 +307,13 @@ EXERCISES = (
                 lambda W: (W @ W.T).sum() * 0 + float(dgesdd(W.numpy(), compute_uv=0)[1][0]),
                 "eight equal",
             ),
+            "products in numpy, and one with @": (
+                lambda W: _by_numpy(W.numpy(), 18) + 0 * float((W @ W.T).sum()),
+                "above 4096",
+            ),
             "NaN": (
                 lambda W: sharper(W) if len(W) != 12 else math.nan,
-                "has nothing of your start not",
+                "a number is not finite",
             ),
             "by numpy": (
                 lambda W: _by_numpy(W.numpy()),
