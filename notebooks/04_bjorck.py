@@ -304,7 +304,7 @@ check("04.minus-one", answer)
 # $$W \leftarrow W (I + \beta) - \beta\, W W^\top W . \tag{8}$$
 #
 # ### Exercise 3 ●●○ · 8 min · parseval-step
-# Write (8) as a function of `W`, of any shape $m \times n$, and the number `beta`.
+# Write (8) as a function of `W`, of any shape $m \times n$, and the number `beta`, without `lt`.
 
 
 # %%

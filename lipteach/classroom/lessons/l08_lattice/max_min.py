@@ -79,6 +79,16 @@ def _nearest_minimum(z: Tensor, x: Tensor, a: Tensor) -> Tensor:
     return _minima(z, x, a)[torch.arange(len(z)), near]
 
 
+def _of_the_nearest(count: int) -> _Function:
+    """The same through the points that are nearest to z, so many of them."""
+
+    def G(z: Tensor, x: Tensor, a: Tensor) -> Tensor:
+        near = [(t - x).abs().topk(min(count, len(x)), largest=False).indices for t in z]
+        return torch.cat([max_min(t[None], x[k], a[k]) for t, k in zip(z, near, strict=True)])
+
+    return G
+
+
 def _is(*functions: _Function) -> Callable[..., bool]:
     """The ``when`` of a mistake in several forms, NaN included: a division by 0 is part of it."""
 
@@ -137,6 +147,7 @@ def _off_at_the_points(got: Tensor, want: Tensor, z: Tensor, x: Tensor, _: Tenso
 
 _upside_down = _wrong(lambda z, x, a, y, b: a + (y - x) / (b - a) * (z - x))
 _X = torch.tensor([-1.0, -0.4, 0.1, 0.5, 1.0]).double()
+_MANY = torch.linspace(-1, 1, 12).double().square() * torch.linspace(-1, 1, 12).sign().double()
 _NEAR = torch.tensor([-0.5, -0.48, 0.01, 0.03]).double()  # no number is small beside the gaps
 _Z = 2 * seeded(12, seed=8)  # beyond the points as well
 
@@ -156,6 +167,7 @@ MAX_MIN = Exercise(
             (_X, _X, (2 * _X).cos() / 2),
             (_Z[:1], _X[:2], 0.5 * _X[:2]),
             (_Z, _NEAR, _NEAR.abs()),
+            (_Z, _MANY, (4 * _MANY).sin() / 4),
         ],
     ),
     solution=max_min,
@@ -263,6 +275,12 @@ MAX_MIN = Exercise(
                 _wrong(lambda z, x, a, _, b: a + (b - a).sign() * (z - x)),
                 _wrong(lambda z, x, a, y, b: a + ((b - a) / (y - x)).sign() * (z - x)),
             ),
+        ),
+        "the nearest points": (
+            _of_the_nearest(5),
+            "Only the points that are nearest to z take part: over which i and j do the maximum "
+            "and the minimum go?",
+            _is(*(_of_the_nearest(count) for count in range(3, 9))),
         ),
         "a little added": (
             _with_a_little(1e-6),

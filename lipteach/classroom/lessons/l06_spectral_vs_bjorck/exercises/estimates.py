@@ -10,6 +10,7 @@ from torch import Tensor
 
 from lipteach.classroom.checks import Exercise, Mistake
 from lipteach.classroom.compare import (
+    close,
     seeded,
 )
 from lipteach.classroom.compare_functions import compare_function
@@ -81,6 +82,7 @@ _STARTS = [
     (_DIAGONAL, _ONES, 3),
     (seeded(5, 3, seed=1), seeded(5, seed=2), 4),
     (seeded(3, 5, seed=3), seeded(3, seed=4), 4),
+    (torch.diag(torch.tensor([1.0, 0.95])).double(), torch.tensor([0.05, 1.0]).double(), 20),
 ]
 
 
@@ -233,6 +235,13 @@ EXERCISES = (
                 "More than these steps from u give, though not above σ₁: are there more of them, "
                 "or is it another start?",
                 lambda got, want, *_: (not _slip(got, want) and got > want) or None,
+            ),
+            "at most six steps": (
+                lambda W, u, steps: estimate(W, u, min(steps, 6)),
+                "Right for a few steps, and not for 20: does your loop end before `steps`?",
+                lambda got, _, W, u, steps: (
+                    steps > 4 and any(close(got, estimate(W, u, k)) for k in range(2, steps - 1))
+                ),
             ),
             "less": (
                 lambda W, u, steps: 0.7 * estimate(W, u.abs(), steps),

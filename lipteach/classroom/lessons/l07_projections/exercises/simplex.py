@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lipteach.classroom.checks import Exercise, Mistake
-from lipteach.classroom.compare import compare_number, seeded, show_values
+from lipteach.classroom.checks import Exercise, Hint, Mistake
+from lipteach.classroom.compare import call, close, compare_number, seeded, show_values
 from lipteach.classroom.compare_functions import compare_function
 from lipteach.classroom.lessons.l07_projections.exercises.landing import (
     comparable,
@@ -19,6 +19,7 @@ from lipteach.classroom.lessons.l07_projections.exercises.landing import (
     one_by_one,
     some_number,
 )
+from lipteach.classroom.reading import read_like
 from lipteach.classroom.watch import need_own_code
 from lipteach.primitives import project_l1_ball, project_simplex
 
@@ -116,6 +117,11 @@ def _judge_simplex(answer: Any, mistakes: Sequence[Mistake]) -> None:
         gradient=True,
         mistakes=mistakes,
     )
+    large = 1e5 + seeded(6)
+    got = read_like(call(answer, large), large, gradient=True)
+    if got.dtype == torch.float64 and not close(got, simplex(large)):
+        text = "Right, but with 1e5 added to each entry, which moves no projection, digits are lost"
+        raise Hint("value", f"{text}: which step works in float32?", (large,))
     ask = "which sums of the sorted entries does Algorithm 1 compare?"
     need_own_code(answer, [(y,) for y in _INPUTS], ask)
 
@@ -309,6 +315,7 @@ EXERCISES = (
         },
         wrong={
             "detached": (lambda y: project_simplex(y.detach()), "no gradient"),
+            "in float32": (lambda y: simplex(y.float()).to(y.dtype), "works in float32"),
             "by the package": (project_simplex, "calls lt.project_simplex"),
         },
     ),
