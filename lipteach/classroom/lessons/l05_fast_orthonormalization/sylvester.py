@@ -97,7 +97,7 @@ def _conditioned(number: float) -> Tensor:
     return (conditioned + conditioned.T) / 2
 
 
-def _by_descent(steps: int) -> Callable[[Tensor, Tensor], Tensor]:
+def by_descent(steps: int) -> Callable[[Tensor, Tensor], Tensor]:
     """So many steps of gradient descent on ‖HZ + ZH − K‖, from 0."""
 
     def solved(H: Tensor, K: Tensor) -> Tensor:
@@ -256,7 +256,7 @@ SYLVESTER = Exercise(
             "This is Zᵀ, the solution for Kᵀ: where are rows and columns exchanged?",
         ),
         "some steps": (
-            _by_descent(200),
+            by_descent(200),
             "Where λᵢ + λⱼ is small, this Z is too small: is it an iteration that stops too early, "
             "or a divisor with something added?",
             _small_where_the_sums_are,
