@@ -44,7 +44,7 @@ def _converges(W: Tensor) -> bool:
 def _ends_orthonormal(W: Tensor) -> bool:
     """Whether the iteration gets there, also by turning a direction round."""
     try:
-        return is_orthonormal(bjorck(W, steps=60))
+        return bool(is_orthonormal(bjorck(W, steps=60)))
     except ValueError:  # it has left the range of float64
         return False
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.linalg.lapack import dgesdd
+from scipy.linalg.lapack import dgesdd  # type: ignore[import-untyped]
 from torch import Tensor
 
 from lipteach.classroom.calling import call_with
