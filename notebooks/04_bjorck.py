@@ -304,7 +304,7 @@ check("04.minus-one", answer)
 # $$W \leftarrow W (I + \beta) - \beta\, W W^\top W . \tag{8}$$
 #
 # ### Exercise 3 ●●○ · 8 min · parseval-step
-# Write (8) as a function of `W`, of any shape $m \times n$, and the number `beta`.
+# Write (8) as a function of `W`, of any shape $m \times n$, and the number `beta`, without `lt`.
 
 
 # %%
@@ -939,7 +939,8 @@ assert of_identity["one"] == of_identity["inf"] == 10
 # %% [markdown]
 # ### Exercise 7 ●●○ · 8 min · scale
 # Write a function that divides a matrix by *one* number, found by sums or maxima of $|W|$ or of its
-# squares (no decomposition, and no product of matrices), so that no singular value exceeds 1 afterwards.
+# squares, over rows, columns or all entries (no decomposition, and no product of matrices, not even of
+# $|W|$), so that no singular value exceeds 1 afterwards.
 
 
 # %%

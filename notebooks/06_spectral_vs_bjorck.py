@@ -152,7 +152,7 @@ print("29 estimates of four matrices: none falls, and none is above the norm.")
 
 # %% [markdown]
 # ### Exercise 1 ●●○ · 10 min · power-iteration
-# Write it yourself, without looking up: a function of `W` of shape (m, n), a start `u` of shape (m,),
+# Write it yourself, without `lt`: a function of `W` of shape (m, n), a start `u` of shape (m,),
 # of any length, and the number of `steps`. It returns $\hat\sigma$.
 
 

@@ -326,7 +326,7 @@ check("07.threshold", my_tau)
 # %% [markdown]
 # ### Exercise 2 ●●○ · 12 min · simplex
 # Our `algorithm_1` takes one vector. Write it for a tensor of shape (…, n), each row a vector to be
-# projected on the unit simplex. Gradients must flow.
+# projected on the unit simplex, with torch alone. Gradients must flow.
 
 
 # %%
@@ -462,8 +462,8 @@ check("07.by-hand", my_x)
 
 # %% [markdown]
 # ### Exercise 5 ●●○ · 10 min · repair
-# Write the projection on the L1 ball of radius $r$ for one vector. You may use
-# `lt.project_simplex(y, radius)`. Gradients must flow.
+# Write the projection on the L1 ball of radius $r$ for one vector. Of `lt` you may use
+# `lt.project_simplex(y, radius)` alone. Gradients must flow.
 
 
 # %%

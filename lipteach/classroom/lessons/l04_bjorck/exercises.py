@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from lipteach.classroom.checks import Exercise, Hint
+from lipteach.classroom.checks import Exercise, Hint, Mistake
 from lipteach.classroom.compare import (
     close,
     compare_number,
@@ -20,6 +20,7 @@ from lipteach.classroom.compare import (
 from lipteach.classroom.compare_functions import compare_function
 from lipteach.classroom.lessons.l04_bjorck.full_rank import FULL_RANK
 from lipteach.classroom.lessons.l04_bjorck.scale import SCALE
+from lipteach.classroom.watch import need_own_code
 from lipteach.primitives import parseval_step
 
 # --- 04.steps
@@ -92,6 +93,13 @@ def _alone(got: Tensor, _want: Tensor, W: Tensor, _beta: float) -> bool:
 
 
 _SMALL = torch.tensor([[0.5, 0.2], [0.1, 0.4]], dtype=torch.float64)
+
+
+def _judge_step(answer: Any, mistakes: Sequence[Mistake]) -> None:
+    inputs = [(_SMALL, 0.5), (_SMALL, 0.1)]
+    layouts = [(seeded(2, 4) / 2, 0.3), (seeded(4, 2) / 2, 0.3)]
+    compare_function(answer, parseval_step, inputs, layouts=layouts, mistakes=mistakes)
+    need_own_code(answer, inputs, "which two products are in (8)?")
 
 
 EXERCISES = (
@@ -172,13 +180,8 @@ EXERCISES = (
     ),
     Exercise(
         name="04.parseval-step",
-        judge=partial(
-            compare_function,
-            reference=parseval_step,
-            inputs=[(_SMALL, 0.5), (_SMALL, 0.1)],
-            layouts=[(seeded(2, 4) / 2, 0.3), (seeded(4, 2) / 2, 0.3)],
-        ),
-        solution=parseval_step,
+        judge=_judge_step,
+        solution=lambda W, beta: (1 + beta) * W - beta * W @ W.mT @ W,
         right={
             "the gradient": lambda W, beta: W - beta * W @ (W.mT @ W - torch.eye(W.shape[1])),
             "from the left": lambda W, beta: (1 + beta) * W - beta * (W @ W.T) @ W,
@@ -315,6 +318,7 @@ EXERCISES = (
             ),
         },
         wrong={
+            "by the package": (parseval_step, "calls lt.parseval_step"),
             "not a function": (torch.eye(2), "A function is needed"),
             "one number": (lambda W, beta: parseval_step(W, beta).norm(), "the result has shape"),
         },

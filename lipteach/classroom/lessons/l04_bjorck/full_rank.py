@@ -17,6 +17,7 @@ from lipteach.classroom.compare import (
     show_apart,
 )
 from lipteach.classroom.compare_functions import compare_function
+from lipteach.primitives import bjorck, is_orthonormal
 
 # --- 04.condition
 
@@ -38,6 +39,14 @@ def _smaller(W: Tensor) -> Tensor:
 def _converges(W: Tensor) -> bool:
     sigma = torch.linalg.svdvals(W)
     return float(sigma[-1]) > 1e-9 and float(sigma[0]) < 3**0.5
+
+
+def _ends_orthonormal(W: Tensor) -> bool:
+    """Whether the iteration gets there, also by turning a direction round."""
+    try:
+        return bool(is_orthonormal(bjorck(W, steps=60)))
+    except ValueError:  # it has left the range of float64
+        return False
 
 
 def _with_values(m: int, n: int, *sigma: float) -> Tensor:
@@ -62,7 +71,12 @@ def _judge_condition(answer: Any, mistakes: Sequence[Mistake]) -> None:
             *(_with_values(3, 3, 1.2, 0.6, 0.3), wide, _with_values(3, 3, 1.5, 1.0, 0.5)),
             *(_with_values(2, 2, 0.5, 0.5), flat, 0.5 * wide.T),
             *(torch.diag(torch.tensor([1.5, 0.5])).double(), _with_values(2, 2, 1.9, 0.5)),
-            *(_with_values(2, 2, 2.5, 0.5), _with_values(2, 2, 1.1, 0.9), 1.2 * torch.eye(6)),
+            *(
+                _with_values(2, 2, 2.5, 0.5),
+                _with_values(2, 2, 2.1, 0.5),
+                _with_values(2, 2, 1.1, 0.9),
+                1.2 * torch.eye(6),
+            ),
             *(_with_values(3, 3, 1.1, 0.75, 0.72), _with_values(2, 2, 1.39, 0.9)),
             *(torch.tensor([[0.9]]).double(), _with_values(3, 3, 1.0, 1.0, 1.0)),
         ],
@@ -121,6 +135,11 @@ FULL_RANK = (
                 lambda W: _off(W @ W.T) < 1,
                 "Right for wide matrices. WWᵀ of a tall W has eigenvalues 0: which one can become "
                 "I there?",
+            ),
+            "run": (
+                _ends_orthonormal,
+                "This runs the iteration and looks, and from some W of norm above √2 it gets to an "
+                "orthonormal matrix, too: which question about G has the condition?",
             ),
             "the larger": (
                 lambda W: _off(W.T @ W if W.shape[0] < W.shape[1] else W @ W.T) < 1,

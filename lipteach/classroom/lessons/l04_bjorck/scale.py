@@ -34,6 +34,10 @@ _CASES = [
     *(torch.tensor([[-3.0, 0.5], [0.5, -2.0]]).double(), 0.01 * seeded(30, 30).abs()),
 ]
 
+_TOGETHER = torch.tensor([[2.0, 2, 0, 0], [2, 2, 0, 0], [0, 0, 2, 0], [0, 0, 0, 2]]).double()
+_APART = torch.tensor([[2.0, 0, 2, 0], [0, 2, 0, 2], [2, 0, 0, 0], [0, 2, 0, 0]]).double()
+"""The same entries in each row and in each column as in `_TOGETHER`, and another norm."""
+
 
 def _divisor(answer: Any, W: Tensor) -> float:
     """The number by which an answer divides W."""
@@ -89,6 +93,12 @@ def _need_sums_alone(answer: Any, seen: Seen) -> None:
         text = "multiplies two matrices, the price of a whole step or more"
     elif abs(divisors[0] / divisors[1] - 1) > 1e-4:
         text = "finds another number for W than for |W|, so that it is no sum or maximum of |W|"
+    else:
+        together, apart = (_divisor(answer, W) for W in (_TOGETHER, _APART))
+        if abs(together / apart - 1) > 1e-4:
+            text = "finds two numbers for two matrices with the same entries in each row and each "
+            text += "column, so that it is more than a sum or maximum over these"
+            raise Hint("constraint", f"This {text}: which sum is never below σ₁?", (_APART,))
     if text:
         raise Hint("constraint", f"This {text}: which sum is never below σ₁?", (_SIGNED,))
 
@@ -236,6 +246,10 @@ SCALE = Exercise(
             lambda W: W * 2 / (W.abs().sum(0).max() * W.abs().sum(1).max()).sqrt(),
             "Half of a bound need not be one: is √(‖W‖₁ ‖W‖_∞) halved in the text?",
         ),
+        "half of the mean": (
+            lambda W: W * 4 / (W.abs().sum(0).max() + W.abs().sum(1).max()),
+            "Half of the mean of ‖W‖₁ and ‖W‖_∞ need not be a bound: is the whole mean one?",
+        ),
         "the fourth root": (
             lambda W: W / W.square().sum() ** 0.25,
             "A root too many is taken of the sum of the squares: is the divisor of 2 W twice that "
@@ -263,6 +277,10 @@ SCALE = Exercise(
         ),
         "numpy": (lambda W: W / np.linalg.norm(W.numpy(), 2), "calls numpy.linalg.svd"),
         "one product": (lambda W: W / (W.T @ W).norm().sqrt(), "multiplies two"),
+        "the Gram matrix of |W|": (
+            lambda W: W / (W.abs()[:, None] * W.abs()).sum(-1).norm().sqrt(),
+            "for two matrices with the same entries",
+        ),
         "the Gram bound in numpy": (
             lambda W: W / float(np.linalg.norm(W.numpy().T @ W.numpy())) ** 0.5,
             "This finds another number",

@@ -10,9 +10,13 @@ import torch
 from torch import Tensor
 
 from lipteach.classroom.checks import Exercise, Hint
-from lipteach.classroom.compare import NEARLY, call, close, need_tensor, seeded
+from lipteach.classroom.compare import NEARLY, call, close, nearly, need_tensor, seeded
 from lipteach.classroom.compare_functions import compare_function
-from lipteach.classroom.lessons.l05_fast_orthonormalization.sylvester import kronecker, solve
+from lipteach.classroom.lessons.l05_fast_orthonormalization.sylvester import (
+    by_descent,
+    kronecker,
+    solve,
+)
 from lipteach.classroom.watch import watch
 
 
@@ -45,13 +49,30 @@ def _judge_implicit(answer: Any, inputs: Any, layouts: Any, mistakes: Any) -> No
     if len(seen.decompositions) > 2 * len(arguments[0]):
         text = f"{len(seen.decompositions)} matrices were decomposed, for difference quotients"
         raise Hint("constraint", f"Near, but {text}: {ask}", arguments)
-    if known:
-        raise known
     W, G = arguments
     small = (1e-9 * W, G)
     if not close(need_tensor(call(answer, *small)) / 1e9, implicit_gradient(W, G), 1e-3):
-        text = "Right, but not for 10⁻⁹ W, where the gradient is 10⁹ times as large: is it a "
-        raise Hint("constraint", f"{text}difference quotient, or is a constant added?", small)
+        text = (
+            f"{'Near' if known else 'Right'}, but not for 10⁻⁹ W, where the gradient is 10⁹ times "
+        )
+        text += "as large: is it a difference quotient, or is a constant added?"
+        raise Hint("constraint", text, small)
+    if known:
+        raise known
+
+
+def _of_solved(solved: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
+    """The gradient with another solution of HZ + ZH = K."""
+
+    def gradient(W: Tensor, G: Tensor) -> Tensor:
+        Q, K, sums, Vh = _parts(W, G)
+        return Q @ solved(Vh.T @ (sums.diagonal() / 2 * Vh.T).T, K - K.T)
+
+    return gradient
+
+
+_LEFT, _RIGHT = (torch.linalg.qr(seeded(3, 3, seed=seed)).Q for seed in (5, 6))
+_NEARLY_SINGULAR = _LEFT * torch.tensor([1.0, 0.02, 0.01]).double() @ _RIGHT
 
 
 def _of_parts(combine: Callable[..., Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
@@ -158,6 +179,7 @@ IMPLICIT = Exercise(
                 torch.tensor([[1.2, 0.3], [-0.4, 0.8]]).double(),
                 torch.tensor([[0.0, 1.0], [0.0, 0.0]]).double(),
             ),
+            (_NEARLY_SINGULAR, seeded(3, 3, seed=4)),
             (seeded(4, 4), seeded(4, 4, seed=1)),
         ],
         layouts=[(seeded(3, 3, seed=2).T, seeded(3, 3, seed=3).T)],
@@ -165,6 +187,14 @@ IMPLICIT = Exercise(
     solution=implicit_gradient,
     right={"one linear system": _kronecker, "by eigh": _by_eigh},
     mistakes={
+        "some steps of descent": (
+            _of_solved(by_descent(200)),
+            "Where σᵢ + σⱼ is small, this is too small: is the equation solved by steps that stop "
+            "too early?",
+            lambda got, _, W, G: any(
+                close(got, _of_solved(by_descent(steps))(W, G)) for steps in (50, 100, 200)
+            ),
+        ),
         "Y alone": (
             _of_parts(lambda _Q, K, sums, Vh: solve(K - K.T, sums, Vh)),
             "This is Y itself: which Y turns Q, and so dQ = ?",
@@ -368,13 +398,13 @@ IMPLICIT = Exercise(
         "no turn": (
             lambda W, G: W + G,
             "Qᵀ times your gradient is not antisymmetric, and Y in Q Y is: which step loses that?",
-            lambda got, want, W, G: not _turns(got, want, W, G),
+            lambda got, want, W, G: not (_turns(got, want, W, G) or nearly(got, want, 0.003)),
         ),
         "another turn": (
             lambda W, G: torch.linalg.det(W) ** 2 * implicit_gradient(W, G),
             "Qᵀ times your gradient is antisymmetric, as Y must be, and H Y + Y H is not K: which "
             "H and K does your equation have, and is it solved?",
-            _turns,
+            lambda got, want, W, G: _turns(got, want, W, G) and not nearly(got, want, 0.003),
         ),
     },
     wrong={

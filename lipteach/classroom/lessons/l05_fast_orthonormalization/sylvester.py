@@ -90,6 +90,33 @@ def _positive(n: int, seed: int) -> Tensor:
     return A @ A.T / n + 0.3 * torch.eye(n).double()
 
 
+def _conditioned(number: float) -> Tensor:
+    """A symmetric H with the eigenvalues 1, 0.1 and 1/number, where a few steps solve nothing."""
+    Q = torch.linalg.qr(seeded(3, 3, seed=10)).Q
+    conditioned: Tensor = Q * torch.tensor([1.0, 0.1, 1 / number]).double() @ Q.T
+    return (conditioned + conditioned.T) / 2
+
+
+def by_descent(steps: int) -> Callable[[Tensor, Tensor], Tensor]:
+    """So many steps of gradient descent on ‖HZ + ZH − K‖, from 0."""
+
+    def solved(H: Tensor, K: Tensor) -> Tensor:
+        Z, rate = torch.zeros_like(K), 0.5 / torch.linalg.matrix_norm(H, 2)
+        for _ in range(steps):
+            Z = Z - rate * (H @ Z + Z @ H - K)
+        return Z
+
+    return solved
+
+
+def _small_where_the_sums_are(got: Tensor, want: Tensor, H: Tensor, _K: Tensor) -> bool:
+    """Whether the entries in the basis of H are parts of the right ones that grow with λᵢ + λⱼ."""
+    sums, Vh = _eigen(H)
+    part = (Vh @ got @ Vh.T / (Vh @ want @ Vh.T)).flatten()[sums.flatten().argsort()]
+    inside = bool((part > -1e-6).all()) and bool((part < 1 + 1e-6).all())
+    return inside and bool((part.diff() > -1e-3).all()) and bool(part[0] < part[-1])
+
+
 _PAIRS = [
     (
         torch.diag(torch.tensor([1.0, 3.0])).double(),
@@ -100,6 +127,7 @@ _PAIRS = [
         torch.tensor([[0.0, 1.0], [3.0, 0.0]]).double(),
     ),
     (_positive(4, 5), seeded(4, 4, seed=6)),
+    (_conditioned(1e3), seeded(3, 3, seed=9)),
 ]
 
 SYLVESTER = Exercise(
@@ -226,6 +254,12 @@ SYLVESTER = Exercise(
         "turned": (
             lambda H, K: solution(H, K.T),
             "This is Zᵀ, the solution for Kᵀ: where are rows and columns exchanged?",
+        ),
+        "some steps": (
+            by_descent(200),
+            "Where λᵢ + λⱼ is small, this Z is too small: is it an iteration that stops too early, "
+            "or a divisor with something added?",
+            _small_where_the_sums_are,
         ),
         "antisymmetric": (
             lambda H, K: solution(H, K - K.T),

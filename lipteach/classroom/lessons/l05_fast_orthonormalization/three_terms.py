@@ -42,6 +42,37 @@ def _by_svd(W: Tensor, v: Tensor, c: list[float]) -> Tensor:
     return result
 
 
+def _by_rows_of_gram(W: Tensor, v: Tensor, c: list[float]) -> Tensor:
+    """W Wᵀ made row by row, and then kept."""
+    gram, odd = torch.stack([W @ row for row in W]), W @ v
+    before, result = odd, 0 * odd
+    for one in c:
+        result = result + one * odd
+        before, odd = odd, 4 * gram @ odd - 2 * odd - before
+    return result
+
+
+def _of_another_recurrence(W: Tensor, v: Tensor, c: list[float]) -> Tensor:
+    """The step from an odd T to the next one, 2 T₂ T_j − T_{j−2}, with T₂ = 2x²."""
+    before, odd = 0 * W @ v, W @ v
+    result = 0 * odd
+    for one in c:
+        result = result + one * odd
+        before, odd = odd, 4 * W @ (W.T @ odd) - before
+    return result
+
+
+def _of_the_other_gram(W: Tensor, v: Tensor, c: list[float]) -> Tensor:
+    """The same with T₂ = 2x² − 1 of WᵀW, for a square W."""
+    before, odd = W @ v, W @ v
+    result = 0 * odd
+    for one in c:
+        result = result + one * odd
+        other = W.T @ (W @ odd) if len(W) == len(v) else W @ (W.T @ odd)
+        before, odd = odd, 4 * other - 2 * odd - before
+    return result
+
+
 def _emptied(W: Tensor, v: Tensor, c: list[float]) -> Tensor:
     """The same by `torch.einsum`, with coefficients that are used up."""
     even, odd = v, torch.einsum("ij,j->i", W, v)
@@ -156,6 +187,11 @@ def _other_first(v: Tensor, factor: float) -> Callable[..., tuple[Tensor, Tensor
     return lambda W, even, odd: _next(W, factor * even if even is v else even, odd)
 
 
+def _varied_start(W: Tensor, v: Tensor, c: list[float]) -> Tensor:
+    """Each even term subtracts v, and not the even term before."""
+    return _loop(W, v, c, lambda W, _even, odd: _next(W, v, odd))
+
+
 def _even(W: Tensor, v: Tensor, i: int) -> Tensor:
     """T₂ᵢ(W) v."""
     even, odd = v, W @ v
@@ -195,17 +231,23 @@ def _judge_three_terms(answer: Any, inputs: Any, layouts: Any, mistakes: Any) ->
             ask = "which two vectors are enough to keep?"
             raise Hint("constraint", f"{text}: {ask}", arguments)
 
-    if not close(need_tensor(call(answer, *_LARGE)), odd_series(*_LARGE), 1e-4):
-        text = "Right, but here an entry of T_j(W) is too large for a float, and none of T_j(W) v"
-        raise Hint("constraint", f"{text}: is a matrix formed where vectors are enough?", _LARGE)
+    coarse = getattr(call(answer, *inputs[0]), "dtype", None) == torch.float32
+    for matrix, size in (("T_j(W)", 1e30), ("W Wᵀ", 1e200))[: 1 if coarse else 2]:
+        large = _with_entry(size)
+        if not close(need_tensor(call(answer, *large)), odd_series(*large), 1e-4):
+            text = f"Right, but here an entry of {matrix} is too large for a float, and none of "
+            text += "T_j(W) v: is a matrix formed where vectors are enough?"
+            raise Hint("constraint", text, large)
 
 
-# T_j(W) overflows, in numpy as well, which `watch` cannot count; v leaves the large entry alone.
-_LARGE = (
-    torch.diag(torch.tensor([1e30, 0.5])).double(),
-    torch.tensor([0.0, 1.0]).double(),
-    [1.0] * 8,
-)
+def _with_entry(size: float) -> tuple[Tensor, Tensor, list[float]]:
+    """A matrix of which v leaves the large entry alone.
+
+    What is made of W alone overflows, in numpy and row by row, too, which `watch` cannot count.
+    """
+    W = torch.diag(torch.tensor([size, 0.5], dtype=torch.float64))
+    return W, torch.tensor([0.0, 1.0]).double(), [1.0] * 8
+
 
 _C = [-0.75, -0.5, 0.25, 2.0]
 _SQUARE = _contraction(3, 3)
@@ -220,6 +262,7 @@ THREE_TERMS = Exercise(
             (torch.tensor([[0.5]]).double(), torch.ones(1).double(), _C),
             (_SQUARE, seeded(3, seed=4), _C),
             (_SQUARE, seeded(3, seed=5), [0.3]),
+            (_SQUARE, seeded(3, seed=7), [0.5, -0.2, 0.1, 1.0, -0.7, 0.4, -1.0, 0.6]),
             (_SQUARE, seeded(3, seed=6), [0.5, -2.0]),
         ],
         layouts=[
@@ -439,6 +482,24 @@ THREE_TERMS = Exercise(
             lambda W, v, c: odd_series(W, v, [abs(one) for one in c]),
             "The coefficients have lost their signs: where?",
         ),
+        "v stays": (
+            _varied_start,
+            "Each even term subtracts v, T₀ v: which even term comes before T₄?",
+        ),
+        "some terms at most": (
+            lambda W, v, c: odd_series(W, v, c[:3]),
+            "This stops after a fixed number of terms: which do the rest of c belong to?",
+            lambda got, _, W, v, c: any(close(got, odd_series(W, v, c[:k])) for k in range(3, 8)),
+        ),
+        "T₂ without −1": (
+            _of_another_recurrence,
+            "The step multiplies by 2 T₂ = 4x²: what else stands in T₂(x)?",
+        ),
+        "WᵀW for W Wᵀ": (
+            _of_the_other_gram,
+            "WᵀW takes a vector of inputs, and T_j(W) v lies among the outputs: which product of W "
+            "and Wᵀ leads from outputs to outputs?",
+        ),
         "squared coefficients": (
             lambda W, v, c: odd_series(W, v, [one**2 for one in c]),
             "Each coefficient is there twice, as a factor: where is it multiplied again?",
@@ -447,7 +508,8 @@ THREE_TERMS = Exercise(
     wrong={
         "a number": (1.0, "A function is needed"),
         "by the singular values": (_by_svd, "calls linalg_svd"),
-        "matrices in numpy": (_by_numpy, "too large for a float"),
+        "matrices in numpy": (_by_numpy, "an entry of T_j(W)"),
+        "W Wᵀ by rows": (_by_rows_of_gram, "an entry of W Wᵀ"),
         "matrices": (
             lambda W, v, c: _recurrence(W, torch.eye(len(v)).to(v), c, W.T, W) @ v,
             "products of two matrices",

@@ -48,7 +48,7 @@ def _judge_worst(answer: Any) -> None:
     """1-Lipschitz on [−1, 1], and the lattice through 8 points errs by 1.7 r at least."""
     if not callable(answer):
         raise Hint("type", "A function of a tensor is needed, such as torch.abs.")
-    z = torch.linspace(-1, 1, 1601, dtype=torch.float64)
+    z = torch.arange(-800, 801, dtype=torch.float64) / 800  # exact: a jump may be at 0 alone
     got = need_tensor(call(answer, z.clone()))
     if got.shape != z.shape:
         raise Hint("shape", "One value is needed for each entry of z.")
@@ -191,6 +191,10 @@ EXERCISES = (
             "roof aside": (lambda z: -(z - 0.25).abs(), "more points on both"),
             "flat roof": (lambda z: -0.9 * z.abs(), "steeper slopes"),
             "zigzag": (lambda z: (4 * z).remainder(0.5).sub(0.25).abs(), "1-Lipschitz?"),
+            "a jump at one point": (
+                lambda z: torch.where(z == 0, 0.3, -z.abs()),
+                "Near z = 0.00 the slope is",
+            ),
             "too steep": (lambda z: -2 * z.abs(), "Near z = -1.00 the slope is ±2"),
             "one value": (lambda z: -z.abs().sum(), "for each entry"),
             "not a function": (1.0, "A function of a tensor"),

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from lipteach.classroom.checks import Exercise, Hint
-from lipteach.classroom.compare import call, seeded
+from lipteach.classroom.compare import seeded
 from lipteach.classroom.compare_functions import compare_function
 from lipteach.classroom.slips import slip_of
-from lipteach.classroom.watch import watch
+from lipteach.classroom.watch import need_own_code
 from lipteach.theory import approximate
 
 
@@ -53,6 +53,11 @@ def _wrong(line: _Line) -> _Function:
     return G
 
 
+def _with_a_little(number: float) -> _Function:
+    """A number is added to each difference, against the division by 0."""
+    return _wrong(lambda z, x, a, y, b: a + (b - a) / (y - x + number) * (z - x))
+
+
 def _only(kept: Callable[[Tensor, Tensor], Tensor]) -> _Function:
     """Only the j for which kept(i, j) take part in the minimum of i, and the i that have one."""
 
@@ -72,6 +77,16 @@ def _minima(z: Tensor, x: Tensor, a: Tensor) -> Tensor:
 def _nearest_minimum(z: Tensor, x: Tensor, a: Tensor) -> Tensor:
     near = (z[:, None] - x).abs().argmin(dim=1)
     return _minima(z, x, a)[torch.arange(len(z)), near]
+
+
+def _of_the_nearest(count: int) -> _Function:
+    """The same through the points that are nearest to z, so many of them."""
+
+    def G(z: Tensor, x: Tensor, a: Tensor) -> Tensor:
+        near = [(t - x).abs().topk(min(count, len(x)), largest=False).indices for t in z]
+        return torch.cat([max_min(t[None], x[k], a[k]) for t, k in zip(z, near, strict=True)])
+
+    return G
 
 
 def _is(*functions: _Function) -> Callable[..., bool]:
@@ -115,13 +130,8 @@ def _judge_max_min(answer: Any, inputs: Any, mistakes: Any) -> None:
         text = "Right for small values a, and wrong with 1e12 added to each"
         ask = "does a number stand for j = i, and what is greater than every number?"
         raise Hint(hint.kind, f"{text}: {ask}", high) from None
-    for arguments in inputs:
-        with watch() as seen:
-            call(answer, *arguments)
-        if seen.lipteach:
-            text = f"Right, but your code calls lt.{seen.lipteach[0]}"
-            ask = "which two operations of torch take the minimum and the maximum?"
-            raise Hint("constraint", f"{text}: {ask}", arguments)
+    ask = "which two operations of torch take the minimum and the maximum?"
+    need_own_code(answer, inputs, ask)
 
 
 def _has_another_name(got: Tensor, want: Tensor) -> bool:
@@ -137,6 +147,8 @@ def _off_at_the_points(got: Tensor, want: Tensor, z: Tensor, x: Tensor, _: Tenso
 
 _upside_down = _wrong(lambda z, x, a, y, b: a + (y - x) / (b - a) * (z - x))
 _X = torch.tensor([-1.0, -0.4, 0.1, 0.5, 1.0]).double()
+_MANY = torch.linspace(-1, 1, 12).double().square() * torch.linspace(-1, 1, 12).sign().double()
+_NEAR = torch.tensor([-0.5, -0.48, 0.01, 0.03]).double()  # no number is small beside the gaps
 _Z = 2 * seeded(12, seed=8)  # beyond the points as well
 
 
@@ -154,6 +166,8 @@ MAX_MIN = Exercise(
             (_Z, _X, 0.6 * _X + 0.2 * _X.abs()),
             (_X, _X, (2 * _X).cos() / 2),
             (_Z[:1], _X[:2], 0.5 * _X[:2]),
+            (_Z, _NEAR, _NEAR.abs()),
+            (_Z, _MANY, (4 * _MANY).sin() / 4),
         ],
     ),
     solution=max_min,
@@ -261,6 +275,18 @@ MAX_MIN = Exercise(
                 _wrong(lambda z, x, a, _, b: a + (b - a).sign() * (z - x)),
                 _wrong(lambda z, x, a, y, b: a + ((b - a) / (y - x)).sign() * (z - x)),
             ),
+        ),
+        "the nearest points": (
+            _of_the_nearest(5),
+            "Only the points that are nearest to z take part: over which i and j do the maximum "
+            "and the minimum go?",
+            _is(*(_of_the_nearest(count) for count in range(3, 9))),
+        ),
+        "a little added": (
+            _with_a_little(1e-6),
+            "A small number is added to each x_j − x_i, which changes every slope: where alone is "
+            "the difference 0, and which piece is left out there?",
+            _is(*(_with_a_little(sign * 10.0**-k) for k in (3, 4, 5, 6) for sign in (1, -1))),
         ),
         "no run": (
             _wrong(lambda z, x, a, _, b: a + (b - a) * (z - x)),

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from lipteach.classroom.checks import Exercise, Hint, Mistake
-from lipteach.classroom.compare import a_kind, nearly, seeded
+from lipteach.classroom.compare import a_kind, nearly, seeded, show_apart, show_values
 from lipteach.classroom.compare_functions import compare_network
 from lipteach.classroom.trials import off_by_a_constant
 from lipteach.primitives import GroupSort, MaxMin, Selection
 from lipteach.primitives.composition import walk
-from lipteach.theory import linear, pad_depth
+from lipteach.theory import Counterexample, linear, pad_depth, prove
 
 
 def _compare_network(
@@ -34,6 +35,26 @@ def _compare_network(
     allowed = (nn.Linear, MaxMin, GroupSort)
     compare_network(answer, reference, inputs, p=math.inf, allowed=allowed, mistakes=mistakes)
     return modules
+
+
+def _need_everywhere(network: nn.Sequential, claim: Callable[..., Any]) -> None:
+    """Let the solver decide; where weights are rounded, on growing cubes with their tolerance."""
+    exact = copy.deepcopy(network).double()
+    if prove(exact, claim, timeout=_SECONDS):
+        return
+    offsets = [b.abs().max() for name, b in exact.named_parameters() if name.endswith("bias")]
+    largest = max(map(float, offsets), default=0.0)
+    for power in range(math.ceil(math.log10(1 + largest)) + 5):
+        size = 10.0**power
+        found = prove(exact, claim, (-size, size), tol=1e-6 * size, timeout=_SECONDS)
+        if isinstance(found, Counterexample) and found.expected is not None:
+            got, want = show_apart(found.output, found.expected)
+            ask = "are the two numbers that MaxMin compares in the same order everywhere?"
+            text = f"Right near 0. For {show_values(found.input)} the result is {got}, not {want}"
+            raise Hint("value", f"{text}: {ask}", (found.input[None],))
+
+
+_SECONDS = 1.0
 
 
 def _sorting(*layers: nn.Linear) -> nn.Sequential:
@@ -66,6 +87,7 @@ def _judge_half(answer: Any, mistakes: Sequence[Mistake]) -> None:
         torch.tensor([[-1e6], [-1e4], [-100.0], [100.0], [1e4], [1e6]]).double(),
     ]
     modules = _compare_network(answer, half, inputs, mistakes)
+    _need_everywhere(answer, lambda z: z[0] / 2)
     for k, layer in enumerate(m for m in modules if isinstance(m, nn.Linear)):
         norm = float(torch.linalg.matrix_norm(layer.weight.detach().double(), ord=math.inf))
         if abs(norm - 1) > 1e-5:
@@ -102,6 +124,7 @@ def _affine_too(got: Tensor, want: Tensor, z: Tensor) -> bool | None:
 def _judge_affine(answer: Any, mistakes: Sequence[Mistake]) -> None:
     inputs = [seeded(6, 2, seed=3), 1e3 * seeded(40, 2)]
     modules = _compare_network(answer, affine, inputs, mistakes)
+    _need_everywhere(answer, lambda z: (z[0] + z[1]) / 2 + 0.25)
     if any(isinstance(module, Selection) for module in modules):
         text = "A Selection is what lt.pad_depth puts there"
         raise Hint("constraint", f"{text}: which matrix is it, written by `linear`?")
@@ -121,6 +144,9 @@ HALF = Exercise(
             linear([[1.0], [0.0], [0.5], [0.5]]), linear([[0.0, 0.0, 0.5, 0.5]])
         ),
         "nested": nn.Sequential(half_network()[:2], half_network()[2]),
+        "in sevenths": _sorting(
+            linear([[1.0]] * 4), linear([[0.75 - 1 / 7, 1 / 7, -0.25, 0.0]])
+        ).float(),
         "GroupSort": nn.Sequential(
             linear([[0.5], [0.5], [-1.0], [0.0]]), GroupSort(2), linear([[0.0, 1.0, 0.0, 0.0]])
         ),
@@ -176,15 +202,23 @@ HALF = Exercise(
             "its order at 0?",
             lambda got, _, z: len(set(_slopes(got, z))) == 2,
         ),
+        "a part": (
+            _sorting(linear([[0.5], [1.0]], [0.0, 100.0]), linear([[0.0, 1.0]])),
+            "Right on a part of the line only: are the two numbers that MaxMin compares in the "
+            "same order everywhere?",
+            lambda got, want, _: (
+                got.shape == want.shape and int(torch.isclose(got, want).sum()) > 1
+            ),
+        ),
     },
     wrong={
         "affine, nested": (
             nn.Sequential(nn.Sequential(linear([[0.5]]))),
             "linear layer 1 has ∞-norm 0.5",
         ),
-        "bent far away": (
-            _sorting(linear([[0.5], [1.0]], [0.0, 100.0]), linear([[0.0, 1.0]])),
-            "[-1000000], [-10000]",
+        "bent beyond 1e9": (
+            _sorting(linear([[1.0], [0.5]], [1e9, 0.0]), linear([[0.0, 1.0]])),
+            "Right near 0",
         ),
         "last layer": (
             _sorting(linear([[1.0], [1.0]]), linear([[0.5, 0.0]])),
@@ -291,6 +325,10 @@ AFFINE_DEPTH = Exercise(
         ),
     },
     wrong={
+        "cut off above 1e8": (
+            _sorting(linear([[0.5, 0.5], [0.0, 0.0]], [0.25, 1e8]), _SAME, linear([[0.0, 1.0]])),
+            "Right near 0",
+        ),
         "behind the output": (
             _sorting(linear(_W, [0.25]), linear([[1.0]]), linear([[1.0]])),
             "a width of 1",

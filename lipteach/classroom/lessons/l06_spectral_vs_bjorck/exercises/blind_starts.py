@@ -72,7 +72,11 @@ def search_for_a_start(answer: Any) -> None:
     q = torch.linalg.svd(starts, full_matrices=False).Vh[-1]
     for top in (4.0, 1.1):
         W = identity + (top - 1) * torch.outer(q, q)
-        norm = float(operator_norm(seen(W, q)[0]))
+        got = seen(W, q)[0]
+        if not bool(got.isfinite().all()):
+            text = f"For a matrix of norm {top:g} whose top direction has nothing of your start a"
+            raise Hint("value", f"{text} number is not finite: what is divided by 0?", (W,))
+        norm = float(operator_norm(got))
         if norm > 1 + 2e-6:
             text = f"For a matrix of norm {top:g} whose top direction has nothing of your start the"
             ask = "a margin helps a slow iteration; which bound needs no luck with its start?"

@@ -83,6 +83,7 @@ def _certify(answer: Any, W: Tensor) -> None:
     factor = float((got * W).sum() / W.square().sum())
     if not close(got, factor * W, 1e-4) or not factor > 0:
         raise Hint("value", "Is the result W divided by one positive number?", (W,))
+    _follow_size(answer, W, factor)
     norm = float(operator_norm(got))
     on = "" if W.numel() <= 16 else " (`example` of the report)"
     on = f"For {show_values(W, most=16)}{on} of norm {float(operator_norm(W)):.3g}"
@@ -97,6 +98,16 @@ def _certify(answer: Any, W: Tensor) -> None:
     if norm < 0.3:
         ask = "is there a closer bound?"
         raise Hint("value", f"{on} the norm becomes {norm:.2g}: {ask}", (W,))
+
+
+def _follow_size(answer: Any, W: Tensor, factor: float) -> None:
+    """Raise the hint of a divisor with a root too few or too many, told by that of 2 W."""
+    twice = need_tensor(call_with(answer, (2 * W,)))
+    share = 2 * factor * float(W.square().sum() / (twice * W).sum())
+    for power, ask in ((4, "which root is missing?"), (2**0.5, "is there a root too many?")):
+        if abs(share / power - 1) < 0.01:
+            text = f"For 2 W you divide by {power:.3g} times as much as for W, not by 2 times"
+            raise Hint("value", f"{text}: {ask}", (W,))
 
 
 EXERCISES = (
@@ -149,6 +160,11 @@ EXERCISES = (
                 lambda W: W / (1.5 * estimate(W, W[:, W.norm(dim=0).argmax()], 30)),
                 "(18, 18) (`example` of the report) of norm 4",
             ),
+            "row sums of the Gram matrix": (
+                lambda W: W / (W @ W.T).abs().sum(dim=1).max(),
+                "which root is missing?",
+            ),
+            "the root of a norm": (lambda W: W / W.norm().sqrt(), "a root too many?"),
             "not finite": (lambda W: W / (W - W).sum(), "divided by 0"),
             "largest entry": (lambda W: W / W.abs().max(), "norm becomes 1.7"),
             "row sums": (lambda W: W / W.abs().sum(dim=1).max(), "[[2], [2], [2], [2]] of norm 4"),

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from lipteach.classroom.checks import Exercise
+from lipteach.classroom.checks import Exercise, Mistake
 from lipteach.classroom.compare import (
+    close,
     seeded,
 )
 from lipteach.classroom.compare_functions import compare_function
 from lipteach.classroom.slips import slip_of
+from lipteach.classroom.watch import need_own_code
 from lipteach.primitives import operator_norm, power_iteration
 
 # --- 06.power-iteration
@@ -23,6 +24,17 @@ from lipteach.primitives import operator_norm, power_iteration
 def estimate(W: Tensor, u: Tensor, steps: int) -> Tensor:
     """The estimate ‖W v‖ after `steps` steps v ← Wᵀu/‖Wᵀu‖, u ← Wv/‖Wv‖."""
     return power_iteration(W, steps, u)[0]
+
+
+def by_hand(W: Tensor, u: Tensor, steps: int) -> Tensor:
+    """The same without the package."""
+    for _ in range(steps):
+        v = W.T @ u
+        u = W @ (v / v.norm())
+        sigma = u.norm()
+        u = u / sigma
+    length: Tensor = sigma
+    return length
 
 
 def _by_rayleigh(W: Tensor, u: Tensor, steps: int) -> Tensor:
@@ -65,21 +77,25 @@ def _above_the_norm(got: Tensor, want: Tensor, W: Tensor, *_arguments: Any) -> b
 _DIAGONAL = torch.diag(torch.tensor([2.0, 1.0])).double()
 _ONES = torch.ones(2).double()
 
+_STARTS = [
+    (_DIAGONAL, _ONES, 1),
+    (_DIAGONAL, _ONES, 3),
+    (seeded(5, 3, seed=1), seeded(5, seed=2), 4),
+    (seeded(3, 5, seed=3), seeded(3, seed=4), 4),
+    (torch.diag(torch.tensor([1.0, 0.95])).double(), torch.tensor([0.05, 1.0]).double(), 20),
+]
+
+
+def _judge_estimate(answer: Any, mistakes: Sequence[Mistake]) -> None:
+    compare_function(answer, estimate, _STARTS, mistakes=mistakes)
+    need_own_code(answer, _STARTS, "which two products make one step?")
+
 
 EXERCISES = (
     Exercise(
         name="06.power-iteration",
-        judge=partial(
-            compare_function,
-            reference=estimate,
-            inputs=[
-                (_DIAGONAL, _ONES, 1),
-                (_DIAGONAL, _ONES, 3),
-                (seeded(5, 3, seed=1), seeded(5, seed=2), 4),
-                (seeded(3, 5, seed=3), seeded(3, seed=4), 4),
-            ],
-        ),
-        solution=estimate,
+        judge=_judge_estimate,
+        solution=by_hand,
         right={
             "uᵀ W v": _by_rayleigh,
             "by W Wᵀ": lambda W, u, steps: (
@@ -220,6 +236,13 @@ EXERCISES = (
                 "or is it another start?",
                 lambda got, want, *_: (not _slip(got, want) and got > want) or None,
             ),
+            "at most six steps": (
+                lambda W, u, steps: estimate(W, u, min(steps, 6)),
+                "Right for a few steps, and not for 20: does your loop end before `steps`?",
+                lambda got, _, W, u, steps: (
+                    steps > 4 and any(close(got, estimate(W, u, k)) for k in range(2, steps - 1))
+                ),
+            ),
             "less": (
                 lambda W, u, steps: 0.7 * estimate(W, u.abs(), steps),
                 "Less than these steps from u give: are there fewer, or is a vector shorter than "
@@ -229,6 +252,7 @@ EXERCISES = (
         },
         wrong={
             "no transpose": (lambda W, u, steps: _by_rayleigh(W.T, u, steps), "raised"),
+            "by the package": (estimate, "calls lt.power_iteration"),
             "all of it": (lambda W, u, steps: (estimate(W, u, steps), u), "is a tuple"),
         },
     ),

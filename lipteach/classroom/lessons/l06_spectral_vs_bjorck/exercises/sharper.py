@@ -88,11 +88,11 @@ def _with_slip(
     return bound * last(A) ** (1 / power)
 
 
-def _by_numpy(W: Any) -> float:
+def _by_numpy(W: Any, squares: int = 7) -> float:
     if not W.any():
         return 0.0
     A, bound, power = W.T / np.abs(W).max() @ (W / np.abs(W).max()), np.abs(W).max(), 2
-    for _ in range(7):
+    for _ in range(squares):
         size = np.linalg.norm(A)
         A, bound, power = A / size @ (A / size), bound * size ** (1 / power), 2 * power
     return float(bound * np.linalg.norm(A) ** (1 / power))
@@ -176,6 +176,10 @@ def _fault_of(answer: Any, W: Tensor, bound: float) -> Hint | None:
         ask = "which scale or root is not undone?"
         return Hint("value", f"For 4 W the result is {share:.3g} times that for W, not 4: {ask}")
     one = bound / norm
+    if one < 1 - 2e-6 and _iterates(answer, W):
+        ask = "your code makes products with vectors alone, as power iteration does; is such an "
+        ask += "estimate above σ₁ for certain, with whatever margin?"
+        return Hint("constraint", f"{on} the result is {bound:.5g}, below it: {ask}")
     if one < 1 - 2e-6:  # float32
         ask = "is every σⱼ in the sum, with the weight 1, and each scale given back under its root?"
         return Hint("constraint", f"{on} the result is {bound:.5g}, below it: {ask}")
@@ -185,6 +189,20 @@ def _fault_of(answer: Any, W: Tensor, bound: float) -> Hint | None:
     return None
 
 
+def _iterates(answer: Any, W: Tensor) -> bool:
+    with watch() as seen:
+        call(answer, W)
+    return seen.vector_products > 2 and not seen.matrix_products
+
+
+def _equal_values(count: int) -> Tensor:
+    """A matrix of norm 1 with `count` singular values 1, and the other 16 − count equal to ½."""
+    Q = _orthonormal(16, 16) if count > 1 else torch.eye(16).double()
+    sigma = torch.where(torch.arange(16) < count, 1.0, 0.5).double()
+    product: Tensor = Q * sigma @ Q.T
+    return product
+
+
 def _count_products(answer: Any) -> None:
     W = _SHARP[7]
     with watch() as seen:
@@ -192,13 +210,26 @@ def _count_products(answer: Any) -> None:
     products, told = seen.matrix_products, "Right, but "
     if seen.decomposition:
         told += f"your code calls {seen.decomposition}: which powers get by with products?"
-    elif not products:
-        told += "torch sees no product of two matrices: write it with @, where they are counted."
     elif products > 12:
         told += f"by {products} products: what does one square do to the power?"
+    elif (excess := _excess_of_eight(answer)) < 5e-7:
+        told += (
+            "a matrix with eight equal σⱼ gets the same number as one with a single largest: is "
+        )
+        told += "it a singular value itself, and by which sum of powers would it be larger?"
+    elif not products:
+        told += "torch sees no product of two matrices: write it with @, where they are counted."
+    elif excess < 2e-5:
+        told += "its power is above 4096, to which twelve products lead: where are the others?"
     else:
         return
     raise Hint("constraint", told, (W,))
+
+
+def _excess_of_eight(answer: Any) -> float:
+    """By how much eight equal σ bring more than one: 8^(1/p) − 1 for the sum of powers."""
+    one, eight = (_bound_of(answer, _equal_values(count)) for count in (1, 8))
+    return abs(eight / one - 1)
 
 
 EXERCISES = (
@@ -267,6 +298,19 @@ EXERCISES = (
             "no root at the end": (lambda W: sharper(W) ** 2, "times that for W"),
             "scale lost": (lambda W: sharper(W / (W.norm() + 1e-99)), "1 times that"),
             "singular values": (lambda W: torch.linalg.svdvals(W).max(), "svd"),
+            "a margin": (
+                lambda W: 1.005 * estimate(W, torch.ones_like(W[:, 0]), 99) if W.any() else 0.0,
+                "products with vectors alone",
+            ),
+            "σ₁ itself": (lambda W: _by_numpy(W.numpy(), 30), "eight equal"),
+            "products in numpy, and one with @": (
+                lambda W: _by_numpy(W.numpy(), 18) + 0 * float((W @ W.T).sum()),
+                "above 4096",
+            ),
+            "NaN": (
+                lambda W: sharper(W) if len(W) != 12 else math.nan,
+                "a number is not finite",
+            ),
             "by numpy": (
                 lambda W: _by_numpy(W.numpy()),
                 "no product",

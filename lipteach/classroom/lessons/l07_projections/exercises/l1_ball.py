@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -19,8 +18,11 @@ from lipteach.classroom.lessons.l07_projections.exercises.landing import (
     lands_outside,
     leaves_a_point_outside,
     moves_a_point_of_the_set,
+    one_by_one,
+    some_number,
     turns_a_sign,
 )
+from lipteach.classroom.watch import need_own_code
 from lipteach.primitives import project_l1_ball, project_simplex
 
 # --- 07.by-hand
@@ -35,12 +37,61 @@ def _moved(y: Tensor, r: float) -> Tensor:
     return y.sign() * project_simplex(y.abs(), r)
 
 
+def repaired(y: Tensor, r: float) -> Tensor:
+    """A point of the ball stays; any other one is moved."""
+    return y if y.abs().sum() <= r else _moved(y, r)
+
+
+def _of_the_largest(count: int) -> Callable[[Tensor, float], Tensor]:
+    """Algorithm 1 which looks at no more than so many sizes."""
+
+    def projected(y: Tensor, r: float) -> Tensor:
+        sizes = y.abs().sort(descending=True).values[:count]
+        tau = ((sizes.cumsum(0) - r) / torch.arange(1, len(sizes) + 1)).max().clamp(min=0)
+        return y.sign() * (y.abs() - tau).clamp(min=0)
+
+    return projected
+
+
+def _shrunk(rounds: int) -> Callable[[Tensor, float], Tensor]:
+    """In each round all entries that are left share what is too much."""
+
+    def projected(y: Tensor, r: float) -> Tensor:
+        for _ in range(rounds):
+            share = _excess(y, r) / (y != 0).sum().clamp(min=1)
+            y = y.sign() * (y.abs() - share).clamp(min=0)
+        return y
+
+    return projected
+
+
 def _excess(y: Tensor, r: float) -> Tensor:
     return (y.abs().sum() - r).clamp(min=0)
 
 
 def _total(x: Tensor, _y: Tensor, r: float) -> tuple[Tensor, float]:
     return x.abs().sum(dim=-1), r
+
+
+_REPAIRED = [
+    (torch.tensor([0.8, -0.6, 0.1]).double(), 1.0),
+    (torch.tensor([0.2, -0.1]).double(), 1.0),
+    (torch.tensor([-2.0, 0.0]).double(), 1.0),
+    (torch.tensor([0.6, -0.5]).double(), 1.0),
+    (torch.tensor([0.9, -0.6]).double(), 2.0),
+    (torch.tensor([0.4, -0.3]).double(), 0.5),
+    (3 * seeded(6), 2.0),
+    (seeded(4, seed=1), 0.5),
+    (torch.zeros(3).double(), 1.0),
+    (torch.tensor([1.0, -1.0, 1.0, 1.0]).double(), 1.0),  # all stay
+    *((one_by_one(torch.ones(n).double(), K, 1.0).roll(1), 1.0) for n, K in ((7, 2), (9, 5))),
+]
+
+
+def _judge_repair(answer: Any, mistakes: Sequence[Mistake]) -> None:
+    compare_function(answer, repaired, _REPAIRED, gradient=True, mistakes=mistakes)
+    ask = "what does lt.project_simplex leave to be done?"
+    need_own_code(answer, _REPAIRED, ask, "project_simplex")
 
 
 def _judge_by_hand(answer: Any, mistakes: Sequence[Mistake]) -> None:
@@ -104,23 +155,8 @@ EXERCISES = (
     ),
     Exercise(
         name="07.repair",
-        judge=partial(
-            compare_function,
-            reference=project_l1_ball,
-            inputs=[
-                (torch.tensor([0.8, -0.6, 0.1]).double(), 1.0),
-                (torch.tensor([0.2, -0.1]).double(), 1.0),
-                (torch.tensor([-2.0, 0.0]).double(), 1.0),
-                (torch.tensor([0.6, -0.5]).double(), 1.0),
-                (torch.tensor([0.9, -0.6]).double(), 2.0),
-                (torch.tensor([0.4, -0.3]).double(), 0.5),
-                (3 * seeded(6), 2.0),
-                (seeded(4, seed=1), 0.5),
-                (torch.zeros(3).double(), 1.0),
-            ],
-            gradient=True,
-        ),
-        solution=project_l1_ball,
+        judge=_judge_repair,
+        solution=repaired,
         right={"where": lambda y, r: torch.where(y.abs().sum() <= r, y, _moved(y, r))},
         mistakes={
             "as printed": (project_simplex, "This is Algorithm 1 as printed: what of −0.6?"),
@@ -204,6 +240,22 @@ EXERCISES = (
                 lambda y, r: y.sign() * (y.abs() - r * (_excess(y, r) > 0)).clamp(min=0),
                 "r itself is taken off each size: which τ makes r the sum of what is left?",
             ),
+            "some entries": (
+                _of_the_largest(2),
+                "Only some of the largest sizes are looked at: how many of (1, −1, 1, 1) stay?",
+                some_number(_of_the_largest),
+            ),
+            "some rounds": (
+                _shrunk(3),
+                "Round by round entries fall to 0, and it ends before the last has fallen: when "
+                "is it done?",
+                some_number(_shrunk),
+            ),
+            "no exit, a τ of 0": (
+                lambda y, r: _of_the_largest(len(y))(y, r),
+                "The values are right. But y = 0 lies inside: does sign(y) let a gradient through "
+                "an entry 0, as y itself does?",
+            ),
             "divided by the norm alone": (
                 lambda y, r: y if y.abs().sum() <= r else y / y.abs().sum(),
                 "Divided by its L1 norm, y has the norm 1: where is r, and is that point nearest?",
@@ -260,6 +312,9 @@ EXERCISES = (
                 lands_elsewhere(_total),
             ),
         },
-        wrong={"detached": (lambda y, r: project_l1_ball(y.detach(), r), "no gradient")},
+        wrong={
+            "detached": (lambda y, r: project_l1_ball(y.detach(), r), "no gradient"),
+            "by the package": (project_l1_ball, "calls lt.project_l1_ball"),
+        },
     ),
 )

@@ -11,11 +11,31 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lipteach.classroom.compare import close
 from lipteach.classroom.slips import slip_of
 
 Said = Callable[..., bool | None]
 Total = Callable[..., tuple[Tensor, float]]
 """The sum of a point which the set bounds, along the last dimension, and its bound r."""
+
+
+def one_by_one(c: Tensor, left: int, r: float) -> Tensor:
+    """The vector y ≥ 0 whose entries become 0 one in a round, the last first, until `left` stay.
+
+    In a round the entries that are left are y − τc with Σ cᵢxᵢ = r, and the negative ones leave.
+    """
+    ratios = 1.1 - 0.02 * torch.arange(len(c)).to(c)
+    for k in range(left, len(c)):
+        squares = c[:k].square()
+        tau = ((squares * ratios[:k]).sum() - r) / squares.sum()
+        below = 1.05 * (tau - ratios[k - 1]) * squares.sum() / c[k] ** 2
+        ratios[k] = tau - 1e-3 / left**2 if k == left else ratios[k - 1] - below
+    return c * ratios
+
+
+def some_number(form: Callable[[int], Callable[..., Tensor]]) -> Callable[..., bool]:
+    """The ``when`` of a mistake in which a number of entries or of rounds is fixed."""
+    return lambda got, _want, *given: any(close(got, form(k)(*given)) for k in range(2, 9))
 
 
 def comparable(got: Tensor, want: Tensor) -> bool:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from lipteach.classroom.checks import Exercise, Mistake
-from lipteach.classroom.compare import compare_number, seeded, show_values
+from lipteach.classroom.checks import Exercise, Hint, Mistake
+from lipteach.classroom.compare import call, close, compare_number, seeded, show_values
 from lipteach.classroom.compare_functions import compare_function
 from lipteach.classroom.lessons.l07_projections.exercises.landing import (
     comparable,
     lands_elsewhere,
     lands_inside,
     lands_outside,
+    one_by_one,
+    some_number,
 )
+from lipteach.classroom.reading import read_like
+from lipteach.classroom.watch import need_own_code
 from lipteach.primitives import project_l1_ball, project_simplex
 
 # --- 07.threshold
@@ -30,7 +33,7 @@ THRESHOLD = (0.9 + 0.5 + 0.25 - 1) / 3
 
 def _one_by_one(y: Tensor) -> Tensor:
     flat = y.reshape(-1, y.shape[-1])
-    return torch.stack([project_simplex(row) for row in flat]).reshape(y.shape)
+    return torch.stack([simplex(row) for row in flat]).reshape(y.shape)
 
 
 def _cut_at_k(y: Tensor, off: int, exact: bool = True) -> Tensor:
@@ -40,6 +43,43 @@ def _cut_at_k(y: Tensor, off: int, exact: bool = True) -> Tensor:
     K = (candidates < u).sum(dim=-1, keepdim=True)
     tau = candidates.gather(-1, (K - 1 + off).clamp(0, y.shape[-1] - 1))
     return (y - (tau if exact else tau.detach())).clamp(min=0)
+
+
+def simplex(y: Tensor) -> Tensor:
+    """Algorithm 1 along the last dimension."""
+    return _cut_at_k(y, 0)
+
+
+def _of_the_largest(count: int) -> Callable[[Tensor], Tensor]:
+    """The same from no more than so many of the largest entries."""
+
+    def projected(y: Tensor) -> Tensor:
+        u = y.sort(dim=-1, descending=True).values[..., :count]
+        candidates = (u.cumsum(dim=-1) - 1) / torch.arange(1, u.shape[-1] + 1)
+        return (y - candidates.amax(dim=-1, keepdim=True)).clamp(min=0)
+
+    return projected
+
+
+def _shrunk(rounds: int) -> Callable[[Tensor], Tensor]:
+    """In each round τ is that of the entries above the last one."""
+
+    def projected(y: Tensor) -> Tensor:
+        left = torch.ones_like(y)
+        for _ in range(rounds):
+            tau = ((left * y).sum(-1, keepdim=True) - 1) / left.sum(-1, keepdim=True)
+            left = (y > tau).to(y)
+        return (y - tau).clamp(min=0)
+
+    return projected
+
+
+def _one_k(y: Tensor) -> Tensor:
+    """The largest K of all rows."""
+    u = y.sort(dim=-1, descending=True).values
+    candidates = (u.cumsum(dim=-1) - 1) / torch.arange(1, y.shape[-1] + 1)
+    K = int((candidates < u).sum(dim=-1).max())
+    return (y - candidates[..., K - 1 : K]).clamp(min=0)
 
 
 def _total(x: Tensor, _y: Tensor) -> tuple[Tensor, float]:
@@ -52,6 +92,38 @@ def _negative(got: Tensor, want: Tensor, *_arguments: Any) -> bool | None:
 
 def _third(got: float) -> bool:
     return abs(got - 1 / 3) < 1e-3  # no neighbour with few digits
+
+
+_INPUTS = [
+    torch.tensor([0.9, 0.5, -0.3, 0.25]).double(),
+    seeded(6),
+    3 * seeded(5, seed=2),
+    *(one_by_one(torch.ones(n).double(), K, 1.0).roll(1) for n, K in ((8, 2), (10, 6))),
+]
+
+
+def _judge_simplex(answer: Any, mistakes: Sequence[Mistake]) -> None:
+    compare_function(
+        answer,
+        simplex,
+        _INPUTS,
+        layouts=[
+            seeded(4, 3),
+            seeded(2, 3, 5),
+            seeded(3, 4, seed=1).T,
+            *(seeded(1), seeded(3, 1), seeded(1, 4), seeded(2, 1, 3)),
+        ],
+        ties=[torch.zeros(2).double(), torch.ones(2, 4).double()],
+        gradient=True,
+        mistakes=mistakes,
+    )
+    large = 1e5 + seeded(6)
+    got = read_like(call(answer, large), large, gradient=True)
+    if got.dtype == torch.float64 and not close(got, simplex(large)):
+        text = "Right, but with 1e5 added to each entry, which moves no projection, digits are lost"
+        raise Hint("value", f"{text}: which step works in float32?", (large,))
+    ask = "which sums of the sorted entries does Algorithm 1 compare?"
+    need_own_code(answer, [(y,) for y in _INPUTS], ask)
 
 
 def _judge_threshold(answer: Any, mistakes: Sequence[Mistake]) -> None:
@@ -109,24 +181,8 @@ EXERCISES = (
     ),
     Exercise(
         name="07.simplex",
-        judge=partial(
-            compare_function,
-            reference=project_simplex,
-            inputs=[
-                torch.tensor([0.9, 0.5, -0.3, 0.25]).double(),
-                seeded(6),
-                3 * seeded(5, seed=2),
-            ],
-            layouts=[
-                seeded(4, 3),
-                seeded(2, 3, 5),
-                seeded(3, 4, seed=1).T,
-                *(seeded(1), seeded(3, 1), seeded(1, 4), seeded(2, 1, 3)),
-            ],
-            ties=[torch.zeros(2).double(), torch.ones(2, 4).double()],
-            gradient=True,
-        ),
-        solution=project_simplex,
+        judge=_judge_simplex,
+        solution=simplex,
         right={"one row at a time": _one_by_one},
         mistakes={
             "not cut": (
@@ -201,6 +257,21 @@ EXERCISES = (
                 lambda y: y.clamp(min=0),
                 "Only cut at 0: which number is taken off before, so that the sum is 1?",
             ),
+            "one K": (
+                _one_k,
+                "All rows get the largest K of them all: which of the rows does a K belong to?",
+            ),
+            "some entries": (
+                _of_the_largest(3),
+                "Only some of the largest entries of a row are looked at: how many may stay?",
+                some_number(_of_the_largest),
+            ),
+            "some rounds": (
+                _shrunk(3),
+                "Round by round entries leave, and it ends before the last has left: when is it "
+                "done?",
+                some_number(_shrunk),
+            ),
             "the largest less 1": (
                 lambda y: (y - y.amax(dim=-1, keepdim=True) + 1).clamp(min=0),
                 "This τ is the candidate of k = 1 for each row: what about larger k?",
@@ -242,6 +313,10 @@ EXERCISES = (
                 "The values are right, and to the gradient τ is a constant: does it depend on y?",
             ),
         },
-        wrong={"detached": (lambda y: project_simplex(y.detach()), "no gradient")},
+        wrong={
+            "detached": (lambda y: project_simplex(y.detach()), "no gradient"),
+            "in float32": (lambda y: simplex(y.float()).to(y.dtype), "works in float32"),
+            "by the package": (project_simplex, "calls lt.project_simplex"),
+        },
     ),
 )

@@ -17,6 +17,8 @@ from lipteach.classroom.lessons.l07_projections.exercises.landing import (
     lands_outside,
     leaves_a_point_outside,
     moves_a_point_of_the_set,
+    one_by_one,
+    some_number,
     turns_a_sign,
 )
 from lipteach.primitives import project_l1_ball, project_simplex
@@ -60,14 +62,20 @@ def _one_by_one(y: Tensor, c: Tensor, r: float) -> Tensor:
 
 
 def _taken_off(
-    y: Tensor, c: Tensor, r: float, key: Tensor, share: Tensor, level: Tensor | None = None
+    y: Tensor,
+    c: Tensor,
+    r: float,
+    key: Tensor,
+    share: Tensor,
+    level: Tensor | None = None,
+    power: float = 2,
 ) -> Tensor:
     """The sizes less τ·share; `key` sorts the entries, and those with τ < level stay."""
     if (c * y.abs()).sum() <= r:
         return y
     order = key.argsort(descending=True)
     w, u, s = c[order], y.abs()[order], share[order]
-    candidates = ((w * u).cumsum(0) - r) / (w * s).cumsum(0)
+    candidates = ((w * u).cumsum(0) - r) / (w ** (power - 1) * s).cumsum(0)
     tau = candidates[int((candidates < (u / s if level is None else level[order])).sum()) - 1]
     return y.sign() * (y.abs() - tau * share).clamp(min=0)
 
@@ -97,11 +105,45 @@ def _largest_ratio(y: Tensor, c: Tensor, r: float) -> Tensor:
     return torch.where(y.abs() / c == (y.abs() / c).max(), y.sign() * r / c, 0.0)
 
 
+def _shrunk(rounds: int) -> Callable[[Tensor, Tensor, float], Tensor]:
+    """In each round all entries that are left share what is too much."""
+
+    def projected(y: Tensor, c: Tensor, r: float) -> Tensor:
+        x = y
+        for _ in range(rounds):
+            excess = ((c * x.abs()).sum() - r).clamp(min=0)
+            x = _soft(x, c * excess / c[x != 0].square().sum())
+        return x
+
+    return projected
+
+
+def _of_the_largest(count: int) -> Callable[[Tensor, Tensor, float], Tensor]:
+    """Algorithm 1 with weights which looks at no more than so many entries."""
+
+    def projected(y: Tensor, c: Tensor, r: float) -> Tensor:
+        order = (y.abs() / c).argsort(descending=True)[:count]
+        sums = (c * y.abs())[order].cumsum(0) - r
+        return _soft(y, c * (sums / c[order].square().cumsum(0)).max().clamp(min=0))
+
+    return projected
+
+
+def _at_k(y: Tensor, c: Tensor, r: float, off: int) -> Tensor:
+    """The candidate of K + off for τ."""
+    order = (y.abs() / c).argsort(descending=True)
+    w, u = c[order], y.abs()[order]
+    candidates = ((w * u).cumsum(0) - r) / w.square().cumsum(0)
+    K = int((candidates < u / w).sum())
+    return _soft(y, c * candidates[min(max(K - 1 + off, 0), len(y) - 1)])
+
+
 def _outside(move: Callable[[Tensor, Tensor, float], Tensor]) -> Callable[..., Tensor]:
     """A point inside stays; `move` is for the others."""
     return lambda y, c, r: y if (c * y.abs()).sum() <= r else move(y, c, r)
 
 
+_GROWING = 1.2 ** torch.arange(9).double()
 _WEIGHTED = [
     ([0.8, -0.6, 0.1], [1.0, 2.0, 1.0], 1.0),
     ([0.9, -0.5], [0.5, 1.0], 1.0),  # inside, though the L1 norm is 1.4
@@ -129,6 +171,7 @@ EXERCISES = (
                 *((torch.tensor(y).double(), torch.tensor(c).double(), r) for y, c, r in _WEIGHTED),
                 (3 * seeded(8), 0.5 + seeded(8, seed=1).abs(), 2.0),
                 (seeded(6, seed=4), 0.2 + seeded(6, seed=5).square(), 1.5),
+                *((one_by_one(_GROWING, K, 1.0).flip(0), _GROWING.flip(0), 1.0) for K in (3, 5)),
             ],
             gradient=True,
         ),
@@ -183,6 +226,39 @@ EXERCISES = (
             "scaled": (
                 _outside(lambda y, c, r: r * y / (c * y.abs()).sum()),
                 "Dividing lands on the boundary, but not at the nearest point: what is taken off?",
+            ),
+            "some rounds": (
+                _shrunk(3),
+                "Round by round entries fall to 0, and it ends before the last has fallen: when "
+                "is it done?",
+                some_number(_shrunk),
+            ),
+            "some entries": (
+                _of_the_largest(2),
+                "Only some of the entries with the largest |yᵢ|/cᵢ are looked at: how many may "
+                "stay?",
+                some_number(_of_the_largest),
+            ),
+            "the sum of c": (
+                lambda y, c, r: _taken_off(y, c, r, y.abs() / c, c, None, 1),
+                "τ is divided by Σ cᵢ: by how much does Σ cᵢ|xᵢ| fall if each size loses τ cᵢ?",
+            ),
+            "order of the products": (
+                lambda y, c, r: _taken_off(y, c, r, c * y.abs(), c),
+                "Sorted by cᵢ|yᵢ|: as τ grows, which |yᵢ| − τ cᵢ reaches 0 first?",
+            ),
+            "one too many": (
+                _outside(lambda y, c, r: _at_k(y, c, r, 1)),
+                "This is the τ of K + 1 entries: is the index of the K-th one K?",
+            ),
+            "one too few": (
+                _outside(lambda y, c, r: _at_k(y, c, r, -1)),
+                "This is the τ of K − 1 entries: is the index of the K-th one K − 1 or K − 2?",
+            ),
+            "stretched by the root": (
+                lambda y, c, r: project_l1_ball(c.sqrt() * y, r) / c.sqrt(),
+                "Each axis is stretched by √cᵢ: which sum does the ball bound then, and does "
+                "stretching keep distances?",
             ),
             "no early exit": (
                 lambda y, c, r: (
