@@ -13,6 +13,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import lipteach
+from lipteach.classroom.calling import call
+from lipteach.classroom.hints import Hint
 
 _PRODUCTS = {"mm": (0, 1), "bmm": (0, 1), "addmm": (1, 2), "baddbmm": (1, 2)}
 _VECTORS = {"mv", "addmv"}
@@ -122,3 +124,13 @@ def watch() -> Iterator[Seen]:
             yield seen
     finally:
         sys.setprofile(before)
+
+
+def refuse_package(answer: Any, arguments: tuple[Any, ...], ask: str) -> None:
+    """Refuse a right answer that calls this package for what it is to write itself."""
+    with watch() as seen:
+        call(answer, *arguments)
+    if seen.lipteach:
+        raise Hint(
+            "constraint", f"Right, but your code calls lt.{seen.lipteach[0]}: {ask}", arguments
+        )

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from lipteach.classroom.checks import Exercise, Hint, Mistake
-from lipteach.classroom.compare import a_kind, call, need_tensor, shape_of
+from lipteach.classroom.compare import a_kind, call, need_tensor, seeded, shape_of
 from lipteach.classroom.compare_functions import compare_function
 from lipteach.layers import audit, export, orthonormal, retract_
 from lipteach.primitives import (
@@ -19,9 +19,13 @@ from lipteach.primitives import (
     FullSort,
     GroupSort,
     MaxMin,
+    Scale,
+    norm_upper_bounds,
     operator_norm,
+    power_iteration,
     wasserstein_dual,
 )
+from lipteach.primitives.norms import start_vector
 from lipteach.training import orthonormal_network
 
 TOL = 1e-4  # of bounds and values in float32
@@ -68,9 +72,23 @@ def _points(count: int, seed: int) -> Tensor:
     return torch.randn(count, 2, generator=generator, dtype=torch.float32)
 
 
+def _slow(width: int, seed: int) -> _Critic:
+    """A critic whose second weight stretches one direction more than all others, by 0.03 %.
+
+    Power iteration needs thousands of steps for that, and the direction has nothing of its start.
+    """
+    critic = _critic([1.0, 1.0, 1.0], width, seed)
+    start = torch.stack([start_vector(width, None), torch.ones(width), torch.eye(width)[0]])
+    top = torch.linalg.svd(start.double()).Vh[-1]
+    turn = torch.linalg.qr(seeded(width, width)).Q
+    critic[2].weight.data = (turn @ (0.9997 * torch.eye(width) + 0.0003 * top.outer(top))).float()
+    return critic
+
+
 AUDITED = [
-    (_critic([1.5, 0.8], 4, seed=0), _points(1, 1), _points(4, 2)),
-    (_critic([0.5, 2.0, 0.7], 6, seed=3), _points(5, 4) + 1, _points(1, 5)),
+    (_critic([1.5137, 0.8046], 4, seed=0), _points(1, 1), _points(4, 2)),
+    (_critic([0.5092, 1.3357, 1.1231], 6, seed=3), _points(5, 4) + 1, _points(1, 5)),
+    (_slow(24, seed=6), _points(2, 7), _points(3, 8)),
 ]
 
 
@@ -97,10 +115,62 @@ def _bounded(bound: Callable[[Any, Tensor, Tensor], float]) -> Callable[..., Any
     return lambda critic, x, y: (wasserstein_dual(critic, x, y), bound(critic, x, y))
 
 
+def _valued(value: Callable[[Any, Tensor, Tensor], Any]) -> Callable[..., Any]:
+    """An audit with another value."""
+    return lambda critic, x, y: (value(critic, x, y), audited(critic, x, y)[1])
+
+
+def _pairs(critic: Any, x: Tensor, y: Tensor) -> Tensor:
+    """f(xᵢ) − f(yᵢ), as far as both sides have points."""
+    n = min(len(x), len(y))
+    difference: Tensor = critic(x[:n]) - critic(y[:n])
+    return difference
+
+
+def _of_the_product(critic: Any, _x: Tensor, _y: Tensor) -> float:
+    W = torch.eye(2)
+    for layer in _linear(critic):
+        W = layer.weight.detach() @ W
+    return float(operator_norm(W))
+
+
+def _between_points(critic: Any, x: Tensor, y: Tensor) -> float:
+    z = torch.cat([x, y])
+    f, apart = critic(z), torch.cdist(z, z) + torch.eye(len(z))
+    return float(((f - f.T).abs() / apart).max())
+
+
+def _with_biases(critic: Any, _x: Tensor, _y: Tensor) -> float:
+    both = (torch.cat([layer.weight, layer.bias[:, None]], dim=1) for layer in _linear(critic))
+    return math.prod(float(operator_norm(W.detach())) for W in both)
+
+
+def _value_is_right(got: Tensor, want: Tensor) -> bool:
+    return got.shape == want.shape == (2,) and bool((got[0] - want[0]).abs() < TOL)
+
+
+def _a_little_low(got: Tensor, want: Tensor, *_given: Any) -> bool:
+    return _value_is_right(got, want) and bool(0.98 * want[1] < got[1] < want[1])
+
+
+def _too_low(got: Tensor, want: Tensor, *_given: Any) -> bool:
+    return _value_is_right(got, want) and bool(got[1] < want[1])
+
+
+def _too_high(got: Tensor, want: Tensor, *_given: Any) -> bool:
+    return _value_is_right(got, want) and bool(got[1] > want[1])
+
+
 def _slope_seen(critic: Any, x: Tensor, y: Tensor) -> float:
     z = torch.cat([x, y]).requires_grad_()
     slopes = torch.autograd.grad(critic(z).sum(), z)[0].norm(dim=1)
     return float(slopes.max())
+
+
+def _held_and_audited(critic: Any, x: Tensor, y: Tensor) -> Any:
+    """An audit of the critic after it has been held."""
+    retract_(critic)
+    return audited(critic, x, y)
 
 
 def _by_hand(critic: Any, x: Tensor, y: Tensor) -> list[float]:
@@ -174,6 +244,13 @@ def _divide(critic: nn.Module) -> None:
         layer.weight /= 2 * operator_norm(layer.weight)
 
 
+def _untrained(x: Tensor, y: Tensor) -> Any:
+    """A critic that happens to be higher on y."""
+    critic: Any = trained(x, y, steps=0)
+    critic[-1].weight.data *= -1
+    return critic
+
+
 def _two_outputs(x: Tensor, _y: Tensor) -> nn.Module:
     return nn.Linear(x.shape[1], 2, dtype=x.dtype)
 
@@ -201,6 +278,10 @@ def _judge_bound(critic: nn.Module) -> float:
     if most := _clipped_at(critic):
         ask = "has a matrix of small entries a small norm?"
         raise Hint("constraint", f"{text}: its entries are clipped at {most:.3g}; {ask}")
+    factors = [m.factor for m in critic.modules() if isinstance(m, Scale) and abs(m.factor) > 1]
+    if factors:
+        ask = f"what does its Scale({factors[0]:g}) do to the norms of all its layers?"
+        raise Hint("constraint", f"{text}: {ask}")
     if bounds.upper < 4:
         ask = "does a step of the optimizer follow the last projection, or only a penalty hold it?"
         raise Hint("constraint", f"{text}, and not far: {ask}")
@@ -221,6 +302,8 @@ def _judge_share(critic: nn.Module, value: float, bound: float) -> None:
         return
     if share < -0.05:
         text = f"The dual value of your critic is {value:.3f}, below 0"
+        if share > -0.4:  # one that is trained upside down goes further
+            raise Hint("value", f"{text}, and not far: has it been trained, and how many steps?")
         raise Hint("value", f"{text}: where is it to be high, and what does an optimizer make low?")
     text = f"The critic finds {100 * share:.0f}% of the distance"
     if bound < SHARE:  # not even with this slope everywhere
@@ -332,6 +415,73 @@ CRITIC = Exercise(
             (trained, _bounded(_slope_seen)),
             "This is the largest slope at the points x and y: what of the points between them?",
         ),
+        "but the last": (
+            (
+                trained,
+                _bounded(
+                    lambda critic, _x, _y: math.prod(
+                        [float(operator_norm(layer.weight)) for layer in _linear(critic)][:-1]
+                    )
+                ),
+            ),
+            "The last layer is left out of the bound: may it not stretch?",
+        ),
+        "but the first": (
+            (
+                trained,
+                _bounded(
+                    lambda critic, _x, _y: math.prod(
+                        [float(operator_norm(layer.weight)) for layer in _linear(critic)][1:]
+                    )
+                ),
+            ),
+            "The first layer is left out of the bound: may it not stretch?",
+        ),
+        "the norm of the product": (
+            (trained, _bounded(_of_the_product)),
+            "This is the norm of the product of the weights, as if nothing stood between them: "
+            "which product does a network with sorts need?",
+        ),
+        "between points": (
+            (trained, _bounded(_between_points)),
+            "This is the largest slope between two of the points: what of all other pairs?",
+        ),
+        "with the biases": (
+            (trained, _bounded(_with_biases)),
+            "The biases are in these norms: by how much does a shift move two points apart?",
+        ),
+        "nuclear": (
+            (trained, _product(lambda W: torch.linalg.svdvals(W).sum())),
+            "These are sums of all singular values: how far is one unit vector stretched?",
+        ),
+        "the 1-norm": (
+            (trained, _product(lambda W: torch.linalg.matrix_norm(W, 1))),
+            "These are 1-norms, of column sums: in which norm are the distances measured?",
+        ),
+        "squares": (
+            (trained, _product(lambda W: operator_norm(W) ** 2)),
+            "These are the squares of the norms: which root is missing?",
+        ),
+        "each at least 1": (
+            (trained, _product(lambda W: max(1.0, float(operator_norm(W))))),
+            "A norm below 1 counts as 1 here: may one layer not make up for another?",
+        ),
+        "normalized": (
+            (trained, lambda *given: (audited(*given)[0] / audited(*given)[1], 1.0)),
+            "Value and bound are those of the critic divided by its bound: which are its own?",
+        ),
+        "medians": (
+            (trained, _valued(lambda critic, x, y: critic(x).median() - critic(y).median())),
+            "The value is made of medians: which mean stands in the dual value?",
+        ),
+        "the shorter": (
+            (trained, _valued(lambda *given: _pairs(*given).mean())),
+            "Points are left out of the value where one side has more: what counts each side?",
+        ),
+        "the size of the value": (
+            (trained, _valued(lambda *given: audited(*given)[0].abs())),
+            "The value has lost its sign: what is a critic worth that is high on y?",
+        ),
         "at most 1": (
             (trained, _bounded(lambda *given: min(1.0, audited(*given)[1]))),
             "This audit never says more than 1: what would it say of a critic that is too steep?",
@@ -375,12 +525,36 @@ CRITIC = Exercise(
             ),
             "This is the distance of x and y, whatever the critic says: what is its own value?",
         ),
+        "power iteration": (
+            (trained, _product(lambda W: power_iteration(W, 40)[0])),
+            "The bound is a little too low, as an iteration or rounded digits leave it: which "
+            "call gives the largest singular value exactly?",
+            _a_little_low,
+        ),
+        "three steps": (
+            (trained, _product(lambda W: power_iteration(W, 3)[0])),
+            "The bound is below the product of the norms: is each norm exact, and is each weight "
+            "in it once?",
+            _too_low,
+        ),
+        "by the Gram matrix": (
+            (trained, _product(lambda W: norm_upper_bounds(W)["gram"])),
+            "The bound is above the product of the norms: certain, but is each norm exact, and "
+            "each weight in it once?",
+            _too_high,
+        ),
     },
     wrong={
         "upside down, trained": (
             (lambda x, y: trained(x, y, rate=-0.3), audited),
             "where is it to be high",
         ),
+        "untrained": ((_untrained, audited), "has it been trained"),
+        "scaled": (
+            (lambda x, y: nn.Sequential(*trained(x, y), Scale(2.0)), audited),  # type: ignore[misc]
+            "its Scale",
+        ),
+        "held within the audit": ((trained, _held_and_audited), "changes its input"),
         "not held": ((lambda x, y: _held(x, y, lambda _: None), audited), "above 1 by far"),
         "clipped": (
             (lambda x, y: _held(x, y, lambda critic: _clip(critic, 1.0)), audited),
