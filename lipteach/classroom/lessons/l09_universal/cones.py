@@ -91,6 +91,11 @@ def _somewhere_below(got: Tensor, want: Tensor, *_arguments: Tensor) -> bool | N
     return True if bool((got < want - 1e-6).any()) else None
 
 
+def _too_high_far_out(got: Tensor, want: Tensor, z: Tensor, x: Tensor, _v: Tensor) -> bool:
+    high = got > want + 1e-6
+    return bool((got >= want - 1e-6).all() and ((z[:, None] - x).abs().amin(dim=1)[high] > 3).all())
+
+
 def _chords(z: Tensor, x: Tensor, values: Tensor) -> Tensor:
     order = x.argsort()
     return torch.as_tensor(np.interp(z, x[order], values[order]))
@@ -139,7 +144,9 @@ CONES = Exercise(
                 torch.tensor([0.5, -0.25]).double(),
             ),
             (seeded(9), _X, (2 * _X).sin() / 2),
-            (_Z, 3 * _Z, torch.zeros(2).double()),  # where two cones meet
+            (_Z, 3 * _Z, torch.zeros(2).double()),
+            (_Z + 0.5, 3 * _Z, torch.zeros(2).double()),  # where two cones meet, and where not
+            (100 * _Z, _X, (2 * _X).sin() / 2),  # far out
             (_X, _X[:3], 2 + _X[:3].cos()),  # all above 0
             # the cone that counts is that of the farthest point, and next that of the last but one
             (torch.tensor([0.7, -0.7]).double(), _MANY, _ENDS_HIGH),
@@ -230,6 +237,11 @@ CONES = Exercise(
             "Only two cones that stand side by side in the list: are the points in order, and can "
             "another cone be higher?",
         ),
+        "flat far out": (
+            lambda z, x, v: (v - (z[:, None] - x).abs().clamp(max=3)).amax(dim=1),
+            "Right near the points, and too high far from them: where does a cone end its fall?",
+            _too_high_far_out,
+        ),
         "never below 0": (
             lambda z, x, v: cones(z, x, v).clamp(min=0),
             "Never below 0: may a cone not go on falling?",
@@ -269,7 +281,7 @@ CONES = Exercise(
             "Each cone is multiplied by its value: which slope have all of them?",
         ),
         "smooth": (
-            lambda z, x, v: _each(z, x, v).logsumexp(dim=1),
+            lambda z, x, v: (1e3 * _each(z, x, v)).logsumexp(dim=1) / 1e3,
             "A smooth maximum is above the maximum: what is G where two cones meet?",
             lambda got, want, z, x, v: (
                 got.shape == want.shape

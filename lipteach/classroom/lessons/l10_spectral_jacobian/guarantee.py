@@ -64,6 +64,11 @@ def _is_between_only(got: Tensor, _want: Tensor, norms: Tensor, M: float) -> boo
     return close(got, ((norms[1:] + norms[:-1] + M / len(norms)) / 2).max())
 
 
+def _by_threes(norms: Tensor, M: float) -> Tensor:
+    padded = torch.cat([norms[:1], norms, norms[-1:]])
+    return padded.unfold(0, 3, 1).mean(dim=1).max() + M / (2 * len(norms))
+
+
 def _simple(norms: Tensor, M: float, share: float = 0.5) -> Tensor:
     """The largest norm and a share of what a whole part may add."""
     return norms.max() + share * M / len(norms)
@@ -167,6 +172,25 @@ GUARANTEE = Exercise(
             _the_two_largest,
             "The two largest norms are taken together, wherever they stand: which samples have a "
             "part of [0, 1] between them?",
+        ),
+        "the geometric mean": (
+            _varied(meet=lambda one, other: (one * other).sqrt()),
+            "Two neighbours meet here in their geometric mean: at which height do two lines of "
+            "slope M and −M cross?",
+        ),
+        "a root of squares": (
+            _varied(meet=lambda one, other: ((one**2 + other**2) / 2).sqrt()),
+            "Two neighbours meet here in the root of the mean of their squares: at which height "
+            "do two lines of slope M and −M cross?",
+        ),
+        "the mean of three": (
+            _by_threes,
+            "This is a mean of three neighbours: how many samples have a part of [0, 1] between "
+            "them?",
+        ),
+        "a quarter": (
+            _varied(half=0.25),
+            "Between two samples this rises by M/(4n) only: how far is each from their middle?",
         ),
         "a grid": (
             partial(_on_a_grid, points=100_001),

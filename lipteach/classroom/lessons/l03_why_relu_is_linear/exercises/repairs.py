@@ -29,7 +29,9 @@ from lipteach.theory.theorem2 import theorem2_counterexample
 # --- 03.not-monotone
 
 _STEPS = torch.linspace(-1, 1, 2001, dtype=torch.float64)
-_OUTSIDE = torch.cat([1 + torch.arange(2000) / 100, torch.logspace(1.4, 9, 200)]).double()
+_OUTSIDE = torch.cat(
+    [1 + torch.arange(2000) / 100, torch.logspace(1.4, 30, 600, dtype=torch.float64)]
+).double()
 
 
 def _near(step: int) -> str:
@@ -195,7 +197,7 @@ EXERCISES = (
                 "near x = 1 the slope is ±5",
             ),
             "a square far out": (
-                lambda x: torch.where(x.abs() <= 1e4, x.abs(), x.square() / 1e4),
+                lambda x: torch.where(x.abs() <= 1e12, x.abs(), x.square() / 1e12),
                 "is it 1-Lipschitz there",
             ),
             "a little too steep": (lambda x: 1.005 * x.abs(), "slope is ±1.005"),
