@@ -180,7 +180,8 @@ print("By hand and from the package: equal on 1000 vectors, ties included.")
 # ### Exercise 2 ●●○ · 8 min · group-sort
 # Write GroupSort for any size: sort each group of `size` neighbours of the last dimension, the
 # largest first. Any number of leading dimensions must pass through. The gradient matters too, so
-# build the result from tensor operations. `torch.sort` may be used; keep `lt.group_sort` to compare.
+# build the result from tensor operations. `torch.sort` may be used, `lt` may not: keep
+# `lt.group_sort` to compare.
 
 
 # %%

@@ -312,8 +312,8 @@ for d, eps, g in ((1, 0.1, figures.LINE_TARGETS["sine"]), (2, 0.25, figures.PLAN
 
 # %% [markdown]
 # ### Exercise 3 ●●○ · 8 min · cones
-# Write McShane's extension on the line, without a network: `z` has shape (M,), the points `x` and their
-# `values` have shape (N,), and the answer has shape (M,).
+# Write McShane's extension on the line from operations of PyTorch, without a network and without `lt`: `z` has
+# shape (M,), the points `x` and their `values` have shape (N,), and the answer has shape (M,).
 
 
 # %%

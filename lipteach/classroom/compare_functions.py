@@ -19,6 +19,8 @@ from lipteach.primitives import Selection
 
 Inputs = Iterable[Any]
 
+_FAR = 1e30  # a number in float32, and its sums
+
 
 def _stage(
     kind: str,
@@ -194,11 +196,13 @@ def compare_network(
     p: float = 2,
     allowed: tuple[type[nn.Module], ...] = (),
     tol: float = 1e-4,
+    everywhere: bool = False,
     mistakes: Mistakes = (),
 ) -> None:
     """The answer is a network of weights with ‖W‖_p ≤ 1 (p is 1, 2 or ∞) that equals ``reference``.
 
-    ``allowed`` names the layers which may be used besides nn.Sequential (none: any).
+    ``allowed`` names the layers which may be used besides nn.Sequential (none: any); a network
+    that is to be right ``everywhere`` is tried far out as well, where every bias has an end.
     """
     if isinstance(answer, type) or not isinstance(answer, nn.Module):
         raise Hint("type", f"A network (an nn.Module) is needed, and this is {a_kind(answer)}.")
@@ -220,6 +224,11 @@ def compare_network(
 
         raise fault(found.kind, found.text, mistakes, matches)
     judge_value(trials, mistakes, tol)
+    for far in [_FAR * x for x in inputs if everywhere]:
+        trial = attempt(answer, reference, far)
+        if not trial.matches(trial.want, tol):
+            text = "Right near 0, and wrong 10³⁰ times as far out: where does a bias cut it off?"
+            raise Hint("constraint", text, (far,))
 
 
 def norm_fault(network: nn.Module, p: float) -> Hint | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lipteach.classroom import guard
 from lipteach.classroom.call_slips import (
@@ -65,8 +65,16 @@ def attempt(
     except Hint as hint:
         got = hint
     pairs = zip(given, arguments, strict=True)
-    mutated = any(isinstance(a, Tensor) and not torch.equal(a, b) for a, b in pairs)
+    mutated = any(_changed(a, b) for a, b in pairs)
     return Trial(arguments, got, want, mutated, reference)
+
+
+def _changed(given: Any, before: Any) -> bool:
+    """Whether a tensor, or a parameter of a network, has another value now."""
+    if isinstance(given, nn.Module):
+        now, then = given.parameters(), before.parameters()
+        return any(_changed(a, b) for a, b in zip(now, then, strict=True))
+    return isinstance(given, Tensor) and not torch.equal(given, before)
 
 
 def _detached(arguments: tuple[Any, ...]) -> tuple[Any, ...]:

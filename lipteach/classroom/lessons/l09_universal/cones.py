@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lipteach.classroom.checks import Exercise, Hint
 from lipteach.classroom.compare import call, close, seeded
 from lipteach.classroom.compare_functions import compare_function
 from lipteach.classroom.slips import slip_of
 from lipteach.classroom.trials import off_by_a_constant
-from lipteach.classroom.watch import watch
+from lipteach.classroom.watch import need_own_code, watch
 from lipteach.theory import approximate
 
 
@@ -30,15 +30,18 @@ def _each(z: Tensor, x: Tensor, values: Tensor, sign: float = -1.0) -> Tensor:
 
 _X = torch.tensor([-1.0, 0.1, 0.8, -0.3]).double()
 _Z = torch.tensor([-0.5, 0.5]).double()
+_MANY = torch.cat([torch.linspace(-0.5, 0.5, 9), torch.tensor([2.0, -2.0])]).double()
+_ENDS_HIGH = torch.tensor([0.0] * 9 + [1.4, 1.4]).double()
 
 
 def _judge_cones(answer: Any, inputs: Any, layouts: Any, mistakes: Any) -> None:
     compare_function(answer, cones, inputs, layouts=layouts, mistakes=mistakes)
+    need_own_code(answer, inputs[:1], "how is it written without a network?")
     with watch() as seen:
         call(answer, *inputs[0])
-    if seen.lipteach:
-        text = f"Right, but your code calls lt.{seen.lipteach[0]}"
-        raise Hint("constraint", f"{text}: how is it written without a network?", inputs[0])
+    if any(name in ("addmm", "linear") for name, *_ in seen.operations):
+        text = "Right, but a linear layer is in your code: how is it written without a network?"
+        raise Hint("constraint", text, inputs[0])
 
 
 def _by_the_package(z: Tensor, x: Tensor, values: Tensor) -> Tensor:
@@ -88,9 +91,41 @@ def _somewhere_below(got: Tensor, want: Tensor, *_arguments: Tensor) -> bool | N
     return True if bool((got < want - 1e-6).any()) else None
 
 
+def _too_high_far_out(got: Tensor, want: Tensor, z: Tensor, x: Tensor, _v: Tensor) -> bool:
+    high = got > want + 1e-6
+    return bool((got >= want - 1e-6).all() and ((z[:, None] - x).abs().amin(dim=1)[high] > 3).all())
+
+
 def _chords(z: Tensor, x: Tensor, values: Tensor) -> Tensor:
     order = x.argsort()
     return torch.as_tensor(np.interp(z, x[order], values[order]))
+
+
+def _slope_of_the_data(z: Tensor, x: Tensor, values: Tensor) -> Tensor:
+    order = x.argsort()
+    slope = (values[order].diff() / x[order].diff()).abs().amax() if len(x) > 1 else 1
+    return (values - slope * (z[:, None] - x).abs()).amax(dim=1)
+
+
+def _neighbours_by_number(z: Tensor, x: Tensor, values: Tensor) -> Tensor:
+    """Both neighbours, if the points were in order."""
+    k = torch.searchsorted(x, z).clamp(1, max(len(x) - 1, 1))
+    pairs = [_each(z, x, values)[torch.arange(len(z)), i % len(x)] for i in (k - 1, k)]
+    return torch.maximum(*pairs)
+
+
+def _nearest_few(z: Tensor, x: Tensor, values: Tensor, most: int = 3) -> Tensor:
+    near = (z[:, None] - x).abs().topk(min(most, len(x)), largest=False).indices
+    return _each(z, x, values).gather(1, near).amax(dim=1)
+
+
+def _by_a_layer(z: Tensor, x: Tensor, values: Tensor) -> Tensor:
+    """A layer of two lines for each cone."""
+    layer = nn.Linear(1, 2 * len(x), dtype=z.dtype)
+    with torch.no_grad():
+        layer.weight[:, 0] = torch.tensor([1.0, -1.0]).repeat_interleave(len(x))
+        layer.bias[:] = torch.cat([values - x, values + x])
+        return torch.minimum(*layer(z[:, None]).chunk(2, dim=1)).amax(dim=1)
 
 
 def _nearest(z: Tensor, x: Tensor, values: Tensor) -> Tensor:
@@ -109,8 +144,12 @@ CONES = Exercise(
                 torch.tensor([0.5, -0.25]).double(),
             ),
             (seeded(9), _X, (2 * _X).sin() / 2),
-            (_Z, 3 * _Z, torch.zeros(2).double()),  # where two cones meet
+            (_Z, 3 * _Z, torch.zeros(2).double()),
+            (_Z + 0.5, 3 * _Z, torch.zeros(2).double()),  # where two cones meet, and where not
+            (100 * _Z, _X, (2 * _X).sin() / 2),  # far out
             (_X, _X[:3], 2 + _X[:3].cos()),  # all above 0
+            # the cone that counts is that of the farthest point, and next that of the last but one
+            (torch.tensor([0.7, -0.7]).double(), _MANY, _ENDS_HIGH),
         ],
         layouts=[
             (seeded(3), _X[:3], _X[:3].cos() / 2),
@@ -162,6 +201,11 @@ CONES = Exercise(
             _nearest,
             "The cone of the nearest point: can another, higher one stand above it?",
         ),
+        "the nearest few": (
+            _nearest_few,
+            "Only the cones of the nearest points are looked at: can a far one be higher?",
+            _is(*(partial(_nearest_few, most=k) for k in range(2, 11))),
+        ),
         "highest": (
             lambda z, x, v: v.max() - (z - x[v.argmax()]).abs(),
             "One cone, that of the highest value: what of the others?",
@@ -179,6 +223,24 @@ CONES = Exercise(
             lambda z, x, v: cones(z, x, v) + 1 / len(x),
             "This is raised by a constant: at which height is G at the points themselves?",
             off_by_a_constant,
+        ),
+        "never below the least": (
+            lambda z, x, v: cones(z, x, v).clamp(min=v.min()),
+            "Never below the least of the values: may a cone not go on falling?",
+        ),
+        "the slope of the data": (
+            _slope_of_the_data,
+            "These cones fall with the largest slope between two points: how fast may g fall?",
+        ),
+        "neighbours by number": (
+            _neighbours_by_number,
+            "Only two cones that stand side by side in the list: are the points in order, and can "
+            "another cone be higher?",
+        ),
+        "flat far out": (
+            lambda z, x, v: (v - (z[:, None] - x).abs().clamp(max=3)).amax(dim=1),
+            "Right near the points, and too high far from them: where does a cone end its fall?",
+            _too_high_far_out,
         ),
         "never below 0": (
             lambda z, x, v: cones(z, x, v).clamp(min=0),
@@ -219,7 +281,7 @@ CONES = Exercise(
             "Each cone is multiplied by its value: which slope have all of them?",
         ),
         "smooth": (
-            lambda z, x, v: _each(z, x, v).logsumexp(dim=1),
+            lambda z, x, v: (1e3 * _each(z, x, v)).logsumexp(dim=1) / 1e3,
             "A smooth maximum is above the maximum: what is G where two cones meet?",
             lambda got, want, z, x, v: (
                 got.shape == want.shape
@@ -309,5 +371,6 @@ CONES = Exercise(
     wrong={
         "one number": (lambda z, x, v: _each(z, x, v).max(), "is needed"),
         "a network": (_by_the_package, "calls lt.approximate"),
+        "a layer": (_by_a_layer, "a linear layer is in your code"),
     },
 )

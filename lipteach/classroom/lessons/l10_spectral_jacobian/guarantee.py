@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lipteach.classroom.checks import Exercise, Hint, Mistake
-from lipteach.classroom.compare import call
+from lipteach.classroom.compare import call, close
 from lipteach.classroom.compare_functions import compare_function
 
 
@@ -41,6 +41,34 @@ def _by_tents(norms: Any, M: float) -> Tensor:
     return (s + M * (tried[:, None] - at).abs()).amin(dim=1).amax()
 
 
+def _on_a_grid(norms: Tensor, M: float, points: int) -> Tensor:
+    n, tried = len(norms), torch.linspace(0, 1, points).double()[:, None]
+    return (norms + M * (tried - (torch.arange(n) + 0.5) / n).abs()).amin(dim=1).amax()
+
+
+def _beside_the_largest(norms: Tensor, M: float) -> Tensor:
+    i = int(norms.argmax())
+    near = (norms[max(i - 1, 0) : i] + norms[i]) / 2, (norms[i + 1 : i + 2] + norms[i]) / 2
+    return torch.cat([*near, norms[[0, -1]]]).max() + M / (2 * len(norms))
+
+
+def _the_two_largest(norms: Tensor, M: float) -> Tensor:
+    pair = norms.sort().values[-2:].mean(0, keepdim=len(norms) > 1).flatten()
+    return torch.cat([pair, norms[[0, -1]]]).max() + M / (2 * len(norms))
+
+
+def _is_between_only(got: Tensor, _want: Tensor, norms: Tensor, M: float) -> bool | None:
+    """The largest between two samples; of a single one this says nothing."""
+    if len(norms) == 1:
+        return None
+    return close(got, ((norms[1:] + norms[:-1] + M / len(norms)) / 2).max())
+
+
+def _by_threes(norms: Tensor, M: float) -> Tensor:
+    padded = torch.cat([norms[:1], norms, norms[-1:]])
+    return padded.unfold(0, 3, 1).mean(dim=1).max() + M / (2 * len(norms))
+
+
 def _simple(norms: Tensor, M: float, share: float = 0.5) -> Tensor:
     """The largest norm and a share of what a whole part may add."""
     return norms.max() + share * M / len(norms)
@@ -62,6 +90,9 @@ def _varied(
     return bound
 
 
+_PEAK = torch.zeros(97).double()
+_PEAK[36:38] = 10.0
+
 # All are norms that an M-Lipschitz function can have: neighbours differ by at most M/n.
 _GIVEN = [
     (torch.tensor([1.0, 1.5, 1.25, 0.5]).double(), 4.0),  # best between the first two
@@ -70,8 +101,13 @@ _GIVEN = [
     (torch.tensor([1.0, 2.0, 2.0, 1.0]).double(), 4.0),  # in the middle, flat
     (torch.tensor([0.0, 1.0, 2.0, 1.0, 0.0]).double(), 5.0),  # the peak was a sample
     (torch.tensor([1.0, 1.75, 1.5, 1.0]).double(), 4.0),
+    (torch.tensor([2.0, 1.5, 1.9]).double(), 1.5),  # at an end, and high at both
     (torch.tensor([0.75]).double(), 2.0),  # one sample
     (torch.tensor([0.5, 0.5]).double(), 0.0),  # an affine function
+    (torch.tensor([0.5, 1.0, 0.5, 0.9, 0.9, 0.5]).double(), 3.0),  # not beside the largest
+    (torch.tensor([0.5, 1.0, 0.5, 1.0, 0.5]).double(), 2.5),  # the two largest apart
+    (torch.tensor([1.0, 0.5] * 3 + [0.9, 0.9, 0.5, 1.0, 0.5]).double(), 5.5),
+    (_PEAK, 970.0),  # no grid of a power of 10 has a point near 37/97
 ]
 
 
@@ -116,9 +152,51 @@ GUARANTEE = Exercise(
             lambda norms, M: norms.max() + M,
             "This rises by M all the way from 0 to 1: how far is it to the nearest sample?",
         ),
-        "no ends": (
-            lambda norms, M: torch.cat([_varied(end=0)(norms, M)[None], norms]).max(),
-            "Certain between the samples: what of the way from the last sample to the end?",
+        "a circle": (
+            lambda norms, M: ((norms + norms.roll(1) + M / len(norms)) / 2).max(),
+            "The first and the last sample are neighbours here: is [0, 1] a circle, and how far "
+            "from each is the nearer end?",
+        ),
+        "the other end": (
+            lambda norms, M: torch.stack(
+                [_varied(end=0)(norms, M), norms.max(), norms[-1] + M / len(norms) / 2]
+            ).max(),
+            "Right from the first sample to 1: what of the way from 0 to it?",
+        ),
+        "beside the largest": (
+            _beside_the_largest,
+            "Only beside the largest norm is it looked at: can the bounds of two lower ones cross "
+            "higher up?",
+        ),
+        "the two largest": (
+            _the_two_largest,
+            "The two largest norms are taken together, wherever they stand: which samples have a "
+            "part of [0, 1] between them?",
+        ),
+        "the geometric mean": (
+            _varied(meet=lambda one, other: (one * other).sqrt()),
+            "Two neighbours meet here in their geometric mean: at which height do two lines of "
+            "slope M and −M cross?",
+        ),
+        "a root of squares": (
+            _varied(meet=lambda one, other: ((one**2 + other**2) / 2).sqrt()),
+            "Two neighbours meet here in the root of the mean of their squares: at which height "
+            "do two lines of slope M and −M cross?",
+        ),
+        "the mean of three": (
+            _by_threes,
+            "This is a mean of three neighbours: how many samples have a part of [0, 1] between "
+            "them?",
+        ),
+        "a quarter": (
+            _varied(half=0.25),
+            "Between two samples this rises by M/(4n) only: how far is each from their middle?",
+        ),
+        "a grid": (
+            partial(_on_a_grid, points=100_001),
+            "A little too low: is the least number looked for among points, or where two bounds "
+            "cross exactly?",
+            lambda got, want, *_: bool(0.95 * want < got < want),
         ),
         "a whole part at the ends": (
             _varied(end=1),
@@ -137,6 +215,11 @@ GUARANTEE = Exercise(
                 [_varied(end=0)(norms, M), norms.max(), norms[0] + M / len(norms) / 2]
             ).max(),
             "Right from 0 to the last sample: what of the way from there to 1?",
+        ),
+        "no ends": (
+            lambda norms, M: torch.cat([_varied(end=0)(norms, M)[None], norms]).max(),
+            "Certain between the samples: what of the way from the last sample to the end?",
+            _is_between_only,
         ),
         "one part less, simple": (
             lambda norms, M: norms.max() + M / (2 * max(len(norms) - 1, 1)),

@@ -95,6 +95,11 @@ def _old_u(net: nn.Module, x: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
     return (u.detach() * h).sum(dim=1).mean(), (h / h.norm(dim=1, keepdim=True)).detach()
 
 
+def _start_of_length_1(net: nn.Module, x: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+    """‖Jᵀu‖ for a u of length 1."""
+    return _old_u(net, x, u / u.norm(dim=1, keepdim=True))
+
+
 def _longer_v(net: nn.Module, x: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
     x, u = x.detach().requires_grad_(), u.detach().requires_grad_()
     g = torch.autograd.grad(net(x), x, u, create_graph=True)[0]
@@ -134,6 +139,21 @@ def descend(
 
 def _with(**changed: Any) -> Callable[..., nn.Module]:
     return lambda *given: descend(*given, **changed)
+
+
+def _in_the_first_step(
+    net: nn.Module, x: Tensor, y: Tensor, strength: float, steps: int
+) -> nn.Module:
+    return descend(descend(net, x, y, strength, 1), x, y, 0.0, steps - 1)
+
+
+def _decayed(net: nn.Module, x: Tensor, y: Tensor, strength: float, steps: int) -> nn.Module:
+    """Weight decay in place of the penalty."""
+    for _ in range(steps):
+        descend(net, x, y, 0.0, 1)
+        for weight in net.parameters():
+            weight.data *= 1 - 0.01 * strength
+    return net
 
 
 def _two_passes(net: nn.Module, x: Tensor, y: Tensor, strength: float, steps: int) -> nn.Module:
@@ -189,7 +209,8 @@ def _judge_repair(answer: Any, mistakes: Sequence[Mistake]) -> None:
     for k, (got, given) in enumerate(zip(own, _NARROW, strict=True), start=1):
         if not _same(got, _after(_with(penalty=_exact), given)):
             known = fault("gradient", _AIM, mistakes, recogniser(partial(_alike, own)))
-            raise (_longer(got, given) or known if k == 1 else known).at(*given)
+            first = _longer(got, given) or (_shrunk(got, given) if known.text == _AIM else None)
+            raise (first or known if k == 1 else known).at(*given)
     found, want = (
         singular_values(call(train, *_WIDE), _WIDE[1]).mean(dim=0).tolist()
         for train in (answer, descend)
@@ -228,6 +249,22 @@ def _longer(got: Tensor, given: tuple[Any, ...]) -> Hint | None:
     return None
 
 
+def _shrunk(got: Tensor, given: tuple[Any, ...]) -> Hint | None:
+    """The hint of weights (perhaps without the biases) that are only made smaller."""
+    plain = _after(_with(data=1, reach=lambda value: 0 * value), given)
+    off, matrices = (
+        got - plain,
+        torch.cat([p.new_full((p.numel(),), p.ndim > 1) for p in given[0].parameters()]),
+    )
+    for start in (_weights(given[0]), plain):
+        for part in (start, start * matrices):
+            share = float(off @ part / part.square().sum())
+            if share < -1e-4 and torch.allclose(off, share * part, rtol=1e-2, atol=2e-5):
+                text = "Beside the cross-entropy the weights only become smaller, all by one factor"
+                return Hint("gradient", f"{text}: is that a weight decay, and where is J?", given)
+    return None
+
+
 REPAIR = Exercise(
     name="10.repair",
     judge=_judge_repair,
@@ -254,6 +291,27 @@ REPAIR = Exercise(
         "the old u": (
             _with(penalty=_old_u),
             "This penalizes uᵀh with the u from before the step, which is ‖Jᵀu‖: which u is it?",
+        ),
+        "the old u, of length 1": (
+            _with(penalty=_start_of_length_1),
+            "This penalizes ‖Jᵀu‖ for a u of length 1 before its step: is the new u in uᵀh?",
+        ),
+        "half": (
+            _with(reach=lambda value: value / 2),
+            "Half of the penalty enters the loss: which factor stands before λ?",
+        ),
+        "twice": (
+            _with(reach=lambda value: 2 * value),
+            "The penalty enters the loss twice: which factor stands before λ?",
+        ),
+        "in the first step": (
+            _in_the_first_step,
+            "Right in the first step, and then the penalty is gone: is it in the loss of each?",
+        ),
+        "momentum": (
+            _with(keep=0.9),
+            "Right in the first step: in the second, nine tenths of the first come again. Which "
+            "optimizer has no momentum?",
         ),
         "the sum": (
             _with(reach=lambda value: 5 * value),
@@ -308,6 +366,7 @@ REPAIR = Exercise(
         "u anew": (_with(penalty=_anew), "handed on to the next step"),
         "Frobenius": (_with(penalty=_frobenius), "a norm of all of J"),
         "another rate": (_with(rate=0.05), "0.5 times its length"),
+        "weight decay": (_decayed, "where is J"),
         "noise": (_with(reach=lambda value: 0.3 * value), "Which part differs"),
         "the losses": (lambda *_given: [1.0, 0.5], "returns a list"),
         "another network": (lambda *_given: nn.Linear(3, 3), "another network"),

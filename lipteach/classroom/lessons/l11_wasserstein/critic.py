@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,103 +12,36 @@ from torch import Tensor, nn
 from lipteach.classroom.checks import Exercise, Hint, Mistake
 from lipteach.classroom.compare import a_kind, call, need_tensor, shape_of
 from lipteach.classroom.compare_functions import compare_function
+from lipteach.classroom.lessons.l11_wasserstein.audits import (
+    AUDITED,
+    AUDITS,
+    TOL,
+    audited,
+    by_hand,
+    by_the_package,
+    distance,
+    expected,
+    held_and_audited,
+    linear_layers,
+)
 from lipteach.layers import audit, export, orthonormal, retract_
 from lipteach.primitives import (
     Abs,
     FullSort,
     GroupSort,
     MaxMin,
+    Scale,
     operator_norm,
     wasserstein_dual,
 )
 from lipteach.training import orthonormal_network
 
-TOL = 1e-4  # of bounds and values in float32
 SHARE = 0.8  # sorts find nine tenths and more, ReLU two thirds at most
 _SORTS = (MaxMin, GroupSort, FullSort, Abs)
 
 X = torch.tensor([[1.0, 0.5]]).double()
 Y = X + torch.tensor([[1.2, 1.6], [-1.2, -1.6]]).double()
 """One point between two, at distance 2, on a line through the plane: W₁ = 2."""
-
-
-def distance(x: Tensor, y: Tensor) -> Tensor:
-    """The exact distance where one side is a single point, so that there is one plan only."""
-    return torch.cdist(x, y).mean()
-
-
-# --- The audit, on critics that nobody has held.
-
-
-class _Critic(nn.Sequential):
-    """A network that a hint can name."""
-
-    def __repr__(self) -> str:
-        return "critic"
-
-
-def _critic(norms: Sequence[float], width: int, seed: int) -> _Critic:
-    """A network of linear layers of these norms, not orthonormal, in float32."""
-    generator = torch.Generator().manual_seed(seed)
-    sizes = [2, *(width for _ in norms[1:]), 1]
-    network = orthonormal_network(sizes, MaxMin, generator, torch.float32)
-    for layer, norm in zip(_linear(network), norms, strict=True):
-        weight = torch.randn(layer.weight.shape, generator=generator, dtype=torch.float32)
-        layer.weight.data = weight * (norm / operator_norm(weight))
-    return _Critic(*network)
-
-
-def _linear(network: nn.Module) -> Iterator[nn.Linear]:
-    return (module for module in network.modules() if isinstance(module, nn.Linear))
-
-
-def _points(count: int, seed: int) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(count, 2, generator=generator, dtype=torch.float32)
-
-
-AUDITED = [
-    (_critic([1.5, 0.8], 4, seed=0), _points(1, 1), _points(4, 2)),
-    (_critic([0.5, 2.0, 0.7], 6, seed=3), _points(5, 4) + 1, _points(1, 5)),
-]
-
-
-def audited(critic: Any, x: Tensor, y: Tensor) -> tuple[Tensor, float]:
-    """The dual value of a critic and the product of the norms of its weights."""
-    norms = [float(operator_norm(layer.weight)) for layer in _linear(critic)]
-    return wasserstein_dual(critic, x, y), math.prod(norms)
-
-
-def _reference(critic: Any, x: Tensor, y: Tensor) -> Tensor:
-    return torch.stack([torch.as_tensor(part).double() for part in audited(critic, x, y)])
-
-
-def _product(measure: Callable[[Tensor], Any]) -> Callable[..., Any]:
-    """An audit with another measure of a weight than its norm."""
-    return lambda critic, x, y: (
-        wasserstein_dual(critic, x, y),
-        math.prod(float(measure(layer.weight)) for layer in _linear(critic)),
-    )
-
-
-def _bounded(bound: Callable[[Any, Tensor, Tensor], float]) -> Callable[..., Any]:
-    """An audit with another bound."""
-    return lambda critic, x, y: (wasserstein_dual(critic, x, y), bound(critic, x, y))
-
-
-def _slope_seen(critic: Any, x: Tensor, y: Tensor) -> float:
-    z = torch.cat([x, y]).requires_grad_()
-    slopes = torch.autograd.grad(critic(z).sum(), z)[0].norm(dim=1)
-    return float(slopes.max())
-
-
-def _by_hand(critic: Any, x: Tensor, y: Tensor) -> list[float]:
-    norms = [torch.linalg.svdvals(layer.weight)[0].item() for layer in critic[::2]]
-    return [(critic(x).sum() / len(x) - critic(y).sum() / len(y)).item(), math.prod(norms)]
-
-
-def _by_the_package(critic: Any, x: Tensor, y: Tensor) -> tuple[Tensor, float]:
-    return critic(x).mean() - critic(y).mean(), audit(critic).upper
 
 
 # --- The training.
@@ -148,7 +80,7 @@ def trained(
 ) -> nn.Module:
     """A critic of two hidden layers, held by its parametrization at every step."""
     critic = _network(x, [8, 8], activation)
-    for layer in _linear(critic):
+    for layer in linear_layers(critic):
         orthonormal(layer)
     return export(_climb(critic, x, y, **options))
 
@@ -164,14 +96,21 @@ def _not_held_last(x: Tensor, y: Tensor) -> nn.Module:
 
 @torch.no_grad()
 def _clip(critic: nn.Module, most: float) -> None:
-    for layer in _linear(critic):
+    for layer in linear_layers(critic):
         layer.weight.clamp_(-most, most)
 
 
 @torch.no_grad()
 def _divide(critic: nn.Module) -> None:
-    for layer in _linear(critic):
+    for layer in linear_layers(critic):
         layer.weight /= 2 * operator_norm(layer.weight)
+
+
+def _untrained(x: Tensor, y: Tensor) -> Any:
+    """A critic that happens to be higher on y."""
+    critic: Any = trained(x, y, steps=0)
+    critic[-1].weight.data *= -1
+    return critic
 
 
 def _two_outputs(x: Tensor, _y: Tensor) -> nn.Module:
@@ -201,6 +140,10 @@ def _judge_bound(critic: nn.Module) -> float:
     if most := _clipped_at(critic):
         ask = "has a matrix of small entries a small norm?"
         raise Hint("constraint", f"{text}: its entries are clipped at {most:.3g}; {ask}")
+    factors = [m.factor for m in critic.modules() if isinstance(m, Scale) and abs(m.factor) > 1]
+    if factors:
+        ask = f"what does its Scale({factors[0]:g}) do to the norms of all its layers?"
+        raise Hint("constraint", f"{text}: {ask}")
     if bounds.upper < 4:
         ask = "does a step of the optimizer follow the last projection, or only a penalty hold it?"
         raise Hint("constraint", f"{text}, and not far: {ask}")
@@ -209,7 +152,7 @@ def _judge_bound(critic: nn.Module) -> float:
 
 def _clipped_at(critic: nn.Module) -> float:
     """The largest entry in size of all weights if several share it, else 0."""
-    entries = torch.cat([layer.weight.detach().abs().flatten() for layer in _linear(critic)])
+    entries = torch.cat([layer.weight.detach().abs().flatten() for layer in linear_layers(critic)])
     most = entries.max()
     return float(most) if int((entries == most).sum()) > 2 else 0.0
 
@@ -221,6 +164,8 @@ def _judge_share(critic: nn.Module, value: float, bound: float) -> None:
         return
     if share < -0.05:
         text = f"The dual value of your critic is {value:.3f}, below 0"
+        if share > -0.4:  # one that is trained upside down goes further
+            raise Hint("value", f"{text}, and not far: has it been trained, and how many steps?")
         raise Hint("value", f"{text}: where is it to be high, and what does an optimizer make low?")
     text = f"The critic finds {100 * share:.0f}% of the distance"
     if bound < SHARE:  # not even with this slope everywhere
@@ -242,7 +187,7 @@ def _judge_critic(answer: Any, mistakes: Sequence[Mistake]) -> None:
         raise Hint("type", "Two functions are needed: (my_critic, my_audit).")
     train, own_audit = answer
     audits = [replace(mistake, answer=mistake.answer[1]) for mistake in mistakes]
-    compare_function(own_audit, _reference, AUDITED, tol=TOL, mistakes=audits)
+    compare_function(own_audit, expected, AUDITED, tol=TOL, mistakes=audits)
     critic = call(train, X, Y)
     if isinstance(critic, (tuple, list)):
         text = f"my_critic returns {a_kind(critic)}: only the network is asked for"
@@ -266,121 +211,22 @@ CRITIC = Exercise(
     judge=_judge_critic,
     solution=(trained, audited),
     right={
-        "by hand": (trained, _by_hand),
-        "by the package": (trained, _by_the_package),
+        "by hand": (trained, by_hand),
+        "by the package": (trained, by_the_package),
         "projected, all sorted": (lambda x, y: _held(x, y, retract_), audited),
     },
-    mistakes={
-        "the largest norm": (
-            (
-                trained,
-                lambda critic, x, y: (
-                    wasserstein_dual(critic, x, y),
-                    max(float(operator_norm(layer.weight)) for layer in _linear(critic)),
-                ),
-            ),
-            "The bound is the largest norm of a layer: what do two layers do, one after the other?",
-        ),
-        "the sum of norms": (
-            (
-                trained,
-                lambda critic, x, y: (
-                    wasserstein_dual(critic, x, y),
-                    sum(float(operator_norm(layer.weight)) for layer in _linear(critic)),
-                ),
-            ),
-            "The bound is a sum of norms: two layers that double, by how much do they stretch?",
-        ),
-        "Frobenius": (
-            (trained, _product(torch.linalg.matrix_norm)),
-            "The norms are Frobenius norms, the root of all squares: how far is a unit vector "
-            "stretched?",
-        ),
-        "the largest entry": (
-            (trained, _product(lambda W: W.abs().max())),
-            "The largest entry is no bound: what does (1, 1) become under the matrix of ones?",
-        ),
-        "nothing measured": (
-            (trained, lambda critic, x, y: (wasserstein_dual(critic, x, y), 1.0)),
-            "This audit says 1 of every critic: what of one whose weights are doubled?",
-        ),
-        "the last norm": (
-            (trained, _bounded(lambda critic, _x, _y: float(operator_norm(critic[-1].weight)))),
-            "This is the norm of the last layer alone: what have those before it done to x?",
-        ),
-        "the mean norm": (
-            (
-                trained,
-                _bounded(
-                    lambda critic, _x, _y: (
-                        sum(float(operator_norm(layer.weight)) for layer in _linear(critic))
-                        / len(list(_linear(critic)))
-                    )
-                ),
-            ),
-            "This is the mean of the norms: two layers that double, by how much do they stretch?",
-        ),
-        "the ∞-norm": (
-            (trained, _product(lambda W: torch.linalg.matrix_norm(W, torch.inf))),
-            "These are ∞-norms, of row sums: in which norm are the distances of points measured?",
-        ),
-        "the smallest": (
-            (trained, _product(lambda W: torch.linalg.svdvals(W)[-1])),
-            "These are the smallest singular values: which direction is stretched most?",
-        ),
-        "seen": (
-            (trained, _bounded(_slope_seen)),
-            "This is the largest slope at the points x and y: what of the points between them?",
-        ),
-        "at most 1": (
-            (trained, _bounded(lambda *given: min(1.0, audited(*given)[1]))),
-            "This audit never says more than 1: what would it say of a critic that is too steep?",
-        ),
-        "at least 1": (
-            (trained, _bounded(lambda *given: max(1.0, audited(*given)[1]))),
-            "This audit never says less than 1: may a critic have a bound below it?",
-        ),
-        "upside down": (
-            (
-                trained,
-                lambda critic, x, y: (wasserstein_dual(critic, y, x), audited(critic, x, y)[1]),
-            ),
-            "The value is turned: is the critic to be high on x, or on y?",
-        ),
-        "sums": (
-            (
-                trained,
-                lambda critic, x, y: (critic(x).sum() - critic(y).sum(), audited(critic, x, y)[1]),
-            ),
-            "The value is made of sums: what if y has more points than x?",
-        ),
-        "divided": (
-            (
-                trained,
-                lambda critic, x, y: (
-                    audited(critic, x, y)[0] / audited(critic, x, y)[1],
-                    audited(critic, x, y)[1],
-                ),
-            ),
-            "The value is divided by the bound already: what is asked for is the critic's own.",
-        ),
-        "exchanged": (
-            (trained, lambda critic, x, y: audited(critic, x, y)[::-1]),
-            "The bound comes first: which of the two is asked for first?",
-        ),
-        "the distance": (
-            (
-                trained,
-                lambda critic, x, y: (distance(x, y), audited(critic, x, y)[1]),
-            ),
-            "This is the distance of x and y, whatever the critic says: what is its own value?",
-        ),
-    },
+    mistakes={label: ((trained, wrong), *said) for label, (wrong, *said) in AUDITS.items()},
     wrong={
         "upside down, trained": (
             (lambda x, y: trained(x, y, rate=-0.3), audited),
             "where is it to be high",
         ),
+        "untrained": ((_untrained, audited), "has it been trained"),
+        "scaled": (
+            (lambda x, y: nn.Sequential(*trained(x, y), Scale(2.0)), audited),  # type: ignore[misc]
+            "its Scale",
+        ),
+        "held within the audit": ((trained, held_and_audited), "changes its input"),
         "not held": ((lambda x, y: _held(x, y, lambda _: None), audited), "above 1 by far"),
         "clipped": (
             (lambda x, y: _held(x, y, lambda critic: _clip(critic, 1.0)), audited),

@@ -47,6 +47,8 @@ def _values(answer: Any, points: Tensor) -> Tensor:
     return got
 
 
+_FAR = torch.cat([10.0**k * seeded(6, 2, seed=k) for k in (3, 5, 7, 9)])
+_GRID = torch.cartesian_prod(torch.arange(-32, 33), torch.arange(-16, 17)).double() / 10
 _LINE = torch.stack([torch.linspace(-12, 12, 1201), torch.full((1201,), 0.3)], dim=1).double()
 
 
@@ -55,12 +57,17 @@ def _judge_dual(answer: Any, mistakes: Sequence[Mistake]) -> None:
     if not callable(answer):
         raise Hint("type", "A function of points is needed, such as lambda z: -z.norm(dim=1).")
     x, y = three_cones().stratified(240)
-    z = torch.cat([x[::80], y, 2.5 * seeded(100, 2), 25 * seeded(40, 2, seed=1)])
+    z = torch.cat([x[::80], y, 2.5 * seeded(100, 2), 25 * seeded(40, 2, seed=1), _FAR])
     f = _values(answer, z)
     if not bool(torch.isfinite(f).all()):
         raise Hint("value", "Some values are not finite.")
     value = float(f[:3].mean() - f[3:243].mean())
-    hint = fault("value", "", mistakes, recogniser(partial(_off_by_a_constant, f, z)))
+    hint = fault(
+        "value",
+        "",
+        mistakes,
+        recogniser(partial(_off_by_a_constant, f[: -len(_FAR)], z[: -len(_FAR)])),
+    )
     if hint.text:
         raise hint
     apart = torch.cdist(z, z) + torch.eye(len(z)).double()
@@ -71,6 +78,13 @@ def _judge_dual(answer: Any, mistakes: Sequence[Mistake]) -> None:
         if float(steps.max()) > max(steepest, 1 + 10 * TOL):
             steepest, i = float(steps.max()), int(steps.argmax())
             z, j = line, i + 1
+    on_grid, at = _values(answer, _GRID).reshape(65, 33), _GRID.reshape(65, 33, 2)
+    for values, points in ((on_grid, at), (on_grid.T, at.transpose(0, 1))):  # for narrow peaks
+        steps = values.diff(dim=0).abs() / 0.1
+        if float(steps.max()) > max(steepest, 1 + 10 * TOL):
+            steepest = float(steps.max())
+            row, column = divmod(int(steps.argmax()), steps.shape[1])
+            z, i, j = points[row : row + 2, column], 0, 1
     if abs(value + 1) < TOL and steepest <= 1 + TOL:
         raise Hint("value", "The value is −1, and f 1-Lipschitz: is it high on the circles?")
     if steepest > 1 + 10 * TOL or value > 1 + TOL:
@@ -192,11 +206,19 @@ DUAL = Exercise(
         ),
     },
     wrong={
-        "a column": (lambda z: dual(z)[:, None], "as a column (383, 1)"),
+        "a column": (lambda z: dual(z)[:, None], "as a column (407, 1)"),
         "a lifted cone": (lambda z: lifted(2.0, (0.0, 0.3, 0.0))(z), "a cone of its own"),
         "cut short": (lambda z: dual(z).clamp(min=-0.8), "the value is 0.800"),
         "a little too steep": (lambda z: 1.002 * dual(z), "the slope is 1.002"),
         "a jump": (lambda z: dual(z) + 0.1 * (z[:, 0] > 5), "and [5.02, 0.3]"),
+        "a narrow peak": (
+            lambda z: dual(z) + 3 * (0.05 - (z - torch.tensor([1.0, 1.3])).norm(dim=1)).relu(),
+            "Between [1, 1.3]",
+        ),
+        "steep far out": (
+            lambda z: dual(z) * torch.where(z[:, 1].abs() < 1e4, 1.0, 2.0),
+            "the slope is 2.019",
+        ),
         "all points": (lambda z: dual(z).mean(), "one number a point"),
         "a number": (1.0, "A function of points"),
     },

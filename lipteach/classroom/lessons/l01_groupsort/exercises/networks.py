@@ -28,6 +28,12 @@ def distance_network() -> nn.Sequential:
     return nn.Sequential(MaxMin(), linear([[R, -R]]))
 
 
+def _at_most(cap: float, *layers: nn.Module) -> nn.Sequential:
+    """The same network, cut off at a height where nobody looks."""
+    cut = linear([[1.0], [0.0]], [0.0, cap])
+    return nn.Sequential(*layers, cut, MaxMin(), linear([[0.0, 1.0]]))
+
+
 def _distance(x: Tensor) -> Tensor:
     return (x[..., :1] - x[..., 1:]).abs() / math.sqrt(2)
 
@@ -107,6 +113,7 @@ EXERCISES = (
             ],
             allowed=(nn.Linear, nn.Identity, MaxMin, GroupSort),
             tol=2e-6,
+            everywhere=True,
         ),
         solution=distance_network(),
         right={
@@ -168,6 +175,7 @@ EXERCISES = (
             ),
         },
         wrong={
+            "at most 1e4": (_at_most(1e4, *distance_network()), "where does a bias cut it off"),
             "four digits": (nn.Sequential(MaxMin(), linear([[0.7071, -0.7071]])), "Nearly"),
             "ReLU": (nn.Sequential(nn.ReLU(), linear([[R, -R]])), "uses ReLU"),
             "a module of one's own": (_Wrapped(), "in an nn.Sequential"),
@@ -186,6 +194,7 @@ EXERCISES = (
             ],
             allowed=(nn.Linear, nn.Identity, MaxMin, GroupSort),
             tol=2e-6,
+            everywhere=True,
         ),
         solution=_folds(2.0, 1.0),
         right={"two units": _folds(2.0, 1.0, first=PAIR)},
@@ -309,6 +318,9 @@ EXERCISES = (
                 "The function is right and these weights suit the ∞-norm: how long is (1, −1)?",
             ),
         },
-        wrong={"a function": (_three_folds, "A network")},
+        wrong={
+            "a function": (_three_folds, "A network"),
+            "at most 1e8": (_at_most(1e8, *_folds(2.0, 1.0)), "where does a bias cut it off"),
+        },
     ),
 )

@@ -16,6 +16,8 @@ from lipteach.classroom.compare import (
     seeded,
 )
 from lipteach.classroom.compare_functions import compare_function
+from lipteach.classroom.watch import need_own_code
+from lipteach.primitives import GroupSort
 from lipteach.primitives import group_sort as package_group_sort
 
 # --- 01.predict-sort
@@ -104,6 +106,20 @@ def _python_sorted(x: Tensor, size: int) -> Tensor:
     rows, places = x.tolist(), list(range(len(x)))
     groups = [places[i : i + size] for i in range(0, len(x), size)]
     return x[[i for g in groups for i in sorted(g, key=rows.__getitem__, reverse=True)]]
+
+
+def _judge_group_sort(answer: Any, mistakes: Any, **options: Any) -> None:
+    compare_function(answer, group_sort, _VECTORS, mistakes=mistakes, **options)
+    ask = "keep it to compare. Which shape holds one group in its last dimension?"
+    need_own_code(answer, _VECTORS[:1], ask)
+
+
+_VECTORS = [
+    (torch.tensor([1.0, 3.0, 2.0, 6.0, 4.0, 5.0]).double(), 3),
+    (seeded(8), 2),
+    (seeded(6), 6),
+    (torch.arange(16).double(), 8),  # as far from its order as can be
+]
 
 
 # --- 01.tie
@@ -227,13 +243,7 @@ EXERCISES = (
     Exercise(
         name="01.group-sort",
         judge=partial(
-            compare_function,
-            reference=group_sort,
-            inputs=[
-                (torch.tensor([1.0, 3.0, 2.0, 6.0, 4.0, 5.0]).double(), 3),
-                (seeded(8), 2),
-                (seeded(6), 6),
-            ],
+            _judge_group_sort,
             layouts=[(seeded(2, 3, 8), 4), (seeded(6, 5).T, 3)],
             ties=[(torch.tensor([2.0, 2.0, 1.0, 1.0]).double(), 2), (torch.zeros(4).double(), 4)],
             gradient=True,
@@ -244,7 +254,6 @@ EXERCISES = (
             "looped": _looped,
             "bfloat16": lambda x, size: group_sort(x.bfloat16(), size),
             "float16": lambda x, size: group_sort(x.half(), size),
-            "the package's": package_group_sort,
             "negated": lambda x, size: -_ascending(-x, size),
         },
         mistakes={
@@ -406,6 +415,8 @@ EXERCISES = (
         wrong={
             "the pair": (lambda x, _size: x.sort(), "returns a pair"),
             "detached": (lambda x, size: group_sort(x, size).detach(), "no gradient flows"),
+            "the package's": (package_group_sort, "calls lt.group_sort"),
+            "the package's module": (lambda x, size: GroupSort(size)(x), "calls lt.GroupSort"),
         },
     ),
     Exercise(

@@ -109,6 +109,11 @@ def _bias_fault(b: Tensor, where: str, low: float, high: float) -> str:
         return f"{where}: the gap {gap:g} is {size} of low. Where does high enter?"
     if gap in (math.floor(high - low), round(high - low)):
         return f"{where}: the gap {gap:.4g} was rounded: need high - low be a whole number?"
+    if gap > high - low:
+        return (
+            f"{where}: the gap {gap:.4g} is wide enough, and so large that x + b is rounded: which "
+            "gap is just as wide as the box?"
+        )
     return (
         f"{where}: the gap {show_apart(gap, high - low)[0]} lets two pairs overlap. How long is "
         "the interval of a pair, from low to high?"
@@ -143,6 +148,7 @@ EXERCISES = (
         },
         wrong={
             "ascending": (lambda n, a, b: chunk_biases(n, a, b).flip(0), "ascend"),
+            "too wide": (lambda n, _a, _b: 1e20 * chunk_biases(n, 0.0, 1.0), "x + b is rounded"),
             "x_max": (
                 lambda n, a, b: chunk_biases(n, 0.0, max(abs(a), abs(b))),
                 "no entry were negative",

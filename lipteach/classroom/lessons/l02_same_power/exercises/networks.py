@@ -122,6 +122,7 @@ EXERCISES = (
             ],
             allowed=(nn.Linear, MaxMin),
             tol=2e-6,
+            everywhere=True,
         ),
         solution=_second_largest(),
         right={"sorted": _kth(1)},
@@ -213,6 +214,15 @@ EXERCISES = (
             ),
         },
         wrong={
+            "at most 1e8": (
+                nn.Sequential(
+                    *list(_second_largest())[:-1],
+                    linear([[1.0, 0.0], [0.0, 0.0]], [0.0, 1e8]),
+                    MaxMin(),
+                    linear([[0.0, 1.0]]),
+                ),
+                "where does a bias cut it off",
+            ),
             "norm": (
                 nn.Sequential(full_sort_from_maxmin(4), linear([[0.0, 2.0, 0.0, 0.0]])),
                 "above 1",

@@ -29,6 +29,9 @@ from lipteach.theory.theorem2 import theorem2_counterexample
 # --- 03.not-monotone
 
 _STEPS = torch.linspace(-1, 1, 2001, dtype=torch.float64)
+_OUTSIDE = torch.cat(
+    [1 + torch.arange(2000) / 100, torch.logspace(1.4, 30, 600, dtype=torch.float64)]
+).double()
 
 
 def _near(step: int) -> str:
@@ -63,6 +66,14 @@ def _judge_not_monotone(answer: Any) -> None:
         how = "it jumps" if rise > 100 else f"the slope is ±{rise:.4g}"
         text = f"{_near(steep)} {how}: is it 1-Lipschitz?"
         raise Hint("constraint", text, (_STEPS[steep : steep + 2],))
+    for outside in (_OUTSIDE, -_OUTSIDE):
+        values = need_tensor(call(answer, outside.clone()), tuple(outside.shape))
+        rises = (values.diff() / outside.diff()).abs()
+        if not bool((rises <= 1.001).all()):  # NaN too
+            k = int((~(rises <= 1.001)).nonzero()[0])
+            text = f"Right on [−1, 1]; near x = {float(outside[k]):.4g} the slope is"
+            text += f" ±{float(rises[k]):.4g}: is it 1-Lipschitz there?"
+            raise Hint("constraint", text, (outside[k : k + 2],))
     flat = slope.abs() < 0.999
     if bool((flat[1:] & flat[:-1]).any()):  # a kink spoils one step, a flat piece two in a row
         flattest = int(slope.abs().argmin())
@@ -181,6 +192,14 @@ EXERCISES = (
             "tanh": (torch.tanh, "slope is 0.42"),
             "identity": (lambda x: x, "affine, as Theorem 1"),
             "too steep": (lambda x: 2 * x.abs(), "slope is ±2"),
+            "steep beyond 1": (
+                lambda x: torch.where(x.abs() <= 1, x.abs(), 5 * x.abs() - 4),
+                "near x = 1 the slope is ±5",
+            ),
+            "a square far out": (
+                lambda x: torch.where(x.abs() <= 1e12, x.abs(), x.square() / 1e12),
+                "is it 1-Lipschitz there",
+            ),
             "a little too steep": (lambda x: 1.005 * x.abs(), "slope is ±1.005"),
             "a little too flat": (lambda x: 0.995 * x.abs(), "the slope is 0.995"),
             "from the mean": (lambda x: (x - x.mean()).abs(), "alone each"),
