@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 import types
 from collections.abc import Iterator
-from inspect import getattr_static
 from typing import Any
 
 import torch
@@ -74,6 +73,10 @@ def _is_function(value: Any) -> bool:
     return isinstance(value, types.FunctionType)
 
 
+def _stands_in(place: Any, name: str) -> bool:
+    return any(name in vars(part) for part in getattr(place, "__mro__", (place,)))
+
+
 def called(values: Any) -> set[str]:
     """What the functions among these values call or read by name."""
     return {name for f in values if _is_function(f) for name in f.__code__.co_names}
@@ -99,7 +102,7 @@ _PLACES = [
         (place, name, value)
         for place in (torch, torch.Tensor, torch._C._nn)
         for name in sorted(_CALLED - {"manual_seed"})  # which torch's compiler replaces
-        if getattr_static(place, name, None)  # else torch would import a module of that name
+        if _stands_in(place, name)  # else torch would import a module of that name
         and callable(value := getattr(place, name))
         and value is getattr(place, name)  # one that is made anew at each look cannot be compared
     ),

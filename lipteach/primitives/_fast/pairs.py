@@ -6,8 +6,8 @@ map, its own transpose, gives the values and all derivatives: swap the pairs whe
 The plain form is `sort_groups` in ``activations.py``. Forward and backward on one core
 (``make bench ONLY=activations``):
 
-- from 10³ to 10⁵ entries on a CPU each pair is read in the order that the mask says: 0.9 of the
-  plain form's time at 64 × 64, 0.45 at 128 × 128, 0.3 at 256 × 256;
+- from 10⁴ to 10⁵ entries on a CPU each pair is read in the order that the mask says: 0.6 of the
+  plain form's time at 256 × 256;
 - beyond, memory is the cost. The entries are worked on in the order in which they lie there, a
   chunk at a time, so that what passes between the steps stays in the cache: a pass reads its input
   once and writes its result once. 0.3 of the plain form's time at 256 × 1024;
@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from lipteach.primitives._torch_private import is_batched
 
 _CHUNK = 1 << 17  # pairs
-_FEW = 1 << 10  # entries, up to which a sort by torch is the quickest
+_FEW = 1 << 14  # entries, up to which a sort by torch is the quickest
 _SOME = 1 << 17  # entries of neighbouring pairs, up to which reading them by index is
 
 
