@@ -16,10 +16,11 @@ from lipteach import experiments
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = ("bench_activations", "bench_bjorck_apply", "bench_lattice", "bench_orthonormal")
 PARTS = {
-    "bench_activations": {"results", "import"},
+    "bench_activations": {"results", "import", "small"},
     "bench_bjorck_apply": {"results"},
     "bench_lattice": {"results"},
     "bench_orthonormal": {"polar", "training"},
+    "bench_projections": {"results", "step"},
 }
 
 
@@ -176,3 +177,16 @@ def test_how_the_lattice_grows_in_the_recorded_run() -> None:
         assert 4 * N / 2 < case["pieces"] <= (N * (N - 1) // 2 if lattice else 4 * N)
         assert 0.5 < case["memory"]["ratio"] / (N / 16) ** (2 if lattice else 1) < 2
         assert case["layers"] <= 2 * math.ceil(math.log2(N))
+
+
+# --- C: the projections
+
+
+def test_the_record_of_the_projections_reaches_what_it_claims() -> None:
+    """Where no row is outside the sort is left far behind; a training step costs half again."""
+    found = record("bench_projections")
+    for row in found["results"]:
+        assert row["distance"] <= (1e-6 if row["dtype"] == "float32" else 1e-12)
+        least = 20 if row["rows outside"] == "none" else 3
+        assert row["sort over it"]["ratio"] > least
+    assert found["step"]["ratio"] <= found["step"]["goal"]
