@@ -96,7 +96,7 @@ _SMALL = torch.tensor([[0.5, 0.2], [0.1, 0.4]], dtype=torch.float64)
 
 
 def _judge_step(answer: Any, mistakes: Sequence[Mistake]) -> None:
-    inputs = [(_SMALL, 0.5), (_SMALL, 0.1)]
+    inputs = [(_SMALL, 0.5), (_SMALL, 0.1), (_SMALL, 1.0), (3 * _SMALL, 0.1)]
     layouts = [(seeded(2, 4) / 2, 0.3), (seeded(4, 2) / 2, 0.3)]
     compare_function(answer, parseval_step, inputs, layouts=layouts, mistakes=mistakes)
     need_own_code(answer, inputs, "which two products are in (8)?")

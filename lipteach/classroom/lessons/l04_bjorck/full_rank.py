@@ -79,6 +79,11 @@ def _judge_condition(answer: Any, mistakes: Sequence[Mistake]) -> None:
             ),
             *(_with_values(3, 3, 1.1, 0.75, 0.72), _with_values(2, 2, 1.39, 0.9)),
             *(torch.tensor([[0.9]]).double(), _with_values(3, 3, 1.0, 1.0, 1.0)),
+            *(_with_values(2, 2, 1.41, 0.9), _with_values(2, 2, 0.9, 0.005)),
+            *(
+                torch.tensor([[0.5], [0.0]]).double(),
+                0.5 * torch.eye(3).double()[:, :2] * torch.eye(2).double()[0],
+            ),
         ],
         layouts=[wide.T, _with_values(5, 2, 1.6, 1.0), _with_values(2, 4, 1.6, 0.4)],
         mistakes=mistakes,
@@ -234,7 +239,11 @@ FULL_RANK = (
             "the norm of G − I": (
                 lambda W: _off(_smaller(W)),
                 "This is ‖G − I‖₂ itself: what must it be compared with?",
-                lambda got, _, W: close(got, torch.tensor(_off(_smaller(W))).double()),
+                lambda got, _, W: (
+                    None
+                    if float(got) in (0.0, 1.0)  # as good as False or True
+                    else close(got, torch.tensor(_off(_smaller(W))).double())
+                ),
             ),
             "a number": (
                 lambda W: torch.linalg.det(_smaller(W)),

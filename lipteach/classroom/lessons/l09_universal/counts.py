@@ -92,7 +92,10 @@ PIECES = Exercise(
     judge=partial(
         compare_function,
         reference=pieces,
-        inputs=[(1, 0.1), (2, 0.25), (2, 0.5), (1, 0.3), (3, 1.0), (2, 0.3), (1, 0.45)],
+        inputs=[
+            *((1, 0.1), (2, 0.25), (2, 0.5), (1, 0.3), (3, 1.0), (2, 0.3), (1, 0.45)),
+            *((1, 2.0), (4, 1.0), (1, 2 / 10.04), (1, 2 / 10.0005)),
+        ],
     ),
     solution=pieces,
     right={
@@ -311,12 +314,12 @@ PIECES = Exercise(
         "too many": (
             lambda d, eps: 2.0 ** min(math.ceil(2 / eps) ** d, 60) + pieces(d, eps),
             "These are more than N points have pairs: with how many others does a point make one?",
-            lambda got, want, *_: bool(got > want + 2),
+            lambda got, want, *_: bool(got > want + 2) if want > 0 else None,
         ),
         "too few": (
             lambda d, eps: math.ceil(2 / eps) ** d + 0.5,
             "These are fewer than N points have pairs: which points, or pairs, are left out?",
-            lambda got, want, *_: bool(got < want - 2) if got >= 1 else None,
+            lambda got, want, *_: bool(got < want - 2) if got >= 1 and want > 0 else None,
         ),
     },
     wrong={"a number": (190, "A function is needed")},
