@@ -19,12 +19,13 @@ from lipteach.theory.floats import meant
 class Node:
     """An operation and what it is applied to; operands are shared, so that a term is a graph."""
 
-    __slots__ = ("args", "op")
+    __slots__ = ("args", "divides", "op")
     __array_ufunc__ = None  # NumPy scalars leave the arithmetic to the term
 
     def __init__(self, op: str, *args: Any) -> None:
         self.op = op
         self.args = args
+        self.divides: bool = op == "divide" or any(isinstance(a, Node) and a.divides for a in args)
 
     def __bool__(self) -> NoReturn:
         raise TypeError(
@@ -177,7 +178,7 @@ def _multiply(a: Term, b: Term) -> Term:
         return Term("number", factor * b.args[0])
     if b.op == "multiply" and b.args[0].op == "number":
         return _multiply(Term("number", factor * b.args[0].args[0]), b.args[1])
-    if factor == 0:
+    if factor == 0 and not b.divides:  # 0 · (1/x) is nothing at x = 0
         return a
     return b if factor == 1 else Term("multiply", a, b)
 

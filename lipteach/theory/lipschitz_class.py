@@ -66,6 +66,8 @@ def in_lipschitz_class(network: nn.Module, p: float = 2, tol: float = 1e-12) -> 
     for layer in linears:
         if not layer.weight.is_floating_point() or not torch.equal(layer.weight, layer.weight):
             return False  # complex, NaN, or another each time it is read
+        if layer.bias is not None and bool(layer.bias.isnan().any()):
+            return False
     norms = [
         1.0 if isinstance(layer, Selection) else _largest_row(layer.weight, math.inf if k else p)
         for k, layer in enumerate(linears)

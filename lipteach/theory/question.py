@@ -61,6 +61,8 @@ def ask(network: Any, claim: Any, domain: Any, tol: float, end: float = math.inf
     reader = _Reader(exact=tol > 0, end=end)
     answer = apply(network, inputs, reader) if module else network(*inputs)
     outputs = _listed(answer)
+    if not outputs:
+        raise ValueError("network must return a term or a list of terms; the list is empty.")
 
     def call(function: Call, *more: Any) -> Any:
         try:

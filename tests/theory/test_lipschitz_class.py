@@ -91,6 +91,13 @@ def test_what_is_not_counted_is_refused() -> None:
         lt.network_size(hooked)
 
 
+def test_a_bias_that_is_no_number_is_in_no_class() -> None:
+    layer = lt.linear([[1.0]], [0.0])
+    assert lt.in_lipschitz_class(nn.Sequential(layer), 2)
+    layer.bias.data.fill_(math.nan)
+    assert not lt.in_lipschitz_class(nn.Sequential(layer), 2)
+
+
 def test_a_complex_weight_is_in_no_class() -> None:
     layer = nn.Linear(1, 1, bias=False, dtype=torch.complex128)
     layer.weight.data.fill_(0.6 + 0.9j)

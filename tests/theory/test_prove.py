@@ -204,6 +204,8 @@ def test_the_weights_of_a_claimed_network_are_said_to_be_read() -> None:
         (lambda x: x / x, lambda x: x / x),
         (lambda x: x / x - x / x, lambda x: 0),
         (lambda x: (1 / x) ** 2, lambda x, y: y >= 0),
+        (lambda x: 0 * (1 / x), lambda x: 0),
+        (lambda x: (1 / x) * 0 + x, lambda x: x),
         (lambda x: terms.If(x >= 0, 1 / x, 1 / x), lambda x: 1 / x),
         (lambda x: 1 / (1 / x), lambda x: 1 / (1 / x)),
     ],
@@ -211,6 +213,11 @@ def test_the_weights_of_a_claimed_network_are_said_to_be_read() -> None:
 def test_nothing_is_proved_where_the_claim_divides_by_zero(network, claim):
     assert str(prove(network, claim)) == "Undecided: the claim divides by zero at x = 0"
     assert prove(network, claim, domain=lambda x: x > 0)
+
+
+def test_a_network_without_outputs_is_refused():
+    with pytest.raises(ValueError, match="the list is empty"):
+        prove(lambda x: [], lambda x: [])
 
 
 def test_a_division_counts_where_it_is_made():
