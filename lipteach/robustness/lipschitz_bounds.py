@@ -159,6 +159,8 @@ def _certified(model: nn.Module, x: Tensor, p: float) -> tuple[Magnitude | None,
             bounds = {q: bounds[q] * upper_norm(step, q, places) for q in NORMS}
             bounds[math.inf] = min(bounds[math.inf], to_max)
         bounds = {q: min(bounds[r] * _conversion(count, r, q) for r in NORMS) for q in NORMS}
+    if more := next(calls, None):  # a chunk took the sample in parts, and each has fewer numbers
+        return None, said_name(steps[-1][0], more[0])
     return bounds[p], ""
 
 

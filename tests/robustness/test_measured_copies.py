@@ -11,6 +11,7 @@ from torch.nn.utils import parametrize
 
 import lipteach as lt
 from lipteach.layers.layer_norms import spectrum
+from lipteach.primitives import modules
 
 HIDES = nn.Threshold(100.0, 100.0)  # the slopes of what follows, from Jacobians at samples
 
@@ -208,6 +209,18 @@ def test_the_rows_of_a_chunk_count_as_one_sample(p: float, truth: float) -> None
     y = model(torch.tensor([[200.0], [300.0]]).double())
     assert float((y[1] - y[0]).flatten().norm(p)) / 100 == pytest.approx(truth)
     assert lt.lipschitz_bounds(model, uniform(5, 1), p).upper == pytest.approx(truth)
+
+
+@pytest.mark.parametrize("p", [1, 2])
+def test_a_sample_that_a_chunk_takes_in_parts_has_no_bound(p, monkeypatch) -> None:
+    """A part has fewer numbers than the sample: counted so, the bound would be 1."""
+    monkeypatch.setattr(modules, "MOST_ENTRIES", 1)
+    chunk = lt.ChunkedSequential(nn.ReLU())
+    model = nn.Sequential(HIDES, lt.linear(torch.ones(4, 1)), nn.Unflatten(1, (4, 1)), chunk)
+    y = model(torch.tensor([[200.0], [300.0]]).double())
+    assert float((y[1] - y[0]).flatten().norm(p)) / 100 == pytest.approx(4 ** (1 / p))
+    with pytest.warns(lt.UnknownBoundWarning, match="ReLU"):
+        assert lt.lipschitz_bounds(model, uniform(5, 1), p).upper == math.inf
 
 
 @pytest.mark.parametrize("size", [1, 2, 5])
