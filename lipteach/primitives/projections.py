@@ -5,7 +5,7 @@ the unit simplex, and what an ∞-norm constraint on weights needs is the L1 bal
 L∞ ball of vectors needs no algorithm: ``y.clamp(-radius, radius)``.
 
 The threshold of Algorithm 1 is found without its sort, and only for vectors outside of the ball
-(``make bench ONLY=projections``); where no value may be asked for, as in torch.func, it is sorted.
+(``make bench ONLY=constraints``); where no value may be asked for, as in torch.func, it is sorted.
 """
 
 from __future__ import annotations

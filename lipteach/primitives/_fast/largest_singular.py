@@ -6,7 +6,8 @@ in some fifty products with a vector; that nothing lies above it is certified by
 decomposition of c²I − WᵀW, which exists if and only if ‖W‖₂ < c. Where it does not exist (the start
 was orthogonal to the top), the plain form is taken: ``torch.linalg.matrix_norm(W, 2)``.
 
-Nothing is kept from call to call: what was found does not depend on what came before.
+Nothing is kept from call to call: what was found does not depend on what came before. What a
+training step costs, ``make bench ONLY=constraints`` measures.
 """
 
 from __future__ import annotations

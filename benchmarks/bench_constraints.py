@@ -1,11 +1,12 @@
-"""Time the projection of rows on the L1 ball: beside the sort, a matrix product, a training step.
+"""Time what bounds a norm in training: the projection of rows on the L1 ball, and `lt.spectral`.
 
-    python benchmarks/bench_projections.py [--record FILE]
+    python benchmarks/bench_constraints.py [--record FILE]
 
 Everything is timed in turn with what it is divided by, on one thread, in one run: the projection of
 a 1024 × 1024 weight over one 1024³ float32 product and over Algorithm 1 as it is printed, by
-sorting all rows (which is what torch.func gets); and a step of Adam on 784-1024³-10 with the
-projection of every weight after it, over the same step without.
+sorting all rows (which is what torch.func gets); and a step of Adam on 784-1024³-10, fresh, with
+every weight constrained, over the same step without. Of torch's spectral_norm, which bounds nothing
+from above, the time stands beside.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ import lipteach as lt
 SEED, N, BATCH = 0, 1024, 512
 # The rows' part outside of the ball, by the size of Gaussian entries; the goal over the sort.
 CASES = (("none", 1e-5, 30.0), ("about half", 0.00122, None), ("all", 0.03, 5.0))
-STEP_GOAL = 1.6
+STEPS = ("projection", "lt.spectral", "torch spectral_norm")
+STEP_GOALS = {"projection": 1.6, "lt.spectral": 2.0}
 
 
 def weight(size: float, dtype: torch.dtype) -> Tensor:
@@ -41,11 +43,16 @@ def by_sorting(W: Tensor) -> Tensor:
     return torch.vmap(lt.project_l1_ball)(W)
 
 
-def trainer(projected: bool) -> Callable[[], None]:
-    """Return one training step of Adam, with or without the projection after it."""
+def trainer(way: str = "plain") -> Callable[[], None]:
+    """Return one training step of Adam, in one of `STEPS` or without a constraint."""
     torch.manual_seed(SEED)
     sizes = [784, N, N, N, 10]
     layers = [nn.Linear(m, n) for m, n in pairwise(sizes)]
+    for layer in layers:
+        if way == "lt.spectral":
+            lt.spectral(layer)
+        if way == "torch spectral_norm":
+            nn.utils.parametrizations.spectral_norm(layer)
     stack = [part for layer in layers for part in (layer, nn.ReLU())][:-1]
     network, x = nn.Sequential(*stack), torch.rand(BATCH, 784)
     y = torch.randint(10, (BATCH,))
@@ -55,7 +62,7 @@ def trainer(projected: bool) -> Callable[[], None]:
         optimizer.zero_grad()
         nn.functional.cross_entropy(network(x), y).backward()
         optimizer.step()
-        if projected:
+        if way == "projection":
             with torch.no_grad():
                 for layer in layers:
                     layer.weight.copy_(lt.project_linf_norm(layer.weight))
@@ -99,16 +106,19 @@ def projections() -> list[dict[str, object]]:
 
 def main() -> None:
     """Run, print and, if asked, record."""
-    parser = argparse.ArgumentParser(description="Time the projection on the L1 ball.")
+    parser = argparse.ArgumentParser(description="Time what bounds a norm in training.")
     parser.add_argument("--record", type=Path, metavar="FILE", help="write the results as JSON")
     record = parser.parse_args().record
     torch.set_num_threads(1)
     rows = projections()
-    step = compare(trainer(True), trainer(False))
-    print(f"a step with the projection over one without: {step['ratio']} (goal: {STEP_GOAL})")
+    steps = {way: compare(trainer(way), trainer()) for way in STEPS}
+    for way, step in steps.items():
+        step["goal"] = STEP_GOALS.get(way)
+        aim = f" (goal: at most {step['goal']})" if step["goal"] else ""
+        print(f"a step with {way} over a plain one: {step['ratio']}{aim}")
     if record:
         settings = {"threads": 1, "weight": [N, N], "batch": BATCH, "seed": SEED}
-        report = {"settings": settings, "results": rows, "step": {**step, "goal": STEP_GOAL}}
+        report = {"settings": settings, "results": rows, "steps": steps}
         write_record(record, {**report, "spread": "quartiles of the repetitions' ratios"})
 
 
