@@ -18,7 +18,7 @@ from lipteach.classroom.calling import call
 from lipteach.classroom.hints import Hint, Mistake
 from lipteach.classroom.reading import need_number, need_tensor
 from lipteach.classroom.showing import a_kind, shape_of, show_apart, show_values
-from lipteach.classroom.slips import NEARLY, count_slip, nearly, slip_of
+from lipteach.classroom.slips import NEARLY, SHARE, count_slip, nearly, slip_of
 
 __all__ = [  # judges import their blocks from here
     "NEARLY",
@@ -109,7 +109,10 @@ def compare_number(
     if hint.text:
         raise hint
     one, other = torch.tensor(got).double(), torch.tensor(value).double()
-    if nearly(one, other):
+    # All decimals that are asked for, and not only the last one is another: none is cut short.
+    apart = decimals is not None and round(got, decimals - 1) != got
+    apart = apart and abs(got - value) > 4 * half_a_digit
+    if nearly(one, other) and not apart:
         text = NEARLY if decimals is None else f"Nearly: {decimals} decimals are asked for. Which?"
         if float(value).is_integer():
             text = f"Nearly: {got:.10g} is not whole. Which whole number is meant?"
@@ -120,7 +123,11 @@ def compare_number(
     text = f"{show_values(got)} is not the number we look for{f', but too {side}' * (got == got)}."
     whole = float(value).is_integer()
     counted = whole and got.is_integer()
-    slip = count_slip(got, float(value)) if counted else slip_of(one, other, tol=5e-3)
+    slip = (
+        count_slip(got, float(value))
+        if counted
+        else slip_of(one, other, tol=5e-3, share=0.0 if apart else SHARE)
+    )
     text = slip or f"{text} {otherwise}".rstrip()
     raise fault("value", text, plain, rounded)
 

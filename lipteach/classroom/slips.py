@@ -12,17 +12,18 @@ NEARLY = (
     "Nearly: were digits cut short, or is it an approximation? Write math.sqrt(0.5), not 0.707."
 )
 
+SHARE = 0.015  # of a number, up to which its digits may have been cut short
 _Same = Callable[[Tensor, Tensor], bool]
 
 
-def nearly(got: Tensor, want: Tensor, share: float = 0.015) -> bool:
+def nearly(got: Tensor, want: Tensor, share: float = SHARE) -> bool:
     """Whether each entry is within this share of the largest; whole numbers are never near."""
     if got.shape != want.shape or not got.numel() or bool((got == got.round()).all()):
         return False
     return bool((got - want).abs().max() <= share * want.abs().max())
 
 
-def slip_of(got: Tensor, want: Tensor, tol: float = 1e-4, share: float = 0.015) -> str:
+def slip_of(got: Tensor, want: Tensor, tol: float = 1e-4, share: float = SHARE) -> str:
     """One question for a slip that explains all of these values, or "".
 
     Both are of one shape: a number, or what a function returned in all its calls.

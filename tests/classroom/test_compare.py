@@ -108,6 +108,8 @@ def test_decimals_that_are_asked_for():
     compare_number(0.79057, math.sqrt(0.625), decimals=3)
     for few in (0.79, 0.792):
         assert "3 decimals" in kind_of(compare_number, few, math.sqrt(0.625), decimals=3)[1]
+    wrong = kind_of(compare_number, 0.795, math.sqrt(0.625), decimals=3)[1]
+    assert "Nearly" not in wrong, "it has its three decimals, and they are others"
 
 
 def test_numbers_that_differ_are_shown_so():

@@ -23,6 +23,18 @@ def test_a_single_point_has_one_plan_to_others():
         torch.testing.assert_close(distance(x, y), exact_wasserstein(x, y))
 
 
+def test_half_of_an_answer_is_tried():
+    """Two functions are asked for; a stub beside one that is written does not make it untried."""
+
+    def my_critic(x, y):
+        return torch.nn.Linear(x.shape[1], 1)
+
+    def my_audit(critic, x, y): ...
+
+    assert not check("11.critic", (my_audit, my_audit)).tried
+    assert "my_audit is not yet" in check("11.critic", (my_critic, my_audit)).hint
+
+
 def _pairs(n: int) -> torch.Tensor:
     return torch.arange(n // 2 - 1, -1, -1.0).repeat_interleave(2)
 

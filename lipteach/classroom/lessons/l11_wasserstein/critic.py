@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lipteach.classroom.calling import is_stub
 from lipteach.classroom.checks import Exercise, Hint, Mistake
 from lipteach.classroom.compare import a_kind, call, need_tensor, shape_of
 from lipteach.classroom.compare_functions import compare_function
@@ -186,6 +187,10 @@ def _judge_critic(answer: Any, mistakes: Sequence[Mistake]) -> None:
     if not isinstance(answer, (tuple, list)) or len(answer) != 2:
         raise Hint("type", "Two functions are needed: (my_critic, my_audit).")
     train, own_audit = answer
+    if is_stub(own_audit) and not is_stub(train):
+        raise Hint(
+            "type", "my_critic is written, and my_audit is not yet: which norms say its bound?"
+        )
     audits = [replace(mistake, answer=mistake.answer[1]) for mistake in mistakes]
     compare_function(own_audit, expected, AUDITED, tol=TOL, mistakes=audits)
     critic = call(train, X, Y)
