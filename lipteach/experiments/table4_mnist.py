@@ -25,6 +25,7 @@ from torch import nn
 from torch.nn import functional
 
 from lipteach.experiments import CellRecord, Experiment, Record, Run, Selected, select_and_test
+from lipteach.experiments.machine.classifier import train_classifier
 from lipteach.experiments.machine.records import data_folder
 from lipteach.primitives import FullSort, GroupSort, MaxMin, Maxout
 from lipteach.training import (
@@ -97,22 +98,13 @@ def train(settings: Settings, seed: int, run: Run) -> dict[str, Any]:
     """Train one classifier and measure it."""
     generator = torch.Generator().manual_seed(seed)
     parts = {split: load_images(settings, split) for split in SPLITS}
-    x, y = (tensor.to(run.device) for tensor in parts["train"])
     scheme = make_scheme(settings.scheme, settings.value)
     network = scheme.prepare(make_network(settings, generator), generator).to(run.device)
-    epochs = Epochs(len(x), settings.batch, generator)
+    epochs = Epochs(len(parts["train"][1]), settings.batch, generator)
     total = epochs.steps(settings.epochs)
     optimizer = torch.optim.Adam(network.parameters(), lr=settings.rate)
     rate = torch.optim.lr_scheduler.LambdaLR(optimizer, partial(share_of_rate, settings, total))
-    memory: dict[str, torch.Tensor] = {}
-    state = {"network": network, "optimizer": optimizer, "rate": rate, "memory": memory}
-    for step in run.steps(total, **state, epochs=epochs, generator=generator):
-        rows = epochs.draw().to(run.device)
-        loss = functional.cross_entropy(network(x[rows]), y[rows])
-        scheme.step(network, scheme.add_penalty(loss, network, (x[rows],), memory), optimizer)
-        rate.step()
-        if step % max(1, total // 25) == 0:
-            run.log("loss", float(loss.detach()))
+    train_classifier(run, scheme, network, optimizer, rate, parts["train"], epochs, total)
     return measure_classifier(scheme.finish(network.cpu()), parts, scheme.p)
 
 

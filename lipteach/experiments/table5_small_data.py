@@ -28,6 +28,7 @@ from torch import nn
 from torch.nn import functional
 
 from lipteach.experiments import CellRecord, Experiment, Record, Run, Selected, select_and_test
+from lipteach.experiments.machine.classifier import train_classifier
 from lipteach.experiments.machine.records import data_folder
 from lipteach.primitives import MaxMin
 from lipteach.training import (
@@ -112,23 +113,14 @@ def train(settings: Settings, seed: int, run: Run) -> dict[str, Any]:
     parts = {split: load_images(settings, split) for split in ("train", "validation", "test")}
     drawn = draw_balanced(parts["train"][1], settings.images, generator)
     parts["train"] = (parts["train"][0][drawn], parts["train"][1][drawn])
-    x, y = (tensor.to(run.device) for tensor in parts["train"])
     scheme = make_scheme(settings.scheme, settings.value)
     network = scheme.prepare(make_network(settings, generator), generator).to(run.device)
-    epochs = Epochs(len(x), settings.batch, generator)
+    epochs = Epochs(len(parts["train"][1]), settings.batch, generator)
     total = epochs.steps(settings.epochs)
     optimizer = make_optimizer(settings, network)
     milestones = [epochs.steps(epoch) for epoch in settings.slower]
     rate = torch.optim.lr_scheduler.MultiStepLR(optimizer, milestones)
-    memory: dict[str, torch.Tensor] = {}
-    state = {"network": network, "optimizer": optimizer, "rate": rate, "memory": memory}
-    for step in run.steps(total, **state, epochs=epochs, generator=generator):
-        rows = epochs.draw().to(run.device)
-        loss = functional.cross_entropy(network(x[rows]), y[rows])
-        scheme.step(network, scheme.add_penalty(loss, network, (x[rows],), memory), optimizer)
-        rate.step()
-        if step % max(1, total // 25) == 0:
-            run.log("loss", float(loss.detach()))
+    train_classifier(run, scheme, network, optimizer, rate, parts["train"], epochs, total)
     return measure_classifier(scheme.finish(network.cpu()), parts)
 
 
