@@ -6,6 +6,7 @@ from lipteach.training.classification import (
     draw_balanced,
     load_digits,
     measure_classifier,
+    measure_margins,
 )
 from lipteach.training.distributions import Cones, absolute_value, cone, three_cones
 from lipteach.training.fitting import clip_singular_values_, fit, minibatches
@@ -29,6 +30,7 @@ __all__ = [
     "load_mnist",
     "make_scheme",
     "measure_classifier",
+    "measure_margins",
     "minibatches",
     "mnist_sample",
     "orthonormal_network",

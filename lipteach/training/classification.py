@@ -7,11 +7,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from lipteach.layers import convolution_norm_bounds
 from lipteach.primitives import operator_norm
-from lipteach.primitives._validate import check_integer
+from lipteach.primitives._validate import check_integer, check_norm
 from lipteach.robustness import lipschitz_bounds
+from lipteach.theory.lipschitz_class import dual
 from lipteach.training.arrangement import layers_of
 from lipteach.training.mnist import load_mnist, mnist_sample, validation_rows
 from lipteach.training.networks import check_generator
@@ -184,6 +186,50 @@ def measure_classifier(
     lower, upper = lipschitz_bounds(network, x[:: -(-len(x) // points)].double(), p)
     norms = [_norm(layer, p) for layer in layers_of(network)]
     return {**errors, "lower": lower, "upper": upper, "norms": norms}
+
+
+def measure_margins(
+    network: nn.Module, x: Tensor, y: Tensor, p: float = 2
+) -> dict[str, float | list[float]]:
+    r"""Measure how far the right output is above the others, and how fast that may change.
+
+    The margin of an input is $Z_y - \max_{k \ne y} Z_k$, and its gradient is taken in the dual norm
+    of p. If the network has the Lipschitz constant L in the 2-norm, no gradient is above
+    $\sqrt 2\,L$; in the ∞-norm of inputs and outputs none is above $2L$.
+
+    Args:
+        network: in float64.
+        x: inputs, of which the network treats each by itself.
+        y: their labels.
+        p: the norm of the inputs, 1, 2 or ``math.inf``.
+
+    Returns:
+        By name: "margins" and "gradients", their 5%, 25%, 50%, 75% and 95% quantiles.
+
+    Example:
+        >>> from lipteach.training import measure_margins
+        >>> x = torch.tensor([[1.0, 0.0, 0.0]] * 5).double()
+        >>> found = measure_margins(lt.Scale(2), x, torch.zeros(5).long())
+        >>> found["margins"][2], round(found["gradients"][2] ** 2, 6)
+        (2.0, 8.0)
+
+    Source: ours; the bounds follow from appendix H.5's margins.
+    """
+    check_norm(p)
+    margins, gradients = [], []
+    for part, labels in zip(torch.split(x, ROWS), torch.split(y, ROWS), strict=True):
+        inputs = part.double().requires_grad_()
+        outputs = network(inputs)
+        own = functional.one_hot(labels, outputs.shape[1]).bool()
+        margin = outputs[own] - outputs.masked_fill(own, -torch.inf).max(dim=1).values
+        (gradient,) = torch.autograd.grad(margin.sum(), inputs)
+        margins.append(margin.detach())
+        gradients.append(torch.linalg.vector_norm(gradient.flatten(1), dual(p), dim=1))
+    ranks = torch.tensor([0.05, 0.25, 0.5, 0.75, 0.95], dtype=torch.float64)
+    return {
+        "margins": torch.quantile(torch.cat(margins), ranks).tolist(),
+        "gradients": torch.quantile(torch.cat(gradients), ranks).tolist(),
+    }
 
 
 @torch.no_grad()

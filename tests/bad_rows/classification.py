@@ -37,6 +37,8 @@ def rows():
     measure = training.measure_classifier
     part = (torch.ones(2, 2), torch.zeros(2).long())
     yield measure, [None, {"test": part}], TypeError, "network must be an nn.Module; got NoneType"
+    margins = training.measure_margins
+    yield margins, [network, *part, 3], ValueError, "p must be 1, 2 or math.inf; got 3"
     yield measure, [network, {"train": part}], ValueError, 'parts must hold "test"; got train'
 
 

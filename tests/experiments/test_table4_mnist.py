@@ -79,7 +79,9 @@ def test_a_small_run_of_each_scheme_keeps_what_it_promises(scheme: str) -> None:
     promised = make_scheme(scheme, own.value).constant
     assert found["lower"] <= found["upper"] <= (math.inf if promised is None else promised + 1e-4)
     assert (promised == 10) == (scheme in ("Björck", "Spectral Norm", "L∞"))
+    assert found["margins"] == sorted(found["margins"])
     if promised:  # in the norm of the scheme
+        assert found["gradients"][-1] <= (2 if scheme == "L∞" else math.sqrt(2)) * promised + 1e-6
         assert max(found["norms"]) == pytest.approx(1, abs=1e-6)
     assert all(0 <= found[f"{part}_error"] <= 100 for part in ("train", "validation", "test"))
     assert len(run.curves["loss"]) == 6
@@ -90,6 +92,7 @@ def test_a_broken_training_ends_as_an_unbroken_one(scheme: str, tmp_path, monkey
     """With what these keep besides weights: a generator, and the vector of power iteration."""
     summed = lambda network, *_: {"sum": sum(float(p.detach().sum()) for p in network.parameters())}  # noqa: E731
     monkeypatch.setattr(table4_mnist, "measure_classifier", summed)
+    monkeypatch.setattr(table4_mnist, "measure_margins", lambda *_: {})
     own = replace(TINY, scheme=scheme, value=0.5)
     with pytest.raises(Stop):
         train(own, 0, StoppingRun(tmp_path / "cell.pt", left=4))

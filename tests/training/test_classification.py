@@ -14,6 +14,7 @@ from lipteach.training import (
     draw_balanced,
     load_digits,
     measure_classifier,
+    measure_margins,
     mnist_sample,
 )
 from lipteach.training.classification import error_percent
@@ -97,3 +98,23 @@ def test_what_is_measured_of_a_classifier(monkeypatch) -> None:
     images = normal(4, 1, 5, 5)
     found = measure_classifier(conv, {"test": (images, torch.zeros(4).long())})
     assert found["norms"] == pytest.approx([4.5], rel=2e-3)
+
+
+@pytest.mark.parametrize("p", [1, 2, math.inf])
+def test_margins_and_their_gradients_row_by_row(monkeypatch, p: float) -> None:
+    """Of a linear map the gradient is a difference of two rows."""
+    monkeypatch.setattr(classification, "ROWS", 7)
+    network = nn.Linear(4, 3).double()
+    x, y = normal(30, 4), torch.arange(30) % 3
+    W, q = network.weight.detach(), {1: math.inf, 2: 2, math.inf: 1}[p]
+    margins, gradients = [], []
+    for a, own in zip(x, y.tolist(), strict=True):
+        z = network(a).detach()
+        other = max((k for k in range(3) if k != own), key=z.tolist().__getitem__)
+        margins.append(float(z[own] - z[other]))
+        gradients.append(float(torch.linalg.vector_norm(W[own] - W[other], q)))
+    found = measure_margins(network, x.float(), y, p)
+    ranks = torch.tensor([0.05, 0.25, 0.5, 0.75, 0.95])
+    for name, one_by_one in (("margins", margins), ("gradients", gradients)):
+        assert found[name] == pytest.approx(torch.tensor(one_by_one).quantile(ranks), rel=1e-6)
+    assert all(parameter.grad is None for parameter in network.parameters())
