@@ -155,17 +155,17 @@ def compare(record: Record) -> str:
         "epochs: ours as mean (largest - smallest) over the seeds, / the paper's.",
         "The setting of each is that of the least validation error.",
         "",
-        f"{'':14}" + "".join(f"{name:20}" for name in ACTIVATIONS).rstrip(),
+        f"{'':14}" + "".join(f"{name:21}" for name in ACTIVATIONS).rstrip(),
     ]
     for scheme, paper in PAPER.items():
         pairs = zip(ACTIVATIONS, paper, strict=True)
         own = [(found[scheme, activation], theirs) for activation, theirs in pairs]
         row = [f"{s.error:.2f} ({s.spread:.2f}) / {theirs:.2f}" for s, theirs in own]
-        lines.append(f"{scheme:14}" + "".join(f"{text:20}" for text in row).rstrip())
+        lines.append(f"{scheme:14}" + "".join(f"{text:21}" for text in row).rstrip())
     lines += ["", "Chosen setting, and between which bounds the Lipschitz constant lies:"]
     for scheme in PAPER:
         row = [setting_text(scheme, found[scheme, activation].cell) for activation in ACTIVATIONS]
-        lines.append(f"{scheme:14}" + "".join(f"{text:20}" for text in row).rstrip())
+        lines.append(f"{scheme:14}" + "".join(f"{text:21}" for text in row).rstrip())
     return "\n".join(lines)
 
 

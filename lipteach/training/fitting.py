@@ -123,9 +123,9 @@ def fit(
 ) -> list[float]:
     """Minimize a loss over norm-constrained weights: a step, then the projection, and again.
 
-    The weights satisfy the constraint, ‖W‖₂ ≤ 1 unless another is given, before the first step and
-    after every one. An interrupt (Ctrl-C) ends the training early, with the weights projected, and
-    returns what was recorded.
+    The weights satisfy the constraint, ‖W‖₂ ≤ 1 unless another is given, before the first step (a
+    `Scheme`'s ``prepare`` sees to that) and after every one. An interrupt (Ctrl-C) ends the
+    training early, with the weights projected, and returns what was recorded.
 
     Args:
         model: the network, changed in place.
@@ -160,7 +160,8 @@ def fit(
     losses: list[float] = []
     memory: Memory = {}
     scheme = _scheme_of(model, constraint)
-    scheme.after_step(model)
+    if scheme is not constraint:  # which a scheme's prepare has met
+        scheme.after_step(model)
     _check_fit(model, loss, batches, optimizer, after_step)
     try:
         for batch in batches:

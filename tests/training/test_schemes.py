@@ -245,3 +245,14 @@ def test_fit_takes_any_function_that_projects() -> None:
     fit(network, loss, [(x,)] * 4, optimizer, constraint=constraint)
     assert len(seen) == 5  # before the first step and after each
     assert all(lt.is_orthonormal(network[k].weight) for k in (0, 2))
+
+
+@pytest.mark.parametrize("name", ["Parseval", "L∞"])
+def test_fit_takes_the_steps_of_a_scheme_and_no_other(name: str) -> None:
+    """No projection before the first: a step of Parseval's would move the weights."""
+    scheme, by_fit = trained(name, 0.5, dense(), DIGITS, steps=3)
+    by_hand = scheme.prepare(dense(), generator(1))
+    optimizer = torch.optim.Adam(by_hand.parameters(), lr=0.05)
+    for _ in range(3):
+        scheme.step(by_hand, functional.cross_entropy(by_hand(DIGITS), Y), optimizer)
+    assert all(map(torch.equal, by_fit.parameters(), by_hand.parameters()))
