@@ -1,7 +1,7 @@
 """Whether a copy of a model is the model: what is bounded, or exported, is a copy.
 
 A class may say itself how it is copied. A parametrized weight may be another each time it is read,
-or where gradients are recorded, or while ``parametrize.cached`` holds one.
+or where gradients are recorded, or in inference mode, or while ``parametrize.cached`` holds one.
 """
 
 from __future__ import annotations
@@ -157,14 +157,17 @@ def _other_tensor(ours: nn.Module, theirs: nn.Module) -> tuple[str, str] | None:
 
 
 def _read_twice(module: nn.Module) -> tuple[dict[str, Any], dict[str, Any], bool]:
-    """What is read with a graph and without, and whether numbers were drawn; no state moves on."""
+    """What is read with a graph and in inference mode, and whether numbers were drawn.
+
+    No state moves on.
+    """
     state = torch.get_rng_state()
     with parametrize_cache_kept(), ExitStack() as stack:
         if made := _parametrized(module):
             stack.enter_context(untouched(made))
         with torch.enable_grad():
             first = _read(module)
-        with torch.no_grad():
+        with torch.inference_mode():  # which records no gradients either
             second = _read(module)
     return first, second, not torch.equal(torch.get_rng_state(), state)
 

@@ -76,7 +76,8 @@ def prove(
             If `network` is a function, say of (x, y, B), then the claim takes the same arguments,
             or these and the output: ``claim(x, y, B)`` or ``claim(x, y, B, output)``.
         domain: None for all of ℝⁿ; a pair (low, high) for every input; a list of n pairs, in which
-            None stands for no bound; or a function as above that returns comparisons of the inputs.
+            None stands for no bound; or a function as above that returns comparisons of the inputs
+            (an input at which one of its divisions is by 0 does not belong to it).
             Where neither network nor claim has a Linear layer, only a list tells n.
         tol: the greatest difference allowed, at least 0; read as the numbers in the claim are.
         timeout: seconds after which the answer is Undecided; a large network may take a little

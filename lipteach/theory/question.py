@@ -65,8 +65,9 @@ def ask(network: Any, claim: Any, domain: Any, tol: float, end: float = math.inf
         raise ValueError("network must return a term or a list of terms; the list is empty.")
 
     def call(function: Call, *more: Any) -> Any:
+        own = [list(y) if isinstance(y, list) else y for y in more]  # a function may change a list
         try:
-            return function(inputs, *more) if module else function(*inputs, *more)
+            return function([*inputs], *own) if module else function(*inputs, *own)
         except IndexError as error:
             have = f"{len(inputs)} inputs and {len(outputs)} outputs"
             raise ValueError(f"The claim and the domain can index {have}; {error}.") from error

@@ -11,8 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from lipteach.layers.copies import evaluating, said_name
+from lipteach.layers.known_modules import mixes, one_lipschitz
+from lipteach.layers.layer_norms import is_layer
 from lipteach.primitives import Scale, Selection, polar
 from lipteach.primitives._validate import check_real
+from lipteach.primitives.composition import walk
 from lipteach.training.networks import check_generator
 
 INPUT_RATE = 0.2
@@ -23,6 +27,30 @@ def layers_of(network: nn.Module) -> list[Any]:
     layers = (nn.Linear, nn.Conv2d)
     found = network.modules()
     return [m for m in found if isinstance(m, layers) and not isinstance(m, Selection)]
+
+
+def check_steps(network: nn.Sequential) -> nn.Sequential:
+    """Require that nothing but the layers can stretch, as it must where a constant is promised.
+
+    Every other module is one that is known not to, in evaluation mode and for images of every size.
+
+    >>> check_steps(nn.Sequential(nn.Linear(2, 3), nn.GELU()))
+    Traceback (most recent call last):
+    ...
+    ValueError: network must consist of nn.Linear, nn.Conv2d and modules that are known not to \
+stretch, or no constant can be promised; got 1 (GELU).
+    """
+    if not isinstance(network, nn.Sequential):
+        raise TypeError(f"network must be an nn.Sequential; got {type(network).__name__}.")
+    with evaluating(network):
+        for name, step in walk(network):
+            layer = is_layer(step) and not isinstance(step, (Scale, Selection))
+            if not (layer or one_lipschitz(step, {})) or mixes(step, {}):
+                raise ValueError(
+                    "network must consist of nn.Linear, nn.Conv2d and modules that are known not "
+                    f"to stretch, or no constant can be promised; got {said_name(name, step)}."
+                )
+    return network
 
 
 @torch.no_grad()

@@ -24,6 +24,7 @@ from lipteach.primitives import spectral_jacobian_penalty
 from lipteach.primitives._validate import check_real
 from lipteach.training.arrangement import (
     Dropout,
+    check_steps,
     flatten_and_orthonormalize,
     insert_dropout,
     layers_of,
@@ -50,7 +51,8 @@ class Scheme:
             returns what is added to the loss. None adds nothing.
         before_step: called with the network between ``backward()`` and the optimizer's step.
         after_step: called with the network after it; it brings the weights into the constraint.
-        constant: the Lipschitz constant L that it promises, or None.
+        constant: the Lipschitz constant L that it promises, or None. The entries of `SCHEMES` that
+            promise one refuse a network in which something else than their layers may stretch.
         p: the norm in which it does, of inputs and of outputs.
 
     Example:
@@ -100,7 +102,7 @@ class Scheme:
 
 
 def _prepare_bjorck(L: float, network: nn.Sequential, *_: Any) -> nn.Sequential:
-    for layer in layers_of(network):
+    for layer in layers_of(check_steps(network)):
         if isinstance(layer, nn.Conv2d):
             orthonormal(layer)
     return spread_scale(retract_linear_(network), L)
@@ -111,13 +113,13 @@ def _prepare_flattened(L: float, network: nn.Sequential, *_: Any) -> nn.Sequenti
 
 
 def _prepare_spectral(L: float, network: nn.Sequential, *_: Any) -> nn.Sequential:
-    for layer in layers_of(network):
+    for layer in layers_of(check_steps(network)):
         spectral(layer)
     return spread_scale(network, L)
 
 
 def _prepare_linf(L: float, network: nn.Sequential, *_: Any) -> nn.Sequential:
-    project_rows_(network)
+    project_rows_(check_steps(network))
     return spread_scale(network, L)
 
 

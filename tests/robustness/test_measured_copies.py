@@ -142,6 +142,11 @@ class Asks(nn.Module):
         return X * (7 if torch.is_grad_enabled() else 1)
 
 
+class AsksForInference(nn.Module):
+    def forward(self, X):
+        return X * (7 if torch.is_inference_mode_enabled() else 1)
+
+
 class Turns(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -157,7 +162,7 @@ class ByMode(nn.Module):
         return X * (3 if self.training else 1)
 
 
-@pytest.mark.parametrize("made", [Drop, Rare, Asks, Turns])
+@pytest.mark.parametrize("made", [Drop, Rare, Asks, AsksForInference, Turns])
 @pytest.mark.parametrize("size", [1.0, 1e-9])
 @pytest.mark.parametrize("kind", [lambda: lt.linear(torch.eye(4)), lambda: nn.PReLU(4)])
 def test_a_weight_that_changes_has_no_bound(made, size: float, kind, capsys) -> None:

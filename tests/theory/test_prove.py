@@ -21,6 +21,7 @@ from lipteach.theory.exact_networks import (
     abs_network,
     w_network,
 )
+from lipteach.theory.frozen import frozen_linear
 from lipteach.theory.proof import Undecided, prove
 from lipteach.theory.question import ask
 from lipteach.theory.solver import find_point
@@ -227,6 +228,24 @@ def test_a_division_counts_where_it_is_made():
 def test_a_domain_holds_nothing_where_it_divides_by_zero():
     with pytest.raises(ValueError, match="The domain is empty"):
         prove(lambda x: x, lambda x, y: y == 0, domain=lambda x: [1 / x == 5, x == 0])
+    assert prove(lambda x: x, lambda x, y: y > 0, domain=lambda x: terms.Or(x == 0, 1 / x > 0))
+
+
+def test_a_function_that_changes_its_list_changes_no_other():
+    first = frozen_linear([[1.0, 0.0]])
+
+    def turned(x):
+        x.reverse()
+        return x[0] >= 0
+
+    assert not prove(first, lambda x, y: y[0] == x[1], domain=turned)
+    assert prove(first, lambda x, y: y[0] == x[0], domain=turned)
+
+    def zeroed(x):
+        x[0] = x[0] * 0
+        return x[1] >= 0
+
+    assert not prove(first, lambda x, y: x[0] == 0, domain=zeroed)
 
 
 def test_a_claim_speaks_of_the_inputs_alone():

@@ -73,6 +73,33 @@ def test_a_constant_that_is_promised_is_kept(name: str, value: float) -> None:
             assert math.prod(found["norms"]) == pytest.approx(1, abs=0.01)
 
 
+class Own(nn.Sequential):
+    def forward(self, x):
+        return 3 * super().forward(x)
+
+
+@pytest.mark.parametrize("name", ["Björck", "Spectral Norm", "L∞"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        *(nn.BatchNorm1d(8), nn.LayerNorm(8), nn.GELU(), nn.Conv1d(1, 1, 3), lt.Scale(3)),
+        *(nn.MaxPool1d(3, 2), nn.Upsample(scale_factor=2), Own(nn.ReLU()), lt.MaxMin(0)),
+        *(nn.ReflectionPad1d(1), lt.Selection([0, 0], 8), nn.Bilinear(2, 2, 2)),
+        *(nn.LeakyReLU(2), nn.Sequential(nn.Tanh(), nn.Softplus())),
+    ],
+    ids=lambda module: type(module).__name__,
+)
+def test_no_constant_is_promised_where_something_else_may_stretch(name: str, module) -> None:
+    """Found by an attack: batch norm made a promised 1 a 22."""
+    layers = [nn.Linear(6, 8), module, lt.MaxMin(), nn.Linear(8, 2)]
+    with pytest.raises(ValueError, match=r"no constant can be promised; got 1(\.1)? \("):
+        make_scheme(name, 1.0).prepare(nn.Sequential(*layers), generator())
+    good = nn.Sequential(nn.Linear(6, 8), nn.Sequential(nn.Dropout(0.5), nn.Tanh(), lt.MaxMin(1)))
+    assert len(make_scheme(name, 1.0).prepare(good, generator())) == 3
+    with pytest.raises(TypeError, match=r"network must be an nn.Sequential; got Linear"):
+        make_scheme(name, 1.0).prepare(nn.Linear(2, 2), generator())
+
+
 @pytest.mark.parametrize("name", ["Björck", "L∞"])
 def test_finishing_takes_away_the_rounding_of_float32(name: str) -> None:
     scheme, network = trained(name, 1.0, dense(), DIGITS)
