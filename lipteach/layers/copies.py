@@ -69,9 +69,14 @@ def near(y: Tensor, z: Tensor, tol: float) -> bool:
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """The model in evaluation mode, and each module's own mode afterwards."""
+    """The model with the flags of evaluation mode, and each module's own flag afterwards.
+
+    Only flags: an ``eval()`` of a class's own may change weights, and nothing would change them
+    back.
+    """
     flags = {module: module.training for module in model.modules()}
-    model.eval()
+    for module in flags:
+        module.training = False
     try:
         yield
     finally:

@@ -32,23 +32,27 @@ def layers_of(network: nn.Module) -> list[Any]:
 def check_steps(network: nn.Sequential) -> nn.Sequential:
     """Require that nothing but the layers can stretch, as it must where a constant is promised.
 
-    Every other module is one that is known not to, in evaluation mode and for images of every size.
+    The layers are plain. Every other module is one that is known not to stretch, in evaluation mode
+    and for images of every size, and that learns nothing.
 
     >>> check_steps(nn.Sequential(nn.Linear(2, 3), nn.GELU()))
     Traceback (most recent call last):
     ...
-    ValueError: network must consist of nn.Linear, nn.Conv2d and modules that are known not to \
-stretch, or no constant can be promised; got 1 (GELU).
+    ValueError: network must consist of plain nn.Linear, nn.Conv2d and modules that are known not \
+to stretch, or no constant can be promised; got 1 (GELU).
     """
     if not isinstance(network, nn.Sequential):
         raise TypeError(f"network must be an nn.Sequential; got {type(network).__name__}.")
     with evaluating(network):
         for name, step in walk(network):
-            layer = is_layer(step) and not isinstance(step, (Scale, Selection))
-            if not (layer or one_lipschitz(step, {})) or mixes(step, {}):
+            if is_layer(step) and not isinstance(step, (Scale, Selection)):
+                kept = not parametrize.is_parametrized(step)
+            else:
+                kept = one_lipschitz(step, {}) and not [*step.parameters()]
+            if not kept or mixes(step, {}):
                 raise ValueError(
-                    "network must consist of nn.Linear, nn.Conv2d and modules that are known not "
-                    f"to stretch, or no constant can be promised; got {said_name(name, step)}."
+                    "network must consist of plain nn.Linear, nn.Conv2d and modules that are known "
+                    f"not to stretch, or no constant can be promised; got {said_name(name, step)}."
                 )
     return network
 

@@ -322,3 +322,42 @@ def test_graphs_scripts_and_recurrent_modules_are_copied_as_they_are() -> None:
             assert lt.lipschitz_bounds(other, x).lower > 0
         assert torch.equal(lt.export(other)(x), model(x))
     assert isinstance(lt.export(nn.RNN(3, 2).double()), nn.RNN)
+
+
+class Merges(nn.Linear):
+    """As layers of low-rank updates do: the update joins the weight in ``eval()``."""
+
+    def __init__(self, n: int) -> None:
+        super().__init__(n, n)
+        self.update, self.merged = nn.Parameter(torch.ones(n, n)), False
+
+    def train(self, mode: bool = True):
+        super().train(mode)
+        if mode == self.merged:
+            self.weight.data += self.update.data * (-1 if mode else 1)
+            self.merged = not mode
+        return self
+
+    def forward(self, x):
+        return super().forward(x) + (0 if self.merged else x @ self.update.T)
+
+
+@pytest.mark.parametrize("asked", ["bounds", "audit", "export", "export on x"])
+def test_a_module_that_changes_weights_in_eval_is_left_as_it_is(asked: str, capsys) -> None:
+    """Found by an attack: the update had no gradient any more."""
+    model, x = nn.Sequential(Merges(4), lt.MaxMin()), uniform(3, 4).float()
+    before, want = model[0].weight.detach().clone(), model(x)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", lt.UnknownBoundWarning)
+        if asked == "bounds":
+            assert lt.lipschitz_bounds(model, x) == (0, math.inf)
+        elif asked == "audit":
+            assert lt.audit(model, x).upper == math.inf
+        else:
+            plain = lt.export(model, x if asked == "export on x" else None)
+            assert torch.equal(plain(x), want)
+    assert torch.equal(model[0].weight, before)
+    assert torch.equal(model(x), want)
+    assert model.training
+    assert not model[0].merged
+    assert lt.lipschitz_bounds(model.eval()[1:], x).upper == 1

@@ -8,6 +8,7 @@ import torch
 from support import generator
 from torch import nn
 from torch.nn import functional
+from torch.nn.utils import parametrizations
 
 import lipteach as lt
 from lipteach.training import (
@@ -85,7 +86,8 @@ class Own(nn.Sequential):
         *(nn.BatchNorm1d(8), nn.LayerNorm(8), nn.GELU(), nn.Conv1d(1, 1, 3), lt.Scale(3)),
         *(nn.MaxPool1d(3, 2), nn.Upsample(scale_factor=2), Own(nn.ReLU()), lt.MaxMin(0)),
         *(nn.ReflectionPad1d(1), lt.Selection([0, 0], 8), nn.Bilinear(2, 2, 2)),
-        *(nn.LeakyReLU(2), nn.Sequential(nn.Tanh(), nn.Softplus())),
+        *(nn.LeakyReLU(2), nn.Sequential(nn.Tanh(), nn.Softplus()), nn.PReLU(8)),
+        *(lt.linf(nn.Linear(8, 8), bound=10), parametrizations.weight_norm(nn.Linear(8, 8))),
     ],
     ids=lambda module: type(module).__name__,
 )
