@@ -103,6 +103,13 @@ class Cluster(Executor):
         Raises:
             RunError: if one does not; the sentence says which, and why.
         """
+        try:  # what is handed on is read by the scheduler too
+            self._client.run_on_scheduler(callable, experiment.train)
+        except Exception as error:
+            raise RunError(
+                f"The scheduler at {self._address} cannot run this lipteach ({error}): "
+                "start it from the same environment as the workers."
+            ) from error
         asked = (experiment.train, describe_makers(experiment.train), device)
         answers = self._client.run(check_worker, *asked, on_error="return")
         for worker, answer in answers.items():

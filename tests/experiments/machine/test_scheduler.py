@@ -97,16 +97,19 @@ def left_by(scratch: Path) -> list[Path]:
 
 def test_a_grid_runs_on_a_cluster(tiny, address: str, scratch: Path, capsys, here: dict) -> None:
     alone = read_cells(run_experiment(TINY, seeds=2, **{**here, "results": here["runs"] / "other"}))
-    assert tiny("--scheduler", address, "--threads", "1") == 0
+    assert tiny("--scheduler", address, "--threads", "3") == 0
     said = capsys.readouterr()
     assert said.out.startswith("tiny, quick: 0 of 4 cells finished.\n")
     assert "4/4" in said.err  # the bar
     record = load_record("tiny", "quick", here["results"])
     assert read_cells(here["results"] / "tiny_quick.json") == alone
-    assert record.about["device"][0]["threads"] == 1
+    assert record.about["device"][0]["threads"] == 3
     assert "scheduler" not in record.about["command"]
     assert not left_by(scratch)
     assert not list((here["runs"] / "tiny").iterdir())
+    assert tiny("--scheduler", address) == 0
+    record = load_record("tiny", "quick", here["results"])
+    assert record.about["device"][0]["threads"] != 3, "a worker has its own again"
 
 
 def test_a_cell_whose_worker_dies_goes_on_in_another(
@@ -201,11 +204,20 @@ def test_a_worker_trains_one_cell_at_a_time() -> None:
 
 def test_workers_agree_on_a_device() -> None:
     answers = {"tcp://a:1": "cuda", "tcp://b:1": "cpu"}
-    client = SimpleNamespace(run=lambda *_, **__: answers)
+    client = SimpleNamespace(run=lambda *_, **__: answers, run_on_scheduler=lambda *_: True)
     with pytest.raises(RunError, match="several devices: cpu, cuda; name one with --device"):
         Cluster(client, "tcp://a:2").find_device(TINY, "auto")
     del answers["tcp://b:1"]
     assert Cluster(client, "tcp://a:2").find_device(TINY, "auto") == "cuda"
+
+
+def test_a_scheduler_without_lipteach_is_refused() -> None:
+    def lacks(function, train) -> None:
+        raise ImportError(f"No module named {train.__module__!r}")
+
+    said = r"scheduler at tcp://a:2 cannot run this lipteach \(No module named '.*'\): start it "
+    with pytest.raises(RunError, match=said):
+        Cluster(SimpleNamespace(run_on_scheduler=lacks), "tcp://a:2").find_device(TINY, "auto")
 
 
 @pytest.mark.parametrize(
