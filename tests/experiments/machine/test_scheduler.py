@@ -1,6 +1,7 @@
 """Cells on a Dask cluster: a worker dies, a run is stopped, a machine does not fit."""
 
 import multiprocessing
+import os
 import re
 import socket
 import sys
@@ -25,6 +26,7 @@ from lipteach.experiments.machine.scheduler import Cluster, check_worker, join_c
 
 dask = pytest.importorskip("dask")
 distributed = pytest.importorskip("distributed")
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has neither forks nor SIGKILL")
 
 
 @pytest.fixture(scope="module")
@@ -162,6 +164,19 @@ def test_a_cell_waits_for_its_predecessor(address: str, scratch: Path, here: dic
             time.sleep(0.3)
             assert not future.done()
         assert future.result(60)["metrics"]["count"] == 45
+
+
+def test_two_runs_that_ask_for_one_cell_train_it_once(
+    address: str, tmp_path: Path, here: dict
+) -> None:
+    diary = tmp_path / "diary"
+    experiment = of(Settings("Adam", steps=20, pause=0.01, diary=str(diary)))
+    with join_cluster(address) as one, join_cluster(address) as other:
+        (job,) = list_jobs(experiment, "quick", 1, "cpu", here["runs"], one)
+        futures = [cluster.submit(run_cell, job) for cluster in (one, other)]
+        first, second = (future.result(60) for future in futures)
+    assert first == second
+    assert len(read_diary(diary)) == 20 + 10, "the steps of both loops, once"
 
 
 def test_a_worker_that_does_not_fit_is_refused(
