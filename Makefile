@@ -65,9 +65,12 @@ bench: $(VENV)/.ready-test  ## speed as ratios (RECORD=1 keeps them, ONLY=name r
 
 # What stands on make's command line; the environment has a NAME of its own on some systems.
 given = $(if $(filter command,$(origin $1)),$2 $($1))
-experiments: $(VENV)/.ready-experiments  ## run the paper's (NAME=… PROFILE=quick SEEDS=3 DEVICE=auto WORKERS=1)
+comma := ,
+needs_dask = $(if $(filter command,$(origin SCHEDULER)),$(comma)cluster)
+experiments: $(VENV)/.ready-experiments$(needs_dask)  ## run the paper's (NAME=… PROFILE=quick SEEDS=3 DEVICE=auto WORKERS=1 SCHEDULER=…)
 	$(RUN) -m lipteach.experiments run $(call given,NAME) $(call given,PROFILE,--profile) \
-	$(call given,SEEDS,--seeds) $(call given,DEVICE,--device) $(call given,WORKERS,--workers)
+	$(call given,SEEDS,--seeds) $(call given,DEVICE,--device) $(call given,WORKERS,--workers) \
+	$(call given,SCHEDULER,--scheduler)
 
 clean:  ## remove the environment and every cache
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

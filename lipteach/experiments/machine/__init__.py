@@ -1,8 +1,8 @@
 """What runs experiments, cell by cell, and is asked by the command line.
 
 An `Experiment` and the list of them stand in catalogue; `Run`, which saves a training, in
-checkpoints; one cell in cell, all of them in grid, side by side in workers, one run at a time by
-lock; the loop of a classifier in classifier; what a record holds in records, what is chosen among
-its cells in selection; whole and checked files and `RunError` in files; where, when and by what
-code in provenance.
+checkpoints; one cell in cell, all of them in grid, side by side in workers, on other machines by
+scheduler, one run at a time by lock; the loop of a classifier in classifier; what a record holds in
+records, what is chosen among its cells in selection; whole and checked files and `RunError` in
+files; where, when and by what code in provenance.
 """

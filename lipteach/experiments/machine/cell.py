@@ -69,13 +69,13 @@ def settings_dict(settings: Any) -> dict[str, Any]:
     return found
 
 
-def run_cell(job: Job) -> dict[str, Any]:
+def run_cell(job: Job, kind: type[Run] = Run) -> dict[str, Any]:
     """Train one cell, from its checkpoint if there is one, and keep what it gave."""
     if describe_makers(job.experiment.train) != job.makers:  # a worker that began with others
         raise RunError(f"{job.stem.name}: this worker has other code or versions than the run.")
     if job.threads:
         torch.set_num_threads(job.threads)
-    run = Run(job.device, job.begun, job.identity(), job.every, job.progress)
+    run = kind(job.device, job.begun, job.identity(), job.every, job.progress)
     metrics = job.experiment.train(job.settings, job.seed, run)
     result = {
         "identity": job.identity(),

@@ -25,6 +25,7 @@ from lipteach.experiments.machine.cell import Job, settings_text
 from lipteach.experiments.machine.files import RunError
 from lipteach.experiments.machine.grid import RUNS, list_jobs, progress_text, run_experiment
 from lipteach.experiments.machine.records import RESULTS, read_record, record_path
+from lipteach.experiments.machine.scheduler import Cluster, join_cluster
 from lipteach.experiments.machine.workers import make_workers
 
 
@@ -45,7 +46,9 @@ def build_parser() -> argparse.ArgumentParser:
         one.add_argument("--results", type=Path, default=RESULTS, help="the folder of records")
     run.add_argument("--seeds", type=int, default=3, help="how many (3)")
     run.add_argument("--device", default="auto", help="auto, cpu, cuda, …")
-    run.add_argument("--workers", type=_parse_count, default=1, help="cells side by side (1)")
+    side = run.add_mutually_exclusive_group()
+    side.add_argument("--workers", type=_parse_count, default=1, help="cells side by side (1)")
+    side.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster that runs them")
     run.add_argument("--threads", type=_parse_count, help="of PyTorch in each cell")
     run.add_argument("--runs", type=Path, default=RUNS, help="the folder of unfinished work")
     return top
@@ -113,34 +116,39 @@ def _compare(options: argparse.Namespace) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
+    with join_cluster(options.scheduler) as cluster:
+        for name in options.name or NAMES:
+            _run_one(experiment(name), options, cluster)
+
+
+def _run_one(one: Experiment, options: argparse.Namespace, cluster: Cluster | None) -> None:
     threads = _choose_threads(options.threads, options.workers)
-    for name in options.name or NAMES:
-        one = experiment(name)
-        path, jobs = None, []
-        try:
-            jobs = list_jobs(one, options.profile, options.seeds, options.device, options.runs)
-            _announce(one, jobs, options)
-            with make_workers(options.workers) as executor:
-                path = run_experiment(
-                    one, options.profile, options.seeds, options.device, executor,
-                    runs=options.runs, results=options.results, threads=threads, progress=True,
-                )  # fmt: skip
-        except (KeyboardInterrupt, BrokenProcessPool) as error:
-            stop = error if isinstance(error, KeyboardInterrupt) else KeyboardInterrupt()
-            ended = "Stopped" if stop is error else "A worker was killed"
-            if path:  # all is done: only the workers had not ended yet
-                said = f"The record is finished: {path}."
-            elif jobs:
-                said = f"Kept in {jobs[0].stem.parent}: {progress_text(jobs)}."
-                said += "\nThe same command goes on from there."
-            else:
-                said = "Nothing had begun."
-            print(f"\n{ended}. {said}", file=sys.stderr)
-            raise stop from None
-        folder = jobs[0].stem.parent
-        print(f"\n{one.compare(load_record(name, options.profile, options.results))}\n\n{path}")
-        if any(folder.glob("cell*")):
-            print(f"{folder} holds cells of more seeds, and is kept for that run.")
+    grid = (one, options.profile, options.seeds, options.device)
+    path, jobs = None, []
+    try:
+        jobs = list_jobs(*grid, options.runs, cluster)
+        _announce(one, jobs, options)
+        with make_workers(options.workers) as workers:
+            path = run_experiment(
+                *grid, cluster or workers,
+                runs=options.runs, results=options.results, threads=threads, progress=True,
+            )  # fmt: skip
+    except (KeyboardInterrupt, BrokenProcessPool) as error:
+        stop = error if isinstance(error, KeyboardInterrupt) else KeyboardInterrupt()
+        ended = "Stopped" if stop is error else "A worker was killed"
+        if path:  # all is done: only the workers had not ended yet
+            said = f"The record is finished: {path}."
+        elif jobs:
+            said = f"Kept in {jobs[0].stem.parent}: {progress_text(jobs)}."
+            said += "\nThe same command goes on from there."
+        else:
+            said = "Nothing had begun."
+        print(f"\n{ended}. {said}", file=sys.stderr)
+        raise stop from None
+    folder = jobs[0].stem.parent
+    print(f"\n{one.compare(load_record(one.name, options.profile, options.results))}\n\n{path}")
+    if any(folder.glob("cell*")):
+        print(f"{folder} holds cells of more seeds, and is kept for that run.")
 
 
 def _announce(one: Experiment, jobs: list[Job], options: argparse.Namespace) -> None:

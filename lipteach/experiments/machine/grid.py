@@ -17,7 +17,12 @@ from tqdm.auto import tqdm
 from lipteach.experiments.machine.catalogue import Experiment
 from lipteach.experiments.machine.cell import Job, load_result, run_cell, settings_dict
 from lipteach.experiments.machine.checkpoints import CHECKPOINT, find_device
-from lipteach.experiments.machine.files import RunError, check_writable, load_state
+from lipteach.experiments.machine.files import (
+    RunError,
+    check_writable,
+    load_state,
+    save_json,
+)
 from lipteach.experiments.machine.lock import hold
 from lipteach.experiments.machine.provenance import (
     describe_commit,
@@ -34,22 +39,31 @@ from lipteach.experiments.machine.records import (
     record_path,
     write_record,
 )
+from lipteach.experiments.machine.scheduler import Cluster
 from lipteach.primitives._validate import check_integer
 
 RUNS = ROOT / "runs"  # unfinished work, which git ignores
 
 
 def list_jobs(
-    experiment: Experiment, profile: str, seeds: int, device: torch.device | str, runs: Path
+    experiment: Experiment,
+    profile: str,
+    seeds: int,
+    device: torch.device | str,
+    runs: Path,
+    executor: Executor | None = None,
 ) -> list[Job]:
-    """List the grid times the seeds, in the order of the record."""
+    """List the grid times the seeds, in the order of the record; a cluster says its device."""
     if not isinstance(experiment, Experiment):
         raise TypeError(
             'experiment must be an Experiment, like experiment("fig14_spectral"); '
             f"got {type(experiment).__name__}."
         )
     check_integer(seeds, "seeds")
-    place = str(find_device(device))
+    if isinstance(executor, Cluster):
+        place = executor.find_device(experiment, device)
+    else:
+        place = str(find_device(device))
     folder = Path(runs) / experiment.name / profile
     makers, commit = describe_makers(experiment.train), describe_commit()
     return [
@@ -84,7 +98,7 @@ def run_experiment(
         seeds: how many, 0, 1, ….
         device: "auto" (a GPU if PyTorch finds one), "cpu", "cuda", ….
         executor: where cells run side by side, any ``concurrent.futures.Executor`` (of processes,
-            of Dask); by default they run here, one by one.
+            of Dask, or what ``join_cluster`` gives); by default they run here, one by one.
         runs: the folder of unfinished work.
         results: the folder of records.
         threads: of PyTorch in each cell; by default as many as it has.
@@ -100,7 +114,7 @@ def run_experiment(
         TypeError: if the experiment or the seeds are of another type.
         ValueError: if there are no seeds, no such profile, or no such device.
     """
-    jobs = list_jobs(experiment, profile, seeds, device, runs)
+    jobs = list_jobs(experiment, profile, seeds, device, runs, executor)
     if threads is not None:
         check_integer(threads, "threads")
     bars = progress and executor is None  # those of several processes would overwrite one another
@@ -136,6 +150,8 @@ def _find_results(
     quiet = not progress or sys.stderr is None  # under pythonw
     with tqdm(total=len(jobs), initial=len(found), desc=name, unit="cell", disable=quiet) as bar:
         for job, result in _run_all([job for job in jobs if job.stem not in found], executor):
+            if not job.finished.exists():  # it was made where this disk is not
+                save_json(job.finished, result)
             found[job.stem] = result
             bar.update()
     return [found[job.stem] for job in jobs]

@@ -14,12 +14,17 @@ from filelock import FileLock, Timeout
 from lipteach.experiments.machine.files import RunError, write_whole
 
 
+class InUseError(RunError):
+    """Another holds the folder."""
+
+
 @contextmanager
 def hold(folder: Path) -> Iterator[None]:
     """Hold a folder, which the system gives back if this process dies.
 
     Raises:
-        RunError: if another run holds it; the sentence says which.
+        InUseError: if another run holds it; the sentence says which.
+        RunError: if it cannot be written.
     """
     holder = folder / "holder"
     try:
@@ -27,7 +32,7 @@ def hold(folder: Path) -> Iterator[None]:
         held = FileLock(folder / "lock").acquire(timeout=0)
     except Timeout:
         said = holder.read_text(encoding="utf-8") if holder.exists() else "another run"
-        raise RunError(
+        raise InUseError(
             f"{folder} is in use by {said}: wait for it, or choose another folder with --runs."
         ) from None
     except OSError as error:

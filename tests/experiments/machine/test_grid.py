@@ -64,7 +64,8 @@ def test_a_second_run_gives_the_same_numbers(here: dict) -> None:
 def dask() -> Executor:
     from distributed import Client
 
-    return Client(processes=False, n_workers=1, threads_per_worker=2, dashboard_address=None)
+    # One thread: two would share the random numbers of this process.
+    return Client(processes=False, n_workers=1, threads_per_worker=1, dashboard_address=":0")
 
 
 def test_processes_give_the_same_numbers(here: dict) -> None:
