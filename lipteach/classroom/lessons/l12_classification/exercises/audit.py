@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lipteach.classroom.checks import Exercise, Hint
 from lipteach.classroom.compare import a_kind, need_tensor, seeded, shape_of, show_apart
@@ -21,15 +21,18 @@ _STEPS = ("convolution", "MaxMin", "pooling", "Flatten", "linear layer")
 def _image(image: Any) -> Tensor:
     values = need_tensor(image)
     if tuple(values.shape) not in _SHAPES:
-        text = f"An image has shape (1, 1, 10, 10); this one has {shape_of(values)}."
-        raise Hint("shape", text)
+        text = f"An image has shape (1, 1, 10, 10); this one has {shape_of(values)}"
+        if tuple(values.shape[-2:]) == (5, 5):
+            text = f"{text}, as what the pooling receives: which image becomes that"
+            raise Hint("shape", f"{text} in the first layer?")
+        raise Hint("shape", f"{text}: where are its rows and columns?")
     if not bool(torch.isfinite(values).all()):
         raise Hint("value", "A pixel is not finite.")
     return values.reshape(1, 1, 10, 10)
 
 
 def _judge_audit(answer: Any) -> None:
-    if isinstance(answer, (str, int, float)):
+    if isinstance(answer, (str, int, float, nn.Module)):
         text = f"This is {a_kind(answer)}, a claim: which two images prove it?"
         raise Hint("type", text)
     pair = answer
@@ -129,7 +132,9 @@ EXERCISES = (
             "a number": (2, "an int, a claim"),
             "one image": (_at(4, 4, 1), "This is one image"),
             "three images": ([_zero()] * 3, "these are 3"),
-            "rows of pixels": ((torch.ones(100), torch.zeros(100)), "this one has (100,)"),
+            "numbers for the pooling": ((torch.ones(1, 4, 5, 5),) * 2, "the pooling receives"),
+            "the layer": (nn.MaxPool2d(3, stride=2), "a MaxPool2d, a claim"),
+            "rows of pixels": ((torch.ones(100), torch.zeros(100)), "this one has (100,):"),
             "not finite": ((_zero() + math.inf, _zero()), "not finite"),
             "a hair apart": (
                 (1e6 + _zero().double(), 1e6 + 1e-3 * _at(4, 4, _kernel(0)).double()),

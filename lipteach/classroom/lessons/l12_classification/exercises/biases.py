@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from typing import Any
 
 import torch
@@ -77,15 +79,23 @@ def _after(answer: Any, given: tuple[list[Tensor], float]) -> list[Tensor]:
     if isinstance(result, (Tensor, float, int)):
         text = f"A list of three biases is needed; this is {a_kind(result)}"
         raise Hint("type", f"{text}: what of the other layers?", given)
-    if not isinstance(result, (list, tuple)) or len(result) != 3:
-        count = f" of {len(result)}" if isinstance(result, (list, tuple, dict)) else ""
-        text = f"A list of three biases is needed; this is {a_kind(result)}{count}."
-        raise Hint("shape", text, given)
+    if not isinstance(result, (list, tuple)):
+        text = f"A list of three biases is needed; this is {a_kind(result)}"
+        raise Hint("type", f"{text}: what makes a list of it?", given)
+    if len(result) != 3:
+        text = f"Three biases are needed; this is {a_kind(result)} of {len(result)}: which layer"
+        raise Hint("shape", f"{text} has none, or two?", given)
     found = [need_tensor(b) for b in result]
+    if all(not b.ndim for b in found):
+        text = "These are three numbers, as factors are: where are the biases that they are taken"
+        raise Hint("shape", f"{text} times?", given)
     for k, (got, b) in enumerate(zip(found, given[0], strict=True), start=1):
+        if len(got) == len(given[0][-k]) != len(b):
+            text = "The shapes come back in the reverse order: which bias is the first layer's?"
+            raise Hint("shape", text, given)
         if got.shape != b.shape:
             text = f"b{_SUB[k]} has shape {shape_of(got)}; it had {shape_of(b)}."
-            raise Hint("shape", f"{text} Is the same number taken times each entry?", given)
+            raise Hint("shape", f"{text} What changes it?", given)
         if not bool(torch.isfinite(got).all()):
             raise Hint("value", f"b{_SUB[k]} is not finite for K = {given[1]:g}.", given)
     if any(not torch.equal(a, b) for a, b in zip(changed[-1], given[0], strict=True)):
@@ -126,16 +136,36 @@ def _what(found: list[Tensor], given: tuple[list[Tensor], float]) -> str:
         return NEARLY
     k = next(i for i in range(3) if not _same(found[i : i + 1], want[i : i + 1]))
     factor = float(found[k] @ biases[k] / biases[k].square().sum().clamp(min=1e-300))
-    said = f"the entries of b{_SUB[k + 1]} change each in its own way"
-    if _same([found[k]], [factor * biases[k]]):
-        said = f"b{_SUB[k + 1]} is taken times {factor:.4g}"
     zero = torch.zeros(2).double()
     mine, whole = network(found, zero, K ** (1 / 3)), K * network(biases, zero)
-    shown = f"{show_values(mine)} at x = 0 in place of {show_values(whole)}"
-    ask = "Which scales has the signal met when it gets there?"
-    if torch.allclose(mine, whole):
-        return f"For K = {K:g} {said}. {ask}"
-    return f"For K = {K:g} {said}, and a network so spread returns {shown}. {ask}"
+    name, shown = (
+        f"b{_SUB[k + 1]}",
+        f"{show_values(mine)} at x = 0 in place of {show_values(whole)}",
+    )
+    if not _same([found[k]], [factor * biases[k]]):
+        text = f"For K = {K:g} each entry of {name} is changed in its own way"
+        return f"{text}: does a scale act on each entry alike?"
+    text = f"For K = {K:g} {name} is taken times {_as_power(factor, K)}"
+    if not torch.allclose(mine, whole):
+        shown = f"{show_values(mine)} at x = 0 in place of {show_values(whole)}"
+        text = f"{text}, and a network so spread returns {shown}"
+    return f"{text}. {_ASKS[k]}"
+
+
+def _as_power(factor: float, K: float) -> str:
+    """A factor, and the power of K that it is if its exponent is a fraction of sixths."""
+    sixths = 6 * math.log(abs(factor)) / math.log(K) if factor and K != 1 else 0.5
+    if factor <= 0 or abs(sixths - round(sixths)) > 1e-6:
+        return f"{factor:.4g}"
+    power = Fraction(round(sixths), 6)
+    return "1" if power == 0 else "K" if power == 1 else f"{factor:.4g} = K^({power})"
+
+
+_ASKS = (
+    "Has the signal met a scale when b₁ is added?",
+    "One scale stands before b₂: what is it?",
+    "How many scales stand before b₃, and what is their product?",
+)
 
 
 def _in_place(biases: list[Tensor], K: float) -> list[Tensor]:
@@ -277,6 +307,53 @@ EXERCISES = (
                 lambda biases, K: [b + K ** (k / 3) for k, b in enumerate(biases)],
                 "The factors are added to the biases: how does a scale act on what it is given?",
             ),
+            "never below 1": (
+                lambda biases, K: [max(1.0, K) ** (k / 3) * b for k, b in enumerate(biases)],
+                "Right for K above 1; below it no bias is changed: may a scale not shrink?",
+            ),
+            "whole scales": (
+                lambda biases, K: [round(K ** (1 / 3)) ** k * b for k, b in enumerate(biases)],
+                "Right for K = 8, where the scale is whole: what rounds it for other K?",
+            ),
+            "four scales": (
+                _powers(0, 1 / 4, 1 / 2),
+                "So it is if four scales shared K: how many layers has the network?",
+            ),
+            "all of K twice": (
+                _powers(0, 1, 1),
+                "b₂ and b₃ are taken times all of K: has the signal met all three scales before?",
+            ),
+            "K² and K³": (
+                _powers(0, 3, 6),
+                "Here a scale is K³: which power of it makes K in three steps?",
+            ),
+            "b₁, too": (
+                _powers(1 / 3, 1 / 3, 2 / 3),
+                "b₂ and b₃ are right, and b₁ has a factor, too: which scale stands before it?",
+            ),
+            "upside down for b₂": (
+                _powers(0, 2 / 3, 1 / 3),
+                "b₁ is right, and the factors of b₂ and b₃ are exchanged: which of the two comes "
+                "after more scales?",
+            ),
+            "half undone": (
+                _powers(-1 / 3, 0, 1 / 3),
+                "Each bias has one factor too few: does its own scale not act on it as well?",
+            ),
+            "what follows, undone": (
+                _powers(-2 / 3, -1 / 3, 0),
+                "Each bias is divided by the scales that come after its own: are those to leave it "
+                "alone? In K f(x) every bias has grown by K.",
+            ),
+            "all undone, growing": (
+                _powers(-1 / 3, -2 / 3, -1),
+                "Each bias is divided by all scales up to its own: are K f(x)'s biases smaller?",
+            ),
+            "as a sum": (
+                lambda biases, K: [(1 + k * (K ** (1 / 3) - 1)) * b for k, b in enumerate(biases)],
+                "The growth by one scale is added for each layer: do scales one behind the other "
+                "add up, or multiply?",
+            ),
             "no biases": (
                 lambda biases, _K: [torch.zeros_like(b) for b in biases],
                 "All biases are 0: so H.4's sentence is true, but is it the same network?",
@@ -289,22 +366,22 @@ EXERCISES = (
         wrong={
             "in place": (_in_place, "that it was given"),
             "one tensor": (lambda biases, K: torch.cat(spread(biases, K)), "of the other layers"),
-            "two biases": (lambda biases, K: spread(biases, K)[1:], "a list of 2"),
+            "two biases": (lambda biases, K: spread(biases, K)[1:], "a list of 2: which"),
             "few digits": (
                 lambda biases, K: [round(K ** (k / 3), 2) * b for k, b in enumerate(biases)],
                 "Nearly",
             ),
             "a tenth more": (
                 lambda biases, K: [1.1 * b for b in spread(biases, K)],
-                "b₁ is taken times 1.1, and a",
+                "b₁ is taken times 1.1",
             ),
             "their norms": (
                 lambda biases, K: [b.norm() for b in spread(biases, K)],
-                "has shape ()",
+                "as factors are",
             ),
             "clipped": (
                 lambda biases, K: [b.clamp(-1, 1) for b in spread(biases, K)],
-                "in its own way",
+                "act on each entry alike",
             ),
             "not finite": (
                 lambda biases, K: [b / (K - 1) for b in spread(biases, K)],

@@ -22,12 +22,15 @@ def largest_gain(kernel: Tensor) -> float:
 
 def _judge_kernel(answer: Any) -> None:
     kernel = need_tensor(answer)
-    if kernel.shape == (25,):
+    if kernel.shape in ((25,), (1, 25)):
         raise Hint("shape", "These are 25 numbers in one row: which of them are neighbours?")
+    if kernel.numel() == 1:
+        raise Hint("shape", "One number: a kernel has five rows of five.")
     if kernel.shape == (1, 1, 5, 5):
         kernel = kernel[0, 0]
     if kernel.shape != (5, 5):
-        raise Hint("shape", f"The shape is {shape_of(kernel)}; (5, 5) is needed.")
+        text = f"The shape is {shape_of(kernel)}; five rows of five are needed"
+        raise Hint("shape", f"{text}: how many taps has a 5 × 5 kernel?")
     if not bool(torch.isfinite(kernel).all()):
         raise Hint("value", "An entry is not finite.")
     norm, gain = float(kernel.norm()), largest_gain(kernel)
@@ -64,7 +67,7 @@ def _why_small(kernel: Tensor, gain: float) -> str:
         most = f"{taps} taps reach √{taps} at most" if gain > 0.99 * math.sqrt(taps) else ""
         if most:
             return f"{text}: {most}, and this kernel does. How many taps are there?"
-        return f"{text}: {25 - taps} of the 25 taps are 0. What could they add?"
+        return f"{text}: {taps} of the 25 taps are not 0. What could the others add?"
     if sizes < 4.9:
         return f"{text}: the sizes of its taps add up to {sizes:.3g}. When is that sum largest?"
     text = f"{text}: its sizes add up to {show_apart(sizes, 4.9)[0]}, so its signs are in the way"
@@ -110,13 +113,14 @@ EXERCISES = (
             "a tap": (_DELTA, "only moves the image"),
             "a row": (_unit(torch.eye(5)[2:3].T * torch.ones(5)), "5 taps reach √5"),
             "a plus": (_unit(_PLUS), "9 taps reach √9"),
-            "a bent block": (_unit(_BLOCK), "16 of the 25"),
+            "a bent block": (_unit(_BLOCK), "9 of the 25"),
             "a bell": (_unit(_BELL[:, None] * _BELL), "add up to 3.48"),
             "a high middle": (_unit(_CLOSE), "add up to 4.5"),
             "noise": (_unit(seeded(5, 5)), "add up to 4.39"),
             "random signs": (seeded(5, 5).sign() / 5, "its signs are in the way"),
             "a vector": ([0.2] * 25, "in one row"),
-            "3 × 3": (torch.full((3, 3), 1 / 3), "(5, 5) is needed"),
+            "a number": (0.2, "One number"),
+            "3 × 3": (torch.full((3, 3), 1 / 3), "five rows of five are"),
             "not finite": (torch.full((5, 5), math.inf), "not finite"),
         },
     ),

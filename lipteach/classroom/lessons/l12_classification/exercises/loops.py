@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lipteach.primitives import project_linf_norm
 from lipteach.training import clip_singular_values_
 
 RATE = 0.1
@@ -125,6 +126,24 @@ def late(network: nn.Module, parts: Parts, L: float, epochs: int) -> nn.Module:
     return best
 
 
+def both(network: nn.Module, parts: Parts, L: float, epochs: int) -> nn.Module:
+    """Validation and test images choose together."""
+    x, y = (torch.cat([parts[name][k] for name in ("validation", "test")]) for k in (0, 1))
+    return fit(network, {"train": parts["train"], "validation": (x, y)}, L, epochs)
+
+
+def by_signs(network: nn.Module, parts: Parts, L: float, epochs: int) -> nn.Module:
+    """Adam's first step, in every epoch: by the signs of the gradient."""
+    for _ in range(epochs):
+        slopes = torch.autograd.grad(
+            loss_of(network, *parts["train"], L), list(network.parameters())
+        )
+        for weight, slope in zip(network.parameters(), slopes, strict=True):
+            weight.data -= RATE * slope.sign()
+        clip_singular_values_(network)
+    return network
+
+
 def early(network: nn.Module, parts: Parts, L: float, epochs: int) -> nn.Module:
     """The start takes part in the choice."""
     best = fit(copy.deepcopy(network), parts, L, epochs)
@@ -146,3 +165,19 @@ def divide_(network: nn.Module) -> None:
     for layer in network.modules():
         if isinstance(layer, nn.Linear):
             layer.weight /= torch.linalg.matrix_norm(layer.weight, 2).clamp(min=1)
+
+
+@torch.no_grad()
+def project_rows_(network: nn.Module) -> None:
+    """Project each row of each weight on the L1 ball."""
+    for layer in network.modules():
+        if isinstance(layer, nn.Linear):
+            layer.weight.copy_(project_linf_norm(layer.weight))
+
+
+@torch.no_grad()
+def shorten_(network: nn.Module) -> None:
+    """Divide each weight by its Frobenius norm where that is above 1."""
+    for layer in network.modules():
+        if isinstance(layer, nn.Linear):
+            layer.weight /= layer.weight.norm().clamp(min=1)

@@ -16,7 +16,7 @@ from lipteach.classroom.compare import a_kind, call, fault, recogniser, seeded, 
 from lipteach.classroom.lessons.l12_classification.exercises import loops
 from lipteach.classroom.lessons.l12_classification.exercises.loops import RATE, Part, changed
 from lipteach.layers import retract_
-from lipteach.primitives import MaxMin
+from lipteach.primitives import MaxMin, Scale
 from lipteach.training import clip_singular_values_, orthonormal_network
 
 
@@ -59,24 +59,38 @@ def _part(count: int, seed: int) -> Part:
     return x, torch.where(torch.rand(count, generator=generator) < 0.2, other, y)
 
 
-_SEEDS = ((1, 1.0, 1), (9, 4.0, 10), (2, 4.0, 14))
-"""Seed, L and the number of epochs: no two of the loops below have the same results in all."""
+_SEEDS = (
+    (1, 1.0, 1, (0.5, 0.5)),  # nothing is clipped in the first step
+    (29, 4.0, 10, (1.0, 0.8)),
+    (23, 4.0, 10, (0.8, 1.0)),
+)
+"""Seed, L, the number of epochs, and factors of both weights.
+
+No two of the loops below have the same results for all.
+"""
 
 
 def _given(k: int) -> Given:
     """A network, the three parts, L and the number of epochs."""
-    seed, L, epochs = _SEEDS[k]
+    seed, L, epochs, factors = _SEEDS[k]
     counts = {"train": 24, "validation": 12, "test": 12}
     parts = {name: _part(n, 10 * seed + i) for i, (name, n) in enumerate(counts.items())}
     generator = torch.Generator().manual_seed(seed)
     network = orthonormal_network([4, 6, 3], MaxMin, generator)
-    last: Any = network[-1]
-    last.weight.data *= 0.8  # clipping is to leave this alone
+    for layer, factor in zip((network[0], network[-1]), factors, strict=True):
+        layer.get_parameter("weight").data *= factor  # what is below 1 is not to be clipped
     return network, _Parts(parts, []), L, epochs
 
 
 def _weights(network: nn.Module) -> Tensor:
     return torch.cat([p.detach().double().flatten() for p in network.parameters()])
+
+
+def _outputs(network: nn.Module, given: Given) -> Tensor:
+    """The network at the validation images, of which the judge makes no note."""
+    with torch.no_grad():
+        out = call(network, dict.__getitem__(given[1], "validation")[0])
+    return out.double() if isinstance(out, Tensor) else torch.zeros(0)
 
 
 @cache
@@ -91,6 +105,11 @@ def _epochs(k: int) -> list[Tensor]:
     """The weights after each epoch of the mended loop."""
     network, parts, L, epochs = _given(k)
     return [_weights(_one_epoch(network, parts, L)) for _ in range(epochs)]
+
+
+@cache
+def _mended(k: int) -> nn.Module:
+    return loops.fit(*_given(k))
 
 
 def _one_epoch(network: nn.Module, parts: _Parts, L: float) -> nn.Module:
@@ -127,9 +146,9 @@ def _judge_repair(answer: Any, mistakes: Sequence[Mistake]) -> None:
     looked = ["test" in given[1].read for given in cases]
 
     def alike(reads: bool | None, wrong: Callable[..., nn.Module]) -> bool:
-        made = [_outcome(wrong, k) for k in range(len(_SEEDS))]
-        pairs = zip(own, made, strict=True)
-        return reads in (None, made[0][1]) and all(_same(got, w) for got, (w, _) in pairs)
+        if reads not in (None, _outcome(wrong, 1)[1]):
+            return False
+        return all(_same(own[k], _outcome(wrong, k)[0]) for k in (1, 2, 0))
 
     for k, given in enumerate(cases):
         if not _same(own[k], _outcome(loops.fit, k)[0]):
@@ -137,6 +156,10 @@ def _judge_repair(answer: Any, mistakes: Sequence[Mistake]) -> None:
             for reads in (None, any(looked)):  # with the same reading, or at least the same result
                 said = fault("value", said, mistakes, recogniser(partial(alike, reads))).text
             raise Hint("value", said, given)
+    for k, (network, given) in enumerate(zip(networks, cases, strict=True)):
+        if not _same(_outputs(network, given), _outputs(_mended(k), given)):
+            text = "The weights are right, but the network computes something else with them"
+            raise Hint("value", f"{text}: is a layer added, as a scale?", given)
     if any(looked):
         text = "Right, but the test part is read: whatever it is for, may the loop know of it?"
         raise Hint("constraint", text, cases[0])
@@ -152,10 +175,16 @@ def _what(network: nn.Module, own: Tensor, k: int) -> str:
     found = [e for e, weights in enumerate(made, start=1) if _same(own, weights)]
     if found:
         best = next(e for e, weights in enumerate(made, start=1) if _same(want, weights))
-        text = f"The training is right, and the weights of epoch {found[0]} of {len(made)} come"
-        return f"{text} back; the validation error is least after epoch {best} first. What chooses?"
+        text = (
+            f"The training is right, and the weights of epoch {found[0]} of {len(made)} come back"
+        )
+        text = f"{text}; the validation error is least after epoch {best} first"
+        return f"{text}. What chooses, or ends it?"
     given = _given(k)
-    if _same(own, _weights(given[0])):
+    start = _weights(given[0])
+    if k == 0 and (hint := _first_step(own - start, want - start)):
+        return hint
+    if _same(own, start):
         return "No weight has moved: is there a gradient when the step is made?"
     text = f"For L = {given[2]:g} these are the weights of no epoch of the mended loop: all but the"
     return f"{text} three faults was to stay. What else has changed?"
@@ -171,11 +200,45 @@ def _all_parts(network: nn.Module, parts: _Parts, L: float, epochs: int) -> nn.M
     return loops.fit(network, {"train": train, "validation": validation}, L, epochs)
 
 
+def _first_step(step: Tensor, right: Tensor) -> str:
+    """What is said of a single step that is not the right one, where nothing is clipped."""
+    factor = float(step @ right / right.square().sum())
+    if factor and torch.allclose(step, factor * right, rtol=1e-3, atol=1e-5):
+        text = f"The first step has the right direction and {factor:.3g} times its length"
+        return f"{text}: is the rate still {RATE}, and the loss the mean over the images?"
+    if float(step.abs().max()) < 1.05 * float(step.abs().median()):
+        return "In the first step all numbers move by the same amount: is it still plain SGD?"
+    weights = torch.cat(
+        [right.new_full((p.numel(),), p.ndim > 1) for p in _given(0)[0].parameters()]
+    )
+    if torch.allclose(step * weights, right * weights, rtol=1e-3, atol=1e-5):
+        return "The weights are right, and the biases are not: does the constraint hold for them?"
+    return ""
+
+
 @torch.no_grad()
 def _divided_by(network: nn.Module, number: float) -> nn.Module:
     for weight in network.parameters():
         weight.div_(number)
     return network
+
+
+def _one_less(network: nn.Module, parts: _Parts, L: float, epochs: int) -> nn.Module:
+    x, y = parts["train"]
+    return loops.fit(network, {**parts, "train": (x[1:], y[1:])}, L, epochs)
+
+
+def _without_bias(network: nn.Module, *given: Any) -> nn.Module:
+    found = loops.fit(network, *given)
+    for weight in found.parameters():
+        if weight.ndim == 1:
+            weight.data.zero_()
+    return found
+
+
+def _wrong_classes(network: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+    found: Tensor = (network(x).argmin(dim=1) != y).sum()
+    return found
 
 
 def _with_its_test_error(network: nn.Module, parts: _Parts, L: float, epochs: int) -> Any:
@@ -302,6 +365,43 @@ EXERCISES = (
                 "A weight of norm above 1 is divided by it, all of it: which singular values does "
                 "clipping change?",
             ),
+            "the last layer only": (
+                changed(constraint=lambda net: clip_singular_values_(net[-1])),
+                "Only the last weight is clipped: what of the first one?",
+            ),
+            "the first layer only": (
+                changed(constraint=lambda net: clip_singular_values_(net[0])),
+                "Only the first weight is clipped: what of the last one?",
+            ),
+            "rows": (
+                changed(constraint=loops.project_rows_),
+                "The rows are projected, as the ∞-norm has it: which norm is to be at most 1?",
+            ),
+            "lengths": (
+                changed(constraint=loops.shorten_),
+                "A weight longer than 1 in the Frobenius norm is made shorter: which norm is to be "
+                "at most 1?",
+            ),
+            "exchanged": (
+                changed(train=("validation",), choose="train"),
+                "The validation part trains and the training part chooses: which is which?",
+            ),
+            "all train": (
+                changed(train=("train", "validation", "test")),
+                "The network learns all three parts: which ones are to be new to it?",
+            ),
+            "test trains": (
+                changed(train=("train", "test")),
+                "The network learns the test images: which part is it to learn?",
+            ),
+            "two parts choose": (
+                loops.both,
+                "Validation and test images choose together: what is the test error worth then?",
+            ),
+            "one epoch too many": (
+                changed(count=lambda epochs: epochs + 1),
+                "The loop goes on after the last epoch: how often is it to run?",
+            ),
             "one epoch too few": (
                 changed(count=lambda epochs: epochs - 1),
                 "One epoch is left out, and it was the best or the only one: how often does the "
@@ -309,7 +409,8 @@ EXERCISES = (
             ),
             "one epoch": (
                 changed(count=lambda _epochs: 1),
-                "These are the weights of the first epoch: where does the function return?",
+                "These are the weights of the first epoch: does the function return there, or can no "
+                "later error be smaller?",
             ),
             "stopped": (
                 changed(stop=True),
@@ -340,7 +441,15 @@ EXERCISES = (
         },
         wrong={
             "test looked at": (_all_parts, "may the loop know of it"),
-            "a rate of its own": (changed(rate=0.03), "What else has changed"),
+            "a rate of its own": (changed(rate=0.03), "0.3 times its length"),
+            "one image less": (_one_less, "What else has changed"),
+            "Adam": (loops.by_signs, "plain SGD"),
+            "no bias": (_without_bias, "the biases are not"),
+            "a scale": (
+                lambda net, *given: nn.Sequential(loops.fit(net, *given), Scale(2.0)),
+                "is a layer added",
+            ),
+            "another epoch": (changed(score=_wrong_classes), "What chooses"),
             "not finite": (lambda net, *_given: _divided_by(net, 0.0), "is not finite"),
             "a state": (lambda *given: loops.fit(*given).state_dict(), "weights by name"),
             "a pair": (_with_its_test_error, "only the network"),

@@ -1,0 +1,371 @@
+"""Wrong norms of a convolution, each with its hint, and the right one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+GRID = 64  # frequencies in each direction, which are nearly all of them
+
+
+def spectra(kernel: Tensor, *size: int) -> Tensor:
+    """The DFT at each frequency, as matrices: (size, size, out, in)."""
+    found: Tensor = torch.fft.fft2(kernel, s=size).permute(2, 3, 0, 1)
+    return found
+
+
+def largest(matrices: Tensor) -> Tensor:
+    """The largest singular value of all of them."""
+    found: Tensor = torch.linalg.svdvals(matrices).max()
+    return found
+
+
+def norm(A: Tensor) -> Tensor:
+    """The norm of one matrix."""
+    found: Tensor = torch.linalg.matrix_norm(A, 2)
+    return found
+
+
+def transfer(kernel: Tensor, size: int) -> Tensor:
+    """The largest singular value of all frequencies' matrices."""
+    return largest(spectra(kernel, size, size))
+
+
+def dense(kernel: Tensor, size: int, circular: bool = True) -> Tensor:
+    """The matrix of the convolution, (out·size², in·size²), column by column."""
+    k, n = kernel.shape[-1], kernel.shape[1] * size**2
+    images = torch.eye(n, dtype=kernel.dtype).view(n, kernel.shape[1], size, size)
+    margins = ((k - 1) // 2, k // 2) * 2
+    padded = functional.pad(images, margins, mode="circular" if circular else "constant")
+    return functional.conv2d(padded, kernel).flatten(1).T
+
+
+def by_frequency(
+    reduce: Callable[[Tensor], Tensor],
+    sizes: Callable[[int, int], int] | None = None,
+) -> Callable[[Tensor, int], Tensor]:
+    """Something else of the matrices at all frequencies, or at those of another size."""
+
+    def found(kernel: Tensor, size: int) -> Tensor:
+        n = sizes(size, kernel.shape[-1]) if sizes else size
+        return reduce(spectra(kernel, n, n))
+
+    return found
+
+
+def _by_size(power: int) -> Callable[[Tensor, int], Tensor]:
+    return lambda kernel, size: transfer(kernel, size) * float(size) ** power
+
+
+def _along(*dims: int) -> Callable[[Tensor, int], Tensor]:
+    """A DFT along other dimensions."""
+
+    def found(kernel: Tensor, size: int) -> Tensor:
+        whole = functional.pad(kernel, (0, size - kernel.shape[-1]) * 2)
+        return largest(torch.fft.fftn(whole, dim=dims).permute(2, 3, 0, 1))
+
+    return found
+
+
+def _flattened(kernel: Tensor, _size: int) -> Tensor:
+    return norm(kernel.flatten(1))
+
+
+@cache
+def _others(taps: tuple[float, ...], shape: tuple[int, ...], size: int) -> tuple[float, float]:
+    """The norm on large images, nearly, and the one with zeros around the image."""
+    kernel = torch.tensor(taps).double().view(shape)
+    return float(transfer(kernel, GRID)), float(norm(dense(kernel, size, circular=False)))
+
+
+def _is_supremum(got: Tensor, want: Tensor, kernel: Tensor, size: int) -> bool:
+    """Whether this is about the norm on large images, and above that on the given one."""
+    most, _ = _others(tuple(kernel.flatten().tolist()), tuple(kernel.shape), size)
+    return bool(want < got) and abs(float(got) - most) < 5e-3 * most
+
+
+def _is_cut(got: Tensor, _want: Tensor, kernel: Tensor, size: int) -> bool:
+    """Whether the convolution is the one with zeros around the image."""
+    cut = _others(tuple(kernel.flatten().tolist()), tuple(kernel.shape), size)[1]
+    return abs(float(got) - cut) < 1e-4 * cut
+
+
+def _nuclear(A: Tensor) -> Tensor:
+    found: Tensor = torch.linalg.svdvals(A).sum(-1).max()
+    return found
+
+
+WRONG_NORMS: dict[str, Any] = {
+    "flattened": (
+        _flattened,
+        "This is the norm of the flattened kernel, out × in·k²: what does a tap do that "
+        "its neighbour does, too?",
+    ),
+    "flattened the other way": (
+        lambda kernel, size: _flattened(kernel.transpose(0, 1), size),
+        "This is the norm of the kernel flattened the other way, in × out·k²: which "
+        "matrices belong to a frequency?",
+    ),
+    "k times flattened": (
+        lambda kernel, size: kernel.shape[-1] * _flattened(kernel, size),
+        "k times the flattened norm is an upper bound: how near is it, at which frequency?",
+    ),
+    "the largest entry": (
+        by_frequency(lambda A: A.abs().max()),
+        "This is the largest entry of all DFTs: at one frequency they form an out × in "
+        "matrix, and its norm?",
+    ),
+    "Frobenius": (
+        by_frequency(lambda A: A.abs().square().sum((-2, -1)).sqrt().max()),
+        "At each frequency this takes the Frobenius norm: which norm stretches one input?",
+    ),
+    "the whole kernel's length": (
+        lambda kernel, _size: kernel.norm(),
+        "This is the length of all numbers of the kernel: where are the frequencies?",
+    ),
+    "k frequencies": (
+        by_frequency(largest, lambda _size, k: k),
+        "Only k × k frequencies are tried: which waves fit into size × size pixels?",
+    ),
+    "too many frequencies": (
+        by_frequency(largest, lambda size, _k: 2 * size),
+        "These are twice as many frequencies: do waves between the pixels' frequencies "
+        "close up around the image?",
+    ),
+    "a linear convolution's": (
+        by_frequency(largest, lambda size, k: size + k - 1),
+        "size + k − 1 frequencies are for padding with zeros: how many has an image that "
+        "closes up?",
+    ),
+    "the first frequency": (
+        lambda kernel, _size: largest(kernel.sum((2, 3))),
+        "This is the frequency 0 alone, of constant images: is a chessboard stretched further?",
+    ),
+    "real parts": (
+        by_frequency(lambda A: largest(A.real)),
+        "This takes the real parts of the DFT: is a wave shifted by half a pixel lost?",
+    ),
+    "sizes first": (
+        by_frequency(lambda A: largest(A.abs())),
+        "The sizes are taken before the SVD: do phases cancel between two channels?",
+    ),
+    "the wrong axes": (
+        lambda kernel, size: largest(torch.fft.fft2(kernel, s=(size, size))),
+        "The SVD is taken over the frequencies, channel by channel: over which two "
+        "dimensions is a matrix?",
+    ),
+    "the wrong axes, of the kernel": (
+        lambda kernel, _size: largest(kernel),
+        "This is the largest norm of a k × k matrix, channel by channel: what has a "
+        "convolution to do with the product by it?",
+    ),
+    "one direction": (
+        _along(3),
+        "The DFT runs along one direction only: which waves go along the other?",
+    ),
+    "along the channels": (
+        _along(0, 1),
+        "The DFT runs along the channels: along which dimensions does the image close up?",
+    ),
+    "along everything": (
+        _along(0, 1, 2, 3),
+        "The DFT runs along the channels, too: do those close up?",
+    ),
+    "ortho": (
+        _by_size(-1),
+        'Divided by the size: has the DFT of a kernel a factor (norm="ortho")?',
+    ),
+    "an inverse": (
+        _by_size(-2),
+        "Divided by size²: is it the DFT, or the inverse one?",
+    ),
+    "a sum": (
+        _by_size(1),
+        "Times the size: is anything added up over the frequencies?",
+    ),
+    "of everything": (
+        by_frequency(lambda A: A.abs().square().sum().sqrt()),
+        "This adds up all frequencies: which one does the most stretched image consist of?",
+    ),
+    "the mean": (
+        by_frequency(lambda A: torch.linalg.svdvals(A)[..., 0].mean()),
+        "This is the mean over the frequencies: which of them does an image choose?",
+    ),
+    "the smallest of the largest": (
+        by_frequency(lambda A: torch.linalg.svdvals(A)[..., 0].min()),
+        "This is the frequency that is stretched least: which one is asked for?",
+    ),
+    "the smallest": (
+        by_frequency(lambda A: torch.linalg.svdvals(A)[..., -1].max()),
+        "At each frequency this takes the smallest singular value: which is the norm?",
+    ),
+    "the smallest of all": (
+        by_frequency(lambda A: torch.linalg.svdvals(A).min()),
+        "This is the smallest singular value of all: which is the norm?",
+    ),
+    "squared": (
+        by_frequency(lambda A: largest(A) ** 2),
+        "This is the square of the norm: which root belongs to AᴴA?",
+    ),
+    "nuclear": (
+        by_frequency(_nuclear),
+        "At each frequency the singular values are added up: how far is one unit vector stretched?",
+    ),
+    "row sums": (
+        by_frequency(lambda A: A.abs().sum(-1).max()),
+        "At each frequency this is the largest row sum, the ∞-norm: which norm is asked for?",
+    ),
+    "column sums": (
+        by_frequency(lambda A: A.abs().sum(-2).max()),
+        "At each frequency this is the largest column sum, the 1-norm: which norm is asked for?",
+    ),
+    "the sum of the taps' norms": (
+        lambda kernel, _size: torch.linalg.matrix_norm(kernel.permute(2, 3, 0, 1), 2).sum(),
+        "The norms of all taps add up only if one image suits them all: which frequency "
+        "would that be?",
+    ),
+    "the largest tap": (
+        lambda kernel, _size: largest(kernel.permute(2, 3, 0, 1)),
+        "This is the norm of the largest tap: what do the others add?",
+    ),
+    "the sum of sizes": (
+        lambda kernel, _size: kernel.abs().sum((1, 2, 3)).max(),
+        "This is the ∞-norm of the convolution, a sum of sizes: which norm is asked for?",
+    ),
+    "imaginary parts": (
+        by_frequency(lambda A: largest(A.imag)),
+        "This takes the imaginary parts of the DFT: what has become of the real ones?",
+    ),
+    "summed over the inputs": (
+        by_frequency(lambda A: A.sum(-1).abs().max()),
+        "The input channels are added up before the size is taken: which input may cancel nothing?",
+    ),
+    "summed over the outputs": (
+        by_frequency(lambda A: A.sum(-2).abs().max()),
+        "The output channels are added up before the size is taken: how long is a vector of them?",
+    ),
+    "a length for all inputs": (
+        by_frequency(lambda A: A.sum(-1).norm(dim=-1).max()),
+        "Here all input channels carry the same wave: which input is stretched most?",
+    ),
+    "all frequencies in a row": (
+        lambda kernel, size: norm(spectra(kernel, size, size).permute(2, 3, 0, 1).flatten(1)),
+        "All frequencies stand in one long row here, out × in·size²: does one wave meet another?",
+    ),
+    "all frequencies in a row, by pairs": (
+        lambda kernel, size: norm(spectra(kernel, size, size).flatten(2).flatten(0, 1)),
+        "Pairs of channels stand against all frequencies here: which matrix belongs to one?",
+    ),
+    "one frequency too few": (
+        by_frequency(largest, lambda size, _k: size - 1),
+        "These are the frequencies of an image of size − 1: how many pixels has it?",
+    ),
+    "one frequency too many": (
+        by_frequency(largest, lambda size, _k: size + 1),
+        "These are the frequencies of an image of size + 1: how many pixels has it?",
+    ),
+    "half": (
+        by_frequency(lambda A: largest(A[:, : max(1, len(A) // 2)])),
+        "Half of the frequencies are enough, but which half? The highest one is left out.",
+    ),
+    "a quarter": (
+        by_frequency(lambda A: largest(A[: max(1, len(A) // 2), : max(1, len(A) // 2)])),
+        "Only the first half in both directions is tried: are the high frequencies there, and "
+        "those that run down where the others run up?",
+    ),
+    "a quarter and the highest": (
+        by_frequency(lambda A: largest(A[: len(A) // 2 + 1, : len(A) // 2 + 1])),
+        "Half in both directions is a quarter: where are the waves that run down where these "
+        "run up?",
+    ),
+    "the diagonal": (
+        by_frequency(lambda A: max(largest(A[k, k]) for k in range(len(A)))),
+        "Only waves with the same frequency in both directions are tried: which others are there?",
+    ),
+    "the edges": (
+        by_frequency(lambda A: torch.maximum(largest(A[0]), largest(A[:, 0]))),
+        "Only waves along one direction are tried: is a chessboard among them?",
+    ),
+    "the mean of all": (
+        by_frequency(lambda A: torch.linalg.svdvals(A).mean()),
+        "This is the mean of all singular values: which one is the norm?",
+    ),
+    "the sum of the largest": (
+        by_frequency(lambda A: torch.linalg.svdvals(A)[..., 0].sum()),
+        "This adds up the norms of all frequencies: does an image of length 1 have all of each?",
+    ),
+    "the sum of all": (
+        by_frequency(lambda A: torch.linalg.svdvals(A).sum()),
+        "This adds up all singular values: which one is the norm?",
+    ),
+    "read in another order": (
+        lambda kernel, size: largest(
+            torch.fft.fft2(kernel, s=(size, size)).reshape(size, size, *kernel.shape[:2])
+        ),
+        "`reshape` and `view` do not move dimensions, but read the numbers in their order: what "
+        "moves the frequencies to the front?",
+    ),
+    "squared sizes": (
+        by_frequency(lambda A: largest(A.abs() ** 2)),
+        "The sizes are squared before the SVD: of which matrix are singular values asked for?",
+    ),
+    "without conjugation": (
+        by_frequency(lambda A: torch.linalg.eigvals(A @ A.mT).abs().max().sqrt()),
+        "A Aᵀ of complex matrices: which transpose makes of it what has real eigenvalues?",
+    ),
+    "a sum for each pair": (
+        by_frequency(lambda A: A.abs().amax((0, 1)).norm()),
+        "For each pair of channels this takes its own best frequency: may one image have them all?",
+    ),
+    "a matrix of best entries": (
+        by_frequency(lambda A: norm(A.abs().amax((0, 1)))),
+        "Each entry of this matrix is taken at its own best frequency: may one image have them "
+        "all?",
+    ),
+    "all sizes": (
+        lambda kernel, _size: kernel.abs().sum(),
+        "This adds up the sizes of all numbers in the kernel: an upper bound, and the norm?",
+    ),
+    "of a unit kernel": (
+        lambda kernel, size: transfer(kernel, size) / kernel.norm(),
+        "This is the norm for a kernel of length 1: which kernel was given?",
+    ),
+    "of a kernel with norm 1": (
+        lambda kernel, size: transfer(kernel, size) / norm(kernel.flatten(1)),
+        "This is divided by the norm of the flattened kernel: is a ratio asked for?",
+    ),
+    "moved, and then transformed": (
+        lambda kernel, size: largest(torch.fft.fft2(kernel.permute(2, 3, 0, 1), s=(size, size))),
+        "After the dimensions are moved, the DFT runs along the channels: which comes first?",
+    ),
+    "per number": (
+        lambda kernel, size: transfer(kernel, size) / kernel.shape[-1] ** 2,
+        "Divided by k²: is a mean of the taps taken?",
+    ),
+    "per tap": (
+        lambda kernel, size: transfer(kernel, size) / kernel.shape[-1],
+        "Divided by k: does the norm have that factor, or a bound of it?",
+    ),
+    "times k": (
+        lambda kernel, size: transfer(kernel, size) * kernel.shape[-1],
+        "Times k: does the norm have that factor, or a bound of it?",
+    ),
+    "all images": (
+        by_frequency(largest, lambda _size, _k: GRID),
+        "This is the bound for every size, by frequencies that do not fit into the image: "
+        "which do?",
+        _is_supremum,
+    ),
+    "zeros around": (
+        lambda kernel, size: norm(dense(kernel, size, False)),
+        "This is the norm with zeros around the image: what comes in on the left of a "
+        "circular one?",
+        _is_cut,
+    ),
+}
+"""The answer, its hint, and perhaps by what it is known."""
