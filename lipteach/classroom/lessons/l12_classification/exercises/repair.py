@@ -409,8 +409,8 @@ EXERCISES = (
             ),
             "one epoch": (
                 changed(count=lambda _epochs: 1),
-                "These are the weights of the first epoch: does the function return there, or can no "
-                "later error be smaller?",
+                "These are the weights of the first epoch: does the function return there, or is "
+                "no later error smaller?",
             ),
             "stopped": (
                 changed(stop=True),
