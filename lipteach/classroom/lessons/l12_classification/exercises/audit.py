@@ -49,6 +49,8 @@ def _judge_audit(answer: Any) -> None:
     if apart < 1e-6 * size:
         text = "Here the distance is below a millionth of the images: rounding alone moves that far"
         raise Hint("constraint", f"{text}. Is there a pair further apart?")
+    if not size < 1e100:
+        raise Hint("value", "These pixels are too large to be squared: is there a smaller pair?")
     gains = _gains(x, y)
     gain = float(torch.tensor(gains).prod())
     if not gain > ASKED:
@@ -140,6 +142,7 @@ EXERCISES = (
                 (1e6 + _zero().double(), 1e6 + 1e-3 * _at(4, 4, _kernel(0)).double()),
                 "rounding alone",
             ),
+            "too large": ((_at(4, 4, _kernel(0)).double() * 1e200, _zero()), "to be squared"),
             "never the largest": ((_at(4, 4, -_kernel(0)), _zero()), "nowhere the largest"),
             "a corner": ((_at(0, 0, _kernel(0)), _zero()), "of one window"),
             "an edge": ((_at(4, 0, _kernel(0)), _zero()), "stretches by 1.41, and the linear"),

@@ -115,6 +115,35 @@ def by_history(network: nn.Module, parts: Parts, L: float, epochs: int) -> nn.Mo
     return min(networks, key=lambda net: int(errors(net, *parts["validation"])))
 
 
+def unclipped(network: nn.Module, parts: Parts, L: float, epochs: int) -> nn.Module:
+    """The error is measured, and the copy made, before the clipping; the copy is clipped last."""
+    least, best = math.inf, network
+    for _ in range(epochs):
+        fit(network, parts, L, 1, clip="never")
+        wrong = float(errors(network, *parts["validation"]))
+        if wrong < least:
+            least, best = wrong, copy.deepcopy(network)
+        clip_singular_values_(network)
+    return clip_singular_values_(best)
+
+
+def between(network: nn.Module, parts: Parts, L: float, epochs: int) -> nn.Module:
+    """The error is measured, and the copy made, before the step."""
+    least, best = math.inf, network
+    for _ in range(epochs):
+        wrong = float(errors(network, *parts["validation"]))
+        if wrong < least:
+            least, best = wrong, copy.deepcopy(network)
+        fit(network, parts, L, 1)
+    return best
+
+
+def distances(network: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+    """How far the classes are from the labels, as numbers."""
+    found: Tensor = (network(x).argmax(dim=1) - y).abs().sum()
+    return found
+
+
 def late(network: nn.Module, parts: Parts, L: float, epochs: int) -> nn.Module:
     """The error is that of the weights before the step, and the copy is of those after it."""
     least, best = math.inf, network

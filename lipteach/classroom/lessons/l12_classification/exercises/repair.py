@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
@@ -12,74 +11,18 @@ import torch
 from torch import Tensor, nn
 
 from lipteach.classroom.checks import Exercise, Hint, Mistake
-from lipteach.classroom.compare import a_kind, call, fault, recogniser, seeded, show_apart
+from lipteach.classroom.compare import a_kind, call, fault, recogniser, show_apart
 from lipteach.classroom.lessons.l12_classification.exercises import loops
 from lipteach.classroom.lessons.l12_classification.exercises.loops import RATE, Part, changed
-from lipteach.layers import retract_
-from lipteach.primitives import MaxMin, Scale
-from lipteach.training import clip_singular_values_, orthonormal_network
-
-
-class _Parts(dict[str, Part]):
-    """The data by name; it notes which parts are read, in a list that its copies share."""
-
-    def __init__(self, parts: dict[str, Part], read: list[str]) -> None:
-        super().__init__(parts)
-        self.read = read
-
-    def __getitem__(self, name: str) -> Part:
-        self.read.append(name)
-        return super().__getitem__(name)
-
-    def get(self, name: str, default: Any = None) -> Any:
-        self.read.append(name)
-        return super().get(name, default)
-
-    def items(self) -> Any:
-        self.read.extend(self)
-        return super().items()
-
-    def values(self) -> Any:
-        self.read.extend(self)
-        return super().values()
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> _Parts:
-        return _Parts(copy.deepcopy(dict(self), memo), self.read)
-
-
-Given = tuple[nn.Module, _Parts, float, int]
-
-
-def _part(count: int, seed: int) -> Part:
-    """Points of three classes around three centres, each label wrong with probability 1/5."""
-    generator = torch.Generator().manual_seed(seed)
-    y = torch.randint(3, (count,), generator=generator)
-    x = 2 * seeded(3, 4, seed=9)[y] / 3 + seeded(count, 4, seed=seed)
-    other = torch.randint(3, (count,), generator=generator)
-    return x, torch.where(torch.rand(count, generator=generator) < 0.2, other, y)
-
-
-_SEEDS = (
-    (1, 1.0, 1, (0.5, 0.5)),  # nothing is clipped in the first step
-    (29, 4.0, 10, (1.0, 0.8)),
-    (23, 4.0, 10, (0.8, 1.0)),
+from lipteach.classroom.lessons.l12_classification.exercises.small_data import (
+    CASES,
+    Given,
+    NotedParts,
+    small_case,
 )
-"""Seed, L, the number of epochs, and factors of both weights.
-
-No two of the loops below have the same results for all.
-"""
-
-
-def _given(k: int) -> Given:
-    """A network, the three parts, L and the number of epochs."""
-    seed, L, epochs, factors = _SEEDS[k]
-    counts = {"train": 24, "validation": 12, "test": 12}
-    parts = {name: _part(n, 10 * seed + i) for i, (name, n) in enumerate(counts.items())}
-    generator = torch.Generator().manual_seed(seed)
-    network = orthonormal_network([4, 6, 3], MaxMin, generator)
-    for layer, factor in zip((network[0], network[-1]), factors, strict=True):
-        layer.get_parameter("weight").data *= factor  # what is below 1 is not to be clipped
-    return network, _Parts(parts, []), L, epochs
+from lipteach.layers import retract_
+from lipteach.primitives import Scale
+from lipteach.training import clip_singular_values_
 
 
 def _weights(network: nn.Module) -> Tensor:
@@ -96,23 +39,23 @@ def _outputs(network: nn.Module, given: Given) -> Tensor:
 @cache
 def _outcome(train: Callable[..., nn.Module], k: int) -> tuple[Tensor, bool]:
     """The weights that a loop of ours returns, and whether it has read the test part."""
-    given = _given(k)
+    given = small_case(k)
     return _weights(train(*given)), "test" in given[1].read
 
 
 @cache
 def _epochs(k: int) -> list[Tensor]:
     """The weights after each epoch of the mended loop."""
-    network, parts, L, epochs = _given(k)
+    network, parts, L, epochs = small_case(k)
     return [_weights(_one_epoch(network, parts, L)) for _ in range(epochs)]
 
 
 @cache
 def _mended(k: int) -> nn.Module:
-    return loops.fit(*_given(k))
+    return loops.fit(*small_case(k))
 
 
-def _one_epoch(network: nn.Module, parts: _Parts, L: float) -> nn.Module:
+def _one_epoch(network: nn.Module, parts: NotedParts, L: float) -> nn.Module:
     return loops.fit(network, parts, L, 1, copied=False)
 
 
@@ -140,7 +83,7 @@ def _network(answer: Any, given: Given) -> nn.Module:
 def _judge_repair(answer: Any, mistakes: Sequence[Mistake]) -> None:
     if not callable(answer):
         raise Hint("type", f"A function is needed, your loop; this is {a_kind(answer)}.")
-    cases = [_given(k) for k in range(len(_SEEDS))]
+    cases = [small_case(k) for k in range(len(CASES))]
     networks = [_network(answer, given) for given in cases]
     own = [_weights(network) for network in networks]
     looked = ["test" in given[1].read for given in cases]
@@ -148,7 +91,7 @@ def _judge_repair(answer: Any, mistakes: Sequence[Mistake]) -> None:
     def alike(reads: bool | None, wrong: Callable[..., nn.Module]) -> bool:
         if reads not in (None, _outcome(wrong, 1)[1]):
             return False
-        return all(_same(own[k], _outcome(wrong, k)[0]) for k in (1, 2, 0))
+        return all(_same(own[k], _outcome(wrong, k)[0]) for k in (1, 2, 3, 0))
 
     for k, given in enumerate(cases):
         if not _same(own[k], _outcome(loops.fit, k)[0]):
@@ -180,21 +123,22 @@ def _what(network: nn.Module, own: Tensor, k: int) -> str:
         )
         text = f"{text}; the validation error is least after epoch {best} first"
         return f"{text}. What chooses, or ends it?"
-    given = _given(k)
+    given = small_case(k)
     start = _weights(given[0])
     if k == 0 and (hint := _first_step(own - start, want - start)):
         return hint
     if _same(own, start):
-        return "No weight has moved: is there a gradient when the step is made?"
+        text = "No weight has moved: is there a gradient when the step is made"
+        return f"{text}, and which copy comes back?"
     text = f"For L = {given[2]:g} these are the weights of no epoch of the mended loop: all but the"
     return f"{text} three faults was to stay. What else has changed?"
 
 
-def _iterate(mapping: _Parts) -> Iterator[Part]:
+def _iterate(mapping: NotedParts) -> Iterator[Part]:
     yield from mapping.values()
 
 
-def _all_parts(network: nn.Module, parts: _Parts, L: float, epochs: int) -> nn.Module:
+def _all_parts(network: nn.Module, parts: NotedParts, L: float, epochs: int) -> nn.Module:
     """Right, with the test part taken along."""
     train, validation, _test = _iterate(parts)
     return loops.fit(network, {"train": train, "validation": validation}, L, epochs)
@@ -209,7 +153,7 @@ def _first_step(step: Tensor, right: Tensor) -> str:
     if float(step.abs().max()) < 1.05 * float(step.abs().median()):
         return "In the first step all numbers move by the same amount: is it still plain SGD?"
     weights = torch.cat(
-        [right.new_full((p.numel(),), p.ndim > 1) for p in _given(0)[0].parameters()]
+        [right.new_full((p.numel(),), p.ndim > 1) for p in small_case(0)[0].parameters()]
     )
     if torch.allclose(step * weights, right * weights, rtol=1e-3, atol=1e-5):
         return "The weights are right, and the biases are not: does the constraint hold for them?"
@@ -223,7 +167,7 @@ def _divided_by(network: nn.Module, number: float) -> nn.Module:
     return network
 
 
-def _one_less(network: nn.Module, parts: _Parts, L: float, epochs: int) -> nn.Module:
+def _one_less(network: nn.Module, parts: NotedParts, L: float, epochs: int) -> nn.Module:
     x, y = parts["train"]
     return loops.fit(network, {**parts, "train": (x[1:], y[1:])}, L, epochs)
 
@@ -241,7 +185,7 @@ def _wrong_classes(network: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     return found
 
 
-def _with_its_test_error(network: nn.Module, parts: _Parts, L: float, epochs: int) -> Any:
+def _with_its_test_error(network: nn.Module, parts: NotedParts, L: float, epochs: int) -> Any:
     best = loops.fit(network, parts, L, epochs)
     return best, loops.errors(best, *parts["validation"])
 
@@ -314,6 +258,38 @@ EXERCISES = (
                 changed(score=loops.loss_of),
                 "The epoch with the least validation loss is kept: of what was the least to be "
                 "taken?",
+            ),
+            "measured before the clipping": (
+                loops.unclipped,
+                "The epoch is chosen by weights that are not clipped yet: of which ones is the "
+                "error to be?",
+            ),
+            "measured before the step": (
+                loops.between,
+                "The error and the copy are those before the step: does the last step ever count?",
+            ),
+            "distances of classes": (
+                changed(score=loops.distances),
+                "A wrong class counts more the further its number is away: is class 2 further from "
+                "0 than class 1?",
+            ),
+            "the training loss": (
+                changed(choose="train", score=loops.loss_of),
+                "The epoch with the least training loss is kept: which images has the network not "
+                "seen, and what is counted?",
+            ),
+            "the test loss": (
+                changed(choose="test", score=loops.loss_of),
+                "The epoch with the least test loss is kept: which part is to choose, and by what?",
+            ),
+            "the validation loss with L": (
+                lambda *given: loops.fit(*given, score=partial(loops.loss_of, L=given[2])),
+                "The epoch with the least validation loss of L times the output is kept: of what "
+                "was the least to be taken?",
+            ),
+            "a root of L": (
+                changed(scale=lambda L: L**0.5),
+                "This is √L in the loss: which power of L stands there?",
             ),
             "the last of equals": (
                 changed(better=operator.le),

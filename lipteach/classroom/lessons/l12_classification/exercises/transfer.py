@@ -15,8 +15,7 @@ from torch.nn import functional
 from lipteach.classroom.checks import Exercise, Hint, Mistake
 from lipteach.classroom.compare import NEARLY, call, seeded
 from lipteach.classroom.compare_functions import compare_function
-from lipteach.classroom.lessons.l12_classification.exercises.wrong_norms import (
-    WRONG_NORMS,
+from lipteach.classroom.lessons.l12_classification.exercises.frequencies import (
     by_frequency,
     dense,
     largest,
@@ -24,6 +23,7 @@ from lipteach.classroom.lessons.l12_classification.exercises.wrong_norms import 
     spectra,
     transfer,
 )
+from lipteach.classroom.lessons.l12_classification.exercises.wrong_norms import WRONG_NORMS
 from lipteach.classroom.watch import watch
 
 

@@ -1,4 +1,4 @@
-"""Wrong norms of a convolution, each with its hint, and the right one."""
+"""Wrong norms of a convolution, each with its hint."""
 
 from __future__ import annotations
 
@@ -10,52 +10,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from lipteach.classroom.lessons.l12_classification.exercises.frequencies import (
+    by_frequency,
+    dense,
+    largest,
+    norm,
+    spectra,
+    transfer,
+)
+
 GRID = 64  # frequencies in each direction, which are nearly all of them
-
-
-def spectra(kernel: Tensor, *size: int) -> Tensor:
-    """The DFT at each frequency, as matrices: (size, size, out, in)."""
-    found: Tensor = torch.fft.fft2(kernel, s=size).permute(2, 3, 0, 1)
-    return found
-
-
-def largest(matrices: Tensor) -> Tensor:
-    """The largest singular value of all of them."""
-    found: Tensor = torch.linalg.svdvals(matrices).max()
-    return found
-
-
-def norm(A: Tensor) -> Tensor:
-    """The norm of one matrix."""
-    found: Tensor = torch.linalg.matrix_norm(A, 2)
-    return found
-
-
-def transfer(kernel: Tensor, size: int) -> Tensor:
-    """The largest singular value of all frequencies' matrices."""
-    return largest(spectra(kernel, size, size))
-
-
-def dense(kernel: Tensor, size: int, circular: bool = True) -> Tensor:
-    """The matrix of the convolution, (out·size², in·size²), column by column."""
-    k, n = kernel.shape[-1], kernel.shape[1] * size**2
-    images = torch.eye(n, dtype=kernel.dtype).view(n, kernel.shape[1], size, size)
-    margins = ((k - 1) // 2, k // 2) * 2
-    padded = functional.pad(images, margins, mode="circular" if circular else "constant")
-    return functional.conv2d(padded, kernel).flatten(1).T
-
-
-def by_frequency(
-    reduce: Callable[[Tensor], Tensor],
-    sizes: Callable[[int, int], int] | None = None,
-) -> Callable[[Tensor, int], Tensor]:
-    """Something else of the matrices at all frequencies, or at those of another size."""
-
-    def found(kernel: Tensor, size: int) -> Tensor:
-        n = sizes(size, kernel.shape[-1]) if sizes else size
-        return reduce(spectra(kernel, n, n))
-
-    return found
 
 
 def _by_size(power: int) -> Callable[[Tensor, int], Tensor]:
@@ -84,15 +48,28 @@ def _others(taps: tuple[float, ...], shape: tuple[int, ...], size: int) -> tuple
 
 
 def _is_supremum(got: Tensor, want: Tensor, kernel: Tensor, size: int) -> bool:
-    """Whether this is about the norm on large images, and above that on the given one."""
+    """Whether this is about the norm on large images."""
     most, _ = _others(tuple(kernel.flatten().tolist()), tuple(kernel.shape), size)
-    return bool(want < got) and abs(float(got) - most) < 5e-3 * most
+    return bool(got != want) and abs(float(got) - most) < 0.01 * most
 
 
 def _is_cut(got: Tensor, _want: Tensor, kernel: Tensor, size: int) -> bool:
     """Whether the convolution is the one with zeros around the image."""
     cut = _others(tuple(kernel.flatten().tolist()), tuple(kernel.shape), size)[1]
     return abs(float(got) - cut) < 1e-4 * cut
+
+
+def _is_mixed(got: Tensor, _want: Tensor, kernel: Tensor, size: int) -> bool:
+    """Whether the matrices had a dimension of channels and one of frequencies."""
+    A = torch.fft.fft2(kernel, s=(size, size))
+    pairs = [largest(A.movedim((c, f), (-2, -1))) for c in (0, 1) for f in (2, 3)]
+    return any(abs(float(got - pair)) < 1e-4 * pair for pair in pairs)
+
+
+def _cosines(kernel: Tensor, size: int) -> Tensor:
+    waves = 2 * torch.pi * torch.arange(size)[:, None] * torch.arange(kernel.shape[-1]) / size
+    C = waves.double().cos()
+    return largest(torch.einsum("oiab,pa,qb->pqoi", kernel, C, C))
 
 
 def _nuclear(A: Tensor) -> Tensor:
@@ -327,6 +304,77 @@ WRONG_NORMS: dict[str, Any] = {
         "Each entry of this matrix is taken at its own best frequency: may one image have them "
         "all?",
     ),
+    "rows": (
+        by_frequency(lambda A: A.norm(dim=-1).max()),
+        "At each frequency this is the longest row: is the norm not that of all rows together?",
+    ),
+    "columns": (
+        by_frequency(lambda A: A.norm(dim=-2).max()),
+        "At each frequency this is the longest column, one input channel: may all of them help?",
+    ),
+    "Frobenius, squared": (
+        by_frequency(lambda A: A.abs().square().sum((-2, -1)).max()),
+        "This is the trace of A Aᴴ, the sum of all σ²: which one is asked for, and is it squared?",
+    ),
+    "a condition number": (
+        by_frequency(lambda A: torch.linalg.svdvals(A).max() / torch.linalg.svdvals(A).min()),
+        "This is the largest σ divided by the smallest: which one is the norm?",
+    ),
+    "the median": (
+        by_frequency(lambda A: torch.linalg.svdvals(A)[..., 0].median()),
+        "This is the median over the frequencies: which of them does an image choose?",
+    ),
+    "the highest frequency": (
+        by_frequency(lambda A: largest(A[len(A) // 2, len(A) // 2])),
+        "This is the highest frequency alone: is every kernel largest there?",
+    ),
+    "the lowest and the highest": (
+        by_frequency(lambda A: largest(A[:: max(1, len(A) // 2), :: max(1, len(A) // 2)])),
+        "Only the lowest and the highest frequency are tried: is there none between them?",
+    ),
+    "one row of frequencies": (
+        by_frequency(lambda A: largest(A[0])),
+        "Only the waves that run to the right are tried: which others are there?",
+    ),
+    "one column of frequencies": (
+        by_frequency(lambda A: largest(A[:, 0])),
+        "Only the waves that run downwards are tried: which others are there?",
+    ),
+    "size² frequencies each way": (
+        by_frequency(largest, lambda size, _k: size**2),
+        "These are size² frequencies in each direction: how many are there in all?",
+    ),
+    "padded by size": (
+        by_frequency(largest, lambda size, k: size + k),
+        "The kernel is padded by size, and not up to size: how many zeros are needed?",
+    ),
+    "padded on one side": (
+        lambda kernel, size: largest(
+            torch.fft.fft2(kernel, s=(kernel.shape[-1], size)).permute(2, 3, 0, 1)
+        ),
+        "The kernel is filled up along one dimension only: which frequencies has the other?",
+    ),
+    "cosines": (
+        _cosines,
+        "These are products of cosines: which waves have sines in them, too?",
+    ),
+    "half as fast": (
+        by_frequency(
+            lambda A: largest(A[: (len(A) + 1) // 2, : (len(A) + 1) // 2]),
+            lambda size, _k: 2 * size,
+        ),
+        "These waves turn half as fast, by π and not 2π: how far does one get around the image?",
+    ),
+    "of the sizes": (
+        lambda kernel, size: transfer(kernel.abs(), size),
+        "This is right for a kernel without signs: which step takes them away?",
+    ),
+    "a channel and a frequency": (
+        lambda kernel, size: largest(torch.fft.fft2(kernel, s=(size, size)).permute(0, 2, 1, 3)),
+        "The SVD is taken over a dimension of channels and one of frequencies: which two make a "
+        "matrix?",
+        _is_mixed,
+    ),
     "all sizes": (
         lambda kernel, _size: kernel.abs().sum(),
         "This adds up the sizes of all numbers in the kernel: an upper bound, and the norm?",
@@ -366,6 +414,11 @@ WRONG_NORMS: dict[str, Any] = {
         "This is the norm with zeros around the image: what comes in on the left of a "
         "circular one?",
         _is_cut,
+    ),
+    "a little less": (
+        lambda kernel, size: 0.98 * transfer(kernel, size),
+        "A little below the norm each time: does an iteration stop, or is a frequency missed?",
+        lambda got, want, *_given: bool(0.9 * want < got < want),
     ),
 }
 """The answer, its hint, and perhaps by what it is known."""
