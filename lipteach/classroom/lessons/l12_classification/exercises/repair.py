@@ -118,11 +118,9 @@ def _what(network: nn.Module, own: Tensor, k: int) -> str:
     found = [e for e, weights in enumerate(made, start=1) if _same(own, weights)]
     if found:
         best = next(e for e, weights in enumerate(made, start=1) if _same(want, weights))
-        text = (
-            f"The training is right, and the weights of epoch {found[0]} of {len(made)} come back"
-        )
-        text = f"{text}; the validation error is least after epoch {best} first"
-        return f"{text}. What chooses, or ends it?"
+        text = f"The weights of epoch {found[0]} of {len(made)} come back, and the validation error"
+        text = f"{text} is least after epoch {best} first"
+        return f"{text}. What chooses, what ends the loop, and is every epoch trained alike?"
     given = small_case(k)
     start = _weights(given[0])
     if k == 0 and (hint := _first_step(own - start, want - start)):
@@ -425,7 +423,7 @@ EXERCISES = (
                 lambda net, *given: nn.Sequential(loops.fit(net, *given), Scale(2.0)),
                 "is a layer added",
             ),
-            "another epoch": (changed(score=_wrong_classes), "What chooses"),
+            "another epoch": (changed(score=_wrong_classes), "What chooses, what ends"),
             "not finite": (lambda net, *_given: _divided_by(net, 0.0), "is not finite"),
             "a state": (lambda *given: loops.fit(*given).state_dict(), "weights by name"),
             "a pair": (_with_its_test_error, "only the network"),

@@ -59,6 +59,11 @@ def _is_cut(got: Tensor, _want: Tensor, kernel: Tensor, size: int) -> bool:
     return abs(float(got) - cut) < 1e-4 * cut
 
 
+def _is_another_size(got: Tensor, _want: Tensor, kernel: Tensor, size: int) -> bool:
+    sizes = range(kernel.shape[-1], 2 * size + kernel.shape[-1])
+    return any(abs(float(got - transfer(kernel, n))) < 1e-4 * got for n in sizes)
+
+
 def _is_mixed(got: Tensor, _want: Tensor, kernel: Tensor, size: int) -> bool:
     """Whether the matrices had a dimension of channels and one of frequencies."""
     A = torch.fft.fft2(kernel, s=(size, size))
@@ -304,6 +309,51 @@ WRONG_NORMS: dict[str, Any] = {
         "Each entry of this matrix is taken at its own best frequency: may one image have them "
         "all?",
     ),
+    "matrices added up": (
+        by_frequency(lambda A: largest(A.sum((0, 1)))),
+        "The matrices of all frequencies are added up, which leaves one tap times size²: what is "
+        "the largest of, a sum or each?",
+    ),
+    "a mean of matrices": (
+        by_frequency(lambda A: largest(A.mean((0, 1)))),
+        "This is the norm of the mean over all frequencies, which is that of the first tap: of "
+        "which matrix is it asked for?",
+    ),
+    "the first input": (
+        lambda kernel, size: transfer(kernel[:, :1], size),
+        "This is the norm for the first input channel alone: what of the others?",
+    ),
+    "the first output": (
+        lambda kernel, size: transfer(kernel[:1], size),
+        "This is the norm to the first output channel alone: what of the others?",
+    ),
+    "divided by the inputs": (
+        lambda kernel, size: transfer(kernel, size) / kernel.shape[1],
+        "Divided by the number of inputs: is a mean taken over them?",
+    ),
+    "times k²": (
+        lambda kernel, size: transfer(kernel, size) * kernel.shape[-1] ** 2,
+        "Times k²: does the norm have that factor, or a bound of it?",
+    ),
+    "the largest entry, squared": (
+        by_frequency(lambda A: A.abs().square().max()),
+        "This is the largest entry of all DFTs, squared: of what is the norm asked for?",
+    ),
+    "the largest entry's real part": (
+        by_frequency(lambda A: A.real.max()),
+        "This is the largest real part of an entry: where are the matrices, and their norms?",
+    ),
+    "the 1-norm": (
+        lambda kernel, _size: kernel.abs().sum((0, 2, 3)).max(),
+        "This is the 1-norm of the convolution, a sum of sizes for one input: which norm is asked "
+        "for?",
+    ),
+    "a mean of two norms": (
+        lambda kernel, _size: (
+            kernel.abs().sum((0, 2, 3)).max() * kernel.abs().sum((1, 2, 3)).max()
+        ).sqrt(),
+        "√(‖·‖₁ ‖·‖_∞) is an upper bound, without any frequency: how near is it?",
+    ),
     "rows": (
         by_frequency(lambda A: A.norm(dim=-1).max()),
         "At each frequency this is the longest row: is the norm not that of all rows together?",
@@ -414,6 +464,12 @@ WRONG_NORMS: dict[str, Any] = {
         "This is the norm with zeros around the image: what comes in on the left of a "
         "circular one?",
         _is_cut,
+    ),
+    "another size": (
+        by_frequency(largest, lambda size, _k: size + 2),
+        "These are the frequencies of an image of another size: what is the DFT's `s`, and what is "
+        "padded?",
+        _is_another_size,
     ),
     "a little less": (
         lambda kernel, size: 0.98 * transfer(kernel, size),
