@@ -51,7 +51,7 @@ import lipteach as lt
 from lipteach import linear, terms
 from lipteach.classroom import check, show, slider_figure
 from lipteach.classroom.lessons.l10_spectral_jacobian import figures
-from lipteach.experiments import Run, load_record
+from lipteach.experiments import Run, load_record, table4_mnist
 from lipteach.experiments import fig16_jacobian as fig16
 from lipteach.training import minibatches, mnist_sample, orthonormal_network
 
@@ -418,21 +418,12 @@ print("Test loss: about the same with 0.01, more than 0.05 higher with 0.05.")
 
 # %% [markdown]
 # One seed and 500 images: this shows that the method works, not how good it is. In the paper's Table 4 it has
-# the smallest test error in all five columns. (These are the authors' numbers, copied: test errors on MNIST in
-# percent. We have not rerun them yet; see the rows on G.1 in the map of [lesson 00](00_start_here.ipynb).)
+# the smallest test error in all five columns. ([Lesson 12](12_classification.ipynb) rebuilds that table.)
 
 # %%
-table_4 = {  # ReLU, MaxMin, GroupSort(4), FullSort, Maxout
-    "standard": (1.61, 1.47, 1.62, 3.53, 1.40),
-    "dropout": (1.27, 1.37, 1.29, 3.62, 1.27),
-    "Björck": (1.54, 1.25, 1.43, 2.06, 1.43),
-    "spectral norm": (1.54, 1.26, 1.32, 2.94, 1.26),
-    "spectral Jacobian": (1.05, 1.09, 1.24, 1.93, 1.02),
-    "Parseval": (1.43, 1.40, 1.44, 3.36, 1.35),
-    "L∞": (2.25, 2.28, 2.22, 4.88, 1.98),
-}
-for column in zip(*table_4.values(), strict=True):
-    assert min(column) == column[list(table_4).index("spectral Jacobian")]
+paper = table4_mnist.PAPER
+for column in zip(*paper.values(), strict=True):
+    assert min(column) == column[list(paper).index("Spectral Jac")]
 
 # %% [markdown]
 # A Jacobian may be zero, where every unit is off. Then there is no direction to divide by: our ten lines would
@@ -939,4 +930,5 @@ print("More than half of the values: in 4 to 8 for the small ReLU, in 9 to 10 fo
 #   for gradient norm 1 with everything that is not linear.
 # - [Lesson 06](06_spectral_vs_bjorck.ipynb) bounds each layer instead of the whole network.
 # - [Lesson 11](11_wasserstein.ipynb) puts gradients of norm 1 to work.
-# - A planned lesson trains the classifiers of the paper's Table 4, with this penalty among the methods.
+# - [Lesson 12](12_classification.ipynb) trains the classifiers of the paper's Table 4, with this penalty among the
+#   ways of training.

@@ -741,4 +741,5 @@ print(len(found), "trained networks, each 1-Lipschitz up to 1e-3 before the divi
 #
 # Why a network that keeps gradient norms cannot be made of ReLU is the subject of
 # [lesson 03](03_why_relu_is_linear.ipynb). What a spectral norm of 1 leaves out, and the cone in many dimensions under two
-# constraints, is that of [lesson 06](06_spectral_vs_bjorck.ipynb).
+# constraints, is that of [lesson 06](06_spectral_vs_bjorck.ipynb). [Lesson 12](12_classification.ipynb) lets such networks
+# classify.

@@ -1,0 +1,72 @@
+"""The figures of lesson 12: each has a statement, and draws the numbers it states."""
+
+import math
+
+import pytest
+import torch
+from classroom_support import drawn
+
+from lipteach.classroom.lessons.l12_classification import figures
+from lipteach.experiments import CellRecord, Record, table4_mnist
+from lipteach.primitives import operator_norm
+
+
+def test_constants_are_drawn_between_their_bounds() -> None:
+    found = {
+        "one": {"lower": 0.9, "upper": 1.1, "promised": None},
+        "two": {"lower": 9.5, "upper": 10.0, "promised": 10.0},
+    }
+    figure = figures.draw_constants(found)
+    assert "one 0.9 to 1.1, two 9.5 to 10." in drawn(figure)
+    bars = [line.get_xdata() for line in figure.axes[0].lines]
+    assert [list(bar) for bar in bars] == [[0.9, 1.1], [0.9], [9.5, 10.0], [9.5], [10.0]]
+
+
+def made_up() -> Record:
+    """Table 4 with numbers that tell where they stand."""
+    made = []
+    for k, one in enumerate(table4_mnist.cells("quick")):
+        metrics = {
+            "validation_error": [30.0 - k / 10, 32.0 - k / 10],
+            "test_error": [1 + k / 10, 2 + k / 10],
+            "margins": [[0.0, 0.1, one.value, 0.3, 0.4]] * 2,
+            "gradients": [[0.0, 0.1, one.value / 2, 0.3, 0.4]] * 2,
+            "lower": [0.5, 0.7],
+            "upper": [one.value + 1] * 2,
+        }
+        made.append(CellRecord({**vars(one), "slower": []}, metrics, {}))
+    return Record("table4_mnist", "quick", [0, 1], tuple(made), {})
+
+
+@pytest.mark.parametrize(("scheme", "steepest"), [("Björck", math.sqrt(2)), ("L∞", 2)])
+def test_the_price_of_a_constant_is_measured_by_the_steepest(scheme: str, steepest: float) -> None:
+    record = made_up()
+    figure = figures.draw_price(record.cells, scheme, 1)
+    own = record.cell(scheme=scheme, activation="MaxMin", value=10.0)
+    error = own.mean("validation_error")
+    said = f"{error:.2f}%, {1 / steepest:.2g} and {0.5 / steepest:.2f} with MaxMin"
+    assert said in drawn(figure)
+    panels = [axes.lines[1].get_xydata().tolist() for axes in figure.axes]
+    assert [pair[0] for pair in panels[0]] == pytest.approx([0.1, 1, 10, 100])
+    assert panels[0][2][1] == pytest.approx(error)
+    assert [pair[1] for pair in panels[1]] == pytest.approx([1 / steepest] * 4)
+    assert [pair[1] for pair in panels[2]] == pytest.approx([0.5 / steepest] * 4)
+
+
+def test_the_steepest_gradient_of_a_margin_is_attained() -> None:
+    """By the difference of two outputs, in the dual norm."""
+    swap = torch.tensor([[1.0, -1.0]])
+    assert figures.most(2) == pytest.approx(float(operator_norm(swap, 2)))
+    assert figures.most(math.inf) == pytest.approx(float(operator_norm(swap, math.inf)))
+
+
+@pytest.mark.parametrize("width", [0.0, 0.8, 3.0])
+def test_the_kernel_has_norm_1_and_its_convolution_what_is_stated(width: float) -> None:
+    """Against the matrix of the convolution on a torus."""
+    kernel, size = figures.blurred_kernel(width), 16
+    assert float(kernel.norm()) == pytest.approx(1)
+    eye = torch.eye(size * size).double().view(-1, 1, size, size)
+    padded = torch.nn.functional.pad(eye, (2, 2, 2, 2), mode="circular")
+    matrix = torch.nn.functional.conv2d(padded, kernel[None, None]).flatten(1)
+    norm = float(torch.linalg.matrix_norm(matrix, 2))
+    assert f"one frequency by {norm:.2f}." in drawn(figures.draw_kernel(width))
