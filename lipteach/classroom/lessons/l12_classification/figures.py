@@ -82,7 +82,6 @@ def draw_price(cells: Sequence[CellRecord], scheme: str = "Björck", power: int 
         axes.set_xlabel("L")
         axes.set_title(title, fontsize=9)
     _log(panels[0], "y", PERCENTS)
-    _log(panels[1], "y", (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1))
     panels[2].set_ylim(0, 1.05)
     handles, names = panels[0].get_legend_handles_labels()
     figure.legend(handles, names, fontsize=8, loc="outside upper center", ncols=len(names))
