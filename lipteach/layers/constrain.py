@@ -39,6 +39,16 @@ def orthonormal(
     (kernel ≤ stride, or 1 × 1) it is the flattened kernel that is orthonormal, which is exact. A
     thin kernel (one side more than four times the other) is made of orthogonal blocks.
 
+    In training the parameter of an ``nn.Linear`` with at least 160 rows and columns is moved onto
+    its own polar factor, in place, at the beginning of a forward pass that keeps a graph: in
+    ``train()``, with gradients on, by the method "auto" and not under torch.func, torch.compile or
+    an export. The weight is not changed by it, and evaluation gives the same. What an optimizer
+    sees is an orthonormal parameter and the gradient there, which is tangent to the manifold; its
+    state is left alone. Without that the parameter drifts away, and its weight becomes ever more
+    costly; with it a step takes 5 to 6 products of the weight's size, however long the training.
+    (A layer without a constraint must not share such a parameter.) `retract_` by "qr" takes about
+    half of that, and is the one for large layers if the weight may be the parameter itself.
+
     Per step of the stride s a kernel k sees c_in·min(k, s)² inputs. If there are no more outputs,
     the rows of the operator are orthonormal, on every image without padding; else its columns, with
     a padding of k − 1. Neither can be where there are more outputs and, with k < s, unseen pixels.

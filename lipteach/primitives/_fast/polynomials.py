@@ -88,8 +88,13 @@ def spectrum_ends(S: Tensor) -> tuple[float, float]:
     matrix, margin = (S, 0.0) if n <= 32 else (_lanczos(S), _MARGIN)
     eigenvalues = torch.linalg.eigvalsh(matrix)
     low, high = float(eigenvalues.min()), float(eigenvalues.max())
-    wider = margin * (high - low) + 4 * math.sqrt(n) * torch.finfo(S.dtype).eps
+    wider = margin * (high - low) + rounding(S)
     return low - wider, high + wider
+
+
+def rounding(S: Tensor) -> float:
+    """What `spectrum_ends` adds for the rounding of products."""
+    return 4 * math.sqrt(S.shape[-1]) * torch.finfo(S.dtype).eps
 
 
 def rounded_out(low: float, high: float) -> tuple[float, float]:
