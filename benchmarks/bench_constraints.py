@@ -7,7 +7,8 @@ a 1024 × 1024 weight over one 1024³ float32 product and over Algorithm 1 as it
 sorting all rows (which is what torch.func gets); a step of Adam on 784-1024³-10, fresh, with
 every weight constrained, over the same step without; and a step of Adam on one layer of 1024 with
 an orthonormal weight, at the beginning and after 100 steps, with the products of its forward and
-backward pass. Of torch's spectral_norm, which bounds nothing from above, the time stands beside.
+backward pass, and of a convolution, over the same step without. Of torch's spectral_norm, which
+bounds nothing from above, the time stands beside.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ STEP_GOALS = {"projection": 1.6, "lt.spectral": 2.0}
 ORTHONORMAL = ("lt.orthonormal", "retract_ by qr", "torch cayley", "torch matrix_exp")
 ORTHONORMAL_GOALS = {128: 15.0, 512: 6.0}  # of lt.orthonormal
 LATER = 100  # steps
+# 3 × 3 convolutions of 64 channels on 64 images of 16 × 16: constraint, stride, goal.
+CONVOLUTIONS = (("spectral", 2, 4.0), ("spectral", 1, 4.0), ("orthonormal", 1, 1.15))
 
 
 def weight(size: float, dtype: torch.dtype) -> Tensor:
@@ -113,6 +116,32 @@ def orthonormal_steps() -> dict[str, dict[str, object]]:
     return rows
 
 
+def convolution_trainer(stride: int, way: str = "plain") -> Callable[[], None]:
+    """Return one training step of Adam of a convolution, constrained or plain."""
+    torch.manual_seed(SEED)
+    conv = nn.Conv2d(64, 64, 3, stride, 1)
+    if way != "plain":
+        getattr(lt, way)(conv)
+    x, y = torch.randn(64, 64, 16, 16), torch.randn(64, 64, 16 // stride, 16 // stride)
+    optimizer = torch.optim.Adam(conv.parameters())
+
+    def step() -> None:
+        optimizer.zero_grad()
+        nn.functional.mse_loss(conv(x), y).backward()
+        optimizer.step()
+
+    return step
+
+
+def convolution_steps() -> dict[str, dict[str, object]]:
+    """Time a step of a constrained convolution over a plain one."""
+    rows = {}
+    for way, stride, goal in CONVOLUTIONS:
+        row = compare(convolution_trainer(stride, way), convolution_trainer(stride), 31)
+        rows[f"a convolution, stride {stride}: lt.{way}"] = {**row, "goal": goal}
+    return rows
+
+
 def compare(
     f: Callable[[], object], g: Callable[[], object], repetitions: int = 9
 ) -> dict[str, object]:
@@ -157,7 +186,7 @@ def main() -> None:
     steps: dict[str, dict] = {way: compare(trainer(way), trainer()) for way in STEPS}  # type: ignore[type-arg]
     for way, step in steps.items():
         step["goal"] = STEP_GOALS.get(way)
-    steps |= orthonormal_steps()
+    steps |= orthonormal_steps() | convolution_steps()
     for way, step in steps.items():
         aim = f" (goal: at most {step['goal']})" if step["goal"] else ""
         later = f", after {LATER} steps {step['later']['ratio']}" if "later" in step else ""
