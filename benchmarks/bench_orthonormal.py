@@ -18,11 +18,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import torch
-from common import hand_back_free_memory, interleaved, quartiles, write_record
+from common import Products, hand_back_free_memory, interleaved, quartiles, write_record
 from orthonormal_training import SEED, N, defect, orthonormal, trainings, unrolled
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
-from torch.utils._python_dispatch import TorchDispatchMode
 
 import lipteach as lt
 
@@ -84,21 +83,6 @@ def methods(shape: tuple[int, int]) -> dict[str, Callable[[Tensor], Tensor]]:
     }
 
 
-class Products(TorchDispatchMode):
-    """Counts matrix products in units of 1024³; what LAPACK does inside is not among them."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.count = 0.0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
-        result = func(*args, **(kwargs or {}))
-        if func.overloadpacket in (torch.ops.aten.mm, torch.ops.aten.bmm, torch.ops.aten.addmm):
-            *_, a, b = args
-            self.count += a.numel() * b.shape[-1] / N**3
-        return result
-
-
 class Clock:
     """Times calls in units of one product, taken before and after each."""
 
@@ -145,7 +129,7 @@ def time_weight(clock: Clock, shape: tuple[int, int], noise: float | None) -> di
             torch.autograd.grad(Q, x, G)
 
         hand_back_free_memory()
-        with Products() as products:
+        with Products(N) as products:
             both()  # the first is not timed
         times = [clock.ratio(both) for _ in range(9 if name == "polar, auto" else 2)]
         ratio, spread = quartiles(times)

@@ -1,4 +1,4 @@
-"""What the benchmarks share: quartiles of ratios, memory handed back, and the record of a run."""
+"""What the benchmarks share: quartiles of ratios, products counted, and the record of a run."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from lipteach.experiments.machine.provenance import cpu_name
 
@@ -43,6 +44,21 @@ def interleaved(
 
     seconds(f), seconds(g)  # the first is not counted
     return quartiles([seconds(f) / seconds(g) for _ in range(repetitions)])
+
+
+class Products(TorchDispatchMode):
+    """Counts matrix products in units of n³; what LAPACK does inside is not among them."""
+
+    def __init__(self, n: int) -> None:
+        super().__init__()
+        self.n, self.count = n, 0.0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        result = func(*args, **(kwargs or {}))
+        if func.overloadpacket in (torch.ops.aten.mm, torch.ops.aten.bmm, torch.ops.aten.addmm):
+            *_, a, b = args
+            self.count += a.numel() * b.shape[-1] / self.n**3
+        return result
 
 
 def write_record(path: Path, report: dict[str, object]) -> None:

@@ -191,3 +191,7 @@ def test_the_record_of_the_constraints_reaches_what_it_claims() -> None:
         assert row["sort over it"]["ratio"] > least
     for step in found["steps"].values():
         assert step["goal"] is None or step["ratio"] <= step["goal"]
+        assert "later" not in step or step["later"]["ratio"] <= step["goal"]
+    for name, step in found["steps"].items():
+        layer, _, way = name.partition(": torch ")  # what torch has for an orthonormal weight
+        assert not way or step["ratio"] > 1.2 * found["steps"][f"{layer}: lt.orthonormal"]["ratio"]

@@ -82,12 +82,12 @@ class KernelClass:
         kernels = []
         for i, K in enumerate(torch.split(R, self.blocks, dim=1)):
             share = math.sqrt(K.shape[1] / R.shape[1])
-            K = share * matrix(K.flatten(1)).view(K.shape)
+            K = (share * matrix(K.flatten(1)).view(K.shape)).permute(2, 3, 0, 1)  # channels last,
             projectors = _projectors(bases[i]) if bases else [None] * len(self.factors)
-            for (dim, flip), P in zip(self.factors, projectors, strict=True):
+            for (dim, flip), P in zip(self.factors, projectors, strict=True):  # for the products
                 kept, shifted = _parts(K, P, flip)
-                K = _add_shifted(kept, shifted, dim + 2)
-            kernels.append(K)
+                K = _add_shifted(kept, shifted, dim)
+            kernels.append(K.permute(2, 3, 0, 1))
         kernel = torch.cat(kernels, dim=1)
         return kernel.transpose(0, 1) if self.transposed else kernel
 
@@ -102,17 +102,19 @@ class KernelClass:
         kernel = kernel.transpose(0, 1) if self.transposed else kernel
         rests, bases = [], []
         for K in torch.split(kernel, self.blocks, dim=1):
+            K = K.permute(2, 3, 0, 1)
             found = []
             for dim, flip in reversed(self.factors):
-                dim, n = dim + 2, K.shape[dim + 2]
+                n = K.shape[dim]
                 ends = K.select(dim, 0), K.select(dim, n - 1)
-                low, high = (torch.einsum("oct,odt->cd", T, T) for T in ends)
+                low, high = (torch.einsum("toc,tod->cd", T, T) for T in ends)
                 gap = low - high
-                half = K.shape[1] // 2
-                A = torch.linalg.eigh(-gap if flip else gap).eigenvectors[:, K.shape[1] - half :]
+                half = K.shape[3] // 2
+                A = torch.linalg.eigh(-gap if flip else gap).eigenvectors[:, K.shape[3] - half :]
                 kept, shifted = _parts(K, A @ A.mT if half else None, flip)
                 K = kept.narrow(dim, 0, n - 1) + shifted.narrow(dim, 1, n - 1)
                 found.append(A)
+            K = K.permute(2, 3, 0, 1)
             rests.append(polar(K.flatten(1), 1e-12, "svd").view(K.shape) if has_data(K) else K)
             if found and found[0].numel():
                 bases.append(torch.stack(found[::-1]))
@@ -127,7 +129,7 @@ def _projectors(A: Tensor) -> tuple[Tensor, ...]:
 
 def _parts(K: Tensor, P: Tensor | None, flip: bool) -> tuple[Tensor, Tensor]:
     """K restricted to the channels which a factor keeps in place, and to those which it shifts."""
-    KP = torch.zeros_like(K) if P is None else torch.einsum("ochw,cd->odhw", K, P)
+    KP = torch.zeros_like(K) if P is None else K @ P
     return (K - KP, KP) if flip else (KP, K - KP)
 
 

@@ -1,7 +1,8 @@
 """Parametrizations that keep the weight of a layer in a class: orthonormal, spectral norm, ∞-norm.
 
 Nothing is stored beside the parameters: the weight is computed anew at each use, in training and in
-evaluation alike. Within ``torch.nn.utils.parametrize.cached()`` it is computed once.
+evaluation alike. (`Orthonormal` moves a large parameter in training, which leaves the weight as it
+is.) Within ``torch.nn.utils.parametrize.cached()`` it is computed once.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from lipteach.layers.convolution import KernelClass
 from lipteach.layers.norm_bounds import convolution_norm_bounds
 from lipteach.primitives import polar, project_linf_norm
 from lipteach.primitives._fast import largest_singular
+from lipteach.primitives._fast.polar_methods import BY_PRODUCTS
 from lipteach.primitives._validate import (
     check_tensor,
     exporting,
@@ -22,6 +24,7 @@ from lipteach.primitives._validate import (
     plain_precision,
     transforming,
 )
+from lipteach.primitives.polar import polar_
 
 
 class _Constraint(nn.Module):
@@ -70,12 +73,25 @@ class Orthonormal(_Constraint):
         return polar(W, self.tol, self.method)
 
     def weight(self, X: Tensor, *_: Tensor) -> Tensor:
-        """The polar factor."""
+        """The polar factor; a large parameter that is being trained is moved onto it first."""
+        if self.training and self.method == "auto" and _can_be_moved(X):
+            return polar_(X, self.tol)
         return self.polar(X)
+
+    def invert(self, W: Tensor) -> tuple[Tensor, ...]:
+        """The polar factor of W, which is left as it is."""
+        return (self.polar(W) if has_data(W) else W,)
 
     def extra_repr(self) -> str:
         """Return the settings, for print."""
         return f"tol={self.tol}, method={self.method!r}"
+
+
+def _can_be_moved(X: Tensor) -> bool:
+    """Whether X is a parameter about to be trained, of a size for which products are cheap."""
+    trained = isinstance(X, nn.Parameter) and X.requires_grad and torch.is_grad_enabled()
+    large = min(X.shape) >= BY_PRODUCTS and X.itemsize > 2
+    return trained and large and not transforming() and not exporting(X) and has_data(X)
 
 
 class OrthogonalConvolution(Orthonormal):

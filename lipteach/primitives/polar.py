@@ -6,7 +6,8 @@ its gradient; then `polar`, which takes the cheapest way to both.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -148,9 +149,9 @@ def polar(W: Tensor, tol: float = 1e-5, method: str = "auto") -> Tensor:
     - "polynomial": scaled likewise, then the best odd polynomials of degree 5 for singular values
       in [10⁻³, 1] of the bound, three products each; smaller ones take Björck steps at the end.
     - "auto": on a CPU, "svd" for fewer than 160 columns (or rows, if they are fewer). Else, near
-      the manifold, ‖WᵀW − I‖₂ ≤ 0.75, a polynomial in WᵀW − I fitted to its spectrum, 3 to 7
-      products in all. Elsewhere "svd" on a CPU, and "polynomial" on an accelerator, where products
-      are cheap and decompositions slow. ``make bench`` measures the choice.
+      the manifold, −0.75 ≤ WᵀW − I ≤ 2, a polynomial in WᵀW − I fitted to its spectrum, 3 to 7
+      products in all; a W within tol stays as it is. Elsewhere "svd" on a CPU, and "polynomial" on
+      an accelerator, where products are cheap. ``make bench`` measures the choice.
 
     Args:
         W: matrices of shape (…, m, n).
@@ -191,9 +192,32 @@ def polar(W: Tensor, tol: float = 1e-5, method: str = "auto") -> Tensor:
         with plain_precision(A):
             found = find(A.detach(), tol, method)
         Q, warnings = _Found.apply(A, found), [*found.warnings]  # type: ignore[no-untyped-call]
+    return _told(Q, W, warnings)
+
+
+def polar_(W: Tensor, tol: float) -> Tensor:
+    """`polar` of a leaf W of two dimensions, which is moved onto it first, in place.
+
+    Its gradient is that at the W that it has become. There H = I, and of an upstream gradient G
+    its part along the manifold remains, G − Q (QᵀG + GᵀQ)/2: two products. A W on the manifold, up
+    to a few times the tolerance, is not written to (nor is W twice), nor one of deficient rank.
+    """
+    wide = W.shape[-2] < W.shape[-1]
+    with plain_precision(W), torch.no_grad():
+        check_tensor(W, "W")
+        found = find(W.mT if wide else W, tol, "auto")
+        ends = found.ends or (0.0, math.inf)
+        if not found.warnings and max(abs(end - 1) for end in ends) > 4 * tol:
+            W.copy_(found.Q.mT if wide else found.Q)
+            found = Found(found.Q, ends=(1.0, 1.0))
+    Q: Tensor = _Found.apply(W.mT if wide else W, found)  # type: ignore[no-untyped-call]
+    return _told(Q, W, found.warnings)
+
+
+def _told(Q: Tensor, W: Tensor, warnings: Iterable[Warning]) -> Tensor:
     for warning in warnings:
         warn_caller(warning)
-    return (Q.mT if wide else Q).to(W.dtype)
+    return (Q if Q.shape == W.shape else Q.mT).to(W.dtype)
 
 
 def _under_transforms(W: Tensor, tol: float, method: str) -> tuple[Tensor, list[Warning]]:

@@ -1,5 +1,7 @@
 """The bounds of a convolution's norm, against a fine grid and against whole matrices."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -8,6 +10,7 @@ from support import uniform
 from torch.nn import functional as F
 
 import lipteach as lt
+from lipteach.layers import norm_bounds
 
 
 def on_a_grid(K: torch.Tensor, size: int) -> torch.Tensor:
@@ -63,6 +66,10 @@ def test_one_by_one_and_zero_and_orthogonal_kernels_are_exact() -> None:
 def test_both_bounds_are_differentiable() -> None:
     K = uniform(2, 3, 3, 2).requires_grad_()
     assert torch.autograd.gradcheck(lt.convolution_norm_bounds, (K,))
+    almost_one_tap = K.detach() * torch.tensor([1.0, 1e-3])  # the bound by the autocorrelation
+    assert torch.autograd.gradcheck(
+        lambda K: lt.convolution_norm_bounds(K)[1], (almost_one_tap[:, :, :1].requires_grad_(),)
+    )
 
 
 @pytest.mark.parametrize("exponent", [-600, -540, 530, 1000])
@@ -71,3 +78,65 @@ def test_bounds_of_kernels_whose_squares_leave_the_range(exponent: int) -> None:
     bounds = lt.convolution_norm_bounds(kernel * 2.0**exponent)
     for scaled, plain in zip(bounds, lt.convolution_norm_bounds(kernel), strict=True):
         assert float(scaled) == float(plain) * 2.0**exponent
+
+
+def peak_at(phi: float) -> torch.Tensor:
+    """A kernel (2, 2, 1, 2) with ‖K̂(ω)‖₂² = (1 + cos(|ω| − φ)) / 2: 1 at ±φ, and of degree 1."""
+    turn = [[math.cos(phi), -math.sin(phi)], [math.sin(phi), math.cos(phi)]]
+    taps = torch.eye(2, dtype=torch.float64), torch.tensor(turn, dtype=torch.float64)
+    return torch.stack(taps, dim=-1)[:, :, None] / 2
+
+
+@pytest.fixture
+def no_climb(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The search stays on its grid: what lies between is for the certificate to cover."""
+
+    def stay(self, point):
+        return float(self.squares(point[None])), point
+
+    monkeypatch.setattr(norm_bounds._Search, "climb", stay)
+
+
+def test_a_peak_in_the_middle_of_a_cell_is_covered(no_climb: None) -> None:
+    low, high = lt.convolution_norm_bounds(peak_at(math.pi / 36))
+    assert low < 1 - 9e-4
+    assert 1 <= high <= 1 + 1e-4
+
+
+@pytest.mark.parametrize("height", [0.96, 0.97, 0.99])  # of the squares: 0.92 to 0.98
+@pytest.mark.parametrize("level", [6, 18])
+def test_a_cell_lower_at_its_corners_than_another_point_is_kept(no_climb, level, height) -> None:
+    K = torch.zeros(4, 4, 1, 2, dtype=torch.float64)
+    K[:2, :2], K[2:, 2:] = height * peak_at(math.pi), peak_at(math.pi / level)
+    low, high = lt.convolution_norm_bounds(K)
+    assert low >= 0.998
+    assert high >= 1
+
+
+def test_cells_at_the_corners_are_kept_in_two_dimensions(no_climb: None) -> None:
+    for seed in range(12):
+        K = uniform(3, 6, 3, 2, seed=seed)
+        assert on_a_grid(K, 203) <= lt.convolution_norm_bounds(K)[1]
+
+
+def test_float32_is_bounded_as_float64_is() -> None:
+    K = uniform(16, 12, 3, 3)
+    for found, exact in zip(
+        lt.convolution_norm_bounds(K.float(), 2), lt.convolution_norm_bounds(K, 2), strict=True
+    ):
+        assert float(found) == pytest.approx(float(exact), rel=1e-4)
+
+
+def test_the_work_of_a_fresh_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its norm is flat over the frequencies, and still few of 650 points of the grid are asked."""
+    asked, may_exceed = [], norm_bounds._Search.may_exceed
+
+    def count(self, points, square):
+        asked.append(len(points))
+        return may_exceed(self, points, square)
+
+    monkeypatch.setattr(norm_bounds._Search, "may_exceed", count)
+    K = uniform(48, 48, 3, 3).float()
+    low, high = lt.convolution_norm_bounds(K, 2)
+    assert high <= 1.002 * low
+    assert 180 < sum(asked) < 500

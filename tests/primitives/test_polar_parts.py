@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 from support import uniform
@@ -98,6 +98,7 @@ def test_thin_svd_finds_small_singular_values(least: float, many: int) -> None:
 
 
 @settings(deadline=None, max_examples=40)
+@example(n=40, spread=1.0, seed=2143)  # a start that is almost orthogonal to an end
 @given(n=st.sampled_from([1, 3, 40, 90]), spread=st.floats(0, 1), seed=st.integers(0, 2**20))
 def test_an_interval_holds_the_spectrum(n: int, spread: float, seed: int) -> None:
     g = torch.Generator().manual_seed(seed)

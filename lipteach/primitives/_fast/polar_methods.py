@@ -17,13 +17,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lipteach.primitives._fast.gram import gram_error, thin_svd
+from lipteach.primitives._fast.gram import gram_error, thin_svd, transposed
 from lipteach.primitives._fast.polynomials import (
     inverse_root,
     matrix_polynomial,
     optimal_quintics,
     quintic_step,
     rounded_out,
+    rounding,
     spectrum_ends,
 )
 from lipteach.primitives._validate import check_tensor
@@ -31,8 +32,8 @@ from lipteach.primitives.norms import gram_bound
 from lipteach.primitives.numerical_warnings import ConvergenceWarning, RankWarning
 from lipteach.primitives.orthonormal import refuse_zero
 
-_FEW = 160  # columns, below which a decomposition on a CPU is the cheapest way
-_NEAR = 0.75  # ‖WᵀW − I‖ up to which the series of (1 + x)^(−½) is the cheapest way
+BY_PRODUCTS = 160  # columns, from which on a decomposition is not the cheapest way on a CPU
+_NEAR = -0.75, 2.0  # the eigenvalues of WᵀW − I for which a polynomial may be the cheapest way
 _MOST_STEPS = 100
 _RANK = 4  # a singular value below 4 eps of the largest is rounding noise
 
@@ -49,7 +50,7 @@ class Found(NamedTuple):
 def find(W: Tensor, tol: float, method: str) -> Found:
     """Find Q of W (…, m, n), m ≥ n, in the way that is named, or in the cheapest one."""
     n, on_cpu = W.shape[-1], W.is_cpu
-    if method == "svd" or (method == "auto" and on_cpu and n < _FEW):
+    if method == "svd" or (method == "auto" and on_cpu and n < BY_PRODUCTS):
         found = _by_svd(W, tol)
     else:
         check_tensor(W, "W")
@@ -80,15 +81,19 @@ def _by_products(W: Tensor, tol: float, method: str) -> Found:
 def _near(W: Tensor, error: Tensor, tol: float) -> Found | None:
     """Q = W (I + E)^(−½) by a polynomial in E = WᵀW − I; None if W is not near the manifold.
 
-    The polynomial takes four fifths of the tolerance, and leaves the rest to rounding.
+    A W within the tolerance stays as it is. Else the polynomial takes seven tenths of the
+    tolerance, and leaves the rest to rounding: so that a Q that is found stays as it is.
     """
     least = torch.linalg.matrix_norm(error).amax() / math.sqrt(W.shape[-1])  # ≤ ‖E‖₂
-    if not least.item() <= _NEAR:  # or not finite: squares too large for the dtype
+    if not least.item() <= _NEAR[1]:  # or not finite: squares too large for the dtype
         return None
     low, high = spectrum_ends(error)
-    if max(-low, high) > _NEAR:
+    reached = max(-low, high)
+    if reached - rounding(W) <= tol:
+        return Found(W.clone(), ends=(1.0, 1.0))
+    if low < _NEAR[0] or high > _NEAR[1]:
         return None
-    root = inverse_root(*rounded_out(low, high), max(0.8 * tol, 2 * torch.finfo(W.dtype).eps))
+    root = inverse_root(*rounded_out(low, high), max(0.7 * tol, 2 * torch.finfo(W.dtype).eps))
     if root is None:
         return None
     Q = W @ matrix_polynomial(*root, error)
@@ -153,18 +158,18 @@ def _finish(
     `floor` follows a singular value of rounding noise. Once that has grown, what converges may be
     noise, and only the singular values of W can tell.
     """
-    rounding = 4 * math.sqrt(W.shape[-1]) * torch.finfo(W.dtype).eps  # added by `spectrum_ends`
+    noise = rounding(W)
     for _ in range(_MOST_STEPS):
         error = gram_error(X)
         ends = spectrum_ends(error)
         reached = max(-ends[0], ends[1])
-        done = reached <= max(tol, 2 * rounding)
+        done = reached <= max(tol, 2 * noise)
         if floor > (0.01 if done else 0.99):
             if _lacks_rank(W, torch.linalg.svdvals(W)):
                 return _by_svd(W, tol)
             floor = 0.0  # asked once
         if done:
-            if reached - rounding > tol:  # not there yet, and no estimate would show it
+            if reached - noise > tol:  # not there yet, and no estimate would show it
                 X = X - X @ error / 2
             break
         X = step(X, error)
@@ -189,7 +194,7 @@ def by_decomposition(U: Tensor, sigma: Tensor, V: Tensor, G: Tensor) -> Tensor:
     """Divide in the bases U and V, where the equation is diagonal; four products."""
     GV = G @ V
     A = U.mT @ GV
-    M = (A - A.mT).div_(sigma[..., :, None] + sigma[..., None, :])
+    M = (A - transposed(A)).div_(sigma[..., :, None] + sigma[..., None, :])
     if U.shape[-2] == U.shape[-1]:
         return U @ M @ V.mT
     over = sigma[..., None, :]
@@ -198,8 +203,11 @@ def by_decomposition(U: Tensor, sigma: Tensor, V: Tensor, G: Tensor) -> Tensor:
 
 def near_identity(W: Tensor, Q: Tensor, low: float, high: float, G: Tensor) -> Tensor:
     """Iterate after Chebyshev: with Y antisymmetric, Y H = −(H Y)ᵀ, so a step is one product."""
-    A, H = Q.mT @ G, Q.mT @ W
-    Y = _chebyshev_sylvester(H, A - A.mT, low, high)
+    A = Q.mT @ G
+    if low == high == 1:  # H = I: G is projected on the tangent space
+        return G - Q @ (transposed(A).add_(A).mul_(0.5))
+    H = Q.mT @ W
+    Y = _chebyshev_sylvester(H, A - transposed(A), low, high)
     if W.shape[-2] == W.shape[-1]:
         return Q @ Y
     inverse = torch.cholesky_inverse(torch.linalg.cholesky(H))
@@ -221,7 +229,7 @@ def _chebyshev_sylvester(H: Tensor, K: Tensor, low: float, high: float) -> Tenso
     Y, product, rho = step.clone(), torch.empty_like(step), half / middle
     for _ in range(steps - 1):
         torch.matmul(H, step, out=product)
-        residual.sub_(product).add_(product.mT)
+        residual.sub_(product).add_(transposed(product))
         new = 1 / (2 * middle / half - rho)
         step.mul_(rho * new).add_(residual, alpha=2 * new / half)
         Y.add_(step)
