@@ -18,7 +18,7 @@
 # A classifier that may not change fast must be unsure near every border between two classes. So a small
 # Lipschitz constant costs something. It buys something as well: whoever wants to change the answer must change
 # the image by a length that we can state. In this lesson we train digit classifiers in seven ways, ask each for
-# its constant, from both sides, and read two tables: the paper's, and ours beside it.
+# its constant, from both sides, and read two of the paper's tables.
 #
 # We follow G.1 and H.4 of "Sorting Out Lipschitz Function Approximation" (Anil, Lucas and Grosse, 2019), which
 # we call the paper.
@@ -28,13 +28,13 @@
 # - say what the Lipschitz constant of the result is, and which schemes promise one;
 # - spread a constant over the layers of a network with biases, without changing the network;
 # - read error, margin and gradient as functions of the constant;
-# - find the norm of a convolution, and say why a kernel of norm 1 does not bound it;
+# - find the norm of a convolution, by waves, and say why a kernel of norm 1 does not bound it;
 # - choose a setting on validation data, and look at the test data once.
 #
 # **Before you start**: lesson 04 or 05 (orthonormal weights, Parseval's step), lesson 07 (the $L_1$ ball), lesson 10
 # (the spectral Jacobian penalty). A training loop in PyTorch.
 #
-# Reading: 30 minutes · exercises: 64 minutes · running: under 60 seconds
+# Reading: 35 minutes · exercises: 64 minutes · running: under 60 seconds
 
 # %%
 import math
@@ -48,7 +48,21 @@ import lipteach as lt
 from lipteach import linear
 from lipteach.classroom import check, show, slider_figure
 from lipteach.classroom.lessons.l12_classification import figures
-from lipteach.experiments import CellRecord, Run, table4_mnist, table5_small_data
+from lipteach.classroom.lessons.l12_classification.suspect import suspect
+
+torch.set_num_threads(1)  # the matrices are small: a second thread would only wait
+
+# %% [markdown]
+# What trains and measures classifiers, and the paper's tables, stand in two rooms of the package:
+
+# %%
+from lipteach.experiments import (
+    CellRecord,
+    Run,
+    select_and_test,
+    table4_mnist,
+    table5_small_data,
+)
 from lipteach.training import (
     SCHEMES,
     clip_singular_values_,
@@ -61,26 +75,25 @@ from lipteach.training import (
     minibatches,
 )
 
-torch.set_num_threads(1)  # the matrices are small: a second thread would only wait
-
 # %% [markdown]
 # ## Seven ways of training, and one loop (Table 4, G.1 spectral Jacobian, H.4)
 #
-# The paper compares schemes. Each does something at one or two places of the usual loop, and nothing elsewhere:
+# The paper compares schemes. Each does something at one or two places of the usual loop, and nothing elsewhere. As this
+# package does them:
 #
 # | scheme | where it acts | promises |
 # |---|---|---|
 # | Standard | nowhere | nothing |
 # | Dropout | layers before training: units are switched off at random | nothing |
 # | Björck | gradient made tangent, weights made orthonormal after each step | $L$ in the 2-norm |
-# | Spectral Norm | layers before training: each weight divided by its norm | $L$ in the 2-norm |
+# | Spectral Norm | layers before training: each weight divided by its norm, not by an estimate (lesson 06) | $L$ in the 2-norm |
 # | Spectral Jac | the loss: λ times the norm of the Jacobian (lesson 10) | nothing |
 # | Parseval | after each step: one step (8) with β towards orthonormal | nothing |
 # | L∞ | after each step: rows projected on the $L_1$ ball (lesson 07) | $L$ in the ∞-norm |
 #
 # In the paper's Table 4, of test errors on MNIST, the spectral Jacobian has the least with each of five activations. MaxMin
 # errs less than ReLU in four of the rows, and a little more under Dropout, the spectral Jacobian and L∞. H.4 tells which
-# settings were searched. They stand in the package's table of schemes.
+# settings were searched, dropout's excepted; all stand in the package's table of schemes.
 
 # %%
 paper = table4_mnist.PAPER
@@ -88,13 +101,15 @@ for column in zip(*paper.values(), strict=True):
     assert min(column) == column[list(paper).index("Spectral Jac")]
 worse = {name for name, (relu, maxmin, *_) in paper.items() if maxmin > relu}
 assert worse == {"Dropout", "Spectral Jac", "L∞"}
-for name in paper:
+print(f"{'test error, %':14}", "".join(f"{name:>9}" for name in table4_mnist.ACTIVATIONS))
+for name, errors in paper.items():
     _, symbol, grid = SCHEMES[name]
-    print(f"{name:14}", f"{symbol} in {', '.join(map(str, grid))}" if symbol else "")
+    searched = f"   {symbol} in {', '.join(map(str, grid))}" if symbol else ""
+    print(f"{name:14}", "".join(f"{error:9.2f}" for error in errors), searched)
 
 # %% [markdown]
 # We begin small, so that we can train live: 1,800 of the embedded images for training and 200 for validation, 14 × 14
-# pixels, three hidden layers of 64 units. The test images lie aside.
+# pixels, three hidden layers of 64 units. The test images lie aside until we have chosen.
 
 
 # %%
@@ -155,7 +170,7 @@ batches = minibatches(*parts["train"], size=100, epochs=10, generator=generator)
 fit(network, cross_entropy, batches, optimizer, constraint=scheme)
 theirs, ours = scheme.finish(network), train("L∞", 10.0)
 assert all(torch.equal(a, b) for a, b in zip(theirs.parameters(), ours.parameters(), strict=True))
-print("Fifteen lines, and the package: the same weights.")
+print("Fourteen lines, and the package: the same weights.")
 
 # %% [markdown]
 # ## What is its constant? (G.1)
@@ -182,8 +197,10 @@ show(figures.draw_constants(found))
 
 # %% [markdown]
 # Three promise 10 and keep it. Björck reaches it: with orthonormal weights the bounds meet. The others end where
-# training left them, the standard network near 50 or above. Parseval with the large β has orthonormal weights; with the
-# small one its constant is more than 20 times as large, though nothing went wrong: the step draws less than Adam pushes.
+# training left them, the standard network near 50 or above. Parseval with the large β has nearly orthonormal weights; with
+# the small one its constant is more than 20 times as large, though nothing went wrong: the step draws less than Adam
+# pushes. What do the constants cost? In the ∞-norm $L = 10$ is far too little for so small a network, and the 2-norm's
+# 10 costs nothing.
 
 # %%
 for name in ("Björck 10", "Spectral Norm 10", "L∞ 10"):
@@ -191,7 +208,12 @@ for name in ("Björck 10", "Spectral Norm 10", "L∞ 10"):
 assert math.isclose(found["Björck 10"]["lower"], found["Björck 10"]["upper"])
 assert found["Standard"]["lower"] > 45
 assert found["Parseval 0.001"]["lower"] > 20 and found["Parseval 0.5"]["upper"] < 1.01
-print("Three of three promises kept; Parseval: above 20 with β = 0.001, at 1 with β = 0.5.")
+sigma = torch.linalg.svdvals(networks["Parseval 0.5"][0].weight)
+assert sigma.min() > 0.97 and sigma.max() < 1.01
+for name, one in found.items():
+    print(f"{name:17} {one['validation_error']:5.1f}% of the validation images are wrong")
+wrong = {name: one["validation_error"] for name, one in found.items()}
+assert wrong["Björck 10"] < wrong["Standard"] < 10 and wrong["L∞ 10"] > 40
 
 # %% [markdown]
 # ## A small step is slow (H.4 Parseval search)
@@ -264,9 +286,9 @@ last = linear([[0.5, -0.5]], [1.0])
 at_the_end = nn.Sequential(first, lt.MaxMin(), last, lt.Scale(4.0))
 spread = nn.Sequential(first, lt.Scale(2.0), lt.MaxMin(), last, lt.Scale(2.0))
 refuted = lt.prove(spread, at_the_end)
-x = refuted.input[None]
-assert not refuted and math.isclose(at_the_end(x) - spread(x), 2)
-print("Two different functions: everywhere 2 apart.")
+apart = lt.prove(nn.Sequential(*spread, linear([[1.0]], [2.0])), at_the_end)
+assert not refuted and apart
+print("Two different functions, and the second is 2 larger:", apart)
 
 # %% [markdown]
 # The last bias is 1. At the end it is multiplied by 4; in the spread network it comes after the first factor, and is only
@@ -285,7 +307,7 @@ print(same)
 # Take a network of three linear layers with MaxMin between them, and multiply its output by $K > 0$. The same
 # function is to be computed as H.4 does it: with an `lt.Scale(K ** (1 / 3))` after *each* linear layer, and
 # with the same weights. Which biases does that network need? `my_biases(biases, K)` takes the list of the three
-# bias vectors and returns the list of the three new ones; the given tensors stay as they are. It is judged at
+# bias vectors and returns the list of the three new ones; the given tensors keep their values. It is judged at
 # several $K$, above and below 1.
 
 
@@ -377,17 +399,22 @@ steepest = math.sqrt(2) * 10
 assert all(math.isclose(g, steepest, rel_tol=1e-6) for g in margins["gradients"])
 free = measure_margins(networks["Standard"], *parts["validation"])
 loose = math.sqrt(2) * found["Standard"]["upper"]
-assert free["gradients"][4] < 0.5 * loose
+assert free["gradients"][4] < 0.5 * loose and free["margins"][2] > margins["margins"][2]
 radii = [margins["margins"][2] / steepest, free["margins"][2] / loose]
 assert radii[0] > 3 * radii[1]
-print(f"Median image, certified: {radii[0]:.2f} under Björck, {radii[1]:.2f} for the standard one.")
+length = parts["validation"][0].norm(dim=1).median()
+print(
+    f"The median image may move by {radii[0]:.2f} under Björck, by {radii[1]:.2f} for the standard"
+)
+print(f"one, and is certain to keep its class. (Its own length, as a vector, is {length:.1f}.)")
 
 # %% [markdown]
-# With orthonormal weights and MaxMin *every* gradient is as large as it may be: nothing is given away. (All layers but the
-# last are square or wide here; lesson 10 shows what tall ones lose.) The standard network has the larger margins, and a
+# With orthonormal weights and MaxMin the gradients are as large as they may be: nothing is given away. (All layers
+# are square or wide here; lesson 10 shows what tall ones lose.) The standard network has the larger margins, and a
 # constant that eats them up.
 #
-# How does this depend on $L$? We train nine more: three activations, and $L$ from 0.1 to 100.
+# How does this depend on $L$? We train twelve: three activations, and $L$ from 0.1 to 100. (One seed, and 200 validation
+# images, of which one counts half a percent: small differences say nothing here.)
 
 
 # %%
@@ -413,10 +440,13 @@ show(figures.draw_price(cells, power=0))
 slider_figure(partial(figures.draw_price, cells), power=(-1, 2, 1, 0))
 
 # %% [markdown]
-# With $L = 0.1$ the outputs can hardly differ, and a third of the digits and more are wrong. At 10 the error is down to a
-# tenth or so, except for FullSort, which is the worst at every $L$: to sort all 64 units at once is hard to learn. The distance
-# that is certified is largest at $L = 1$, where twice as many digits are wrong as at 10: one pays for distance in errors.
-# And MaxMin uses whatever it is given; ReLU, at 100, uses a fifth, so that four fifths of that bound are a price for nothing.
+# With $L = 0.1$ the outputs can hardly differ, and about a third of the digits or more are wrong. At 10 the error is down to
+# a tenth or so, except for FullSort: in these ten epochs it is the worst at every $L$, and where its median margin is
+# below 0, more than half of the images are wrong. (Trained in full, the paper's FullSort reaches 2.06%.) The distance that is
+# certified is largest at $L = 1$, where twice as many digits are wrong as at 10: one pays for distance in errors. And
+# MaxMin, as FullSort, uses whatever it is given. ReLU's *median* gradient at 100 is a fifth of the steepest, although somewhere
+# the network is steeper, for its constant is at least 60: one constant for all inputs says little about most of them.
+
 
 # %%
 def value(metric, name, L):
@@ -434,22 +464,39 @@ for name in ("ReLU", "MaxMin"):
     least, half, tenth = (value("validation_error", name, L) for L in grid[:3])
     assert least > 30 and tenth < 12 and 1.7 < half / tenth < 2.3
     assert value("margins", name, 1.0) == max(value("margins", name, L) for L in grid)
-assert 0.15 < value("gradients", "ReLU", 100.0) < 0.25
-print("Least errors at L = 10, largest certified distance at L = 1; ReLU uses a fifth of 100.")
+    assert value("validation_error", "FullSort", L) > 50 or value("margins", "FullSort", L) > 0
+assert 0.15 < value("gradients", "ReLU", 100.0) < 0.25 and value("lower", "ReLU", 100.0) > 60
+print("The largest certified distance at L = 1; ReLU's median gradient is a fifth of 100.")
 
 # %% [markdown]
-# ## A kernel of norm 1 that stretches by 5
+# Which $L$ do we take? The one with the fewest errors on the validation images. Only of that network do we read the test
+# error: the least of four test errors would be too good, for each is noisy. `select_and_test` reads one.
+
+# %%
+chosen = select_and_test([c for c in cells if c.settings["activation"] == "MaxMin"])
+assert chosen.cell.settings["value"] == 10.0 and 9 < chosen.error < 15
+print(f"MaxMin: L = {chosen.cell.settings['value']:g}, and then {chosen.error:.1f}% test error.")
+
+# %% [markdown]
+# ## A kernel of norm 1, and its convolution
 #
 # With little data the paper trains LeNet-5: two convolutions, with max-pooling, and two linear layers. Its Björck column has "L = 1".
-# How does one make a convolution orthonormal? The paper's code takes the kernel, of shape (out, in, 5, 5), flattens it to a
-# matrix of shape (out, 25 in), and orthonormalizes that. Its norm is 1. The convolution, though, is another matrix: it
-# uses the kernel at every place of the image, and places overlap.
+# How does one make a convolution orthonormal? The authors' [public code](https://github.com/cemanil/LNets) takes the kernel,
+# of shape (out, in, 5, 5), flattens it to a matrix of shape (out, 25 in), and orthonormalizes that. Its norm is 1. The
+# convolution, though, is another matrix: it uses the kernel at every place of the image, and places overlap.
 #
-# One channel in and one out: the flattened kernel is a vector of 25 numbers, of length 1. A convolution multiplies
-# waves: each frequency by a factor of its own, and its norm is the largest factor.
+# What does a convolution do to an image? Take a *wave*: the number $e^{i (\omega_1 a + \omega_2 b)}$ at pixel $(a, b)$, with
+# two frequencies between $-\pi$ and $\pi$. Both 0, it is a constant image; both $\pi$, a chessboard. To move a wave by a
+# pixel only multiplies it by a number, and a convolution adds moved images. So it multiplies the wave by a number, its *gain*:
 #
-# **Predict:** a single tap of size 1 copies the image: every factor is 1. Now we spread the kernel out, always with length
-# 1. What becomes of the largest factor, and at which frequency does it stand? Where does it end?
+# $$\hat k(\omega) = \sum_{s,t} k_{st}\, e^{i (\omega_1 s + \omega_2 t)} .$$
+#
+# Every image is a sum of waves that are at right angles to each other (the discrete Fourier transform, DFT, finds them).
+# So the norm of the convolution, on large images or on those that close up around the edges, is the largest gain $|\hat k(\omega)|$.
+#
+# **Predict:** with one channel in and one out, the flattened kernel is a vector of 25 numbers, of length 1. A single tap of size
+# 1 copies the image: every gain is 1. Now we spread the kernel out, always with length 1. What becomes of the largest
+# gain, and of which wave is it? Where does it end?
 
 # %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(figures.draw_kernel(0.8))
@@ -458,8 +505,8 @@ show(figures.draw_kernel(0.8))
 slider_figure(figures.draw_kernel, width=(0.0, 3.0, 0.1, 0.8))
 
 # %% [markdown]
-# It grows, at frequency 0, towards 5. A constant kernel of length 1 has the entries ⅕, and a constant image comes out
-# multiplied by their sum, 25 · ⅕ = 5. More is not possible with 25 taps: the outputs are products of the kernel
+# It grows, at frequency 0, towards 5. A constant kernel of length 1 has 25 entries of ⅕, and a constant image comes out
+# multiplied by their sum, 5. More is not possible with 25 taps: the outputs are products of the kernel
 # with *patches*, and each pixel stands in at most 25 patches, so that all patches together have at most $\sqrt{25}$ times the
 # length of the image.
 
@@ -515,9 +562,11 @@ for scheme in ("Björck, flattened", "Björck"):
     )
     lenets[scheme] = table5_small_data.train(settings, seed=0, run=Run())
 flattened, operator = (lenets[name]["norms"] for name in lenets)
-assert min(flattened[:2]) > 2 and max(operator) < 1.002
+assert min(flattened[:2]) > 2.4 and max(operator) < 1.002
 assert lenets["Björck, flattened"]["lower"] > 2 and lenets["Björck"]["upper"] < 1.01
-print("Flattened: both convolutions above 2, the network above 2. As operators: at most 1.")
+for name, one in lenets.items():
+    norms = ", ".join(f"{norm:.1f}" for norm in one["norms"][:2])
+    print(f"{name:17} norms of the convolutions {norms}; network at least {one['lower']:.1f}")
 
 # %% [markdown]
 # The root of 9 is 3, and the flattened kernels came near it. The network that is said to be 1-Lipschitz is not, by its own
@@ -527,9 +576,9 @@ print("Flattened: both convolutions above 2, the network above 2. As operators: 
 # ### Exercise 5 ●●● · 15 min · transfer
 # Write `my_norm(kernel, size)`: the exact operator norm of the convolution, stride 1, with a kernel of shape
 # (out, in, k, k), on images of size × size pixels that close up around the edges (circular padding), $k \le$ size.
-# Waves stay waves: at each of the size² frequencies, the DFT of the kernel gives one out × in matrix, and the
-# largest singular value of all these matrices is the norm. Your code is compared with that. It must not make
-# the matrix of the convolution: no tensor or array may come near its out·size² × in·size² entries.
+# With several channels a wave has an amplitude in each, and what comes out is the same wave with other amplitudes.
+# Your code is compared with the norm at several kernels and sizes, to rounding, and must not make the matrix of the
+# convolution: no tensor or array may come near its out·size² × in·size² entries.
 
 
 # %%
@@ -541,9 +590,10 @@ def my_norm(kernel, size):
 check("12.transfer", my_norm)
 
 # %% [markdown]
-# <details><summary>Hint</summary><code>torch.fft.fft2(kernel, s=(size, size))</code> fills the kernel up with zeros
-# first. Which shape has its result, over which two dimensions is a matrix, and where does
-# <code>torch.linalg.svdvals</code> look for them?
+# <details><summary>Hint</summary>At one frequency the amplitudes of the in channels become those of the out channels: by
+# which matrix, and which of its numbers bounds the stretch? Which frequencies fit into the image?
+# <code>torch.fft.fft2(kernel, s=(size, size))</code> fills the kernel up with zeros first: over which two dimensions of
+# its result is a matrix, and where does <code>torch.linalg.svdvals</code> look for them?
 # </details>
 # <details><summary>Solution</summary>
 #
@@ -553,8 +603,8 @@ check("12.transfer", my_norm)
 #     return torch.linalg.svdvals(matrices).max()
 # ```
 #
-# In the basis of the waves the convolution is block diagonal, with one block for each frequency. (The DFT is size
-# times a unitary map.) At 28 × 28 with 20 and 50 channels the whole matrix would have 615 million entries; the
+# In the basis of the waves the convolution is block diagonal, with one out × in block for each of the size² frequencies,
+# and the largest singular value of all blocks is the norm. (The DFT is size times a unitary map.) At 28 × 28 with 20 and 50 channels the whole matrix would have 615 million entries; the
 # 784 blocks have 784 thousand. PyTorch's `conv2d` correlates, which takes the conjugate frequency, and where the
 # kernel begins is a shift; neither changes a singular value. With zeros around the image instead, waves do not
 # stay waves. The largest gain of all waves, those between the size² included, is then still an upper bound,
@@ -581,10 +631,12 @@ for place, activation in enumerate(("ReLU", "MaxMin")):
     print(f"{activation:7}", ", ".join(f"{n}: {best[activation, n]}" for n in paper["Standard"]))
 assert all(best["ReLU", n] == "Dropout" for n in paper["Standard"])
 assert [n for n in paper["Standard"] if best["MaxMin", n] != "Dropout"] == [300, 1000, 10_000]
+for n, errors in paper["Björck, flattened"].items():
+    assert all(a < b for a, b in zip(errors, paper["Standard"][n], strict=True))
 
 # %% [markdown]
-# True for ReLU, at every size. With MaxMin orthonormal kernels are better at 300 and at 1,000 images, and weight decay at
-# 10,000.
+# True for ReLU, at every size. With MaxMin orthonormal kernels are better at 300 images (and by a hair at 1,000), and weight
+# decay at 10,000. What the same sentence says besides, that Lipschitz constraints improve on none, holds in every row.
 
 # %% [markdown]
 # ### Exercise 6 ●●○ · 12 min · repair
@@ -664,8 +716,6 @@ check("12.repair", my_fit)
 # not refute that. Hand in a pair of images `(x, y)` that does: $\|f(x) - f(y)\| > 1.2\, \|x - y\|$.
 
 # %%
-from lipteach.classroom.lessons.l12_classification.suspect import suspect
-
 f = suspect()
 print(f)
 samples = torch.rand(20, 1, 10, 10, generator=torch.Generator().manual_seed(0)).double()

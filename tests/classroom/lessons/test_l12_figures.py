@@ -44,13 +44,15 @@ def test_the_price_of_a_constant_is_measured_by_the_steepest(scheme: str, steepe
     figure = figures.draw_price(record.cells, scheme, 1)
     own = record.cell(scheme=scheme, activation="MaxMin", value=10.0)
     error = own.mean("validation_error")
-    said = f"{error:.2f}%, {1 / steepest:.2g} and {0.5 / steepest:.2f} with MaxMin"
+    said = f"{error:.1f}%, {1 / steepest:.2g} and {0.5 / steepest:.2f} (MaxMin)"
     assert said in drawn(figure)
-    panels = [axes.lines[1].get_xydata().tolist() for axes in figure.axes]
-    assert [pair[0] for pair in panels[0]] == pytest.approx([0.1, 1, 10, 100])
+    panels = [axes.lines[3].get_xydata().tolist() for axes in figure.axes]
+    assert [pair[0] for pair in panels[0]] == pytest.approx([0.1, 1, 10])  # not farther than L
     assert panels[0][2][1] == pytest.approx(error)
-    assert [pair[1] for pair in panels[1]] == pytest.approx([1 / steepest] * 4)
-    assert [pair[1] for pair in panels[2]] == pytest.approx([0.5 / steepest] * 4)
+    assert [pair[1] for pair in panels[1]] == pytest.approx([1 / steepest] * 3)
+    assert [pair[1] for pair in panels[2]] == pytest.approx([0.5 / steepest] * 3)
+    whole = figures.draw_price(record.cells, scheme, 2)
+    assert [axes.get_ylim() for axes in figure.axes] == [axes.get_ylim() for axes in whole.axes]
 
 
 def test_the_steepest_gradient_of_a_margin_is_attained() -> None:
@@ -69,4 +71,4 @@ def test_the_kernel_has_norm_1_and_its_convolution_what_is_stated(width: float) 
     padded = torch.nn.functional.pad(eye, (2, 2, 2, 2), mode="circular")
     matrix = torch.nn.functional.conv2d(padded, kernel[None, None]).flatten(1)
     norm = float(torch.linalg.matrix_norm(matrix, 2))
-    assert f"one frequency by {norm:.2f}." in drawn(figures.draw_kernel(width))
+    assert f"one wave by {norm:.2f}." in drawn(figures.draw_kernel(width))

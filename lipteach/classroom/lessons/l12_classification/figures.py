@@ -11,7 +11,7 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from lipteach.classroom.style import BLACK, BLUE, LINES, ORANGE, new_figure
+from lipteach.classroom.style import BLUE, LINES, ORANGE, new_figure
 from lipteach.experiments import CellRecord
 from lipteach.training import make_scheme
 
@@ -28,11 +28,12 @@ def draw_constants(found: Mapping[str, Measured]) -> Figure:
         axes.plot([lower, upper], [row, row], color=BLUE, linewidth=5, solid_capstyle="butt")
         axes.plot([lower], [row], "|", color=BLUE, markersize=13, markeredgewidth=2.5)
         if one["promised"]:
-            axes.plot([one["promised"]], [row], "D", color=ORANGE, markersize=6)
+            hollow = {"color": ORANGE, "markersize": 11, "markeredgewidth": 1.8}
+            axes.plot([one["promised"]], [row], "D", markerfacecolor="none", **hollow)
         said.append(f"{name} {lower:.3g} to {upper:.3g}")
     axes.set(yticks=range(len(found)), yticklabels=list(found), ylim=(len(found) - 0.4, -0.6))
     _log(axes, "x", (0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000))
-    axes.set_xlabel("Lipschitz constant: from the lower to the upper bound; ◆ promised")
+    axes.set_xlabel("Lipschitz constant: from the lower to the upper bound; ◇ promised")
     figure.set_label(f"The constants lie between their bounds: {', '.join(said)}.")
     return figure
 
@@ -55,29 +56,29 @@ def most(p: float) -> float:
 
 
 def draw_price(cells: Sequence[CellRecord], scheme: str = "Björck", power: int = 1) -> Figure:
-    """Error, margin and gradient of networks over their constant L; a line at L = 10^power.
+    """Error, margin and gradient of networks up to a constant L = 10^power.
 
     A cell is a network: "scheme", "activation" and "value", L, and what was measured of it.
     """
     figure, panels = new_figure(7.2, 3.0, columns=3)
-    titles = ("validation error, %", "margin / steepest", "gradient / steepest")
+    titles = ("validation error, %", "median margin / steepest", "median gradient / steepest")
     chosen = [cell for cell in cells if cell.settings["scheme"] == scheme]
     activations = dict.fromkeys(cell.settings["activation"] for cell in chosen)
-    p, said = make_scheme(scheme, 1.0).p, []
+    top, said = most(make_scheme(scheme, 1.0).p), []
     for style, name in zip(LINES, activations, strict=False):
         row = [cell for cell in chosen if cell.settings["activation"] == name]
         L = [float(cell.settings["value"]) for cell in row]
-        steepest = [most(p) * value for value in L]
-        margins = [c.mean("margins")[2] / top for c, top in zip(row, steepest, strict=True)]
-        gradients = [c.mean("gradients")[2] / top for c, top in zip(row, steepest, strict=True)]
         errors = [cell.mean("validation_error") for cell in row]
+        margins, gradients = (
+            [cell.mean(part)[2] / (top * value) for cell, value in zip(row, L, strict=True)]
+            for part in ("margins", "gradients")
+        )
+        last = L.index(10.0**power)
         for axes, values in zip(panels, (errors, margins, gradients), strict=True):
-            axes.plot(L, values, label=name, **(style | {"markevery": 1}))
-        at = L.index(10.0**power)
-        if name in ("ReLU", "MaxMin"):
-            said.append(f"{errors[at]:.2f}%, {margins[at]:.2g} and {gradients[at]:.2f} with {name}")
+            axes.plot(L, values, alpha=0)  # the limits are those of all
+            axes.plot(L[: last + 1], values[: last + 1], label=name, **(style | {"markevery": 1}))
+        said.append(f"{errors[last]:.1f}%, {margins[last]:.2g} and {gradients[last]:.2f} ({name})")
     for axes, title in zip(panels, titles, strict=True):
-        axes.axvline(10.0**power, color=BLACK, linewidth=1)
         _log(axes, "x", (0.1, 1, 10, 100))
         axes.set_xlabel("L")
         axes.set_title(title, fontsize=9)
@@ -102,24 +103,25 @@ def blurred_kernel(width: float, taps: int = 5) -> Tensor:
 
 
 def draw_kernel(width: float) -> Figure:
-    """A kernel of norm 1 as a vector, and how much its convolution multiplies each frequency."""
+    """A kernel of norm 1 as a vector, and by how much its convolution multiplies waves."""
     kernel = blurred_kernel(width)
-    response = torch.fft.fftshift(torch.fft.fft2(kernel, s=(64, 64)).abs())
-    steps = colormaps["viridis"].resampled(15)
-    figure, panels = new_figure(6.4, 2.9, columns=2)
-    shown = (
-        (kernel, "kernel, norm 1 as a vector", colormaps["cividis"], 1, None),
-        (response, "frequency response", steps, 5, (-32, 32, -32, 32)),
-    )
-    for axes, (values, title, colours, high, extent) in zip(panels, shown, strict=True):
-        picture = axes.imshow(values.numpy(), cmap=colours, vmin=0, vmax=high, extent=extent)
-        axes.grid(visible=False)
-        axes.set_title(title, fontsize=10)
-        figure.colorbar(picture, ax=axes, shrink=0.85)
-    panels[0].set(xticks=[], yticks=[])
-    panels[1].set(xticks=[-32, 0, 32], yticks=[-32, 0, 32])
+    gains = torch.fft.fft2(kernel, s=(128, 128)).abs()
+    figure, (left, right) = new_figure(6.4, 2.7, columns=2)
+    shades = colormaps["cividis"].resampled(8)
+    picture = left.imshow(kernel.numpy(), cmap=shades, vmin=0, vmax=1)
+    left.set(xticks=[], yticks=[])
+    left.grid(visible=False)
+    left.set_title("kernel, norm 1 as a vector", fontsize=10)
+    figure.colorbar(picture, ax=left, shrink=0.85)
+    turns = torch.linspace(0, 1, 65)
+    ways = {"along a row": gains[0, :65], "along the diagonal": gains.diagonal()[:65]}
+    for style, (name, values) in zip(LINES, ways.items(), strict=False):
+        right.plot(turns, values, label=name, **style)
+    right.set(xlabel="frequency, in π", ylim=(0, 1.15 * max(2.0, float(gains.max()))))
+    right.set_title("gain of a wave", fontsize=10)
+    right.legend(fontsize=8)
     figure.set_label(
         f"With width {width:g} the kernel has norm 1 as a vector, and its convolution multiplies "
-        f"one frequency by {float(response.max()):.2f}."
+        f"one wave by {float(gains.max()):.2f}."
     )
     return figure

@@ -12,6 +12,7 @@ from lipteach.classroom.checks import Exercise, Hint
 from lipteach.classroom.compare import a_kind, need_tensor, seeded, shape_of, show_apart
 from lipteach.classroom.lessons.l12_classification.suspect import suspect
 from lipteach.primitives._sample_by_sample import jacobians
+from lipteach.robustness.lipschitz_bounds import LipschitzBounds
 
 ASKED = 1.2
 _SHAPES = ((10, 10), (1, 10, 10), (1, 1, 10, 10))
@@ -32,7 +33,7 @@ def _image(image: Any) -> Tensor:
 
 
 def _judge_audit(answer: Any) -> None:
-    if isinstance(answer, (str, int, float, nn.Module)):
+    if isinstance(answer, (str, int, float, nn.Module)) or hasattr(answer, "upper"):
         text = f"This is {a_kind(answer)}, a claim: which two images prove it?"
         raise Hint("type", text)
     pair = answer
@@ -132,6 +133,7 @@ EXERCISES = (
             "the same": ((_at(4, 4, 1), _at(4, 4, 1)), "are the same"),
             "a name": ("MaxPool2d", "a str, a claim"),
             "a number": (2, "an int, a claim"),
+            "bounds": (LipschitzBounds(1.6, 2.0), "a LipschitzBounds, a claim"),
             "one image": (_at(4, 4, 1), "This is one image"),
             "three images": ([_zero()] * 3, "these are 3"),
             "numbers for the pooling": ((torch.ones(1, 4, 5, 5),) * 2, "the pooling receives"),

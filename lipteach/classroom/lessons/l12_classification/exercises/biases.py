@@ -67,15 +67,13 @@ _GIVEN: list[tuple[list[Tensor], float]] = [
 
 def _after(answer: Any, given: tuple[list[Tensor], float]) -> list[Tensor]:
     """The three biases that an answer returns, each of the shape that it had."""
-    arguments = copy.deepcopy(given)
-    changed: list[list[Tensor]] = []
+    held: list[Tensor] = []
 
     def kept(biases: list[Tensor], K: float) -> Any:
-        found = answer(biases, K)
-        changed.append(biases)
-        return found
+        held[:] = biases  # the list itself may be used up
+        return answer(biases, K)
 
-    result = call(kept, *arguments)
+    result = call(kept, *copy.deepcopy(given))
     if isinstance(result, (Tensor, float, int)):
         text = f"A list of three biases is needed; this is {a_kind(result)}"
         raise Hint("type", f"{text}: what of the other layers?", given)
@@ -98,7 +96,7 @@ def _after(answer: Any, given: tuple[list[Tensor], float]) -> list[Tensor]:
             raise Hint("shape", f"{text} What changes it?", given)
         if not bool(torch.isfinite(got).all()):
             raise Hint("value", f"b{_SUB[k]} is not finite for K = {given[1]:g}.", given)
-    if any(not torch.equal(a, b) for a, b in zip(changed[-1], given[0], strict=True)):
+    if any(not torch.equal(a, b) for a, b in zip(held, given[0], strict=True)):
         text = "Your function changes the biases that it was given: return new tensors."
         raise Hint("mutation", text, given)
     return found
@@ -168,6 +166,16 @@ _ASKS = (
 )
 
 
+def _within(biases: list[Tensor], K: float) -> list[Tensor]:
+    for k in range(3):
+        biases[k] = K ** (k / 3) * biases[k]
+    return biases
+
+
+def _used_up(biases: list[Tensor], K: float) -> list[Tensor]:
+    return [K ** (k / 3) * biases.pop(0) for k in range(3)]
+
+
 def _in_place(biases: list[Tensor], K: float) -> list[Tensor]:
     for k, b in enumerate(biases):
         b.mul_(K ** (k / 3))
@@ -181,6 +189,8 @@ EXERCISES = (
         solution=spread,
         right={
             "in a loop": _in_a_loop,
+            "in the given list": _within,
+            "which it uses up": _used_up,
             "a tuple": lambda biases, K: tuple(K ** (k / 3) * b for k, b in enumerate(biases)),
             "lists": lambda biases, K: [
                 [K ** (k / 3) * e for e in b.tolist()] for k, b in enumerate(biases)

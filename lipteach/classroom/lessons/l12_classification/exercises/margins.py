@@ -208,6 +208,11 @@ EXERCISES = (
                 "So long a smooth flow dσ/dt = β (σ − σ³) takes, and steps differ a little: count.",
                 _between(1819, 1820),
             ),
+            "β = 0.0001": (
+                steps_until(1.01, 0.0001),
+                "This is β = 0.0001, or near it: how many zeros has β here?",
+                _between(18_150, 18_250),
+            ),
             "β = 0.01": (
                 steps_until(1.01, 0.01),
                 "This is β = 0.01, or near it: how many zeros has β here?",

@@ -25,6 +25,7 @@ from lipteach.classroom.lessons.l12_classification.exercises.frequencies import 
 )
 from lipteach.classroom.lessons.l12_classification.exercises.wrong_norms import WRONG_NORMS
 from lipteach.classroom.watch import watch
+from lipteach.layers import convolution_norm_bounds
 
 
 def _by_hand(kernel: Tensor, size: int) -> float:
@@ -85,6 +86,10 @@ _ROOM = 120_000
 
 
 def _judge_transfer(answer: Any, mistakes: Sequence[Mistake]) -> None:
+    found = call(answer, *_GIVEN[0]) if callable(answer) else None
+    if isinstance(found, tuple) and len(found) == 2 and not any(np.ndim(b) for b in found):
+        text = "These are two bounds, for images of any size: which frequencies fit into this one?"
+        raise Hint("type", text, _GIVEN[0])
     try:
         compare_function(answer, transfer, _GIVEN, mistakes=mistakes)
     except Hint as hint:
@@ -154,6 +159,10 @@ EXERCISES = (
             "of each frequency": (
                 lambda kernel, size: torch.linalg.svdvals(spectra(kernel, size, size))[..., 0],
                 "the result has shape",
+            ),
+            "bounds": (
+                lambda kernel, _size: convolution_norm_bounds(kernel),
+                "two bounds, for images of any size",
             ),
             "a little more": (lambda kernel, size: 0.3 + transfer(kernel, size), "off by 0.3"),
             "below": (
