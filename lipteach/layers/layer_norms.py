@@ -192,8 +192,9 @@ def is_layer(module: nn.Module) -> bool:
 
 @torch.no_grad()
 def draws(model: nn.Module, x: Tensor) -> bool:
-    """Whether a model gives another output at each call, so that it is no function."""
-    return not near(model(x[:1]), model(x[:1]), 1e-6)
+    """Whether a model draws random numbers, or gives another output when it is called again."""
+    state, first = torch.get_rng_state(), model(x[:1])
+    return not (torch.equal(torch.get_rng_state(), state) and near(model(x[:1]), first, 1e-6))
 
 
 def product(

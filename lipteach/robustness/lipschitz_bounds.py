@@ -64,8 +64,8 @@ def lipschitz_bounds(model: nn.Module, x: Tensor, p: float = 2) -> LipschitzBoun
       from the best of them along the directions which J stretches most, and towards other points.
       It ends where lower reaches upper. No random numbers are drawn. Each point is moved by about
       1e-7 of the spread of x, so that none lies on a kink, where a program's derivative may belong
-      to no side. A forward that bends its own gradient (by ``detach``, a backward of its own or a
-      hook on a tensor) is not seen through.
+      to no side. A forward that bends its own gradient (by ``detach``, ``no_grad``, ``data``,
+      numbers read off, a backward of its own or a hook on a tensor) is not seen through.
     - **upper** is certified: the smallest product of norms along an ``nn.Sequential`` of layers and
       of modules that are known not to stretch (sorts, ReLU, Flatten, …). A layer counts with its
       p → p norm, or with that of another q = 1, 2, ∞ where the way through it,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from fractions import Fraction
-from numbers import Real
+from numbers import Rational, Real
 from typing import Any, NoReturn, Self
 
 from lipteach.theory.floats import meant
@@ -148,8 +148,13 @@ def as_term(value: Any) -> Term:
     if not _is_number(value):
         kind = type(value).__name__
         raise TypeError(f"A term or a real number is needed here; got {value!r} ({kind}).")
-    if isinstance(value, (int, Fraction)):
-        return Term("number", Fraction(value))
+    if isinstance(value, Rational):  # NumPy's integers and sympy's rationals too
+        return Term("number", Fraction(int(value.numerator), int(value.denominator)))
+    if float(value) != value == value:  # NaN is told where floats are read
+        raise ValueError(
+            f"A number must be a rational one or a float; {value!r} ({type(value).__name__}) is "
+            "neither."
+        )
     return read_number(float(value))
 
 

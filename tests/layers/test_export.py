@@ -106,6 +106,21 @@ def test_a_weight_that_is_random_is_refused() -> None:
     assert not lt.in_lipschitz_class(nn.Sequential(layer), tol=100.0)
 
 
+def test_a_model_that_draws_beyond_a_unit_that_is_off_has_no_bound(capsys) -> None:
+    """Found by an attack: where the first sample was off, the drawing was not seen."""
+
+    class Noisy(nn.Module):
+        def forward(self, x):
+            x = x.relu()
+            return x * torch.rand_like(x)
+
+    x = torch.tensor([[-1.0, -2.0], [1.0, 2.0]])
+    for points in (x, x.flip(0)):
+        with pytest.warns(lt.UnknownBoundWarning, match="Noisy, which draws random numbers"):
+            assert lt.lipschitz_bounds(Noisy(), points) == (0, float("inf"))
+        assert lt.audit(Noisy(), points).upper == float("inf")
+
+
 def other_than(layer: nn.Linear) -> None:
     """A forward of a layer that is no part of the model."""
     layer.forward = nn.Linear(4, 4).forward

@@ -6,7 +6,9 @@ import sys
 import time
 from fractions import Fraction
 
+import numpy as np
 import pytest
+import sympy
 import torch
 from proof_support import maxmins
 from torch import nn
@@ -22,7 +24,7 @@ from lipteach.theory.exact_networks import (
     w_network,
 )
 from lipteach.theory.frozen import frozen_linear
-from lipteach.theory.proof import Undecided, prove
+from lipteach.theory.proof import Proof, Undecided, prove
 from lipteach.theory.question import ask
 from lipteach.theory.solver import find_point
 
@@ -214,6 +216,25 @@ def test_the_weights_of_a_claimed_network_are_said_to_be_read() -> None:
 def test_nothing_is_proved_where_the_claim_divides_by_zero(network, claim):
     assert str(prove(network, claim)) == "Undecided: the claim divides by zero at x = 0"
     assert prove(network, claim, domain=lambda x: x > 0)
+
+
+@pytest.mark.parametrize("number", [np.int64(2**53 + 1), sympy.Integer(2**53 + 1)])
+def test_a_large_integer_is_read_in_every_digit(number):
+    """Found by an attack: it was rounded to a float, 2⁵³, and that was proved."""
+    assert not isinstance(prove(lambda x: x * number, lambda x: x * 2**53), Proof)
+    assert not isinstance(prove(lambda x: x + number, lambda x: x + 2**53), Proof)
+    assert prove(lambda x: number * x, lambda x: x * (2**53 + 1))
+    assert terms.apply(nn.Identity(), [number])[0].args[0] == 2**53 + 1
+
+
+def test_a_rational_number_of_sympy_is_read_exactly_and_what_is_no_float_is_refused():
+    near = sympy.Rational(10**20 + 1, 10**20)
+    assert not isinstance(prove(lambda x: x * near, lambda x: x), Proof)
+    assert prove(lambda x: x * sympy.Rational(1, 1009), lambda x: x / 1009)
+    with pytest.raises(ValueError, match=r"a rational one or a float; .* \(Float\) is neither"):
+        prove(lambda x: x * sympy.Float("0.1234567890123456789012345", 30), lambda x: x)
+    with pytest.raises(ValueError, match="must be finite; got nan"):
+        prove(lambda x: x * math.nan, lambda x: x)
 
 
 def test_a_network_without_outputs_is_refused():
