@@ -45,7 +45,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import lipteach as lt
 from lipteach.classroom import check, predicted, show, show_benchmark, slider_figure
-from lipteach.classroom.lessons.l05_fast_orthonormalization import figures
+from lipteach.classroom.lessons.l05_fast_orthonormalization import costs, figures
 from lipteach.training import orthonormal_network
 
 torch.set_num_threads(1)  # the matrices are small: a second thread would only wait
@@ -933,7 +933,7 @@ print("After one step a singular value is off by more than 0.03; after lt.retrac
 # step with retraction cost?
 
 # %% jupyter={"outputs_hidden": true} tags=["hide-output"]
-costs = show_benchmark("orthonormal", figures.draw_costs)
+record = show_benchmark("orthonormal", costs.draw_costs)
 
 # %% [markdown]
 # `lt.polar` with "auto" takes the polynomial in $W^\top W - I$ near the orthonormal matrices, and a
@@ -944,8 +944,8 @@ costs = show_benchmark("orthonormal", figures.draw_costs)
 # The map of Cayley is as cheap as ours.)
 
 # %% jupyter={"source_hidden": true} tags=["hide-input"]
-if costs:
-    for rows in figures.weights(costs).values():
+if record:
+    for rows in costs.weights(record).values():
         auto, unrolled_steps = rows["polar, auto"], rows["Björck × 15, unrolled"]
         assert 5 * auto["ratio"] < unrolled_steps["ratio"]
         assert auto["defect"] < 1e-5 and unrolled_steps["defect"] > 0.5
@@ -953,12 +953,30 @@ if costs:
             rows[f"torch orthogonal, {m}"]["ratio"] for m in ("matrix_exp", "cayley")
         )
         assert by_exp > 0.9 * unrolled_steps["ratio"] and by_cayley < 1.6 * auto["ratio"]
-    steps = figures.ways(costs)
+    steps = costs.ways(record)
     for way in ("retract_ by qr", "retract_ by polar"):
         assert steps[way]["ratio"] < 10 * steps["plain"]["ratio"]
         assert steps[way]["distance"] < 1e-3
     assert steps["Björck × 15, unrolled"]["ratio"] > 50 * steps["plain"]["ratio"]
     print("There retraction costs less than 10 plain steps, and unrolled Björck more than 50.")
+
+# %% [markdown]
+# And a single layer of 1024 units? `lt.orthonormal` needs no call after the step: the weight is computed from a parameter. In
+# training it moves a large parameter onto its polar factor first, so that the parameter stays near, and a step costs four to
+# six products however long the training is. Take it where the weight must be orthonormal by itself. Where a call after each step
+# is no trouble, `lt.retract_(model, method="qr")` costs less than half of it.
+
+# %%
+record = show_benchmark("constraints", costs.draw_layers)
+
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+if record:
+    for batch in (128, 512):
+        rows = costs.layers(record, batch)
+        ours, cheapest = (rows[way]["ratio"] for way in ("lt.orthonormal", "retract_ by qr"))
+        assert 2 * cheapest < ours and rows["lt.orthonormal"]["later"]["ratio"] < 1.1 * ours
+        assert 4 < rows["lt.orthonormal"]["products"] < 7
+        assert all(1.2 * ours < rows[f"torch {way}"]["ratio"] for way in ("cayley", "matrix_exp"))
 
 # %% [markdown]
 # ## Recap

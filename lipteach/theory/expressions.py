@@ -203,7 +203,7 @@ def Sqrt(n: int | Fraction) -> Term:
     return Term("number", root) if root * root == n else Term("root", n)
 
 
-def If(condition: Formula | bool, then: Any, otherwise: Any) -> Term:
+def If(condition: Formula, then: Any, otherwise: Any) -> Term:
     """`then` where the condition holds, `otherwise` elsewhere.
 
     >>> lt.prove(lt.abs_network(), lambda x: lt.terms.If(x[0] > 0, x[0], -x[0]))
@@ -229,12 +229,19 @@ def Min(a: Any, b: Any) -> Term:
 
 
 def as_formula(value: Any) -> Formula:
-    """`value` itself if it is a formula; Python's True and False become formulas."""
+    """`value` itself, which is a formula.
+
+    Python answers by itself where no term is compared: a list with a number, by ``!=``; terms by
+    ``is``, in sets or as texts. Such an answer says nothing about the inputs.
+    """
     if isinstance(value, Formula):
         return value
-    if isinstance(value, bool):
-        return Formula("and") if value else Formula("or")
     kind = type(value).__name__
+    if isinstance(value, bool):
+        raise TypeError(
+            f"A comparison of terms is needed here; got {value}, which Python answers without the "
+            "inputs. Is a list compared, or are terms by is, in or a set?"
+        )
     raise TypeError(f"A comparison of terms is needed here; got {value!r} ({kind}).")
 
 

@@ -88,7 +88,8 @@ def prove(
         :class:`Undecided`.
 
     Raises:
-        TypeError: if a term is used as a truth value.
+        TypeError: if a term is used as a truth value, or a claim, a domain or a part of one is True
+            or False: Python has answered it without the inputs (for a list ``y != 0`` is true).
         ValueError: if the domain is empty, a layer is not known or has hooks, a term is divided by
             0, or tol is positive with a claim that terms differ.
         ImportError: if z3 is not installed.

@@ -237,6 +237,27 @@ def test_a_rational_number_of_sympy_is_read_exactly_and_what_is_no_float_is_refu
         prove(lambda x: x * math.nan, lambda x: x)
 
 
+@pytest.mark.parametrize(
+    "claim",
+    [
+        lambda x, y: y != 0,
+        lambda x, y: terms.Not(y == 0),
+        lambda x, y: [y != 0, y[0] == x[0]],
+        lambda x, y: len(set(y)) == len(y),
+        lambda x, y: terms.Or(y[0] is not x[0], y[0] == x[0]),
+        lambda x, y: str(y[0]) != str(x[0]),
+        lambda x, y: terms.If(y == 0, 1, 0) == 0,
+    ],
+)
+def test_an_answer_of_python_s_own_is_no_claim(claim):
+    """Found by an attack: what is true of every list was proved of every input."""
+    for asked in ({"claim": claim}, {"claim": lambda x, y: y[0] == x[0], "domain": None}):
+        if "domain" in asked:
+            asked["domain"] = lambda x: claim(x, list(x))
+        with pytest.raises(TypeError, match="which Python answers without the inputs"):
+            prove(nn.Sequential(frozen_linear([[1.0]])), **asked)
+
+
 def test_a_network_without_outputs_is_refused():
     with pytest.raises(ValueError, match="the list is empty"):
         prove(lambda x: [], lambda x: [])

@@ -10,7 +10,7 @@ from classroom_support import drawn
 from torch import nn
 
 import lipteach as lt
-from lipteach.classroom.lessons.l05_fast_orthonormalization import figures
+from lipteach.classroom.lessons.l05_fast_orthonormalization import costs, figures
 from lipteach.classroom.lessons.l05_fast_orthonormalization.figures import scalar_map
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -122,7 +122,7 @@ def costs_record() -> dict:
 
 
 def test_every_recorded_ratio_is_drawn() -> None:
-    figure = figures.draw_costs(costs_record())
+    figure = costs.draw_costs(costs_record())
     left, right = figure.axes
     assert len(left.lines) == 2
     assert all(list(line.get_xdata()) == [10.0, 100.0] for line in left.lines)
@@ -131,3 +131,17 @@ def test_every_recorded_ratio_is_drawn() -> None:
     statement = drawn(figure)
     for part in ("a processor", "1 thread,", "torch 9.9", "2026-01-01"):
         assert part in statement
+
+
+def test_what_a_layer_costs_is_drawn_for_both_batches() -> None:
+    steps = {
+        f"a layer, batch {batch}: {way}": {"ratio": 2000.0 / batch + k}
+        for batch in (128, 512)
+        for k, way in enumerate(("ours", "theirs"))
+    }
+    record = costs_record() | {"steps": steps | {"projection": {"ratio": 1.5}}}
+    figure = costs.draw_layers(record)
+    statement = drawn(figure)
+    assert "by ours, theirs: 15.6, 16.6 with 128 samples; 3.91, 4.91 with 512 samples" in statement
+    (axes,) = figure.axes
+    assert [list(line.get_xdata()) for line in axes.lines] == [[15.625, 16.625], [3.90625, 4.90625]]
