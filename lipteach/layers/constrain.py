@@ -39,16 +39,24 @@ def orthonormal(
     (kernel ≤ stride, or 1 × 1) it is the flattened kernel that is orthonormal, which is exact. A
     thin kernel (one side more than four times the other) is made of orthogonal blocks.
 
-    In training the parameter of an ``nn.Linear`` with at least 160 rows and columns is moved onto
-    its own polar factor, in place, at the beginning of a forward pass that keeps a graph: in
-    ``train()``, with gradients on, by the method "auto" and not under torch.func, torch.compile or
-    an export. The weight is not changed by it, and evaluation gives the same. What an optimizer
-    sees is an orthonormal parameter and the gradient there, which is tangent to the manifold; its
-    state is left alone. Without that the parameter drifts away, and its weight becomes ever more
-    costly; with it a step takes 4 to 6 products of the weight's size, however long the training
-    (PyTorch's map of Cayley: as much time as 10). A layer without a constraint must not share such
-    a parameter. `retract_` by "qr" takes less than half of that, and is the one for large layers if
-    the weight may be the parameter itself, and a call may follow each step of the optimizer.
+    In ``train()`` the parameter of an ``nn.Linear`` with at least 160 rows and columns is moved
+    onto its own polar factor, in place, whenever the weight is read with gradients on, by the
+    method "auto" and not under torch.vmap or torch.compile. The weight is not changed by
+    it, and evaluation gives the same. What an optimizer sees is an orthonormal parameter and the
+    gradient there, which is tangent to the manifold; its state is left alone. Without that the
+    parameter drifts away, and its weight becomes ever more costly; with it a step takes 4 to 6
+    products of the weight's size, however long the training (PyTorch's map of Cayley: as much time
+    as 10). What to mind, since the parameter changes when it is read:
+
+    - A graph may not hold it already: a penalty on the parameter itself is written behind the
+      forward pass, else torch refuses to go back.
+    - A ``state_dict()`` shares it, as always, and is to be copied before the next forward pass.
+    - An optimizer that steps away and comes back (SAM) comes back to its polar factor.
+    - A layer without a constraint must not share it, and a parameter handed in by
+      ``torch.func.functional_call`` is moved as well (a plain tensor is not).
+
+    `retract_` by "qr" takes less than half of that time, and is the one for large layers if the
+    weight may be the parameter itself, and a call may follow each step of the optimizer.
 
     Per step of the stride s a kernel k sees c_in·min(k, s)² inputs. If there are no more outputs,
     the rows of the operator are orthonormal, on every image without padding; else its columns, with

@@ -91,7 +91,7 @@ def _can_be_moved(X: Tensor) -> bool:
     """Whether X is a parameter about to be trained, of a size for which products are cheap."""
     trained = isinstance(X, nn.Parameter) and X.requires_grad and torch.is_grad_enabled()
     large = min(X.shape) >= BY_PRODUCTS and X.itemsize > 2
-    return trained and large and not transforming() and not exporting(X) and has_data(X)
+    return trained and large and not transforming()
 
 
 class OrthogonalConvolution(Orthonormal):

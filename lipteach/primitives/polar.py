@@ -13,7 +13,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lipteach.primitives._fast.polar_methods import Found, by_decomposition, find, near_identity
+from lipteach.primitives._fast.polar_methods import (
+    KEPT,
+    Found,
+    by_decomposition,
+    find,
+    near_identity,
+)
 from lipteach.primitives._fast.polynomials import optimal_quintics as optimal_quintics
 from lipteach.primitives._torch_private import is_batched
 from lipteach.primitives._validate import (
@@ -133,8 +139,8 @@ def polar(W: Tensor, tol: float = 1e-5, method: str = "auto") -> Tensor:
 
     With W = U diag(σ) Vᵀ it is Q = U Vᵀ, the limit of Björck's iteration if all 0 < σ < √3. No
     other is as near to W in the Frobenius norm, and none is nearer in the spectral norm; Q is
-    unique if W has full rank. For m ≥ n, W = Q H with H = (WᵀW)^½. The gradient is exact in each
-    method, by implicit differentiation: for an upstream gradient G it is
+    unique if W has full rank. For m ≥ n, W = Q H with H = (WᵀW)^½. The gradient comes by implicit
+    differentiation, in each method as exact as Q is: for an upstream gradient G it is
 
     $$Q Y + (I - Q Q^\top)\, G H^{-1}, \qquad H Y + Y H = Q^\top G - G^\top Q .$$
 
@@ -150,7 +156,8 @@ def polar(W: Tensor, tol: float = 1e-5, method: str = "auto") -> Tensor:
       in [10⁻³, 1] of the bound, three products each; smaller ones take Björck steps at the end.
     - "auto": on a CPU, "svd" for fewer than 160 columns (or rows, if they are fewer). Else, near
       the manifold, −0.75 ≤ WᵀW − I ≤ 2, a polynomial in WᵀW − I fitted to its spectrum, 3 to 7
-      products in all; a W within tol stays as it is. Elsewhere "svd" on a CPU, and "polynomial" on
+      products in all; a W within tol, and within 10⁻⁴, stays as it is, and the gradient takes its
+      H for I. Elsewhere "svd" on a CPU, and "polynomial" on
       an accelerator, where products are cheap. ``make bench`` measures the choice.
 
     Args:
@@ -203,6 +210,7 @@ def polar_(W: Tensor, tol: float) -> Tensor:
     to a few times the tolerance, is not written to (nor is W twice), nor one of deficient rank.
     """
     wide = W.shape[-2] < W.shape[-1]
+    tol = min(tol, KEPT)  # where H is taken for I
     with plain_precision(W), torch.no_grad():
         check_tensor(W, "W")
         found = find(W.mT if wide else W, tol, "auto")

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lipteach.layers import convolution_norm_bounds
+from lipteach.layers.copies import evaluating
 from lipteach.primitives import operator_norm
-from lipteach.primitives._validate import check_integer, check_norm
+from lipteach.primitives._validate import check_integer, check_norm, check_tensor
 from lipteach.robustness import lipschitz_bounds
 from lipteach.theory.lipschitz_class import dual
 from lipteach.training.arrangement import layers_of
@@ -190,7 +191,7 @@ def measure_classifier(
 
 def measure_margins(
     network: nn.Module, x: Tensor, y: Tensor, p: float = 2
-) -> dict[str, float | list[float]]:
+) -> dict[str, list[float]]:
     r"""Measure how far the right output is above the others, and how fast that may change.
 
     The margin of an input is $Z_y - \max_{k \ne y} Z_k$, and its gradient is taken in the dual norm
@@ -198,9 +199,9 @@ def measure_margins(
     $\sqrt 2\,L$; in the ∞-norm of inputs and outputs none is above $2L$.
 
     Args:
-        network: in float64.
-        x: inputs, of which the network treats each by itself.
-        y: their labels.
+        network: in float64, with two outputs at least; it is taken in evaluation mode.
+        x: inputs of shape (N, …), of which the network treats each by itself.
+        y: their labels, integers of shape (N,).
         p: the norm of the inputs, 1, 2 or ``math.inf``.
 
     Returns:
@@ -216,15 +217,25 @@ def measure_margins(
     Source: ours; the bounds follow from appendix H.5's margins.
     """
     check_norm(p)
+    check_tensor(x, "x", min_dim=2)
+    if y.shape != x.shape[:1] or y.is_floating_point():
+        raise ValueError(
+            f"y must hold {len(x)} integers, one for each x; got shape {tuple(y.shape)}, {y.dtype}."
+        )
     margins, gradients = [], []
-    for part, labels in zip(torch.split(x, ROWS), torch.split(y, ROWS), strict=True):
-        inputs = part.double().requires_grad_()
-        outputs = network(inputs)
-        own = functional.one_hot(labels, outputs.shape[1]).bool()
-        margin = outputs[own] - outputs.masked_fill(own, -torch.inf).max(dim=1).values
-        (gradient,) = torch.autograd.grad(margin.sum(), inputs)
-        margins.append(margin.detach())
-        gradients.append(torch.linalg.vector_norm(gradient.flatten(1), dual(p), dim=1))
+    with evaluating(network), torch.enable_grad():
+        for part, labels in zip(torch.split(x, ROWS), torch.split(y, ROWS), strict=True):
+            inputs = part.detach().double().requires_grad_()
+            outputs = network(inputs)
+            count = outputs.shape[1]
+            if not count > 1 or not 0 <= int(labels.min()) <= int(labels.max()) < count:
+                found = f"{count} outputs and labels from {int(y.min())} to {int(y.max())}"
+                raise ValueError(f"Each label must be one of several outputs; got {found}.")
+            own = functional.one_hot(labels, count).bool()
+            margin = outputs[own] - outputs.masked_fill(own, -torch.inf).max(dim=1).values
+            (gradient,) = torch.autograd.grad(margin.sum(), inputs)
+            margins.append(margin.detach())
+            gradients.append(torch.linalg.vector_norm(gradient.flatten(1), dual(p), dim=1))
     ranks = torch.tensor([0.05, 0.25, 0.5, 0.75, 0.95], dtype=torch.float64)
     return {
         "margins": torch.quantile(torch.cat(margins), ranks).tolist(),

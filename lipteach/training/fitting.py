@@ -123,9 +123,9 @@ def fit(
 ) -> list[float]:
     """Minimize a loss over norm-constrained weights: a step, then the projection, and again.
 
-    The weights satisfy the constraint, ‖W‖₂ ≤ 1 unless another is given, before the first step (a
-    `Scheme`'s ``prepare`` sees to that) and after every one. An interrupt (Ctrl-C) ends the
-    training early, with the weights projected, and returns what was recorded.
+    The weights satisfy the constraint, ‖W‖₂ ≤ 1 unless another is given, before the first step and
+    after every one (with a `Scheme`, if its ``prepare`` has made the model). An interrupt (Ctrl-C)
+    ends the training early, with the weights projected, and returns what was recorded.
 
     Args:
         model: the network, changed in place.

@@ -39,6 +39,13 @@ def rows():
     yield measure, [None, {"test": part}], TypeError, "network must be an nn.Module; got NoneType"
     margins = training.measure_margins
     yield margins, [network, *part, 3], ValueError, "p must be 1, 2 or math.inf; got 3"
+    x, y = torch.ones(2, 2), torch.zeros(2).long()
+    three = nn.Linear(2, 3).double()
+    yield margins, [three, x, y[:1]], ValueError, "y must hold 2 integers, one for each x; got"
+    yield margins, [three, x, y.float()], ValueError, "y must hold 2 integers"
+    yield margins, [three, x, y + 3], ValueError, "got 3 outputs and labels from 3 to 3"
+    yield margins, [three, x, y - 1], ValueError, "got 3 outputs and labels from -1 to -1"
+    yield margins, [nn.Linear(2, 1).double(), x, y], ValueError, "got 1 outputs and labels from 0"
     yield measure, [network, {"train": part}], ValueError, 'parts must hold "test"; got train'
 
 

@@ -151,11 +151,3 @@ def test_the_paper_s_claims_are_in_its_numbers() -> None:
     worse = {scheme for scheme, (relu, maxmin, *_) in PAPER.items() if maxmin > relu}
     assert worse == {"Dropout", "Spectral Jac", "L∞"}
     assert lt.MaxMin is ACTIVATIONS["MaxMin"]
-
-
-def test_the_paper_s_claims_are_judged_by_its_numbers() -> None:
-    """The spectral Jacobian is best throughout; MaxMin errs more than ReLU in three rows."""
-    for column in zip(*PAPER.values(), strict=True):
-        assert min(column) == column[list(PAPER).index("Spectral Jac")]
-    worse = {scheme for scheme, (relu, maxmin, *_) in PAPER.items() if maxmin > relu}
-    assert worse == {"Dropout", "Spectral Jac", "L∞"}

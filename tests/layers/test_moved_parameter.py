@@ -91,18 +91,47 @@ def test_what_a_weight_is_made_of_is_not_moved() -> None:
 
 
 def test_what_is_almost_on_the_manifold_is_not_written_to() -> None:
-    layer, before = far(SHAPES[0], 1e-6)
-    assert not torch.equal(layer.weight, before)
-    assert torch.equal(original(layer), before)
+    for away, moved in ((2, False), (6, True)):  # in tolerances, of each singular value
+        layer, before = far(SHAPES[0], 0.0)
+        with torch.no_grad():
+            spread = torch.linspace(-1, 1, SHAPES[0][1], dtype=torch.float64)
+            before = original(layer).mul_(1 + away * TOL * spread).clone()
+        assert not torch.equal(layer.weight, before)
+        assert torch.equal(original(layer), before) != moved
 
 
-@pytest.mark.parametrize("change", ["small", "half precision", "method"])
+@pytest.mark.parametrize("tol", [1e-5, 1e-2, 0.3])
+def test_a_loose_tolerance_does_not_loosen_the_gradient(tol: float) -> None:
+    spread = 1 + tol / 4 * torch.linspace(-1, 1, 192, dtype=torch.float64)
+    W = (svd_factor(uniform(192, 192, seed=1)) * spread).requires_grad_()
+    G = uniform(192, 192, seed=2)
+    found, want = (
+        torch.autograd.grad((lt.polar(W, *asked) * G).sum(), W)[0]
+        for asked in ((tol,), (1e-12, "svd"))
+    )
+    assert (found - want).norm() <= (1e-4 + tol / 20) * want.norm()
+    layer = lt.orthonormal(nn.Linear(192, 192, bias=False).double(), tol=tol)
+    with torch.no_grad():
+        original(layer).mul_(1 + 0.9 * tol)
+    assert lt.is_orthonormal(layer.weight, 1e-4)
+
+
+def test_a_penalty_on_the_parameter_is_written_behind_the_forward_pass() -> None:
+    layer, _ = far(SHAPES[0])
+    x = uniform(3, SHAPES[0][1])
+    (layer(x).sum() + original(layer).square().sum()).backward()
+    layer, _ = far(SHAPES[0])
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        (original(layer).square().sum() + layer(x).sum()).backward()
+
+
+@pytest.mark.parametrize("change", ["small", "thin", "half precision", "method"])
 def test_others_are_not_moved(change: str) -> None:
     n, method = (64 if change == "small" else 192), ("svd" if change == "method" else "auto")
     dtype = torch.bfloat16 if change == "half precision" else torch.float32
-    layer = lt.orthonormal(nn.Linear(n, n), method=method).to(dtype)
+    layer = lt.orthonormal(nn.Linear(64 if change == "thin" else n, n), method=method).to(dtype)
     with torch.no_grad():
-        original(layer).add_(0.02 * uniform(n, n).to(dtype))
+        original(layer).add_(0.02 * uniform(*original(layer).shape).to(dtype))
     before = original(layer).detach().clone()
     layer.weight.sum().backward()
     assert torch.equal(original(layer), before)

@@ -106,6 +106,7 @@ def test_margins_and_their_gradients_row_by_row(monkeypatch, p: float) -> None:
     monkeypatch.setattr(classification, "ROWS", 7)
     network = nn.Linear(4, 3).double()
     x, y = normal(30, 4), torch.arange(30) % 3
+    dropping = nn.Sequential(network, nn.Dropout(0.5))  # in evaluation mode it drops nothing
     W, q = network.weight.detach(), {1: math.inf, 2: 2, math.inf: 1}[p]
     margins, gradients = [], []
     for a, own in zip(x, y.tolist(), strict=True):
@@ -113,7 +114,9 @@ def test_margins_and_their_gradients_row_by_row(monkeypatch, p: float) -> None:
         other = max((k for k in range(3) if k != own), key=z.tolist().__getitem__)
         margins.append(float(z[own] - z[other]))
         gradients.append(float(torch.linalg.vector_norm(W[own] - W[other], q)))
-    found = measure_margins(network, x.float(), y, p)
+    with torch.no_grad():
+        found = measure_margins(dropping, x.float(), y, p)
+    assert dropping.training
     ranks = torch.tensor([0.05, 0.25, 0.5, 0.75, 0.95])
     for name, one_by_one in (("margins", margins), ("gradients", gradients)):
         assert found[name] == pytest.approx(torch.tensor(one_by_one).quantile(ranks), rel=1e-6)

@@ -34,6 +34,7 @@ from lipteach.primitives.orthonormal import refuse_zero
 
 BY_PRODUCTS = 160  # columns, from which on a decomposition is not the cheapest way on a CPU
 _NEAR = -0.75, 2.0  # the eigenvalues of WᵀW − I for which a polynomial may be the cheapest way
+KEPT = 1e-4  # of ‖WᵀW − I‖₂: of a W as near as that the gradient takes H for I
 _MOST_STEPS = 100
 _RANK = 4  # a singular value below 4 eps of the largest is rounding noise
 
@@ -81,15 +82,16 @@ def _by_products(W: Tensor, tol: float, method: str) -> Found:
 def _near(W: Tensor, error: Tensor, tol: float) -> Found | None:
     """Q = W (I + E)^(−½) by a polynomial in E = WᵀW − I; None if W is not near the manifold.
 
-    A W within the tolerance stays as it is. Else the polynomial takes seven tenths of the
-    tolerance, and leaves the rest to rounding: so that a Q that is found stays as it is.
+    A W within the tolerance, and within `KEPT`, stays as it is. Else the polynomial takes seven
+    tenths of the tolerance, and leaves the rest to rounding: so that a Q that is found stays as it
+    is.
     """
     least = torch.linalg.matrix_norm(error).amax() / math.sqrt(W.shape[-1])  # ≤ ‖E‖₂
     if not least.item() <= _NEAR[1]:  # or not finite: squares too large for the dtype
         return None
     low, high = spectrum_ends(error)
     reached = max(-low, high)
-    if reached - rounding(W) <= tol:
+    if reached - rounding(W) <= min(tol, KEPT):
         return Found(W.clone(), ends=(1.0, 1.0))
     if low < _NEAR[0] or high > _NEAR[1]:
         return None

@@ -136,10 +136,7 @@ def _what(found: list[Tensor], given: tuple[list[Tensor], float]) -> str:
     factor = float(found[k] @ biases[k] / biases[k].square().sum().clamp(min=1e-300))
     zero = torch.zeros(2).double()
     mine, whole = network(found, zero, K ** (1 / 3)), K * network(biases, zero)
-    name, shown = (
-        f"b{_SUB[k + 1]}",
-        f"{show_values(mine)} at x = 0 in place of {show_values(whole)}",
-    )
+    name = f"b{_SUB[k + 1]}"
     if not _same([found[k]], [factor * biases[k]]):
         text = f"For K = {K:g} each entry of {name} is changed in its own way"
         return f"{text}: does a scale act on each entry alike?"

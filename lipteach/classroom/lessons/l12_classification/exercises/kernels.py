@@ -12,6 +12,7 @@ from lipteach.classroom.checks import Exercise, Hint
 from lipteach.classroom.compare import need_tensor, seeded, shape_of, show_apart
 
 LEAST = 4.8
+TOL = 1.001e-6  # what the text allows, and its rounding
 GRID = 256  # the frequencies tried, in each direction: the largest is missed by 1e-3 at most
 
 
@@ -34,11 +35,11 @@ def _judge_kernel(answer: Any) -> None:
     if not bool(torch.isfinite(kernel).all()):
         raise Hint("value", "An entry is not finite.")
     norm, gain = float(kernel.norm()), largest_gain(kernel)
-    if abs(norm - 1) > 1e-6 + 1e-9:
+    if abs(norm - 1) > TOL:
         raise Hint("constraint", _why_not_1(kernel, norm))
     if gain < LEAST:
         raise Hint("value", _why_small(kernel, gain))
-    if abs(float(kernel.sum())) > 1e-6 + 1e-9:
+    if abs(float(kernel.sum())) > TOL:
         raise Hint("constraint", _why_not_0(float(kernel.sum())))
 
 
@@ -76,7 +77,7 @@ def _why_small(kernel: Tensor, gain: float) -> str:
     taps, sizes = int((kernel.abs() > 1e-9).sum()), float(kernel.abs().sum())
     if taps == 1:
         return f"{text}: one tap only moves the image. What may 25 of them do together?"
-    if taps < 24.01:
+    if taps < 25:
         most = f"{taps} taps reach √{taps} at most" if gain > 0.99 * math.sqrt(taps) else ""
         if most:
             return f"{text}: {most}, and this kernel does. How many taps are there?"
