@@ -72,6 +72,23 @@ def test_both_bounds_are_differentiable() -> None:
     )
 
 
+def test_a_bound_that_is_not_taken_is_not_differentiated(monkeypatch: pytest.MonkeyPatch) -> None:
+    bounds, simple_bound = [], norm_bounds._simple_bound
+
+    def keep(S):
+        bounds.append(simple_bound(S))
+        bounds[-1].retain_grad()
+        return bounds[-1]
+
+    monkeypatch.setattr(norm_bounds, "_simple_bound", keep)
+    K = uniform(2, 3, 3, 2).requires_grad_()
+    _, high = lt.convolution_norm_bounds(K)
+    high.backward()
+    assert bounds[0] > high
+    assert bounds[0].grad is None
+    assert K.grad is not None
+
+
 @pytest.mark.parametrize("exponent", [-600, -540, 530, 1000])
 def test_bounds_of_kernels_whose_squares_leave_the_range(exponent: int) -> None:
     kernel = uniform(2, 3, 3, 3)
@@ -117,6 +134,41 @@ def test_cells_at_the_corners_are_kept_in_two_dimensions(no_climb: None) -> None
     for seed in range(12):
         K = uniform(3, 6, 3, 2, seed=seed)
         assert on_a_grid(K, 203) <= lt.convolution_norm_bounds(K)[1]
+
+
+def test_a_peak_in_the_middle_of_a_cell_is_covered_in_two_dimensions(
+    no_climb: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its corners are lower in both directions, and the allowance is for both together."""
+    monkeypatch.setattr(norm_bounds, "LEVELS", (6,))
+    K = peak_at(math.pi / 6)[:, :, 0]
+    K = torch.einsum("abs, cdt -> acbdst", K, K).reshape(4, 4, 2, 2)  # of norm 1 at the peak
+    low, high = lt.convolution_norm_bounds(K)
+    assert float(low) == pytest.approx(math.cos(math.pi / 12) ** 2)
+    assert 1 <= high <= 1.005
+
+
+def test_a_square_within_the_margin_is_covered(
+    no_climb: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The search stops below a corner which is higher by less than the margin."""
+    monkeypatch.setattr(norm_bounds, "LEVELS", (36,))
+    corner = math.cos(math.pi / 72)
+    K = torch.zeros(4, 4, 1, 2, dtype=torch.float64)
+    K[:2, :2], K[2:, 2:] = corner / 1.000045 * peak_at(math.pi), peak_at(math.pi / 36)
+    low, high = lt.convolution_norm_bounds(K)
+    assert float(low) == pytest.approx(corner / 1.000045, rel=1e-9)
+    assert high >= 1
+
+
+@pytest.mark.parametrize("seed", [0, 15, 25])
+def test_the_climb_ends_on_the_highest_point_of_the_finest_grid(seed: int) -> None:
+    """Its best direction turns on the way, so that it must be asked once more at the end."""
+    K = uniform(3, 4, 1, 3, seed=seed)
+    symbol = torch.fft.fft2(K, (1, norm_bounds.FINEST)).permute(2, 3, 0, 1)
+    highest = torch.linalg.matrix_norm(symbol, 2).max()
+    low, _ = lt.convolution_norm_bounds(K)
+    assert float(low) == pytest.approx(float(highest), rel=1e-9)
 
 
 def test_float32_is_bounded_as_float64_is() -> None:
