@@ -56,18 +56,31 @@ def join_cluster(address: str | None) -> Iterator[Cluster | None]:
         ) from error
     if not re.fullmatch(ADDRESS, address):  # Dask takes "" for a cluster of its own
         raise RunError(f"--scheduler needs an address like tcp://10.0.0.1:8786; got {address!r}.")
-    for name in ("distributed", "distributed.client"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # we say it in a sentence
-    find_scheduler(address)
-    with Client(address, timeout=WAIT, set_as_default=False) as client:  # type: ignore[no-untyped-call]
-        try:
-            client.wait_for_workers(1, timeout=WAIT)
-        except TimeoutError as error:
-            raise RunError(
-                f"The scheduler at {address} has no workers: "
-                f"start some with `dask worker {address} --nworkers 2 --nthreads 1`."
-            ) from error
-        yield Cluster(client, address)
+    with silence_dask():
+        find_scheduler(address)
+        with Client(address, timeout=WAIT, set_as_default=False) as client:  # type: ignore[no-untyped-call]
+            try:
+                client.wait_for_workers(1, timeout=WAIT)
+            except TimeoutError as error:
+                raise RunError(
+                    f"The scheduler at {address} has no workers: "
+                    f"start some with `dask worker {address} --nworkers 2 --nthreads 1`."
+                ) from error
+            yield Cluster(client, address)
+
+
+@contextmanager
+def silence_dask() -> Iterator[None]:
+    """Keep Dask from logging what we say in a sentence, for as long as we use it."""
+    loggers = [logging.getLogger(name) for name in ("distributed", "distributed.client")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def find_scheduler(address: str) -> None:
@@ -192,7 +205,10 @@ def check_worker(
         )
     began = psutil.Process(os.getpid()).create_time()
     if changed := [path for path in PACKAGE.rglob("*.py") if path.stat().st_mtime > began]:
-        raise RunError(f"its {changed[0].name} was changed after it had begun: start it again.")
+        raise RunError(
+            f"its {changed[0].name} was changed after it had begun, or the clocks differ: "
+            "start it again."
+        )
     return str(find_device(device))
 
 

@@ -1,5 +1,6 @@
 """Cells on a Dask cluster: a worker dies, a run is stopped, a machine does not fit."""
 
+import logging
 import multiprocessing
 import os
 import re
@@ -207,7 +208,8 @@ def test_a_worker_whose_code_was_changed_must_start_again(tmp_path: Path, monkey
     monkeypatch.setattr(scheduler, "describe_makers", lambda _: makers)
     assert check_worker(TINY.train, makers, "cpu", worker) == "cpu"
     (tmp_path / "norms.py").touch()
-    with pytest.raises(RunError, match=r"its norms\.py was changed after it had begun: start it"):
+    said = r"its norms\.py was changed after it had begun, or the clocks differ: start it again\."
+    with pytest.raises(RunError, match=said):
         check_worker(TINY.train, makers, "cpu", worker)
 
 
@@ -215,6 +217,62 @@ def test_a_worker_trains_one_cell_at_a_time() -> None:
     worker = SimpleNamespace(state=SimpleNamespace(nthreads=4))
     with pytest.raises(RunError, match=r"4 cells in one process.* --nworkers 4 --nthreads 1\."):
         check_worker(TINY.train, {}, "cpu", worker)
+
+
+def start_here(threads: int, scratch: Path) -> Any:
+    """A cluster of one worker in this process."""
+    return distributed.LocalCluster(
+        n_workers=1,
+        threads_per_worker=threads,
+        processes=False,
+        protocol="tcp",
+        dashboard_address=":0",
+        local_directory=scratch,
+    )
+
+
+def test_a_worker_that_comes_late_trains_one_cell_at_a_time(tmp_path: Path, here: dict) -> None:
+    with start_here(2, tmp_path) as late, join_cluster(late.scheduler_address) as cluster:
+        (job, *_) = list_jobs(TINY, "quick", 1, "cpu", here["runs"])
+        with pytest.raises(RunError, match=r"The worker at \S+: it runs 2 cells in one process"):
+            cluster.submit(run_cell, job).result(60)
+
+
+def test_a_bad_cell_names_its_worker(address: str, here: dict) -> None:
+    with join_cluster(address) as cluster:
+        (job,) = list_jobs(of(Settings("Adam", steps=-1)), "quick", 1, "cpu", here["runs"])
+        with pytest.raises(RunError) as refusal:
+            cluster.submit(run_cell, job).result(60)
+        workers = "|".join(map(re.escape, cluster._client.scheduler_info()["workers"]))
+    assert re.match(rf"The worker at ({workers}): .*total", str(refusal.value))
+
+
+def test_a_cell_ends_with_its_worker(tmp_path: Path, here: dict) -> None:
+    diary = tmp_path / "diary"
+    experiment = of(Settings("Adam", steps=500, pause=0.002, diary=str(diary)))
+    with start_here(1, tmp_path) as closed, join_cluster(closed.scheduler_address) as cluster:
+        (job,) = list_jobs(experiment, "quick", 1, "cpu", here["runs"])
+        cluster.submit(run_cell, job)
+        wait_until(lambda: len(read_diary(diary)) > 2)
+        (worker,) = closed.workers.values()
+        closed.scale(0)
+        wait_until(lambda: worker.status.name == "closed", 10)
+    assert len(read_diary(diary)) < 500, "Dask waits for it, but it does not go on to its end"
+
+
+def test_dask_logs_again_when_a_cluster_is_left(address: str, monkeypatch) -> None:
+    def levels() -> list[int]:
+        return [logging.getLogger(name).level for name in ("distributed", "distributed.client")]
+
+    before = levels()
+    assert logging.CRITICAL not in before
+    with join_cluster(address):
+        assert levels() == [logging.CRITICAL] * 2
+    assert levels() == before
+    monkeypatch.setattr(scheduler, "WAIT", 0.3)
+    with pytest.raises(RunError, match="No Dask scheduler"), join_cluster("tcp://127.0.0.1:1"):
+        pass
+    assert levels() == before
 
 
 def test_workers_agree_on_a_device() -> None:
