@@ -41,8 +41,8 @@ def orthonormal(
 
     In ``train()`` the parameter of an ``nn.Linear`` with at least 160 rows and columns is moved
     onto its own polar factor, in place, whenever the weight is read with gradients on, by the
-    method "auto" and not under torch.vmap or torch.compile. The weight is not changed by
-    it, and evaluation gives the same. What an optimizer sees is an orthonormal parameter and the
+    method "auto" and not under torch.vmap or torch.compile. The weight is not changed by it, and
+    evaluation gives the same. What an optimizer sees is an orthonormal parameter and the
     gradient there, which is tangent to the manifold; its state is left alone. Without that the
     parameter drifts away, and its weight becomes ever more costly; with it a step takes 4 to 6
     products of the weight's size, however long the training (PyTorch's map of Cayley: as much time

@@ -157,8 +157,8 @@ def polar(W: Tensor, tol: float = 1e-5, method: str = "auto") -> Tensor:
     - "auto": on a CPU, "svd" for fewer than 160 columns (or rows, if they are fewer). Else, near
       the manifold, −0.75 ≤ WᵀW − I ≤ 2, a polynomial in WᵀW − I fitted to its spectrum, 3 to 7
       products in all; a W within tol, and within 10⁻⁴, stays as it is, and the gradient takes its
-      H for I. Elsewhere "svd" on a CPU, and "polynomial" on
-      an accelerator, where products are cheap. ``make bench`` measures the choice.
+      H for I. Elsewhere "svd" on a CPU, and "polynomial" on an accelerator, where products are
+      cheap. ``make bench`` measures the choice.
 
     Args:
         W: matrices of shape (…, m, n).
