@@ -8,6 +8,7 @@ import re
 import pytest
 import torch
 from bad_rows import (
+    attacks,
     bjorck_apply,
     classification,
     jacobian,
@@ -291,6 +292,7 @@ ROOMS = (
     jacobian,
     lattice,
     robustness,
+    attacks,
     classification,
 )
 ROWS = [*rows(), *(row for room in ROOMS for row in room.rows())]

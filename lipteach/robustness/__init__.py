@@ -1,9 +1,26 @@
-"""Floor 2, above the layers: how far a network can move its output, from both sides."""
+"""Floor 2, above the layers: bounds, attacks, and what is certified between them."""
 
+from lipteach.robustness.attack_losses import cw_f6
+from lipteach.robustness.attacks import AttackWarning, fgs, pgd
+from lipteach.robustness.certified_radius import certified_radius
 from lipteach.robustness.lipschitz_bounds import (
     LipschitzBounds,
     UnknownBoundWarning,
     lipschitz_bounds,
 )
+from lipteach.robustness.margin_bounds import margin_bounds
+from lipteach.robustness.sandwich import Sandwich, sandwich
 
-__all__ = ["LipschitzBounds", "UnknownBoundWarning", "lipschitz_bounds"]
+__all__ = [
+    "AttackWarning",
+    "LipschitzBounds",
+    "Sandwich",
+    "UnknownBoundWarning",
+    "certified_radius",
+    "cw_f6",
+    "fgs",
+    "lipschitz_bounds",
+    "margin_bounds",
+    "pgd",
+    "sandwich",
+]

@@ -121,7 +121,8 @@ def lipschitz_bounds(model: nn.Module, x: Tensor, p: float = 2) -> LipschitzBoun
         if not missing and draws(plain, points):
             missing = f"{type(model).__name__}, which draws random numbers"
         if not missing:
-            upper, missing = _certified(plain, points, p)
+            bounds, missing = _certified(plain, points, p)
+            upper = bounds[p] if bounds else None
             most = float(upper) if upper else math.inf
             lower = _steepest(plain, points, p, spread, most * (1 - 1e-12))
         if missing:
@@ -136,8 +137,17 @@ def _check_parameters(model: nn.Module) -> None:
             raise ValueError(f"{name} of model must be finite; it holds NaN or infinity.")
 
 
-def _certified(model: nn.Module, x: Tensor, p: float) -> tuple[Magnitude | None, str]:
-    """The upper bound and "", or None and the first module without a bound.
+def norms_along(model: nn.Module, x: Tensor, p: float) -> dict[float, float]:
+    """Upper bounds from the p-norm of inputs to the q-norm of outputs, by q; infinite if unknown.
+
+    The model is a plain copy, as `measured` makes it.
+    """
+    bounds, _ = _certified(model, x, p)
+    return {q: float(bounds[q]) if bounds else math.inf for q in NORMS}
+
+
+def _certified(model: nn.Module, x: Tensor, p: float) -> tuple[dict[float, Magnitude] | None, str]:
+    """The upper bounds and "", or None and the first module without a bound.
 
     bounds[q] is an upper bound of the steps so far, from the p-norm to the q-norm.
     """
@@ -162,7 +172,7 @@ def _certified(model: nn.Module, x: Tensor, p: float) -> tuple[Magnitude | None,
         bounds = {q: min(bounds[r] * _conversion(count, r, q) for r in NORMS) for q in NORMS}
     if more := next(calls, None):  # a chunk took the sample in parts, and each has fewer numbers
         return None, said_name(steps[-1][0], more[0])
-    return bounds[p], ""
+    return bounds, ""
 
 
 def _calls(model: nn.Module, x: Tensor, steps: list[nn.Module]) -> Iterator[tuple[nn.Module, int]]:

@@ -1,0 +1,130 @@
+r"""Interval bounds: where the outputs of a network lie while its input moves in a box.
+
+Source: interval arithmetic; Gowal et al. (2018), "On the Effectiveness of Interval Bound
+Propagation for Training Verifiably Robust Models". Outward rounding as in Higham, "Accuracy and
+Stability of Numerical Algorithms", section 3.1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from lipteach.layers.layer_norms import convolved, is_layer
+from lipteach.primitives import Abs, FullSort, GroupSort, MaxMin, Maxout, Scale, Selection
+from lipteach.primitives.composition import runs_as
+
+EXACT = torch.finfo(torch.float64)
+SELECTING = (  # each output is one of the inputs or a constant, and grows with every input
+    *(FullSort, GroupSort, MaxMin, Maxout, Selection, nn.ReLU, nn.ReLU6),
+    *(nn.Identity, nn.Flatten, nn.Unflatten, nn.Dropout, nn.Dropout1d, nn.Dropout2d),
+    *(nn.MaxPool1d, nn.MaxPool2d),
+)
+
+
+class Reach(NamedTuple):
+    """What the numbers at one place of a network can be, for each sample.
+
+    The exact ones are in [lower, upper], and what a run of the network computes there differs from
+    the exact ones by at most error, (batch,).
+    """
+
+    lower: Tensor
+    upper: Tensor
+    error: Tensor
+
+
+class Affine(NamedTuple):
+    """z ↦ A z + b, as what multiplies by A and by |A|, and the number of terms of an output."""
+
+    times: Callable[[Tensor], Tensor]
+    times_abs: Callable[[Tensor], Tensor]
+    bias: Tensor
+    terms: int
+
+
+def reach_of(steps: list[nn.Module], x: Tensor, eps: float, run: torch.finfo) -> Reach:
+    """Where the outputs of the steps lie while each pixel moves by ε, within [0, 1]."""
+    infinity = torch.tensor(math.inf, dtype=x.dtype, device=x.device)
+    low = torch.nextafter(x - eps, -infinity).clamp(0, 1)
+    high = torch.nextafter(x + eps, infinity).clamp(0, 1)
+    reach = Reach(low, high, x.new_zeros(len(x)))
+    for step in steps:
+        known = through(step, reach, run)
+        if known is None:
+            raise ValueError(f"No interval is known behind a {type(step).__name__}.")
+        reach = known
+    return reach
+
+
+def through(step: nn.Module, reach: Reach, run: torch.finfo) -> Reach | None:
+    """The reach behind a module, of a run in the dtype of that finfo; None if it is not known.
+
+    The module is in float64 and evaluation mode. Sorts and ReLU grow with each of their inputs, so
+    that the ends of a box go to the ends; an affine map takes its centre and half its widths apart.
+    Everything is rounded outwards.
+    """
+    if runs_as(step, SELECTING):
+        return Reach(step(reach.lower), step(reach.upper), reach.error)
+    if runs_as(step, Abs):
+        low = torch.maximum(reach.lower, -reach.upper).clamp(min=0)
+        return Reach(low, torch.maximum(reach.upper, -reach.lower), reach.error)
+    if runs_as(step, nn.LeakyReLU) and 0 <= step.negative_slope <= 1:
+        size = torch.maximum(reach.lower.abs(), reach.upper.abs())
+        own, theirs = rounding_of(3, EXACT) * size, rounding_of(3, run) * size.flatten(1).amax(1)
+        error = reach.error * (1 + rounding_of(3, run)) + theirs
+        return Reach(step(reach.lower) - own, step(reach.upper) + own, error)
+    affine = as_affine(step)
+    return None if affine is None else affinely(affine, reach, run)
+
+
+def as_affine(step: nn.Module) -> Affine | None:
+    """The module as an affine map; None if it is none of those that we know."""
+    layer: Any = step
+    if not is_layer(layer):
+        return None
+    if isinstance(layer, Scale):
+        factor = layer.factor
+        zero = torch.zeros((), dtype=torch.float64)
+        return Affine(lambda z: factor * z, lambda z: abs(factor) * z, zero, 2)
+    weight, bias = layer.weight, layer.bias
+    if bias is None:
+        bias = weight.new_zeros(len(weight))
+    if isinstance(layer, nn.Conv2d):
+        return Affine(
+            lambda z: convolved(layer, weight, z),
+            lambda z: convolved(layer, weight.abs(), z),
+            bias[:, None, None],
+            weight[0].numel(),
+        )
+    return Affine(lambda z: z @ weight.mT, lambda z: z @ weight.abs().mT, bias, weight.shape[1])
+
+
+def affinely(affine: Affine, reach: Reach, run: torch.finfo) -> Reach:
+    r"""The reach behind an affine map.
+
+    A sum of n products, added in any order, is off by at most $\gamma_n = n u / (1 - n u)$ times
+    the sum of their sizes. That of our own sums is put into the ends, and that of a run into error.
+    """
+    lower, upper, error = reach
+    centre = (lower + upper) / 2
+    radius = torch.maximum(upper - centre, centre - lower) * (1 + 4 * EXACT.eps)
+    image = affine.times(centre) + affine.bias
+    spread = affine.times_abs(radius)
+    size = affine.times_abs(centre.abs() + radius) + affine.bias.abs()
+    own = rounding_of(affine.terms, EXACT) * size + affine.terms * EXACT.tiny
+    rows = affine.times_abs(torch.ones_like(lower[:1]))  # the sums of |A| along the rows
+    moved = rows * error.view(-1, *[1] * (lower.ndim - 1))
+    theirs = moved + rounding_of(affine.terms, run) * (size + moved) + affine.terms * run.tiny
+    worst = theirs.flatten(1).amax(1) * (1 + rounding_of(affine.terms, EXACT))
+    return Reach(image - spread - own, image + spread + own, worst)
+
+
+def rounding_of(terms: int, kind: torch.finfo) -> float:
+    """γ of a sum of so many terms, a few roundings more, and a unit that is twice the true one."""
+    product = (terms + 8) * kind.eps
+    return product / (1 - product) if product < 1 else float("inf")
