@@ -12,6 +12,7 @@ from support import generator, uniform
 from torch import nn
 
 import lipteach as lt
+from lipteach.primitives.composition import linear_layers
 from lipteach.training import orthonormal_network
 
 room = sys.modules[lt.sandwich.__module__]
@@ -87,10 +88,14 @@ def test_large_batches_are_taken_in_parts(monkeypatch) -> None:
 
 
 def test_pgd_goes_on_where_one_step_has_failed() -> None:
-    model = orthonormal_network([8, 32, 32, 4], lt.MaxMin, generator())
+    model = orthonormal_network([8, 32, 32, 4], lt.MaxMin, generator(2))
+    with torch.no_grad():
+        for layer in linear_layers(model):
+            layer.bias.mul_(0.1)
     x = uniform(60, 8, low=0, high=1)
     y = model(x).argmax(1)
     one = (differences(model, lt.fgs(model, x, y, 0.2), y) < 0).any(1)
+    assert one.any()
     found = lt.sandwich(model, x, y, 0.2)
     assert (found.attacked_images >= one).all()
     assert found.attacked > one.double().mean()
