@@ -186,32 +186,37 @@ def _prove(nearest: _Nearest, end: float) -> float:
     """A lower bound of the radius; on the way the solver's inputs are offered.
 
     The classes come with the farthest first, so that the nearest has all the time that they leave.
+    Where the box is far too large in the end, all is done again in the smaller one, which is quick.
     """
-    box, forms = encode(nearest.model, nearest.x, nearest.radius)
-    tops = {k: float(box.upper(forms[[k]] - forms[[nearest.y]])[0]) for k in nearest.classes}
-    order = sorted(nearest.classes, key=lambda k: tops[k])
-    lower = math.inf
-    for place, k in enumerate(order):
-        radius, beyond = nearest.radius, nearest.distance  # no input nearer than the box is beyond
-        box, forms = encode(nearest.model, nearest.x, radius)
-        margin = forms[k] - forms[nearest.y]
-        if box.upper(margin[None])[0] < 0:
-            lower = min(lower, beyond)
-            continue
-        limit = max(0.0, end - time.monotonic()) / (len(order) - place)
-        share, moves = least_move(box, margin, limit)
-        for move in moves:
-            at = nearest.x.flatten() + radius * torch.from_numpy(move)
-            nearest.offer(at.clamp(0, 1).view_as(nearest.x), k)
-        if share is None:
-            lower = min(lower, _unsolved(nearest, k, radius))
-        else:
-            lower = min(lower, beyond if share == math.inf else radius * (share - SLACK))
-    return lower
+    start = nearest.radius
+    box, forms = encode(nearest.model, nearest.x, start)
+    tops = box.upper(forms[nearest.classes] - forms[[nearest.y]])
+    order = [nearest.classes[i] for i in tops.argsort()]
+    bounds = [_rule_out(nearest, k, end, len(order) - i) for i, k in enumerate(order)]
+    if nearest.radius < start / 2 and time.monotonic() < end:
+        return max(min(bounds), _prove(nearest, end))
+    return min(bounds)
 
 
-def _unsolved(nearest: _Nearest, k: int, radius: float) -> float:
-    """A radius in which bounds alone rule class k out, by bisection."""
+def _rule_out(nearest: _Nearest, k: int, end: float, sharing: int) -> float:
+    """A radius in which no input is told as class k, infinite if none is in the whole cube."""
+    radius, beyond = nearest.radius, nearest.distance
+    box, forms = encode(nearest.model, nearest.x, radius)
+    margin = forms[k] - forms[nearest.y]
+    if box.upper(margin[None])[0] < 0:
+        return beyond
+    bound, moves = least_move(box, margin, max(0.0, end - time.monotonic()) / sharing)
+    for move in moves:
+        at = nearest.x.flatten() + radius * torch.from_numpy(move)
+        nearest.offer(at.clamp(0, 1).view_as(nearest.x), k)
+    if bound == math.inf:
+        return beyond
+    proved = radius * (bound - SLACK)  # little, where the time ran out
+    return proved if bound > 0.5 else max(proved, _rule_out_by_bounds(nearest, k, radius))
+
+
+def _rule_out_by_bounds(nearest: _Nearest, k: int, radius: float) -> float:
+    """A radius in which bounds rule class k out, without a solver; by bisection."""
     low, high = 0.0, radius
     for _ in range(HALVINGS):
         middle = (low + high) / 2

@@ -171,14 +171,14 @@ def _sorted(box: Box, h: Array, size: int) -> Array:
     return np.stack([*map(box.widened, places)], axis=1).reshape(len(h), -1)
 
 
-def least_move(box: Box, form: Array, seconds: float) -> tuple[float | None, list[Array]]:
+def least_move(box: Box, form: Array, seconds: float) -> tuple[float, list[Array]]:
     """The least ‖ξ‖_∞ on the box with form ≥ 0, by a mixed-integer linear program.
 
     The unknowns are ξ, τ ≥ |ξᵢ|, and for each rectifier p ≥ d and the binary z, with p ≤ most z and
     p ≤ d − least (1 − z), which make p = max(d, 0) for z = 0 as for z = 1.
 
-    Returns a lower bound, infinite if there is no such ξ and None if the solver tells none; and the
-    best ξ that it found, with those where the form is largest on the same piece a hair farther out.
+    Returns a lower bound, ∞ if there is no such ξ and −∞ if the solver tells none; and the best ξ
+    that it found, with those where the form is largest on the same piece a hair farther out.
     """
     from scipy.optimize import Bounds, LinearConstraint, milp  # slow to import
 
@@ -217,4 +217,5 @@ def least_move(box: Box, form: Array, seconds: float) -> tuple[float | None, lis
         high[n] = solved.fun + wider
         moved = milp(-margin, bounds=Bounds(low, high), constraints=allowed)
         found += [] if moved.x is None else [moved.x[:n]]
-    return solved.fun if solved.mip_dual_bound is None else solved.mip_dual_bound, found
+    bound = solved.fun if solved.mip_dual_bound is None else solved.mip_dual_bound
+    return -np.inf if bound is None else bound, found
