@@ -47,7 +47,7 @@ def exact_radius_rows(layer, spoilt):
     yield from tensor_rows(lambda x: radius(layer, x, 0), "x")
     yield radius, [layer, 3 * x, 0], ValueError, "x must lie in [0, 1]; its entries are in [1.5, 1."
     yield radius, [layer, -x, 0], ValueError, "x must lie in [0, 1]; its entries are in [-0.5, -0."
-    yield radius, [layer, x[:1], 0], ValueError, "x of shape (1,) does not fit the model: mat1"
+    yield radius, [layer, x[:1], 0], ValueError, "x of shape (1, 1) does not fit the model: mat1"
     one_row = "model must give one row of at least 2 logits for one x; got shape"
     yield radius, [layer, torch.ones(2, 2), 0], ValueError, f"{one_row} (1, 2, 2)"
     yield radius, [nn.Linear(2, 1), x, 0], ValueError, f"{one_row} (1, 1)"
