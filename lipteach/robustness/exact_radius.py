@@ -1,4 +1,4 @@
-r"""The exact radius of an image: how near the nearest input is that a network tells otherwise.
+r"""The exact radius of an image: the distance to the nearest input that is classified otherwise.
 
 Source: V. Tjeng, K. Xiao and R. Tedrake (2019), Evaluating Robustness of Neural Networks with Mixed
 Integer Programming.
@@ -26,7 +26,7 @@ PUSHES = [0.0, *(2.0**-k for k in range(45, 6, -1))]  # of the radius
 
 
 class ExactRadius(NamedTuple):
-    """lower ≤ the exact radius ≤ upper, and an input at the distance upper that is told wrong."""
+    """lower ≤ exact radius ≤ upper, and a misclassified input at the distance upper."""
 
     lower: float
     upper: float
@@ -36,7 +36,7 @@ class ExactRadius(NamedTuple):
 @undisturbed
 @torch.no_grad()
 def exact_radius(model: nn.Module, x: Tensor, y: int, timeout: float = 60.0) -> ExactRadius:
-    r"""Find the distance to the nearest input of the cube that a network does not tell as y.
+    r"""Find the ∞-distance from x to the nearest input of the cube that is not classified as y.
 
     $$\varepsilon^* = \min_{k \ne y}\ \min \{\, t : x' \in [0, 1]^n,\ \|x' - x\|_\infty \le t,\
     Z_k(x') \ge Z_y(x') \,\}$$
@@ -48,26 +48,28 @@ def exact_radius(model: nn.Module, x: Tensor, y: int, timeout: float = 60.0) -> 
 
     The model is taken in evaluation mode and in float64, with its weights as they are read now.
 
-    - **lower** is what the solver proves, less 2·10⁻⁶ of the first radius found. Its tolerances (of
-      10⁻⁶ and less, in units of each max) widen what it admits, which only lowers the minimum; the
-      rest of its arithmetic in float64 is believed. So lower is no proof in exact arithmetic.
-    - **upper** is what `input` attains: the model, run on it in float64, gives
-      $Z_k \ge Z_y$, and its distance is rounded up.
+    - **lower** is what the solver proves, less 2·10⁻⁶ of the box that it searched, at most twice as
+      large as the result. Its tolerances (10⁻⁶ and less, in units of each max) widen what it
+      admits, which only lowers the minimum; for the rest, its arithmetic in float64 is believed:
+      lower is no proof in exact arithmetic.
+    - **upper** is what `input` attains: the model, run on it in float64, has a $Z_k \ge Z_y$, and
+      the distance is rounded up.
 
-    They agree to about 10⁻⁵ of their size where the solver ends in time; and both hold where it
-    does not. If the logits only touch, at one point, float64 may miss it, and upper stays above.
+    They agree to about 10⁻⁵ of their size where the solver ends in time, and both hold where it
+    does not. Where Z_k touches Z_y without crossing it, float64 may miss the input, and upper stays
+    above.
 
     Args:
         model: an ``nn.Sequential`` of Flatten, ``nn.Linear``, ReLU, LeakyReLU, Identity, and this
             package's Scale, Selection, Abs, MaxMin, GroupSort, FullSort and Maxout.
         x: one image, as ``images[i]`` and so without a batch dimension, with entries in [0, 1].
         y: its label, an integer.
-        timeout: seconds, for all classes together, after which no program is begun.
+        timeout: seconds, for all classes together; then the solver is stopped.
 
     Returns:
         ``(lower, upper, input)``: input has the shape of x, in float64. It is x, and both are 0, if
         the model is wrong at x. They are infinite, and input is None, if it is nowhere wrong in the
-        cube; upper alone is where the time ran out before an input was found.
+        cube; upper alone is, if the time ran out before an input was found.
 
     Raises:
         ValueError: if a layer is not known, or has hooks or a forward of its own.
@@ -126,7 +128,7 @@ def _is_wrong(model: nn.Module, x: Tensor, y: int) -> bool:
 
 
 class _Nearest:
-    """The nearest input found so far that the model tells otherwise, and its distance."""
+    """The nearest misclassified input found so far, and its distance."""
 
     def __init__(self, model: nn.Module, x: Tensor, y: int) -> None:
         self.model, self.x, self.y = model, x, y
@@ -150,7 +152,7 @@ class _Nearest:
             points = self._take((self.x + reach * ways[:, None]).clamp(0, 1))
 
     def _take(self, tried: Tensor) -> Tensor:
-        """The first of the points tried for each class that is told so, or that comes nearest."""
+        """For each class the first of the points tried that goes to it, or that comes nearest."""
         rows, classes = torch.arange(len(self.classes)), torch.tensor(self.classes)
         tried = tried.expand(len(rows), *tried.shape[1:])
         Z = self.model(tried.flatten(0, 1)).unflatten(0, tried.shape[:2])
@@ -199,7 +201,7 @@ def _prove(nearest: _Nearest, end: float) -> float:
 
 
 def _rule_out(nearest: _Nearest, k: int, end: float, sharing: int) -> float:
-    """A radius in which no input is told as class k, infinite if none is in the whole cube."""
+    """A radius in which class k is out of reach, infinite if it is so in the whole cube."""
     radius, beyond = nearest.radius, nearest.distance
     box, forms = encode(nearest.model, nearest.x, radius)
     margin = forms[k] - forms[nearest.y]
@@ -209,8 +211,10 @@ def _rule_out(nearest: _Nearest, k: int, end: float, sharing: int) -> float:
     for move in moves:
         at = nearest.x.flatten() + radius * torch.from_numpy(move)
         nearest.offer(at.clamp(0, 1).view_as(nearest.x), k)
+        if nearest.distance < radius * (bound + 2 * SLACK):
+            break
     if bound == math.inf:
-        return beyond
+        return beyond * (1.0 - SLACK)
     proved = radius * (bound - SLACK)  # little, where the time ran out
     return proved if bound > 0.5 else max(proved, _rule_out_by_bounds(nearest, k, radius))
 

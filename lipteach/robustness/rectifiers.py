@@ -9,6 +9,7 @@ Source: for the bounds, H. Zhang et al. (2018), Efficient Neural Network Robustn
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from lipteach.theory.terms import comparators
 
 Array = NDArray[np.float64]
 PAD = 1e-9  # of the size of a form, far above its rounding
-HAIRS = (1e-7, 1e-6, 1e-5)  # of the box
+HAIRS = (1e-7, 1e-6, 1e-5, 1e-4)  # of the box
 KNOWN = (
     "Flatten, Linear, Selection, Scale, Identity, ReLU, LeakyReLU, Abs, MaxMin, GroupSort, "
     "FullSort and Maxout along the last dimension"
@@ -108,7 +109,8 @@ def encode(model: nn.Module, x: Tensor, radius: float) -> tuple[Box, Array]:
 
     Raises ValueError for a layer that is not known, that something changes, or that does not fit.
     """
-    box = Box(x.flatten().numpy(), radius)
+    with np.errstate(over="ignore"):
+        box = Box(x.flatten().numpy(), radius)
     forms, flat = box.inputs, x.ndim == 1
     for name, layer in walk(model):
         said = said_name(name, layer)
@@ -171,14 +173,14 @@ def _sorted(box: Box, h: Array, size: int) -> Array:
     return np.stack([*map(box.widened, places)], axis=1).reshape(len(h), -1)
 
 
-def least_move(box: Box, form: Array, seconds: float) -> tuple[float, list[Array]]:
+def least_move(box: Box, form: Array, seconds: float) -> tuple[float, Iterator[Array]]:
     """The least ‖ξ‖_∞ on the box with form ≥ 0, by a mixed-integer linear program.
 
     The unknowns are ξ, τ ≥ |ξᵢ|, and for each rectifier p ≥ d and the binary z, with p ≤ most z and
     p ≤ d − least (1 − z), which make p = max(d, 0) for z = 0 as for z = 1.
 
     Returns a lower bound, ∞ if there is no such ξ and −∞ if the solver tells none; and the best ξ
-    that it found, with those where the form is largest on the same piece a hair farther out.
+    that it found, then those where the form is largest on the same piece a hair farther out.
     """
     from scipy.optimize import Bounds, LinearConstraint, milp  # slow to import
 
@@ -210,12 +212,17 @@ def least_move(box: Box, form: Array, seconds: float) -> tuple[float, list[Array
         options={"time_limit": seconds, "mip_rel_gap": 0.0},
     )
     if solved.status == 2:  # infeasible
-        return np.inf, []
-    found = [] if solved.x is None else [solved.x[:n]]
-    for wider in HAIRS if found else ():
-        low[n + 1 + N :] = high[n + 1 + N :] = solved.x[n + 1 + N :].round()
-        high[n] = solved.fun + wider
-        moved = milp(-margin, bounds=Bounds(low, high), constraints=allowed)
-        found += [] if moved.x is None else [moved.x[:n]]
+        return np.inf, iter(())
+
+    def found() -> Iterator[Array]:
+        if solved.x is not None:
+            yield solved.x[:n]
+            low[n + 1 + N :] = high[n + 1 + N :] = solved.x[n + 1 + N :].round()
+            for wider in HAIRS:
+                high[n] = solved.fun + wider
+                moved = milp(-margin, bounds=Bounds(low, high), constraints=allowed)
+                if moved.x is not None:
+                    yield moved.x[:n]
+
     bound = solved.fun if solved.mip_dual_bound is None else solved.mip_dual_bound
-    return -np.inf if bound is None else bound, found
+    return -np.inf if bound is None else bound, found()

@@ -232,9 +232,9 @@ def test_nowhere_wrong_is_infinite() -> None:
 def test_when_time_runs_out_both_bounds_still_hold() -> None:
     model, x = network(nn.ReLU, [6, 24, 24, 3], scale=3.0), torch.full((6,), 0.5).double()
     y = label(model, x)
-    start = time.monotonic()
+    start = time.process_time()
     early = lt.exact_radius(model, x, y, timeout=1e-6)
-    assert time.monotonic() - start < 2
+    assert time.process_time() - start < 2
     found = lt.exact_radius(model, x, y)
     holds(model, x, y, found)
     holds(model, x, y, early, gap=math.inf)
@@ -288,8 +288,9 @@ def test_a_program_of_nothing_but_moves() -> None:
     box, forms = encode(lt.linear([[1.0, 1.0]], [-1.0]), x, 0.5)
     bound, moves = least_move(box, forms[0], 10.0)
     assert bound == pytest.approx(0.25, abs=1e-6)
-    assert 0.5 * moves[0].tolist()[0] == pytest.approx(0.125, abs=1e-6)
-    assert least_move(box, forms[0] - [9.0, 0, 0], 10.0) == (math.inf, [])
+    assert (0.5 * next(moves)).tolist() == pytest.approx([0.125, 0.125], abs=1e-6)
+    bound, moves = least_move(box, forms[0] - [9.0, 0, 0], 10.0)
+    assert (bound, [*moves]) == (math.inf, [])
 
 
 def test_nothing_is_drawn() -> None:
