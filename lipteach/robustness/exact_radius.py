@@ -22,7 +22,6 @@ from lipteach.robustness.rectifiers import encode, least_move
 SLACK = 2e-6  # of the box: what the solver's tolerances may take from its bound
 POINTS, ROUNDS, STEPS = 256, 10, 64  # of the search for a first input
 HALVINGS = 10
-PUSHES = [0.0, *(2.0**-k for k in range(45, 6, -1))]  # of the radius
 
 
 class ExactRadius(NamedTuple):
@@ -160,20 +159,14 @@ class _Nearest:
         hits = margins >= 0
         points = tried[rows, torch.where(hits.any(1), hits.double().argmax(1), margins.argmax(1))]
         for row in hits.any(1).nonzero()[:, 0].tolist():
-            self.offer(points[row], self.classes[row])
+            self.offer(points[row])
         return points
 
-    def offer(self, point: Tensor, k: int) -> None:
-        """Take a point, pushed over the boundary to class k if need be, if it is nearer."""
-        way = self._ways(point[None], torch.tensor([k]))[0]
-        for push in PUSHES:
-            pushed = (point + push * self.radius * way).clamp(0, 1)
-            distance = math.nextafter(float((pushed - self.x).abs().max()), math.inf)
-            if distance >= self.distance:
-                return
-            if _is_wrong(self.model, pushed, self.y):
-                self.input, self.distance, self.radius = pushed, distance, distance
-                return
+    def offer(self, point: Tensor) -> None:
+        """Take a point, if it is misclassified and nearer."""
+        distance = math.nextafter(float((point - self.x).abs().max()), math.inf)
+        if distance < self.distance and _is_wrong(self.model, point, self.y):
+            self.input, self.distance, self.radius = point.clone(), distance, distance
 
     def _ways(self, points: Tensor, classes: Tensor) -> Tensor:
         """The signs of the gradients of Z_k − Z_y, one class for each point."""
@@ -210,7 +203,7 @@ def _rule_out(nearest: _Nearest, k: int, end: float, sharing: int) -> float:
     bound, moves = least_move(box, margin, max(0.0, end - time.monotonic()) / sharing)
     for move in moves:
         at = nearest.x.flatten() + radius * torch.from_numpy(move)
-        nearest.offer(at.clamp(0, 1).view_as(nearest.x), k)
+        nearest.offer(at.clamp(0, 1).view_as(nearest.x))
         if nearest.distance < radius * (bound + 2 * SLACK):
             break
     if bound == math.inf:
