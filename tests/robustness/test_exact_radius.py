@@ -220,6 +220,19 @@ def test_a_touch_at_one_point_is_found_or_left_open() -> None:
     assert lower <= 0.375 <= upper
 
 
+def test_a_thin_peak_that_no_search_finds() -> None:
+    """Z₁ − Z₀ + ¼ is a hat on [0.3, 0.301], flat around it, and rises again from 0.9 on."""
+    kinks = lt.linear([[1.0]] * 4, [-0.3, -0.3005, -0.301, -0.9])
+    hat = lt.linear([[0.0] * 4, [1e3, -2e3, 1e3, 1e3]], [0.25, 0.0])
+    model, x = nn.Sequential(kinks, nn.ReLU(), hat), torch.tensor([0.25]).double()
+    early = lt.exact_radius(model, x, 0, timeout=1e-9)
+    assert 0 < early.lower <= 0.05025
+    assert early.upper == pytest.approx(0.65, abs=0.01)
+    found = lt.exact_radius(model, x, 0)
+    holds(model, x, 0, found)
+    assert found.upper == pytest.approx(0.05025, rel=1e-5)
+
+
 def test_nowhere_wrong_is_infinite() -> None:
     x = uniform(3, low=0)
     constant = lt.linear(torch.zeros(2, 3), [1.0, 0.0])
