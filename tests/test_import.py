@@ -28,7 +28,7 @@ def test_the_root_imports_neither_classroom_nor_solver_nor_plots() -> None:
     ).stdout
     report = json.loads(out)
     assert report["same"], "nothing is seeded or set at import"
-    unwanted = {"z3", "matplotlib", "ipywidgets", "IPython", "ot", "torch._dynamo"}
+    unwanted = {"z3", "matplotlib", "ipywidgets", "IPython", "ot", "scipy", "torch._dynamo"}
     unwanted |= {"lipteach.classroom", "lipteach.training"}
     assert not unwanted & set(report["modules"])
 

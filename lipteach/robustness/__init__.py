@@ -3,6 +3,7 @@
 from lipteach.robustness.attack_losses import cw_f6
 from lipteach.robustness.attacks import AttackWarning, fgs, pgd
 from lipteach.robustness.certified_radius import certified_radius
+from lipteach.robustness.exact_radius import ExactRadius, exact_radius
 from lipteach.robustness.lipschitz_bounds import (
     LipschitzBounds,
     UnknownBoundWarning,
@@ -13,11 +14,13 @@ from lipteach.robustness.sandwich import Sandwich, sandwich
 
 __all__ = [
     "AttackWarning",
+    "ExactRadius",
     "LipschitzBounds",
     "Sandwich",
     "UnknownBoundWarning",
     "certified_radius",
     "cw_f6",
+    "exact_radius",
     "fgs",
     "lipschitz_bounds",
     "margin_bounds",

@@ -1,4 +1,4 @@
-"""What the Lipschitz bounds refuse."""
+"""What the Lipschitz bounds and the exact radius refuse."""
 
 import math
 
@@ -37,3 +37,42 @@ def rows():
     nn.init.constant_(spoilt[1].bias, math.nan)
     yield bounds, [spoilt, x], ValueError, "1.bias of model must be finite; it holds NaN"
     yield bounds, [Pair(), x], TypeError, "model must return a floating-point tensor; got tuple"
+    yield from exact_radius_rows(layer, spoilt)
+
+
+def exact_radius_rows(layer, spoilt):
+    """The same for lt.exact_radius."""
+    radius, x = lt.exact_radius, torch.full((2,), 0.5)
+    yield radius, [None, x, 0], TypeError, "model must be an nn.Module; got NoneType"
+    yield from tensor_rows(lambda x: radius(layer, x, 0), "x")
+    yield radius, [layer, 3 * x, 0], ValueError, "x must lie in [0, 1]; its entries are in [1.5, 1."
+    yield radius, [layer, -x, 0], ValueError, "x must lie in [0, 1]; its entries are in [-0.5, -0."
+    yield radius, [layer, x[:1], 0], ValueError, "x of shape (1, 1) does not fit the model: mat1"
+    one_row = "model must give one row of at least 2 logits for one x; got shape"
+    yield radius, [layer, torch.ones(2, 2), 0], ValueError, f"{one_row} (1, 2, 2)"
+    yield radius, [nn.Linear(2, 1), x, 0], ValueError, f"{one_row} (1, 1)"
+    for y in (2, 10):
+        part = f"y must be less than the number of logits, 2; got {y}"
+        yield radius, [layer, x, y], ValueError, part
+    yield radius, [layer, x, -1], ValueError, "y must be at least 0; got -1"
+    for y in (True, 1.0, None, torch.tensor(1)):
+        yield radius, [layer, x, y], TypeError, "y must be an integer; got"
+    for timeout in (0, -1.0, math.nan):
+        yield radius, [layer, x, 0, timeout], ValueError, "timeout must be"
+    yield radius, [spoilt, x, 0], ValueError, "1.bias of model must be finite; it holds NaN"
+    tanh, rows = nn.Sequential(layer, nn.Tanh()), nn.Sequential(layer, lt.FullSort(dim=0))
+    yield (
+        radius,
+        [tanh, x, 0],
+        ValueError,
+        "An exact radius knows Flatten, Linear, Selection, Scale",
+    )
+    yield radius, [rows, x, 0], ValueError, "along the last dimension; model has 1 (FullSort)"
+    late = nn.Sequential(nn.ReLU(), nn.Flatten(), layer)
+    part = "model must begin with Flatten for an x of shape (1, 2); got 0 (ReLU)"
+    yield radius, [late, x[None], 0], ValueError, part
+    huge = nn.Sequential(lt.Scale(1e300), lt.Scale(1e300), layer)
+    yield radius, [huge, x, 0], ValueError, "1 (Scale) of model has weights too large for bounds"
+    hooked = nn.Sequential(nn.Linear(2, 2))
+    hooked[0].register_forward_hook(lambda module, given, output: -output)
+    yield radius, [hooked, x, 0], ValueError, "made of plain layers; its 0 (Linear) has hooks"
