@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from lipteach.layers.copies import said_name
-from lipteach.layers.known_modules import mixes
-from lipteach.layers.layer_norms import draws, input_sizes
+from lipteach.layers.known_modules import Sizes, mixes
+from lipteach.layers.layer_norms import input_sizes
 from lipteach.layers.measured import measured, why_none
 from lipteach.primitives import Scale
 from lipteach.primitives._torch_private import undisturbed
@@ -81,8 +81,6 @@ def margin_bounds(
     points = x.detach().double()
     check_logits(plain, points, y)
     parts: _Parts | str = why_none(model, plain, unlike)
-    if not parts and draws(plain, points):
-        parts = f"{type(model).__name__}, which draws random numbers"
     parts = parts or _take_apart(plain, points, p)
     if isinstance(parts, str):
         warn_caller(UnknownBoundWarning(f"No margin is certified: no bound is known for {parts}."))
@@ -106,7 +104,7 @@ class _Parts(NamedTuple):
 def _take_apart(plain: nn.Module, x: Tensor, p: float) -> _Parts | str:
     """The parts, or the first module that is not known."""
     steps = list(walk(plain))
-    if missing := _unknown(plain, steps, x):
+    if missing := _unknown(steps, input_sizes(plain, x), x):
         return missing
     features, factor = [step for _, step in steps], 1.0
     while features and isinstance(features[-1], Scale):
@@ -123,16 +121,15 @@ def _take_apart(plain: nn.Module, x: Tensor, p: float) -> _Parts | str:
     return _Parts(features, factor * W, factor * b, W.shape[1] + 4 * scales, norms)
 
 
-def _unknown(plain: nn.Module, steps: list[tuple[str, nn.Module]], x: Tensor) -> str:
+def _unknown(steps: list[tuple[str, nn.Module]], sizes: Sizes, x: Tensor) -> str:
     """The first step through which no interval is known; "" if there is none."""
-    sizes = input_sizes(plain, x)
     z: Any = x[:1]
     for name, step in steps:
         known = through(step, Reach(z, z, z.new_zeros(1)), EXACT)
         if known is None or mixes(step, sizes):
             return said_name(name, step)
         z = step(z)
-    return "" if torch.equal(z, plain(x[:1])) else said_name("", plain)
+    return ""
 
 
 def _bound(parts: _Parts, x: Tensor, y: Tensor, eps: float, run: torch.finfo) -> Tensor:

@@ -11,6 +11,7 @@ from support import generator, normal, uniform
 from torch import nn
 
 import lipteach as lt
+from lipteach.robustness import balls
 from lipteach.robustness.balls import ball
 from lipteach.training import orthonormal_network
 
@@ -103,6 +104,17 @@ def test_starts_fill_the_small_ball() -> None:
         lengths = torch.linalg.vector_norm(ball(x, 1.0, p).draw(0.1, generator()) - x, p, dim=1)
         assert 0.099 < lengths.max() <= 0.1
         assert lengths.min() < 0.02
+        assert (ball(x, 1.0, p).draw(0.1, generator()) - x).mean().abs() < 0.003
+
+
+def test_the_distance_is_compared_in_exact_arithmetic() -> None:
+    unit = math.ulp(0.1)
+    for k in range(-3, 4):
+        for small in (0.0, 0.3 * unit, 0.6 * unit, 0.9 * unit):
+            z, x = torch.tensor([[0.1 + k * unit]]).double(), torch.tensor([[small]]).double()
+            far = Fraction(z.item()) - Fraction(x.item()) > Fraction(0.1)
+            assert balls._is_farther(z, x, 0.1).item() == far
+            assert balls._is_farther(x, z, 0.1).item() == far
 
 
 # ---------------------------------------------------------------- what is best
@@ -127,7 +139,7 @@ def test_fgs_is_the_worst_case_of_two_affine_logits() -> None:
 def test_fgs_with_all_targets_is_the_worst_case_of_many_affine_logits(p) -> None:
     W, x = normal(5, 10), uniform(50, 10, low=0.3, high=0.7, seed=2)
     model = lt.frozen_linear(W)
-    y = model(x).argmax(1)
+    y = torch.cat([model(x[:25]).argmax(1), torch.arange(25) % 5])
     lengths = (W[y][:, None] - W).norm(p=2 if p == 2 else 1, dim=2)
     with torch.no_grad():
         gaps = model(x).gather(1, y[:, None]) - model(x) - 0.3 * lengths
@@ -163,6 +175,14 @@ def test_the_best_image_is_returned_and_not_the_last() -> None:
     found = lt.pgd(model, x, y, 0.3, steps=1, step_size=0.19, start=0.0)
     assert abs(found.item() - 0.51) < 1e-12
     assert lt.pgd(model, x, y, 0.3, steps=40, step_size=0.19, start=0.0).item() == found.item()
+
+
+def test_the_image_itself_is_returned_where_nothing_is_worse() -> None:
+    model = nn.Sequential(
+        lt.frozen_linear([[1.0]], [-0.5]), lt.Abs(), lt.frozen_linear([[1.0], [-1.0]], [0.1, 0.0])
+    )
+    x = torch.tensor([[0.5]]).double()
+    assert torch.equal(lt.pgd(model, x, torch.tensor([0]), 0.3, 3, start=1.0), x)
 
 
 def test_pgd_finds_what_one_step_cannot() -> None:

@@ -120,6 +120,23 @@ def test_the_rounding_of_a_run_is_that_of_its_dtype() -> None:
         assert (found > 0) == certain, (margin, dtype)
 
 
+def test_what_a_hidden_layer_loses_is_carried_on() -> None:
+    """A pixel beside two large numbers that cancel: a float32 run forgets it, and what follows."""
+    cancel = lt.frozen_linear([[1e9, -1e9, 1.0]])
+    last = lt.frozen_linear([[1.0], [0.0]])
+    x = torch.tensor([[0.5, 0.5, 0.25]])
+    y = torch.tensor([0])
+    kept = torch.tensor([[1.0]])
+    for between in ([], [lt.frozen_linear(kept)], [lt.Selection([0], 1), lt.frozen_linear(kept)]):
+        model = nn.Sequential(cancel, *between, last)
+        assert 0.2 < lt.margin_bounds(model.double(), x.double(), y, 0.0)[0, 1] < 0.25
+        model[0].float(), model[-1].float()
+        for module in between:
+            if not isinstance(module, lt.Selection):  # which keeps its float64
+                module.float()
+        assert lt.margin_bounds(model, x, y, 0.0)[0, 1] < 0
+
+
 # ---------------------------------------------------------------- tight
 
 
@@ -147,6 +164,26 @@ def test_the_box_ends_at_0_and_1() -> None:
     found = lt.margin_bounds(model, x, y, 0.2)
     torch.testing.assert_close(found[:, 0], torch.tensor([0.0, 0.8 - 0.25]).double())
     torch.testing.assert_close(found[:, 1], torch.tensor([0.8 - 0.2, 0.0]).double())
+    flipped = lt.margin_bounds(lt.frozen_linear([[-1.0, 0.0], [0.0, -1.0]]), 1 - x, y, 0.2)
+    torch.testing.assert_close(flipped, found)
+
+
+def test_a_negative_scale_exchanges_the_ends() -> None:
+    model = nn.Sequential(lt.Scale(-2.0), nn.ReLU(), lt.frozen_linear([[1.0], [0.0]], [2.0, 0.0]))
+    shifted = nn.Sequential(lt.frozen_linear([[1.0]], [-1.0]), *model)
+    x, y = torch.tensor([[0.5], [0.875]]).double(), torch.tensor([0, 0])
+    found = lt.margin_bounds(shifted, x, y, 0.125)[:, 1]
+    wanted = torch.tensor([2 + 2 * 0.375, 2 + 0.0]).double()
+    torch.testing.assert_close(found, wanted, rtol=0, atol=1e-12)
+
+
+def test_a_fold_inside_the_box_reaches_0() -> None:
+    fold = nn.Sequential(lt.frozen_linear([[1.0]], [-0.5]), lt.Abs())
+    model = nn.Sequential(*fold, lt.frozen_linear([[1.0], [0.0]]))
+    x, y = torch.tensor([[0.5], [0.25]]).double(), torch.tensor([0, 0])
+    wanted = torch.tensor([0.0, 0.125]).double()
+    found = lt.margin_bounds(model, x, y, 0.125)[:, 1]
+    torch.testing.assert_close(found, wanted, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("module", [lt.FullSort(), lt.GroupSort(3), nn.ReLU(), lt.MaxMin()])
