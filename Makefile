@@ -48,7 +48,7 @@ unit: $(VENV)/.ready-test  ## unit tests, doctests, properties, pairs, exercises
 	$(RUN) -m pytest -q -m "not browser" -n auto --dist worksteal
 
 lessons: $(VENV)/.ready-test  ## run every notebook, compare every output, hold its time
-	$(RUN) -m pytest -q -c notebooks/pytest.ini notebooks
+	$(RUN) -m pytest -q -c notebooks/pytest.ini -n auto --dist loadfile notebooks
 
 browser: $(VENV)/.ready-test  ## drive every notebook in a real browser
 	$(RUN) -m pytest -q -rsP -n 2 -m browser tests/browser

@@ -38,6 +38,7 @@ IN_SIGHT = ".jp-InputPrompt:not(.jp-Placeholder *)"  # a folded cell has a promp
 PROMPTS = f"[...document.querySelectorAll('.jp-NotebookPanel .jp-CodeCell {IN_SIGHT}')]"
 NUMBERED = f"n => {{ const p = {PROMPTS}.map(e => e.textContent.trim()); "
 NUMBERED += "return p.length >= n && p.every(t => /^\\[\\d+\\]:$/.test(t)); }"
+LOOK = 250  # milliseconds between two looks; at every frame they would take a core from the kernel
 CLEARED = f"() => !{PROMPTS}.some(e => /\\d/.test(e.textContent))"
 
 
@@ -150,9 +151,9 @@ def run_all(page: Page, cells: int, seconds: float) -> None:
     `cells` are the code cells in sight: a folded one shows no prompt.
     """
     menu(page, "Edit", "editmenu:clear-all")
-    page.wait_for_function(CLEARED, timeout=15_000)
+    page.wait_for_function(CLEARED, timeout=15_000, polling=LOOK)
     menu(page, "Run", "runmenu:run-all")
-    page.wait_for_function(NUMBERED, arg=cells, timeout=1000 * seconds)
+    page.wait_for_function(NUMBERED, arg=cells, timeout=1000 * seconds, polling=LOOK)
     expect(_idle(page)).to_be_visible(timeout=60_000)
 
 

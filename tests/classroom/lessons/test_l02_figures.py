@@ -121,16 +121,17 @@ def test_comparisons_are_counted_and_drawn():
 
 
 @pytest.mark.parametrize(
-    "pictures",
+    ("draw", "steps"),
     [
-        [figures.draw_chunks(1 + 0.1 * step) for step in range(17)],
-        [figures.draw_fold(0.25 * step) for step in range(11)],
-        [figures.draw_sorting_network(done) for done in range(7)],
-        [figures.draw_sorting_network(0, shuffle) for shuffle in range(21)],
+        (lambda step: figures.draw_chunks(1 + 0.1 * step), 17),
+        (lambda step: figures.draw_fold(0.25 * step), 11),
+        (figures.draw_sorting_network, 7),
+        (lambda shuffle: figures.draw_sorting_network(0, shuffle), 21),
     ],
     ids=["chunks", "fold", "rounds", "shuffles"],
 )
-def test_every_step_of_a_slider_changes_statement_and_picture(pictures):
+def test_every_step_of_a_slider_changes_statement_and_picture(draw, steps):
+    pictures = [draw(step) for step in range(steps)]  # here: each worker of pytest collects all
     assert len({picture.get_label() for picture in pictures}) == len(pictures)
     ends = [*pictures[:2], *pictures[-2:]]
     assert len({pixels(picture) for picture in ends}) == len(ends)
