@@ -831,9 +831,9 @@ assert spread["ReLU"] > 1.5 * spread["MaxMin"]
 print("After 150 steps ReLU has the smaller singular values, and the wider spread.")
 
 # %% [markdown]
-# Now the recorded run: three seeds on a CPU, which learn from the 2,000 embedded images. It has the paper's
-# network, 784-1024³-10, for few steps because they are slow, and the same shape at a quarter of the width on
-# images of 14 × 14 pixels, for longer. A third network has a square first layer. First the three small ones.
+# Now the recorded run: three seeds on a CPU. It has the paper's network, 784-1024³-10, on all of MNIST for 600 steps, and the
+# same shape at a quarter of the width on 2,000 embedded images of 14 × 14 pixels, for 1,000 steps. Each comes in a third form,
+# with a square first layer. First the three small ones.
 #
 # **Predict:** at the start all weights are random. While ReLU learns, do its singular values move up or down?
 # Do those of MaxMin move, and those of the network that is square?
@@ -874,7 +874,8 @@ for name in ("low", "median", "high"):
 print("The spread of ReLU is more than twice that of MaxMin; square: 10 at every moment.")
 
 # %% [markdown]
-# Now the end of the training, for the small networks and for the paper's. First in numbers: the smallest and
+# Now the end of the training, for the small networks and for the paper's, which by then tell more than 97% of the test images
+# rightly. First in numbers: the smallest and
 # largest singular value, three that 5%, half and 95% of all lie below, and the share between 4 and 8 and
 # between 9 and 10.
 
@@ -885,27 +886,34 @@ print(fig16.compare(record))
 # And as histograms:
 
 # %%
-paper = [record.cell(activation=name, side=28) for name in ("ReLU", "MaxMin")]
+paper = [record.cell(activation=name, side=28, width=1024) for name in ("ReLU", "MaxMin")]
+large_square = record.cell(width=784)
 show(figures.draw_histograms([*small, *paper]))
 
 # %% [markdown]
-# Beside the paper's statement: "4 to 8" holds for three quarters of the values of our small ReLU network, which
-# trained for 1000 steps. The large one trained for 150, and its values are still rising. "9 to 10" holds for two
-# thirds of the values of the small MaxMin network and for half of those of the large one; nearly all others
-# lie between 8 and 9. (The authors'
+# Beside the paper's statement: "4 to 8" holds for three quarters of the values of our small ReLU network, and for two fifths of
+# those of the large one, which has learnt to 97% and whose values still lie lower: half of them below 4. "9 to 10" holds for two
+# thirds of the values of the small MaxMin network and for about half of those of the large one; all others lie between 8
+# and 9. So the paper's ranges are not what every trained network has. (The authors'
 # [public settings](https://github.com/cemanil/LNets/tree/master/lnets/tasks/classification/configs/standard)
-# train for 200 epochs of 54,000 images.) What the paper
-# claims we can see: sorting keeps singular values close together and near $L$, and ReLU does not.
+# train for 200 epochs of 54,000 images; our 600 steps are less than three.) What the paper claims of the two activations holds
+# in all of them: sorting keeps singular values close together and near $L$, and ReLU does not.
 
 # %% jupyter={"source_hidden": true} tags=["hide-input"]
+assert all(max(cell.metrics["test_error"]) < 3 for cell in (*paper, large_square))  # each seed
 assert 0.7 < relu.mean("from_4_to_8") < 0.8 and 0.6 < maxmin.mean("from_9_to_10") < 0.7
+assert 0.35 < paper[0].mean("from_4_to_8") < 0.45 and paper[0].mean("median") < 4
+assert 0.45 < paper[1].mean("from_9_to_10") < 0.55
 for cell in (maxmin, paper[1]):
-    assert cell.mean("from_9_to_10") > 0.5 and cell.mean("from_4_to_8") < 0.01
-assert paper[0].mean("high") < 8 and paper[0].mean("median") < relu.mean("median")
-assert all(values[-1] > values[-6] + 0.1 for _, values in paper[0].curves["median"])
-assert all(cell.mean("smallest") > 7.5 for cell in (maxmin, paper[1]))
-assert all(min(cell.metrics["low"]) > 8 for cell in (maxmin, paper[1]))  # in every seed
-print("More than half of the values: in 4 to 8 for the small ReLU, in 9 to 10 for both MaxMin.")
+    assert cell.mean("from_4_to_8") < 0.01 and min(cell.metrics["low"]) > 8  # in every seed
+for name in ("smallest", "largest"):
+    assert all(abs(value - 10) < 0.01 for value in large_square.metrics[name])
+for k in range(len(record.seeds)):
+    (low, high), (tall_low, tall_high) = (
+        (cell.metrics["low"][k], cell.metrics["high"][k]) for cell in paper
+    )
+    assert high - low > 2 * (tall_high - tall_low) and high < tall_low
+print("Each large network errs in less than 3%: ReLU is spread, MaxMin above 8, square at 10.")
 
 # %% [markdown]
 # ## Recap

@@ -139,15 +139,20 @@ def line_of(table: str, name: str) -> str:
 
 
 def test_the_laptop_record_shows_what_the_lesson_says() -> None:
-    """The paper's figure at the paper's shape: trained ReLU spreads, MaxMin stays near 10."""
+    """The paper's figure: trained ReLU spreads, MaxMin stays near 10, at both sizes."""
     record = load_record("fig16_jacobian", "laptop")
-    relu, maxmin = (
-        record.cell(activation=a, side=14, width=256) for a in fig16_jacobian.ACTIVATIONS
-    )
-    assert relu.mean("high") - relu.mean("low") > 2 * (maxmin.mean("high") - maxmin.mean("low"))
-    assert relu.mean("median") < 8 < maxmin.mean("low")
-    square = record.cell(width=196)
-    assert square.mean("smallest") == pytest.approx(10, abs=1e-3)
-    assert square.mean("largest") == pytest.approx(10, abs=1e-3)
+    assert len(record.seeds) >= 3
+    for side, width in ((14, 256), (28, 1024)):
+        relu, maxmin = (
+            record.cell(activation=a, side=side, width=width) for a in fig16_jacobian.ACTIVATIONS
+        )
+        spread = [cell.mean("high") - cell.mean("low") for cell in (relu, maxmin)]
+        assert spread[0] > 2 * spread[1]
+        assert relu.mean("median") < 8 < maxmin.mean("low")
+    for width in (196, 784):
+        square = record.cell(width=width)
+        assert square.mean("smallest") == pytest.approx(10, abs=1e-3)
+        assert square.mean("largest") == pytest.approx(10, abs=1e-3)
     for cell in record.cells:
-        assert cell.mean("test_error") < 20
+        large = cell.settings["side"] == 28
+        assert max(cell.metrics["test_error"]) < (3 if large else 20)
