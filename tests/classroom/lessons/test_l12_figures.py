@@ -46,13 +46,38 @@ def test_the_price_of_a_constant_is_measured_by_the_steepest(scheme: str, steepe
     error = own.mean("validation_error")
     said = f"{error:.1f}%, {1 / steepest:.2g} and {0.5 / steepest:.2f} (MaxMin)"
     assert said in drawn(figure)
-    panels = [axes.lines[3].get_xydata().tolist() for axes in figure.axes]
+    panels = [axes.containers[1].lines[0].get_xydata().tolist() for axes in figure.axes]
     assert [pair[0] for pair in panels[0]] == pytest.approx([0.1, 1, 10])  # not farther than L
     assert panels[0][2][1] == pytest.approx(error)
     assert [pair[1] for pair in panels[1]] == pytest.approx([1 / steepest] * 3)
     assert [pair[1] for pair in panels[2]] == pytest.approx([0.5 / steepest] * 3)
+    (bar,) = figure.axes[0].containers[1].lines[2]
+    assert bar.get_segments()[2][:, 1].tolist() == pytest.approx(
+        sorted(own.metrics["validation_error"])
+    )
     whole = figures.draw_price(record.cells, scheme, 2)
     assert [axes.get_ylim() for axes in figure.axes] == [axes.get_ylim() for axes in whole.axes]
+
+
+def test_the_table_is_drawn_beside_the_paper_s() -> None:
+    columns = list(table4_mnist.ACTIVATIONS)
+    ours = {
+        name: [[1.0 + k + row, 2.0 + k + row, 1.2 + k + row] for k in range(5)]
+        for row, name in enumerate(table4_mnist.PAPER)
+    }
+    figure = figures.draw_table(ours, table4_mnist.PAPER, columns)
+    assert "Standard with ReLU, Standard with MaxMin" in drawn(figure)
+    left, right = figure.axes
+    middle = [2.4 + row for row in range(7)]
+    assert left.containers[1].lines[0].get_xdata() == pytest.approx(middle)
+    (bars,) = left.containers[1].lines[2]
+    ends = torch.tensor([list(bar[:, 0]) for bar in bars.get_segments()])
+    assert torch.allclose(ends, torch.tensor([[2.0 + r, 3.0 + r] for r in range(7)]).double())
+    theirs = [row[1] for row in table4_mnist.PAPER.values()]
+    assert list(right.lines[1].get_xdata()) == theirs
+    assert left.get_xlim() == right.get_xlim()
+    low, high = left.get_xlim()
+    assert low < 1.02 < 12 < high
 
 
 def test_the_steepest_gradient_of_a_margin_is_attained() -> None:

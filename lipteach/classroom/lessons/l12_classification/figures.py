@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from lipteach.classroom.style import BLUE, LINES, ORANGE, new_figure
+from lipteach.classroom.style import BLACK, BLUE, LINES, ORANGE, new_figure
 from lipteach.experiments import CellRecord
 from lipteach.training import make_scheme
 
@@ -58,7 +59,8 @@ def most(p: float) -> float:
 def draw_price(cells: Sequence[CellRecord], scheme: str = "Björck", power: int = 1) -> Figure:
     """Error, margin and gradient of networks up to a constant L = 10^power.
 
-    A cell is a network: "scheme", "activation" and "value", L, and what was measured of it.
+    A cell is a network: "scheme", "activation" and "value", L, and what was measured of it, with
+    each seed. Marks are means; bars reach from the least to the largest over the seeds.
     """
     figure, panels = new_figure(7.2, 3.0, columns=3)
     titles = ("validation error, %", "median margin / steepest", "median gradient / steepest")
@@ -68,16 +70,18 @@ def draw_price(cells: Sequence[CellRecord], scheme: str = "Björck", power: int 
     for style, name in zip(LINES, activations, strict=False):
         row = [cell for cell in chosen if cell.settings["activation"] == name]
         L = [float(cell.settings["value"]) for cell in row]
-        errors = [cell.mean("validation_error") for cell in row]
+        errors = [cell.metrics["validation_error"] for cell in row]
         margins, gradients = (
-            [cell.mean(part)[2] / (top * value) for cell, value in zip(row, L, strict=True)]
+            [[one[2] / (top * c.settings["value"]) for one in c.metrics[part]] for c in row]
             for part in ("margins", "gradients")
         )
         last = L.index(10.0**power)
         for axes, values in zip(panels, (errors, margins, gradients), strict=True):
-            axes.plot(L, values, alpha=0)  # the limits are those of all
-            axes.plot(L[: last + 1], values[: last + 1], label=name, **(style | {"markevery": 1}))
-        said.append(f"{errors[last]:.1f}%, {margins[last]:.2g} and {gradients[last]:.2f} ({name})")
+            axes.plot([L, L], [[min(v) for v in values], [max(v) for v in values]], alpha=0)
+            look = style | {"markevery": 1, "label": name}
+            axes.errorbar(L[: last + 1], *_means_and_bars(values[: last + 1]), **look)
+        three = [statistics.fmean(values[last]) for values in (errors, margins, gradients)]
+        said.append("{:.1f}%, {:.2g} and {:.2f} ({})".format(*three, name))
     for axes, title in zip(panels, titles, strict=True):
         _log(axes, "x", (0.1, 1, 10, 100))
         axes.set_xlabel("L")
@@ -90,6 +94,46 @@ def draw_price(cells: Sequence[CellRecord], scheme: str = "Björck", power: int 
         f"{scheme}, L = {10.0**power:g}: error, median margin and median gradient over the "
         f"steepest are {'; '.join(said)}."
     )
+    return figure
+
+
+def _means_and_bars(values: Sequence[Sequence[float]]) -> tuple[list[float], list[list[float]]]:
+    """The mean of each, and how far the least and the largest lie from it."""
+    means = [statistics.fmean(one) for one in values]
+    pairs = list(zip(means, values, strict=True))  # the mean of equal numbers is rounded: hence 0
+    down = [max(0.0, mean - min(one)) for mean, one in pairs]
+    up = [max(0.0, max(one) - mean) for mean, one in pairs]
+    return means, [down, up]
+
+
+def draw_table(
+    ours: Mapping[str, Sequence[Sequence[float]]],
+    paper: Mapping[str, Sequence[float]],
+    columns: Sequence[str],
+) -> Figure:
+    """Test errors by scheme and activation, ours with each seed, beside the paper's."""
+    figure, panels = new_figure(7.2, 4.2, columns=2)
+    for k, (style, name) in enumerate(zip(LINES, columns, strict=False)):
+        shifted = [row + 0.15 * (k - (len(columns) - 1) / 2) for row in range(len(ours))]
+        look = {name: style[name] for name in ("color", "marker")} | {"linestyle": ""}
+        means, bars = _means_and_bars([row[k] for row in ours.values()])
+        panels[0].errorbar(means, shifted, xerr=bars, markersize=5, label=name, **look)
+        panels[1].plot([paper[row][k] for row in ours], shifted, markersize=5, **look)
+    limits = [limit for axes in panels for limit in axes.dataLim.intervalx]
+    for axes, title in zip(panels, ("ours", "the paper's"), strict=True):
+        axes.set(xlim=(0.9 * min(limits), 1.1 * max(limits)), yticks=range(len(ours)))
+        axes.set(xlabel="test error, %", ylim=(len(ours) - 0.5, -0.5))
+        _log(axes, "x", PERCENTS)
+        axes.hlines([row + 0.5 for row in range(len(ours) - 1)], *axes.get_xlim(), BLACK, lw=0.5)
+        axes.grid(visible=False, axis="y")
+        axes.set_title(title, fontsize=10)
+    panels[0].set_yticklabels(list(ours))
+    panels[1].set_yticklabels([""] * len(ours))
+    figure.legend(fontsize=8, loc="outside upper center", ncols=len(columns))
+    average = {name: [statistics.fmean(one) for one in row] for name, row in ours.items()}
+    best = [min(average, key=lambda name, k=k: average[name][k]) for k in range(len(columns))]  # type: ignore[misc]
+    said = ", ".join(f"{b} with {name}" for b, name in zip(best, columns, strict=True))
+    figure.set_label(f"The least test error of our runs: {said}.")
     return figure
 
 
