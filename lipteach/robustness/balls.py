@@ -38,7 +38,7 @@ class Box:
 
     def __init__(self, x: Tensor, eps: float) -> None:
         self.x = x
-        self.low, self.high = (_within(x, (x + s * eps).clamp(0, 1), eps) for s in (-1, 1))
+        self.low, self.high = _end(x, -eps).clamp(0, 1), _end(x, eps).clamp(0, 1)
 
     def project(self, z: Tensor) -> Tensor:
         """Cut each entry off at the ends of its interval."""
@@ -104,11 +104,12 @@ def _drawn(draw: Callable[..., Tensor], like: Tensor, generator: torch.Generator
     return draw(like.shape, generator=generator, device=generator.device).to(like)
 
 
-def _within(x: Tensor, z: Tensor, eps: float) -> Tensor:
-    """The entries of z, moved towards x float by float where they are farther than ε."""
-    while bool((far := _is_farther(z, x, eps)).any()):
-        z = torch.where(far, torch.nextafter(z, x), z)
-    return z
+def _end(x: Tensor, step: float) -> Tensor:
+    """The farthest floats of x's dtype from x towards x + step, and not beyond it."""
+    z = (in_float64(x) + step).to(x.dtype)
+    for _ in range(2):  # rounding to float64, then to the dtype, may each have been outwards
+        z = torch.where(_is_farther(z, x, abs(step)), torch.nextafter(z, x), z)
+    return torch.where(_is_farther(z, x, abs(step)), x, z)
 
 
 def _is_farther(z: Tensor, x: Tensor, eps: float) -> Tensor:

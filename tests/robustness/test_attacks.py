@@ -74,6 +74,21 @@ def test_results_are_images_and_within_eps_in_exact_arithmetic(attack, p, dtype,
             assert max(steps) <= Fraction(eps)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+def test_the_ends_are_the_last_floats_within_eps(dtype) -> None:
+    """Also of the float nearest to ε, from which 0 may be a hair too far."""
+    for eps in (0.1, 0.3, 1 / 3, 2.0**-20):
+        x = torch.tensor([[eps, 2 * eps, 0.5, 1 - eps, 0.0, 1.0]]).to(dtype)
+        box = ball(x, eps, math.inf)
+        for end, bound in ((box.low, 0.0), (box.high, 1.0)):
+            for a, b, beyond in zip(
+                *(t[0].tolist() for t in (end, x, torch.nextafter(end, end.new_tensor(bound)))),
+                strict=True,
+            ):
+                assert abs(Fraction(a) - Fraction(b)) <= Fraction(eps)
+                assert a == bound or abs(Fraction(beyond) - Fraction(b)) > Fraction(eps)
+
+
 @pytest.mark.parametrize("p", [2, math.inf])
 def test_the_ball_is_used_up_to_its_surface(p) -> None:
     x = torch.full((3, 50), 0.5, dtype=torch.float64)
