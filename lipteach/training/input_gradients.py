@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from lipteach.layers.copies import evaluating
 from lipteach.primitives._validate import check_tensor
-from lipteach.robustness.attack_losses import check_labels
+from lipteach.robustness.attacks import check_logits
 
 ROWS = 2000  # at once
 
@@ -41,12 +41,12 @@ def input_gradients(network: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     Source: ours; Anil, Lucas and Grosse (2019), appendix H.5, take the gradient of the loss.
     """
     check_tensor(x, "x", min_dim=2)
+    check_logits(network, x.detach().double(), y)
     found: list[Tensor] = []
     with evaluating(network), torch.enable_grad():
         for part, labels in zip(torch.split(x, ROWS), torch.split(y, ROWS), strict=True):
             inputs = part.detach().double().requires_grad_()
             logits = network(inputs)
-            check_labels(labels, logits, "y")
             own = functional.one_hot(labels, logits.shape[1]).bool()
             u = logits.masked_fill(own, -math.inf).logsumexp(1) - logits[own]
             found += torch.autograd.grad(u.sum(), inputs)
