@@ -56,5 +56,9 @@ def test_a_gradient_on_the_strokes_alone_and_one_that_is_flat() -> None:
     )
     gradients[1] = 1.0
     assert measure_gradients(gradients[1:], images[1:])["variation"] == 0
+    for steep in (torch.arange(1.0, 7.0), torch.arange(1.0, 7.0)[:, None]):  # along each axis
+        gradients[1] = steep
+        measured = measure_gradients(gradients[1:], images[1:])
+        assert measured["variation"] == pytest.approx(6 * 5 / (6 * 21))
     gradients[1] = 0.0
     assert measure_gradients(gradients, images)["on_strokes"] == 0.5
