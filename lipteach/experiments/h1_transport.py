@@ -24,7 +24,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from lipteach.experiments import Experiment, Record, Run, RunError
+from lipteach.experiments import Experiment, Record, Run
+from lipteach.experiments.machine.optimizers import make_agg_mo
 from lipteach.layers import export, make_tangent_, orthonormal, retract_, spectral
 from lipteach.primitives import (
     FullSort,
@@ -103,7 +104,7 @@ def train(settings: Settings, seed: int, run: Run) -> dict[str, Any]:
     generator = torch.Generator().manual_seed(seed)
     pair = make_pair(settings)
     network = make_network(settings, generator).to(run.device)
-    optimizer = make_optimizer(network, settings.rate)
+    optimizer = make_agg_mo(network.parameters(), settings.rate)
     rate = torch.optim.lr_scheduler.LambdaLR(optimizer, partial(share_of_rate, settings))
     draw = pair.stratified if settings.stratified else pair.sample
     state = {"network": network, "optimizer": optimizer, "rate": rate, "generator": generator}
@@ -123,18 +124,6 @@ def train(settings: Settings, seed: int, run: Run) -> dict[str, Any]:
         if step == 1 or step % max(1, settings.steps // 30) == 0:
             run.log("estimate", measure(network, pair)["estimate"])
     return {**measure(network, pair), "batch_distance": batch_distance(pair, settings.batch, seed)}
-
-
-def make_optimizer(network: nn.Sequential, rate: float) -> torch.optim.Optimizer:
-    """Make the paper's optimizer, AggMo, which the extra "experiments" brings."""
-    try:
-        from pytorch_optimizer import AggMo  # here, since it takes seconds to import
-    except ModuleNotFoundError as error:
-        raise RunError(
-            "H.1 is trained by AggMo, which is in pytorch-optimizer, and that is not installed: "
-            'pip install -e ".[experiments]" brings it.'
-        ) from error
-    return AggMo(network.parameters(), lr=rate)
 
 
 def make_pair(settings: Settings) -> Cones:

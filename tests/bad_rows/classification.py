@@ -4,7 +4,7 @@ import torch
 from support import generator
 from torch import nn
 
-from bad_rows.common import integer_rows, number_rows
+from bad_rows.common import integer_rows, number_rows, tensor_rows
 from lipteach import training
 
 
@@ -47,6 +47,17 @@ def rows():
     yield margins, [three, x, y - 1], ValueError, "got 3 outputs and labels from -1 to -1"
     yield margins, [nn.Linear(2, 1).double(), x, y], ValueError, "got 1 outputs and labels from 0"
     yield measure, [network, {"train": part}], ValueError, 'parts must hold "test"; got train'
+    gradients = training.input_gradients
+    yield from tensor_rows(lambda x: gradients(three, x, y), "x")
+    yield gradients, [three, x, y[:1]], ValueError, "y must have shape (2,), one integer for each"
+    yield gradients, [three, x, y + 3], ValueError, "y must be in [0, 3), one of the classes"
+    readable, picture = training.measure_gradients, torch.ones(1, 2, 2)
+    yield readable, [picture, x], ValueError, "images must have at least 3 dimensions"
+    yield readable, [picture, picture[:, :1]], ValueError, "must have the same shape (N, height, w"
+    attacks = training.measure_attacks
+    yield from integer_rows(lambda n: attacks(nn.Sequential(three), x, y, 0.1, n, 1.0), "steps")
+    yield attacks, [nn.Sequential(three), 2 * x, y, 0.1, 8, 1.0], ValueError, "entries in [0, 1]"
+    yield attacks, [nn.Sequential(three), x, y, 0.1, 8, 0.0], ValueError, "L must be greater than"
 
 
 def training_network():

@@ -23,7 +23,7 @@ RECORDS = [
     for profile in PROFILES[1:]  # git ignores quick ones
     if (RESULTS / f"{name}_{profile}.json").exists()
 ]
-AWAITED = {"table5_small_data"}  # a run of hours; it leaves with its record
+AWAITED = {"table5_small_data", "table7_robustness"}  # runs of hours; each leaves with its record
 ABOUT = {"item", "command", "device", "versions", "commit", "date", "seconds"}
 
 

@@ -18,7 +18,10 @@ from lipteach.experiments.machine.records import (
 )
 
 PROFILES = ("quick", "laptop", "full")
-NAMES = ("fig14_spectral", "fig16_jacobian", "h1_transport", "table4_mnist", "table5_small_data")
+NAMES = (
+    *("fig14_spectral", "fig16_jacobian", "h1_transport"),
+    *("table4_mnist", "table5_small_data", "table7_robustness"),
+)
 
 Metrics = Mapping[str, float | list[float]]
 

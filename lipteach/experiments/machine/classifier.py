@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -10,6 +11,14 @@ from torch.nn import functional
 
 from lipteach.experiments.machine.checkpoints import Run
 from lipteach.training import Epochs, Scheme
+
+Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
+"""Called with a network, images and labels."""
+
+
+def cross_entropy(network: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+    """Return the mean cross entropy of a batch."""
+    return functional.cross_entropy(network(x), y)
 
 
 def train_classifier(
@@ -21,15 +30,16 @@ def train_classifier(
     images: tuple[Tensor, Tensor],
     epochs: Epochs,
     total: int,
+    loss_of: Loss = cross_entropy,
 ) -> None:
-    """Take so many steps down the cross entropy of images and labels; the loss is logged."""
+    """Take so many steps down a loss of images and labels, which is logged."""
     x, y = (tensor.to(run.device) for tensor in images)
     memory: dict[str, Tensor] = {}
     state: dict[str, Any] = {"network": network, "optimizer": optimizer, "rate": rate}
     state |= {"memory": memory, "epochs": epochs, "generator": epochs.generator}
     for step in run.steps(total, **state):
         rows = epochs.draw().to(run.device)
-        loss = functional.cross_entropy(network(x[rows]), y[rows])
+        loss = loss_of(network, x[rows], y[rows])
         scheme.step(network, scheme.add_penalty(loss, network, (x[rows],), memory), optimizer)
         rate.step()
         if step % max(1, total // 25) == 0:

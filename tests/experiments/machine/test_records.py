@@ -79,7 +79,10 @@ def test_a_missing_record_shows_the_command_that_makes_it(tmp_path: Path) -> Non
 def test_an_unknown_record_shows_those_that_can_be_made(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as found:
         load_record("fig14", "full", tmp_path)
-    names = "fig14_spectral, fig16_jacobian, h1_transport, table4_mnist, table5_small_data"
+    names = (
+        "fig14_spectral, fig16_jacobian, h1_transport, table4_mnist, table5_small_data, "
+        "table7_robustness"
+    )
     said = f"There is no record fig14_full.json; there is no experiment 'fig14'; there are {names}."
     assert str(found.value) == said
     with pytest.raises(ValueError, match="profile must be one of quick, laptop, full; got 'huge'"):
