@@ -11,6 +11,7 @@ import nbformat
 import pytest
 import torch
 from lesson_support import CHECK, NOTEBOOKS, STEMS, cells, header
+from slice_support import needed
 
 from lipteach.classroom import exercises
 from lipteach.classroom.guard import kept_settings
@@ -128,21 +129,43 @@ def _settings_kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.usefixtures("_settings_kept")
 @pytest.mark.parametrize("stem", STEMS)
 def test_every_solution_passes_its_check(stem: str) -> None:
-    """The notebook is run once more, each stub replaced by the solution folded below it."""
+    """Each stub is replaced by the solution folded below it, and run with all that it needs."""
     answers = solutions(stem)
-    namespace: dict = {"__name__": "__main__"}
-    printed = io.StringIO()
-    passed = []
+    sources, passed = {}, []
     for place, cell in enumerate(cells(stem)):
         if cell.cell_type != "code":
             continue
-        source = re.sub(r"^%.*$", "", cell.source, flags=re.MULTILINE)
+        sources[place] = re.sub(r"^%.*$", "", cell.source, flags=re.MULTILINE)
         if place in answers:
-            call = CHECK.search(source)
+            call = CHECK.search(sources[place])
             assert call
-            source = answers[place] + "\n" + call[0]
+            sources[place] = answers[place] + "\n" + call[0]
             passed.append(f"{call[1]}: passed")
+    namespace: dict = {"__name__": "__main__"}
+    printed = io.StringIO()
+    for place in needed(sources, set(answers)):
         with contextlib.redirect_stdout(printed):
-            exec(compile(source, f"{stem}, cell {place}", "exec"), namespace)
+            exec(compile(sources[place], f"{stem}, cell {place}", "exec"), namespace)
     lines = printed.getvalue().splitlines()
     assert [line for line in lines if re.match(r"[\d]{2}\.[\w-]+: ", line)] == passed
+
+
+def test_an_exercise_needs_what_it_reads_and_what_changes_that() -> None:
+    sources = dict(
+        enumerate(
+            [
+                "import math",
+                "a = math.pi",
+                "b = 2",
+                "def f(x):\n    return a * x",
+                "table = {}",
+                "table[1] = 3",
+                "shown = b",
+                "fill_(table[2])",
+                "answer = f(1) + table[1]",
+                "print(answer)",
+                "c = b",
+            ]
+        )
+    )
+    assert needed(sources, {8}) == [0, 1, 3, 4, 5, 7, 8, 9]
