@@ -845,4 +845,4 @@ check("12.audit", my_pair)
 #
 # - [Lesson 07](07_projections.ipynb) projects rows, and shows what ∞-norms and 2-norms promise.
 # - [Lesson 10](10_spectral_jacobian.ipynb) has the penalty, and all singular values of such classifiers.
-# - A planned lesson attacks these classifiers, and puts attack, certificate and truth side by side.
+# - [Lesson 13](13_robustness.ipynb) attacks such classifiers, and puts attack, certificate and truth side by side.

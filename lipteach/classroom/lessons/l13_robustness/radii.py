@@ -1,0 +1,87 @@
+"""What the figures of lesson 13 show of single images: margins by ε, and radii."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from lipteach.robustness import certified_radius, lipschitz_bounds, margin_bounds, pgd
+
+EPS = tuple(k / 100 for k in range(0, 31, 2))
+"""The radii at which images are attacked for a figure."""
+
+
+class Track(NamedTuple):
+    """What happens to one image while ε grows: least margins found, and certified in two ways."""
+
+    image: Tensor
+    label: int
+    attacked: list[float]
+    intervals: list[float]
+    product: list[float]
+    adversarial: list[Tensor]
+    told: list[int]
+
+
+def track(network: nn.Module, image: Tensor, label: int, steps: int = 40) -> Track:
+    """Attack one image at every radius in `EPS`, and bound its margins there."""
+    x, y = image[None], torch.tensor([label])
+    attacked, intervals, product, images, told = [], [], [], [], []
+    L = lipschitz_bounds(network, x, math.inf).upper
+    for eps in EPS:
+        found = pgd(network, x, y, eps, steps) if eps else x
+        logits = network(found)[0].detach()
+        others = torch.arange(len(logits)) != label
+        attacked.append(float(logits[label] - logits[others].max()))
+        intervals.append(float(margin_bounds(network, x, y, eps)[0, others].min()))
+        product.append(attacked[0] - 2 * L * eps)
+        images.append(found[0].detach())
+        told.append(int(logits.argmax()))
+    return Track(image, label, attacked, intervals, product, images, told)
+
+
+class Radii(NamedTuple):
+    """Of one image: radii that are certain, the true one, and one at which an attack succeeds."""
+
+    product: float
+    intervals: float
+    exact: float
+    attack: float
+
+
+def measure_radii(
+    network: nn.Module, x: Tensor, y: Tensor, L: float, exact: Sequence[float]
+) -> list[Radii]:
+    """Put the radii of several images together, by bisection to 1/1000 where that is needed."""
+    found = []
+    for image, label, true in zip(x[:, None], y[:, None], exact, strict=True):
+        with torch.no_grad():
+            product = float(certified_radius(network(image), L, math.inf))
+        certain = partial(_is_certain, network, image, label)
+        unbroken = partial(_is_unbroken, network, image, label)
+        found.append(Radii(product, _last(certain)[0], true, _last(unbroken)[1]))
+    return found
+
+
+def _is_certain(network: nn.Module, x: Tensor, y: Tensor, eps: float) -> bool:
+    bounds = margin_bounds(network, x, y, eps)[0]
+    return bool((bounds[torch.arange(len(bounds)) != y] > 0).all())
+
+
+@torch.no_grad()
+def _is_unbroken(network: nn.Module, x: Tensor, y: Tensor, eps: float) -> bool:
+    return bool(network(pgd(network, x, y, eps, 40)).argmax() == y)
+
+
+def _last(holds: Callable[[float], bool]) -> tuple[float, float]:
+    """The last of k/1000 at which something holds, and the first at which it does not."""
+    low, high = 0, 400
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if holds(middle / 1000) else (low, middle)
+    return low / 1000, high / 1000
