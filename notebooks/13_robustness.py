@@ -824,9 +824,6 @@ check("13.evaluate", my_error)
 # numbers has two outcomes, and for each outcome the question "which is the nearest image that is told otherwise?" is a linear program.
 # A solver for *mixed-integer* programs searches the outcomes and cuts off what its bounds exclude. `lt.exact_radius` asks
 # such a solver (HiGHS, in SciPy). That may take exponential time, so we take images of 7 × 7 pixels and two layers of 16 units.
-#
-# **Predict:** for each of 12 images we draw four radii: what the constant certifies, what intervals certify (by bisection), the
-# true one, and the smallest at which PGD succeeds. In which order do they stand? Which two are nearest to each other?
 
 
 # %%
@@ -844,7 +841,8 @@ for x, y in minibatches(smaller(x_train), y_train, size=100, epochs=20, generato
 small = scheme.finish(small)
 
 # %% [markdown]
-# The first twelve test images that it tells rightly:
+# **Predict:** for each of the first 12 test images that it tells rightly we draw four radii: what the constant certifies, what intervals certify (by bisection), the
+# true one, and the smallest at which PGD succeeds. In which order do they stand? Which two are nearest to each other?
 
 # %%
 x_small = smaller(x_test)
