@@ -96,7 +96,7 @@ assert len(x_train) > 700 and len(x_test) == 200
 # %%
 def train(loss, scheme, activation=lt.MaxMin, rate=0.03):
     generator = torch.Generator().manual_seed(0)
-    network = orthonormal_network([784, 64, 64, 64, 4], activation, generator, torch.float32)
+    network = orthonormal_network([784, 64, 64, 64, 4], activation, generator)  # in float64
     for layer in network[::2]:
         nn.init.zeros_(layer.bias)
     network = scheme.prepare(network, generator)
@@ -104,7 +104,7 @@ def train(loss, scheme, activation=lt.MaxMin, rate=0.03):
     slower = torch.optim.lr_scheduler.LinearLR(optimizer, 1, 0.01, total_iters=240)
     batches = minibatches(x_train, y_train, size=100, epochs=30, generator=generator)
     for x, y in batches:
-        scheme.step(network, loss(network(x), y), optimizer)
+        scheme.step(network, loss(network(x.double()), y), optimizer)
         slower.step()
     trained = scheme.finish(network).float()
     return nn.Sequential(*(m for m in trained if not isinstance(m, lt.Scale)))  # these are by 1
