@@ -122,8 +122,8 @@ def _judge_pgd(answer: Any, mistakes: Sequence[Mistake]) -> None:
             return all(_same(found[j], _outcome(mistake.answer, j)) for j in order)
 
         where, said = _what(found, noted, wrong)
-        hint = fault("value", said, mistakes, alike)
-        raise hint.at(*attack_case(where if hint.text == said else k))
+        known = fault("value", said, mistakes, alike)
+        raise known.at(*attack_case(where if known.text == said else k))
     if not kept:
         text = (
             "The images are right, but the parameters of f are not as they were: does backward() "
@@ -134,12 +134,13 @@ def _judge_pgd(answer: Any, mistakes: Sequence[Mistake]) -> None:
 
 def _what(found: list[Tensor], noted: list[Noted], wrong: list[int]) -> tuple[int, str]:
     """Where and what is wrong, in an attack in which no mistake is known: the first thing."""
-    for say in (
+    looks: tuple[Callable[[int], str], ...] = (
         lambda k: _outside(found[k], attack_case(k)),
         lambda k: _start_astray(noted[k].seen, k),
         lambda k: _astray(noted[k].seen, k),
         lambda k: _worse(found[k], k),
-    ):
+    )
+    for say in looks:
         for k in wrong:
             if text := say(k):
                 return k, text
