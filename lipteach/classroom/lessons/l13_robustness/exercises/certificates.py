@@ -256,6 +256,23 @@ EXERCISES = (
                 "The factors are 2 and 4, the squares of the right ones: which power of 2 belongs "
                 "to each p?",
             ),
+            "by the rows": (
+                lambda logits, L, _p: _gap(logits) / (len(logits) ** 0.5 * L),
+                "The factor is the root of the number of rows: how many logits stand in a gap?",
+            ),
+            "a place": (
+                _of(lambda z: z.amax(1) - z.argsort(1, descending=True)[:, 1]),
+                "The place of the second logit is taken for its value: which part of topk or sort "
+                "has the values?",
+            ),
+            "their mean": (
+                _of(lambda z: _gap(z) / 2 + z.topk(2, dim=1).values[:, 1]),
+                "This is the mean of the two largest: how far apart are they?",
+            ),
+            "powers of e": (
+                _of(lambda z: _gap(z.exp())),
+                "This is the gap of e^Z: of what is L a Lipschitz constant?",
+            ),
             "p L": (
                 _over(lambda L, p: p * L),
                 "The gap is divided by p L: is the factor p itself, and what is left of it for ∞?",
@@ -396,7 +413,7 @@ EXERCISES = (
                 "by which multiple of L are they divided",
             ),
             "another gap": (
-                _of(lambda z: _gap(z.exp())),
+                _of(lambda z: _gap(z.tanh())),
                 "not the gap of the two largest",
             ),
             "a list": (

@@ -271,6 +271,36 @@ EXERCISES = (
                 "The maximum leaves out t, and another class's logit is taken away: do the classes "
                 "begin with 0?",
             ),
+            "added": (
+                lambda logits, target: (
+                    others(logits, target).amax(1) + own(logits, target)
+                ).relu(),
+                "Z_t is added to the maximum: what is taken from what?",
+            ),
+            "the mean of all": (
+                lambda logits, target: (logits.mean(1) - own(logits, target)).relu(),
+                "The mean of all logits is taken: which one does the target have to beat?",
+            ),
+            "a place": (
+                lambda logits, target: (logits.argmax(1) - own(logits, target)).relu(),
+                "The place of the largest logit, argmax, is taken for its value: which of the two "
+                "is a logit?",
+            ),
+            "class 0": (
+                lambda logits, target: (logits[:, 0] - own(logits, target)).relu(),
+                "Z₀ stands for the largest of the others: which class is ahead?",
+            ),
+            "elu": (
+                lambda logits, target: functional.elu(gap(logits, target)),
+                "This is ELU, below 0 where the target has won: what is a positive part there?",
+            ),
+            "each cut": (
+                lambda logits, target: (
+                    others(logits, target).amax(1).relu() - own(logits, target).relu()
+                ),
+                "Both logits are cut at 0 before the difference is taken, and it is not: of what "
+                "is the positive part?",
+            ),
             "over the batch": (
                 lambda logits, target: (others(logits, target).amax() - own(logits, target)).relu(),
                 "The maximum is taken over the whole batch: over which dimension are the classes?",
@@ -333,8 +363,8 @@ EXERCISES = (
             ),
         },
         wrong={
-            "elu": (
-                lambda logits, target: functional.elu(gap(logits, target)),
+            "a low cut": (
+                lambda logits, target: gap(logits, target).clamp(min=-0.25),
                 "Wrong just where t has the largest logit",
             ),
             "less": (
