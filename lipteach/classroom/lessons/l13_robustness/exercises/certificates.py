@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lipteach.classroom.checks import Exercise, Hint, Mistake
-from lipteach.classroom.compare import need_tensor, seeded, shape_of, show_apart
+from lipteach.classroom.compare import call, need_tensor, seeded, shape_of, show_apart
 from lipteach.classroom.compare_functions import compare_function
 from lipteach.classroom.watch import need_own_code
 from lipteach.robustness import certified_radius
@@ -147,8 +147,25 @@ _TIES = [
 ]
 
 
+def _which_part(answer: Any) -> str:
+    """Whether the gap is right, and only its denominator is not."""
+    factors = [call(answer, *given) / radius(*given) for given in _GIVEN]
+    if all(float(one.max() - one.min()) < 1e-4 * float(one.abs().max()) for one in factors):
+        return "The gaps are right: by which multiple of L are they divided, for each p?"
+    return "It is not the gap of the two largest that is divided: which numbers are in it?"
+
+
+_ASK = "Which of your steps makes the difference?"
+
+
 def _judge_certify(answer: Any, mistakes: Sequence[Mistake]) -> None:
-    compare_function(answer, radius, _GIVEN, ties=_TIES, mistakes=mistakes)
+    try:
+        compare_function(answer, radius, _GIVEN, ties=_TIES, mistakes=mistakes)
+    except Hint as hint:
+        if _ASK not in hint.text or not hint.example:
+            raise
+        text = hint.text.replace(_ASK, _which_part(answer))
+        raise Hint(hint.kind, text, hint.example) from None
     need_own_code(answer, _GIVEN[:1], "write the formula yourself.")
 
 
@@ -233,6 +250,28 @@ EXERCISES = (
             "√2 L²": (
                 _over(lambda L, p: _factor(p) * L**2),
                 "L enters twice: how often is the network passed?",
+            ),
+            "squared factors": (
+                _over(lambda L, p: _factor(p) ** 2 * L),
+                "The factors are 2 and 4, the squares of the right ones: which power of 2 belongs "
+                "to each p?",
+            ),
+            "by the rows": (
+                lambda logits, L, _p: _gap(logits) / (len(logits) ** 0.5 * L),
+                "The factor is the root of the number of rows: how many logits stand in a gap?",
+            ),
+            "a place": (
+                _of(lambda z: z.amax(1) - z.argsort(1, descending=True)[:, 1]),
+                "The place of the second logit is taken for its value: which part of topk or sort "
+                "has the values?",
+            ),
+            "their mean": (
+                _of(lambda z: _gap(z) / 2 + z.topk(2, dim=1).values[:, 1]),
+                "This is the mean of the two largest: how far apart are they?",
+            ),
+            "powers of e": (
+                _of(lambda z: _gap(z.exp())),
+                "This is the gap of e^Z: of what is L a Lipschitz constant?",
             ),
             "p L": (
                 _over(lambda L, p: p * L),
@@ -369,6 +408,14 @@ EXERCISES = (
             ),
         },
         wrong={
+            "another factor": (
+                _over(lambda L, p: L + _factor(p)),
+                "by which multiple of L are they divided",
+            ),
+            "another gap": (
+                _of(lambda z: _gap(z.tanh())),
+                "not the gap of the two largest",
+            ),
             "a list": (
                 lambda logits, L, p: [(logits, L, p)],
                 "holds something",

@@ -418,9 +418,17 @@ EXERCISES = (
                 Count(scales=(1.0, 2.0)),
                 "The bounds are for 2 eps: is ε a radius or a width?",
             ),
+            "half of ε in both": (
+                Count(scales=(0.5, 0.5)),
+                "Attack and bounds have half of eps: is ε a radius or a width?",
+            ),
+            "each bound": (
+                Count(safe=lambda bounds, _y: bounds > 0),
+                "The third is a share of all bounds, those of y too: how many images are not safe?",
+            ),
             "half of ε in the attack": (
                 Count(scales=(0.5, 1.0)),
-                "The attack finds what half of eps allows: which radius and which norm has its ball?",
+                "The attack finds what half of eps allows: which radius has its ball, which norm?",
             ),
             "one step": (
                 Count(steps=1),

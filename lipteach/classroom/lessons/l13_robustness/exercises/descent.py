@@ -122,8 +122,8 @@ def _judge_pgd(answer: Any, mistakes: Sequence[Mistake]) -> None:
             return all(_same(found[j], _outcome(mistake.answer, j)) for j in order)
 
         where, said = _what(found, noted, wrong)
-        hint = fault("value", said, mistakes, alike)
-        raise hint.at(*attack_case(where if hint.text == said else k))
+        known = fault("value", said, mistakes, alike)
+        raise known.at(*attack_case(where if known.text == said else k))
     if not kept:
         text = (
             "The images are right, but the parameters of f are not as they were: does backward() "
@@ -134,12 +134,13 @@ def _judge_pgd(answer: Any, mistakes: Sequence[Mistake]) -> None:
 
 def _what(found: list[Tensor], noted: list[Noted], wrong: list[int]) -> tuple[int, str]:
     """Where and what is wrong, in an attack in which no mistake is known: the first thing."""
-    for say in (
+    looks: tuple[Callable[[int], str], ...] = (
         lambda k: _outside(found[k], attack_case(k)),
         lambda k: _start_astray(noted[k].seen, k),
         lambda k: _astray(noted[k].seen, k),
-        lambda k: _worse(found[k], k),
-    ):
+        lambda k: _worse(found[k], noted[k].seen, k),
+    )
+    for say in looks:
         for k in wrong:
             if text := say(k):
                 return k, text
@@ -147,8 +148,8 @@ def _what(found: list[Tensor], noted: list[Noted], wrong: list[int]) -> tuple[in
     margin, right, _ = _margins(found[k], k)
     row = int((margin - right).argmax())
     one, other = show_apart(float(margin[row]), float(right[row]))
-    text = f"The way is right, and image {row} comes back with the margin {one}; {other} was met"
-    return k, f"{text}: which image is kept, for each sample by itself?"
+    text = f"image {row} comes back with the margin {one}; {other} is met on the way"
+    return k, f"{_lead(noted[k].seen, k)}{text}: which image is kept, for each sample by itself?"
 
 
 def _outside(z: Tensor, given: Given) -> str:
@@ -180,6 +181,8 @@ def _astray(seen: list[Tensor], k: int) -> str:
     _, x, _, eps, _, step_size, _ = attack_case(k)
     mine = _distinct([z for z in seen if z.shape == x.shape], x)
     right = _distinct(way(k), x)
+    if _one_by_one(seen, k):
+        return ""
     on = f"With eps = {eps:g} and step_size = {step_size:g}"
     for place, z in enumerate(right):
         if place >= len(mine):
@@ -207,14 +210,24 @@ def _distinct(images: list[Tensor], x: Tensor) -> list[Tensor]:
     return found
 
 
-def _worse(z: Tensor, k: int) -> str:
+def _one_by_one(seen: list[Tensor], k: int) -> bool:
+    """Whether f was shown other batches than x, so that nothing can be said of the way."""
+    return any(z.shape != attack_case(k)[1].shape for z in seen)
+
+
+def _lead(seen: list[Tensor], k: int) -> str:
+    return "Image by image, " if _one_by_one(seen, k) else "The way is right, and "
+
+
+def _worse(z: Tensor, seen: list[Tensor], k: int) -> str:
     """What is said where an image is worse for the attacker than x."""
     margin, _, at_x = _margins(z, k)
     row = int((margin - at_x).argmax())
     if margin[row] < at_x[row] + 1e-3 * at_x[row].abs():
         return ""
-    text = f"The way is right, and image {row} comes back with the margin {float(margin[row]):.4g}"
-    return f"{text}, more than that of x itself, {float(at_x[row]):.4g}: what is kept, and when?"
+    text = f"image {row} comes back with the margin {float(margin[row]):.4g}"
+    text = f"{text}, more than that of x itself, {float(at_x[row]):.4g}"
+    return f"{_lead(seen, k)}{text}: what is kept, and when?"
 
 
 @torch.no_grad()
@@ -280,6 +293,16 @@ def _best_of_half(*given: Any) -> Tensor:
     return ascend(f, x, y, eps, steps // 2, *rest)
 
 
+def _first_of_each(*given: Any) -> Tensor:
+    """Image by image, and the first iterate comes back."""
+    f, x, y, eps, steps, step_size, noise = given
+    found = [
+        ascend(f, image, label, eps, steps, step_size, drawn, choose=lambda _f, _y, met: met[2])
+        for image, label, drawn in zip(x.split(1), y.split(1), noise.split(1), strict=True)
+    ]
+    return torch.cat(found)
+
+
 def _in_place(*given: Any) -> Tensor:
     found = ascend(*given)
     given[1].copy_(found)
@@ -332,8 +355,9 @@ EXERCISES = (
             ),
             "the best of the first half": (
                 _best_of_half,
-                "0.24 was met",
+                "0.24 is met on the way",
             ),
+            "the first iterate, image by image": (_first_of_each, "Image by image, "),
             "the first iterate": (
                 changed(choose=lambda _f, _y, met: met[2]),
                 "more than that of x itself",

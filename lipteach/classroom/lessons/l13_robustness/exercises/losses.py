@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lipteach.classroom.checks import Exercise, Mistake
-from lipteach.classroom.compare import seeded
+from lipteach.classroom.checks import Exercise, Hint, Mistake
+from lipteach.classroom.compare import call, seeded
 from lipteach.classroom.compare_functions import compare_function
 from lipteach.classroom.watch import need_own_code
 from lipteach.robustness import cw_f6
@@ -89,12 +89,30 @@ _GIVEN = [
     (seeded(3, 3, seed=5) - 3000, torch.tensor([2, 1, 2])),
 ]
 _TIES = [(torch.tensor([[1.0, 1.0, 0.0], [2.0, 3.0, 3.0]]).double(), torch.tensor([0, 2]))]
-_ASK = "write the formula yourself."
+_ASK = "Which of your steps makes the difference?"
+
+
+def _which_case(answer: Any) -> str:
+    """Whether it is wrong where the target has won, or where it is behind."""
+    pairs = [(call(answer, *given), cw_f6(*given)) for given in _GIVEN]
+    got, want = (torch.cat([torch.as_tensor(pair[k]).double() for pair in pairs]) for k in (0, 1))
+    wrong = (got - want).abs() > 1e-4 * (1 + want.abs())
+    if bool((want[wrong] == 0).all()):
+        return "Wrong just where t has the largest logit: what is a positive part there?"
+    if bool((want[wrong] > 0).all()):
+        return "Wrong just where t is behind: which logit is ahead of it, and by how much?"
+    return "Wrong where t has won and where it is behind: which two logits are in the difference?"
 
 
 def _judge_f6(answer: Any, mistakes: Sequence[Mistake]) -> None:
-    compare_function(answer, cw_f6, _GIVEN, ties=_TIES, gradient=True, mistakes=mistakes)
-    need_own_code(answer, _GIVEN[:1], _ASK)
+    try:
+        compare_function(answer, cw_f6, _GIVEN, ties=_TIES, gradient=True, mistakes=mistakes)
+    except Hint as hint:
+        if _ASK not in hint.text or not hint.example:
+            raise
+        text = hint.text.replace(_ASK, _which_case(answer))
+        raise Hint(hint.kind, text, hint.example) from None
+    need_own_code(answer, _GIVEN[:1], "write the formula yourself.")
 
 
 EXERCISES = (
@@ -253,6 +271,36 @@ EXERCISES = (
                 "The maximum leaves out t, and another class's logit is taken away: do the classes "
                 "begin with 0?",
             ),
+            "added": (
+                lambda logits, target: (
+                    others(logits, target).amax(1) + own(logits, target)
+                ).relu(),
+                "Z_t is added to the maximum: what is taken from what?",
+            ),
+            "the mean of all": (
+                lambda logits, target: (logits.mean(1) - own(logits, target)).relu(),
+                "The mean of all logits is taken: which one does the target have to beat?",
+            ),
+            "a place": (
+                lambda logits, target: (logits.argmax(1) - own(logits, target)).relu(),
+                "The place of the largest logit, argmax, is taken for its value: which of the two "
+                "is a logit?",
+            ),
+            "class 0": (
+                lambda logits, target: (logits[:, 0] - own(logits, target)).relu(),
+                "Z₀ stands for the largest of the others: which class is ahead?",
+            ),
+            "elu": (
+                lambda logits, target: functional.elu(gap(logits, target)),
+                "This is ELU, below 0 where the target has won: what is a positive part there?",
+            ),
+            "each cut": (
+                lambda logits, target: (
+                    others(logits, target).amax(1).relu() - own(logits, target).relu()
+                ),
+                "Both logits are cut at 0 before the difference is taken, and it is not: of what "
+                "is the positive part?",
+            ),
             "over the batch": (
                 lambda logits, target: (others(logits, target).amax() - own(logits, target)).relu(),
                 "The maximum is taken over the whole batch: over which dimension are the classes?",
@@ -315,6 +363,18 @@ EXERCISES = (
             ),
         },
         wrong={
+            "a low cut": (
+                lambda logits, target: gap(logits, target).clamp(min=-0.25),
+                "Wrong just where t has the largest logit",
+            ),
+            "less": (
+                lambda logits, target: (cw_f6(logits, target) - 0.5).relu(),
+                "Wrong just where t is behind",
+            ),
+            "a sum": (
+                lambda logits, target: (gap(logits, target) + 2 * own(logits, target)).relu() + 1,
+                "where t has won and where it is behind",
+            ),
             "pairs": (
                 lambda logits, target: (logits.amax(1) - logits[:, target]).relu(),
                 "the result has shape (2, 2)",

@@ -57,6 +57,10 @@ def _paced(length: Callable[..., float]) -> Callable[..., Tensor]:
     return changed(length=length)
 
 
+def _for_the_prediction(f: Any, x: Tensor, _y: Tensor, *rest: Any) -> Tensor:
+    return attacks.ascend(f, x, f(x).argmax(1), *rest)
+
+
 Said = tuple[Callable[..., Tensor], str]
 
 WRONG_WAYS: dict[str, Said] = {
@@ -96,6 +100,10 @@ WRONG_WAYS: dict[str, Said] = {
         changed(goal=attacks.of_the_prediction),
         "The loss leads away from the class that is told, f(z).argmax, and not from y: what "
         "happens once z is told wrongly?",
+    ),
+    "the prediction of x": (
+        _for_the_prediction,
+        "The class that is told of x stands for y from the beginning: what if x is told wrongly?",
     ),
     "the prediction, in everything": (
         changed(goal=attacks.of_the_prediction, rank=attacks.of_the_prediction),
