@@ -745,17 +745,18 @@ show(figures.draw_errors(curves, radii))
 # %% [markdown]
 # One line of training code makes the difference. The standard network errs least at rest and loses nearly everything at
 # ε = 0.1; and nothing is certified of it, though the attack leaves some images alone: about these we know nothing. The other's error
-# is known to a few per cent at every ε. (Its product bound is a good deal worse than its intervals, and costs nothing.)
+# is known to 2 points up to ε = 0.15, and to 12 at every ε. (Its product bound is a good deal worse than its intervals, and costs nothing.)
 
 # %%
 standard_, robust_ = curves["standard"], curves["margin 0.3"]
 assert standard_["attacked"][2] > 0.7 and min(standard_["intervals"][1:]) > 0.97
 gaps = [b - a for a, b in zip(robust_["attacked"], robust_["intervals"], strict=True)]
-assert max(gaps) < 0.08 and robust_["product"][2] > robust_["intervals"][2] + 0.05
+assert max(gaps[:4]) <= 0.02 and max(gaps) < 0.12
+assert robust_["product"][2] > robust_["intervals"][2] + 0.05
 for errors_ in curves.values():
     for row in zip(*errors_.values(), strict=True):
         assert row[0] <= row[1] <= row[2] <= row[3] + 1e-9
-print(f"The band is at most {100 * max(gaps):.1f} points wide.")
+print(f"The band: {100 * max(gaps[:4]):.1f} points up to ε = 0.15, {100 * max(gaps):.1f} at most.")
 
 # %% [markdown]
 # ### Exercise 7 ●●○ · 12 min · evaluate
@@ -950,7 +951,7 @@ print(f"The strokes and their rim cover {100 * area:.0f}% of the image.")
 # - A margin certifies margin/(2L) in the ∞-norm, margin/(√2 L) in the 2-norm. Without $L$ it says nothing.
 # - Intervals are exact through sorts and ReLU alone; the last layer needs differences of rows.
 # - A certificate that ignores rounding can be false. Ours counts what a run may lose.
-# - With rows in the $L_1$ ball and a hinge, attack and certificate meet within a few per cent of the images.
+# - With rows in the $L_1$ ball and a hinge, attack and certificate meet within 2 points up to ε = 0.15.
 # - The gradients of a network with a small 2-norm constant lie on the strokes, by a number and not by taste.
 #
 # ## Where next
