@@ -743,7 +743,7 @@ curves = {"standard": errors(standard, radii), "margin 0.3": errors(robust, radi
 show(figures.draw_errors(curves, radii))
 
 # %% [markdown]
-# One line of training code makes the difference. The standard network errs least at rest and loses nearly everything at
+# A constraint and another loss make the difference. The standard network errs least at rest and loses nearly everything at
 # ε = 0.1; and nothing is certified of it, though the attack leaves some images alone: about these we know nothing. The other's error
 # is known to 2 points up to ε = 0.15, and to 12 at every ε. (Its product bound is a good deal worse than its intervals, and costs nothing.)
 
