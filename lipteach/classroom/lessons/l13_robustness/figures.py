@@ -32,7 +32,7 @@ def draw_attack(found: Track, names: Sequence[str], eps: float = 0.1) -> Figure:
     axes.plot(EPS, found.product, label="margin - 2Lε: not below", **LINES[3])
     axes.fill_between(EPS, found.intervals, found.attacked, color="#DDDDDD", zorder=0)
     axes.axhline(0, color="black", linewidth=0.8)
-    axes.axvline(EPS[k], color=GREEN, linestyle=":")
+    axes.axvline(EPS[k], color="black", linewidth=1)
     axes.set(xlabel="ε", title="least margin within ε")
     axes.title.set_fontsize(10)
     axes.legend(fontsize=7, loc="lower left")
@@ -88,7 +88,7 @@ def draw_walk(network: nn.Module, x: Tensor, label: int, eps: float, steps: int 
     axes.plot(line[:, 0], line[:, 1], "o-", color=ORANGE, markersize=4, label="PGD, best so far")
     one = fgs(network, x[None], y, eps)[0]
     jump = (x + eps * _sign(network, x, label)).clamp(0, 1)
-    axes.plot([x[0], jump[0]], [x[1], jump[1]], "s:", color="white", label="FGS")
+    axes.plot([x[0], jump[0]], [x[1], jump[1]], "X:", color="white", markersize=8, label="FGS")
     axes.grid(visible=False)
     axes.set(xlabel="first pixel", ylabel="second pixel")
     axes.legend(
@@ -159,7 +159,7 @@ def draw_errors(found: Mapping[str, Errors], eps: Sequence[float]) -> Figure:
             values = [100 * share for share in errors[name]]
             axes.plot(eps, values, label=name, **(style | {"markevery": 1}))
         truth = [[100 * share for share in errors[name]] for name in ("attacked", "intervals")]
-        axes.fill_between(eps, *truth, color="#DDDDDD", zorder=0)
+        axes.fill_between(eps, *truth, color="#DDDDDD", zorder=0, label="the truth")
         axes.set(ylim=(0, 102), xlabel="ε")
         axes.set_title(network, fontsize=10)
         middle = list(eps).index(0.1)
@@ -167,7 +167,7 @@ def draw_errors(found: Mapping[str, Errors], eps: Sequence[float]) -> Figure:
         said.append(f"{network} {numbers}")
     figure.axes[0].set_ylabel("images in error, %")
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, fontsize=8, loc="outside upper center", ncols=4)
+    figure.legend(handles, labels, fontsize=8, loc="outside upper center", ncols=5)
     figure.set_label(f"Per cent in error at ε = 0.1 ({', '.join(names)}): {'; '.join(said)}.")
     return figure
 
@@ -180,10 +180,17 @@ def draw_radii(found: Sequence[Radii]) -> Figure:
         axes.plot([one.intervals, one.attack], [row, row], color="#BBBBBB", linewidth=4, zorder=1)
     styles = {"product": ("|", GREEN), "intervals": (">", BLUE), "exact": ("D", "black")}
     styles["attack"] = ("<", ORANGE)
+    labels = {"product": "constant", "exact": "truth"}
     for name, (marker, color) in styles.items():
         values = [getattr(one, name) for one in rows]
         axes.scatter(
-            values, range(len(rows)), marker=marker, color=color, s=40, label=name, zorder=2
+            values,
+            range(len(rows)),
+            marker=marker,
+            color=color,
+            s=40,
+            label=labels.get(name, name),
+            zorder=2,
         )
     axes.set(yticks=[], xlabel="ε", ylabel="images", xlim=(0, None))
     axes.legend(fontsize=8, ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1.0))
@@ -196,8 +203,11 @@ def draw_radii(found: Sequence[Radii]) -> Figure:
     return figure
 
 
-def draw_gradients(found: Mapping[str, tuple[Tensor, float]], side: int = 28) -> Figure:
-    """Gradients of the loss at a few images, (images, pixels), and a number for each network."""
+def draw_gradients(found: Mapping[str, tuple[Tensor, float | None]], side: int = 28) -> Figure:
+    """Gradients of the loss at a few images, (images, pixels), and a share for each network.
+
+    A row without a share is of the images themselves.
+    """
     columns = max(len(rows) for rows, _ in found.values())
     figure, panels = new_figure(1.55 * columns, 1.75 * len(found), len(found), columns)
     for line, (name, (rows, _)) in zip(panels, found.items(), strict=True):
@@ -207,6 +217,7 @@ def draw_gradients(found: Mapping[str, tuple[Tensor, float]], side: int = 28) ->
             axes.set(xticks=[], yticks=[])
             axes.grid(visible=False)
         line[0].set_ylabel(name, fontsize=9)
-    said = ", ".join(f"{name} {100 * share:.0f}" for name, (_, share) in found.items())
+    shares = {name: share for name, (_, share) in found.items() if share is not None}
+    said = ", ".join(f"{name} {100 * share:.0f}" for name, share in shares.items())
     figure.set_label(f"Per cent of the squared gradient on the strokes: {said}.")
     return figure

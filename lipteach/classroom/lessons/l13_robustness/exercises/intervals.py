@@ -206,6 +206,13 @@ _WRONG: dict[str, tuple[Callable[..., Pair], str]] = {
         )(W, b, low, high),
         "|b| is in the radius: does a bias widen a range, or move it?",
     ),
+    "the bias in the radius alone": (
+        lambda W, b, low, high: _with(
+            centre=lambda W, _b, low, high: (low + high) / 2 @ W.mT,
+            reach=lambda W, low, high: (high - low) / 2 @ W.abs().mT + b,
+        )(W, b, low, high),
+        "b is in the radius alone: does a bias widen a range, or move it?",
+    ),
     "the bias in both": (
         lambda W, b, low, high: _with(reach=lambda W, low, high: (high - low) / 2 @ W.abs().mT + b)(
             W, b, low, high
