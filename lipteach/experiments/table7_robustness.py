@@ -10,10 +10,10 @@ float32, and what they found is judged in float64. An image that is told wrongly
 no more; PGD begins with an eighth of its steps, and anew with all of them where these did not
 succeed.
 
-With a margin the rate is the authors', or three times it, whichever has the least validation error.
-In the laptop profile the attacks of Madry's training take 8 steps instead of 40. Networks under
-the 2-norm (Björck) are there for their gradients, the main text's Figure 7; all cells have measures
-of these, and some have pictures.
+With a margin the shorter profiles take the authors' rate or three times it, whichever has the least
+validation error. In the laptop profile the attacks of Madry's training take 8 steps instead of 40.
+Networks under the 2-norm (Björck) are there for their gradients, the main text's Figure 7; all
+cells have measures of these, and some have pictures.
 
 Source: Anil, Lucas and Grosse (2019), appendix H.5, Table 7 and Figure 7.
 """
@@ -183,7 +183,7 @@ def hinge(least: float, network: nn.Module, x: Tensor, y: Tensor) -> Tensor:
 def worst(
     settings: Settings, generator: torch.Generator, network: nn.Module, x: Tensor, y: Tensor
 ) -> Tensor:
-    """Return the cross entropy of what PGD makes of a batch (Madry et al., 2018)."""
+    """Return the cross entropy of what PGD makes of a batch (Madry et al., 2018); it climbs f6."""
     step = settings.inner_size
     found = pgd(network, x, y, settings.value, settings.inner, step, start=1.0, generator=generator)
     return cross_entropy(network, found, y)

@@ -40,8 +40,7 @@ def cw_f6(logits: Tensor, target: Tensor) -> Tensor:
     Anil, Lucas and Grosse (2019), appendix H.5, names it and does not write it out.
     """
     check_tensor(logits, "logits")
-    check_labels(target, logits, "target")
-    return functional.relu(-margin(logits, target))
+    return functional.relu(-margin(logits, check_labels(target, logits, "target")))
 
 
 def margin(logits: Tensor, y: Tensor) -> Tensor:
@@ -75,8 +74,11 @@ def _log_probability(logits: Tensor, y: Tensor) -> Tensor:
     return -functional.cross_entropy(logits, y, reduction="none")
 
 
-def check_labels(y: Any, logits: Tensor, name: str) -> None:
-    """Require one integer for each row of logits, which names one of two classes or more."""
+def check_labels(y: Any, logits: Tensor, name: str) -> Tensor:
+    """Require one integer for each row of logits, which names one of two classes or more.
+
+    They are returned as int64, on the device of the logits.
+    """
     if not isinstance(y, Tensor):
         raise TypeError(f"{name} must be a tensor of integers; got {shown(y)}.")
     if y.is_floating_point() or y.is_complex() or y.dtype == torch.bool:
@@ -89,6 +91,8 @@ def check_labels(y: Any, logits: Tensor, name: str) -> None:
     count = logits.shape[-1]
     if count < 2:
         raise ValueError(f"There must be two classes at least; got {count}.")
-    if not transforming() and not 0 <= int(y.min()) <= int(y.max()) < count:
-        found = int(y.min()) if y.min() < 0 else int(y.max())
+    labels = y.to(logits.device, torch.int64)
+    if not transforming() and not 0 <= int(labels.min()) <= int(labels.max()) < count:
+        found = int(labels.min()) if labels.min() < 0 else int(labels.max())
         raise ValueError(f"{name} must be in [0, {count}), one of the classes; it holds {found}.")
+    return labels

@@ -14,7 +14,7 @@ from torch.nn.utils import parametrize
 
 from lipteach.layers.copies import evaluating
 from lipteach.primitives._torch_private import undisturbed
-from lipteach.primitives._validate import check_integer, check_real, shown
+from lipteach.primitives._validate import check_integer, check_norm, check_real, shown
 from lipteach.primitives.jacobian import run_once
 from lipteach.primitives.numerical_warnings import warn_caller
 from lipteach.robustness.attack_losses import Goal, check_labels, goals, margin
@@ -42,7 +42,7 @@ def fgs(
 
     cut off at 0 and 1, with $\ell$ and the other arguments as `pgd` has them. Where the logits are
     affine functions of x and there are two classes, or each class has its turn, no image of the
-    ball has a smaller margin.
+    ∞-norm's ball has a smaller margin, up to rounding.
 
     Args:
         model: a classifier from (batch, …) to logits (batch, classes).
@@ -139,6 +139,20 @@ def pgd(
     return _attack(model, x, y, eps, _Steps(steps, alpha, share * eps), loss, generator, p, targets)
 
 
+def check_attack(eps: Any, p: Any, generator: Any) -> torch.Generator:
+    """Require a radius and a norm that have a ball; return the generator, or the usual one."""
+    check_real(eps, "eps", above=0.0)
+    check_norm(p)
+    if p == 1:
+        raise ValueError("p must be 2 or math.inf; got 1.")
+    if generator is None:
+        return torch.Generator().manual_seed(0)
+    if not isinstance(generator, torch.Generator):
+        found = type(generator).__name__
+        raise TypeError(f"generator must be a torch.Generator or None; got {found}.")
+    return generator
+
+
 class _Steps(NamedTuple):
     number: int
     size: float
@@ -160,28 +174,22 @@ def _attack(
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be an nn.Module; got {type(model).__name__}.")
     check_images(x)
-    check_real(eps, "eps", above=0.0)
-    if p not in (2, math.inf):
-        raise ValueError(f"p must be 2 or math.inf; got {shown(p)}.")
+    generator = check_attack(eps, p, generator)
     for name, value, known in (
         ("loss", loss, ("cw", "ce")),
         ("targets", targets, ("runner-up", "all")),
     ):
         if value not in known:
             raise ValueError(f'{name} must be "{known[0]}" or "{known[1]}"; got {shown(value)}.')
-    made: Any = generator
-    if not isinstance(made, (torch.Generator, type(None))):
-        found = type(made).__name__
-        raise TypeError(f"generator must be a torch.Generator or None; got {found}.")
-    if generator is None:
-        generator = torch.Generator().manual_seed(0)
     if any(isinstance(m, CHANGING) and m.training for m in model.modules()):
         text = "The model is in training mode; the attack meets it in evaluation mode."
         warn_caller(AttackWarning(text))
     x = x.detach()
+    most = 1.0 if p == math.inf else math.sqrt(x[0].numel())  # no two images are farther apart
+    steps = _Steps(steps.number, min(steps.size, most), min(steps.start, most))
     with evaluating(model), parametrize.cached():
-        check_logits(model, x, y)
-        around = ball(x, eps, p)
+        y = check_logits(model, x, y)
+        around = ball(x, min(float(eps), most), p)
         best, least = x, margin(_logits(model, x), y)
         for goal in goals(loss, targets, y, _logits(model, x[:1]).shape[1]):
             start = around.draw(steps.start, generator) if steps.start else x
@@ -203,7 +211,7 @@ def _ascend(
     for step in range(steps.number + 1):
         with torch.enable_grad():
             inputs = z.clone().requires_grad_()
-            logits = model(inputs)
+            logits = model(inputs.clone())  # the model may work in place
             gained = goal(logits).sum()
         now = margin(logits.detach(), y)
         better = now < least
@@ -211,11 +219,19 @@ def _ascend(
         least = torch.where(better, now, least)
         if step == steps.number:
             break
-        (gradient,) = torch.autograd.grad(gained, inputs)
+        gradient = _gradient(gained, inputs)
         if step == 0:
             _warn_of_no_gradient(gradient, now)
         z = around.project(z + steps.size * around.steepest(gradient))
     return best, least
+
+
+def _gradient(gained: Tensor, inputs: Tensor) -> Tensor:
+    """The gradient, 0 where what is gained does not depend on the inputs."""
+    if not gained.requires_grad:
+        return torch.zeros_like(inputs)
+    (found,) = torch.autograd.grad(gained, inputs, allow_unused=True, materialize_grads=True)
+    return found
 
 
 def _warn_of_no_gradient(gradient: Tensor, margins: Tensor) -> None:
@@ -223,20 +239,22 @@ def _warn_of_no_gradient(gradient: Tensor, margins: Tensor) -> None:
     if bool(flat.any()):
         text = (
             f"The loss has gradient 0 at {int(flat.sum())} of {len(flat)} images that are told "
-            'rightly, so the attack stands still there. Softmax saturates: loss="cw" does not.'
+            'rightly, so the attack stands still there: loss="ce" saturates, and units may be dead.'
         )
         warn_caller(AttackWarning(text))
 
 
 @torch.no_grad()
 def _logits(model: nn.Module, x: Tensor) -> Tensor:
-    found: Tensor = model(x)
+    found: Tensor = model(x.clone())
     return found
 
 
-def check_logits(model: nn.Module, x: Tensor, y: Any) -> None:
+def check_logits(model: nn.Module, x: Tensor, y: Any) -> Tensor:
     """Require a model that gives each image its logits, and labels that name one of these."""
     logits = run_once(model, x, "model")
-    if logits.ndim != 2:
-        raise ValueError(f"model must return logits (batch, classes); got {tuple(logits.shape)}.")
-    check_labels(y, logits.new_empty(len(x), logits.shape[1]), "y")
+    if logits.ndim != 2 or len(logits) != 1:
+        raise ValueError(
+            f"model must return logits (batch, classes); got {tuple(logits.shape)} for one image."
+        )
+    return check_labels(y, logits.new_empty(len(x), logits.shape[1]), "y")

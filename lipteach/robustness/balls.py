@@ -94,14 +94,17 @@ class Round:
     def _lengths(self, step: Tensor) -> Tensor:
         """The 2-norms, rounded up, (batch, 1, …)."""
         flat = in_float64(step).flatten(1)
-        rounding = (flat.shape[1] + 4) * torch.finfo(flat.dtype).eps
-        lengths: Tensor = torch.linalg.vector_norm(flat, dim=1) * (1 + rounding)
+        kind = torch.finfo(flat.dtype)
+        largest = flat.abs().amax(1, keepdim=True).clamp(min=kind.tiny)  # squares may vanish
+        lengths: Tensor = torch.linalg.vector_norm(flat / largest, dim=1) * largest[:, 0]
+        lengths = lengths * (1 + (flat.shape[1] + 8) * kind.eps)
         return lengths.view(-1, *[1] * (step.ndim - 1))
 
 
 def _drawn(draw: Callable[..., Tensor], like: Tensor, generator: torch.Generator) -> Tensor:
     """Numbers of a tensor's shape, drawn where the generator is."""
-    return draw(like.shape, generator=generator, device=generator.device).to(like)
+    kind = {"dtype": torch.float32, "device": generator.device}
+    return draw(like.shape, generator=generator, **kind).to(like)
 
 
 def _end(x: Tensor, step: float) -> Tensor:

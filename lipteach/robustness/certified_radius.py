@@ -26,7 +26,7 @@ def certified_radius(logits: Tensor, L: float, p: float = 2) -> Tensor:
         p: 1, 2 or ``math.inf``.
 
     Returns:
-        A tensor of shape (…), rounded down; 0 at a tie.
+        A tensor of shape (…), rounded down; 0 at a tie. The logits and L are taken as exact.
 
     Example:
         >>> lt.certified_radius(torch.tensor([[0.25, 1.25, 0.0]]), L=1.0, p=math.inf)
@@ -41,7 +41,9 @@ def certified_radius(logits: Tensor, L: float, p: float = 2) -> Tensor:
     if logits.shape[-1] < 2:
         raise ValueError(f"logits must have two classes at least; got {logits.shape[-1]}.")
     first, second = logits.double().topk(2, dim=-1).values.unbind(-1)
-    radius = (first - second) / (2 ** (1 - 1 / p) * L) * (1 - 8 * torch.finfo(torch.float64).eps)
+    kind, half = torch.finfo(torch.float64), 2 ** (1 - 1 / p) / 2
+    radius = (first / 2 - second / 2) / L / half * (1 - 8 * kind.eps)  # the halves do not overflow
+    radius = (radius - 4 * 2.0**-1074).clamp(0, kind.max)  # below the normal range, by digits
     found = radius.to(logits.dtype)
     down = torch.nextafter(found, torch.zeros_like(found))
     return torch.where(found.double() > radius, down, found)

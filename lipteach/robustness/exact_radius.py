@@ -17,6 +17,7 @@ from lipteach.layers.measured import measured, why_none
 from lipteach.primitives._torch_private import undisturbed
 from lipteach.primitives._validate import check_integer, check_real, check_tensor
 from lipteach.primitives.jacobian import run_once
+from lipteach.robustness.margin_bounds import runs_chunks_of_more_than_rows
 from lipteach.robustness.rectifiers import encode, least_move
 
 SLACK = 2e-6  # of the box: what the solver's tolerances may take from its bound
@@ -47,14 +48,14 @@ def exact_radius(model: nn.Module, x: Tensor, y: int, timeout: float = 60.0) -> 
 
     The model is taken in evaluation mode and in float64, with its weights as they are read now.
 
-    - **lower** is what the solver proves, less 2·10⁻⁶ of the box that it searched, at most twice as
-      large as the result. Its tolerances (10⁻⁶ and less, in units of each max) widen what it
-      admits, which only lowers the minimum; for the rest, its arithmetic in float64 is believed:
-      lower is no proof in exact arithmetic.
+    - **lower** is what the solver finds for $Z_k \ge Z_y - \delta$, less 2·10⁻⁶ of the box that it
+      searched, at most twice as large as the result; δ is 3·10⁻⁶ of the size of $Z_k - Z_y$, more
+      than the solver's tolerances. For the rest its arithmetic in float64 is believed: lower is no
+      proof.
     - **upper** is what `input` attains: the model, run on it in float64, has a $Z_k \ge Z_y$, and
       the distance is rounded up.
 
-    They agree to about 10⁻⁵ of their size where the solver ends in time, and both hold where it
+    They agree to about 10⁻⁴ of their size where the solver ends in time, and both hold where it
     does not. Where Z_k touches Z_y without crossing it, float64 may miss the input, and upper stays
     above.
 
@@ -86,6 +87,8 @@ def exact_radius(model: nn.Module, x: Tensor, y: int, timeout: float = 60.0) -> 
     plain, point = _checked(model, x)
     y = _check_label(run_once(plain, point[None], "model"), y)
     encode(plain, point, 1.0)  # says what is not known
+    if runs_chunks_of_more_than_rows(plain, point[None]):
+        raise ValueError("model must give its ChunkedSequential rows; it gives it more dimensions.")
     if _is_wrong(plain, point, y):
         return ExactRadius(0.0, 0.0, point.to(x.device))
     nearest = _Nearest(plain, point, y)

@@ -57,8 +57,22 @@ def reach_of(steps: list[nn.Module], x: Tensor, eps: float, run: torch.finfo) ->
         known = through(step, reach, run)
         if known is None:
             raise ValueError(f"No interval is known behind a {type(step).__name__}.")
-        reach = known
+        reach = _within_range(known, run)
     return reach
+
+
+def _within_range(reach: Reach, run: torch.finfo) -> Reach:
+    """The reach, and where a run may leave the range of its dtype, anything and error ∞."""
+    lower, upper, error = reach
+    flat = torch.maximum(lower.abs(), upper.abs()).flatten(1).amax(1) + error
+    lost = ~(flat < run.max)  # NaN as well
+    shaped = lost.view(-1, *[1] * (lower.ndim - 1))
+    most = torch.full_like(lower, EXACT.max)
+    return Reach(
+        torch.where(shaped, -most, lower),
+        torch.where(shaped, most, upper),
+        torch.where(lost, torch.inf, error),
+    )
 
 
 def through(step: nn.Module, reach: Reach, run: torch.finfo) -> Reach | None:
@@ -78,6 +92,8 @@ def through(step: nn.Module, reach: Reach, run: torch.finfo) -> Reach | None:
         own, theirs = rounding_of(3, EXACT) * size, rounding_of(3, run) * size.flatten(1).amax(1)
         error = reach.error * (1 + rounding_of(3, run)) + theirs
         return Reach(step(reach.lower) - own, step(reach.upper) + own, error)
+    if runs_as(step, Scale) and not run.tiny < abs(step.factor) < run.max:
+        return None  # a run may round it to 0, or to infinity
     affine = as_affine(step)
     return None if affine is None else affinely(affine, reach, run)
 
@@ -120,6 +136,8 @@ def affinely(affine: Affine, reach: Reach, run: torch.finfo) -> Reach:
     rows = affine.times_abs(torch.ones_like(lower[:1]))  # the sums of |A| along the rows
     moved = rows * error.view(-1, *[1] * (lower.ndim - 1))
     theirs = moved + rounding_of(affine.terms, run) * (size + moved) + affine.terms * run.tiny
+    # the partial sums of a run may leave its range where the whole sum does not
+    theirs = torch.where(size + moved < run.max, theirs, torch.inf)
     worst = theirs.flatten(1).amax(1) * (1 + rounding_of(affine.terms, EXACT))
     return Reach(image - spread - own, image + spread + own, worst)
 

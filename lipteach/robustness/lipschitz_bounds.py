@@ -113,7 +113,7 @@ def lipschitz_bounds(model: nn.Module, x: Tensor, p: float = 2) -> LipschitzBoun
     devices = [x.device] if x.is_cuda else []
     with torch.no_grad(), torch.random.fork_rng(devices):
         plain, unlike = measured(model)
-        _check_parameters(plain)
+        check_parameters(plain)
         points = x.detach().double().clone()
         run_once(plain, points, "model")
         points, spread = _moved(points)
@@ -131,7 +131,8 @@ def lipschitz_bounds(model: nn.Module, x: Tensor, p: float = 2) -> LipschitzBoun
     return LipschitzBounds(lower_bound(lower, upper), float(upper) if upper else math.inf)
 
 
-def _check_parameters(model: nn.Module) -> None:
+def check_parameters(model: nn.Module) -> None:
+    """Require finite parameters."""
     for name, parameter in model.named_parameters():
         if not bool(torch.isfinite(parameter).all()):
             raise ValueError(f"{name} of model must be finite; it holds NaN or infinity.")

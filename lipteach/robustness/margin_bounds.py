@@ -12,7 +12,7 @@ from lipteach.layers.copies import said_name
 from lipteach.layers.known_modules import Sizes, mixes
 from lipteach.layers.layer_norms import input_sizes
 from lipteach.layers.measured import measured, why_none
-from lipteach.primitives import Scale
+from lipteach.primitives import ChunkedSequential, Scale
 from lipteach.primitives._torch_private import undisturbed
 from lipteach.primitives._validate import check_norm, check_real
 from lipteach.primitives.composition import walk
@@ -20,10 +20,15 @@ from lipteach.primitives.numerical_warnings import warn_caller
 from lipteach.robustness.attacks import check_logits
 from lipteach.robustness.balls import check_images
 from lipteach.robustness.interval_bounds import EXACT, Reach, reach_of, rounding_of, through
-from lipteach.robustness.lipschitz_bounds import UnknownBoundWarning, norms_along
+from lipteach.robustness.lipschitz_bounds import (
+    UnknownBoundWarning,
+    check_parameters,
+    norms_along,
+)
 from lipteach.theory.lipschitz_class import dual
 
 ROWS = 500  # of a batch at once
+EASY = (1e-4, 1e4)  # of factors that may be taken together: far from any dtype's range
 SLACK = 1e-9  # relative: norms are computed to about 1e-12
 
 
@@ -48,7 +53,9 @@ def margin_bounds(
 
     Both are rounded outwards: they hold for the exact network with the weights as they are read
     now, and for a run of it in the dtype of these weights or in float64, however its sums of
-    products are ordered (but not in lower precision, as TF32 and autocast have it).
+    products are ordered (but not in lower precision, as autocast has it, and TF32 by default in
+    convolutions on CUDA; nor by the transforms of Winograd and Fourier). The model is taken in
+    evaluation mode, and left as it is.
 
     Args:
         model: a classifier: an ``nn.Sequential`` of linear layers, convolutions, `Scale`,
@@ -76,17 +83,18 @@ def margin_bounds(
     """
     check_images(x)
     check_norm(p)
-    check_real(eps, "eps", low=0.0)
+    eps = check_real(eps, "eps", low=0.0)
     plain, unlike = measured(model)
+    check_parameters(plain)
     points = x.detach().double()
-    check_logits(plain, points, y)
+    y = check_logits(plain, points, y)
+    run = torch.finfo(_lowest_dtype(model, x.dtype))
     parts: _Parts | str = why_none(model, plain, unlike)
-    parts = parts or _take_apart(plain, points, p)
+    parts = parts or _take_apart(plain, points, p, run)
     if isinstance(parts, str):
         warn_caller(UnknownBoundWarning(f"No margin is certified: no bound is known for {parts}."))
         nothing: Tensor = plain(points[:1]).new_tensor(-math.inf)
         return nothing.expand(len(points), plain(points[:1]).shape[1]).clone()
-    run = torch.finfo(_lowest_dtype(model, x.dtype))
     pairs = zip(torch.split(points, ROWS), torch.split(y, ROWS), strict=True)
     return torch.cat([_bound(parts, rows, labels, eps, run) for rows, labels in pairs])
 
@@ -101,31 +109,52 @@ class _Parts(NamedTuple):
     norms: dict[float, float]  # of the features, from p to each q
 
 
-def _take_apart(plain: nn.Module, x: Tensor, p: float) -> _Parts | str:
+def _take_apart(plain: nn.Module, x: Tensor, p: float, run: torch.finfo) -> _Parts | str:
     """The parts, or the first module that is not known."""
     steps = list(walk(plain))
-    if missing := _unknown(steps, input_sizes(plain, x), x):
+    if missing := _unknown(steps, input_sizes(plain, x), x, run):
         return missing
+    if runs_chunks_of_more_than_rows(plain, x):
+        return "ChunkedSequential, which takes apart what is no row"
     features, factor = [step for _, step in steps], 1.0
     while features and isinstance(features[-1], Scale):
-        scale: Any = features.pop()
+        scale: Any = features[-1]
+        if not EASY[0] < abs(factor * scale.factor) < EASY[1]:
+            break
         factor *= scale.factor
+        features.pop()
     scales = len(steps) - len(features)
     if features and isinstance(features[-1], nn.Linear):
         last: Any = features.pop()
         W, b = last.weight, last.bias
     else:  # the differences are taken of what comes out
+        features, factor = [step for _, step in steps], 1.0
         W, b = torch.eye(plain(x[:1]).shape[1], dtype=torch.float64, device=x.device), None
     b = W.new_zeros(len(W)) if b is None else b
     norms = norms_along(nn.Sequential(*features), x, p)
     return _Parts(features, factor * W, factor * b, W.shape[1] + 4 * scales, norms)
 
 
-def _unknown(steps: list[tuple[str, nn.Module]], sizes: Sizes, x: Tensor) -> str:
+def runs_chunks_of_more_than_rows(plain: nn.Module, x: Tensor) -> bool:
+    """Whether a ChunkedSequential meets samples that are no rows: its modules meet the rows."""
+    dims: list[int] = []
+
+    def note(_: nn.Module, inputs: tuple[Any, ...]) -> None:
+        dims.append(inputs[0].ndim)
+
+    chunks = [m for m in plain.modules() if isinstance(m, ChunkedSequential)]
+    hooks = [chunk.register_forward_pre_hook(note) for chunk in chunks]
+    plain(x[:1])
+    for hook in hooks:
+        hook.remove()
+    return any(dim > 2 for dim in dims)
+
+
+def _unknown(steps: list[tuple[str, nn.Module]], sizes: Sizes, x: Tensor, run: torch.finfo) -> str:
     """The first step through which no interval is known; "" if there is none."""
     z: Any = x[:1]
     for name, step in steps:
-        known = through(step, Reach(z, z, z.new_zeros(1)), EXACT)
+        known = through(step, Reach(z, z, z.new_zeros(1)), run)
         if known is None or mixes(step, sizes):
             return said_name(name, step)
         z = step(z)
@@ -139,10 +168,13 @@ def _bound(parts: _Parts, x: Tensor, y: Tensor, eps: float, run: torch.finfo) ->
     for own in sorted(set(y.tolist())):
         rows = y == own
         W, b = parts.W[own] - parts.W, parts.b[own] - parts.b
+        largest = W.abs().amax(1, keepdim=True).clamp(min=EXACT.tiny)  # squares would underflow
         lengths = [
-            norm * torch.linalg.vector_norm(W, dual(q), dim=1) for q, norm in parts.norms.items()
+            norm * largest[:, 0] * torch.linalg.vector_norm(W / largest, dual(q), dim=1)
+            for q, norm in parts.norms.items()
         ]
-        constants = torch.stack(lengths).amin(0).mul(1 + SLACK)
+        constants = torch.stack(lengths).nan_to_num(nan=math.inf, posinf=math.inf).amin(0)
+        constants = constants.mul(1 + SLACK).clamp(min=EXACT.tiny)
         here, _ = _differences(parts, W, b, own, point, rows, run)
         there, rounding = _differences(parts, W, b, own, box, rows, run)
         if eps > 0:
@@ -165,11 +197,12 @@ def _differences(
     off = rounding_of(parts.terms, EXACT) * both + parts.terms * EXACT.tiny
     exact = centre @ W.mT + b - radius @ W.abs().mT - off
     moved = W.abs().sum(1) * error * (1 + SLACK)
-    return exact, moved + rounding_of(parts.terms, run) * both + 2 * parts.terms * run.tiny
+    lost = moved + rounding_of(parts.terms, run) * both + 2 * parts.terms * run.tiny / EASY[0]
+    return exact, torch.where(both < run.max * EASY[0], lost, math.inf)
 
 
 def _lowest_dtype(model: nn.Module, other: torch.dtype) -> torch.dtype:
-    """The coarsest dtype of the model's numbers; another if it has none."""
+    """The coarsest dtype of the model's numbers and of its input."""
     held = [*model.parameters(), *model.buffers()]
-    kinds = {t.dtype for t in held if t.is_floating_point()} or {other}
+    kinds = {t.dtype for t in held if t.is_floating_point()} | {other}
     return max(kinds, key=lambda kind: torch.finfo(kind).eps)

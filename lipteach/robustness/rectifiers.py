@@ -23,6 +23,7 @@ from lipteach.theory.terms import comparators
 
 Array = NDArray[np.float64]
 PAD = 1e-9  # of the size of a form, far above its rounding
+SHORT, DROPPED = 3e-6, 1e-9  # the latter: coefficients that HiGHS takes for 0
 HAIRS = (1e-7, 1e-6, 1e-5, 1e-4)  # of the box
 KNOWN = (
     "Flatten, Linear, Selection, Scale, Identity, ReLU, LeakyReLU, Abs, MaxMin, GroupSort, "
@@ -177,7 +178,8 @@ def least_move(box: Box, form: Array, seconds: float) -> tuple[float, Iterator[A
     """The least ‖ξ‖_∞ on the box with form ≥ 0, by a mixed-integer linear program.
 
     The unknowns are ξ, τ ≥ |ξᵢ|, and for each rectifier p ≥ d and the binary z, with p ≤ most z and
-    p ≤ d − least (1 − z), which make p = max(d, 0) for z = 0 as for z = 1.
+    p ≤ d − least (1 − z), which make p = max(d, 0) for z = 0 as for z = 1. The form may miss 0 by
+    more than the solver's tolerances, which could otherwise hide a thin piece.
 
     Returns a lower bound, ∞ if there is no such ξ and −∞ if the solver tells none; and the best ξ
     that it found, then those where the form is largest on the same piece a hair farther out.
@@ -199,30 +201,38 @@ def least_move(box: Box, form: Array, seconds: float) -> tuple[float, Iterator[A
             [margin[None]],
         ]
     )
-    at_least = [np.zeros(2 * n), constants, box.least - constants, np.zeros(N), -form[:1]]
-    allowed = LinearConstraint(rows, np.concatenate(at_least))
     low = np.concatenate([box.low, np.zeros(1 + 2 * N)])
     high = np.concatenate([box.high, np.ones(1 + 2 * N)])
     place = np.arange(n + 1 + 2 * N)
-    solved: Any = milp(
-        place == n,
-        integrality=place > n + N,
-        bounds=Bounds(low, high),
-        constraints=allowed,
-        options={"time_limit": seconds, "mip_rel_gap": 0.0},
-    )
+
+    def solve(goal: Any, short: float, whole: Any = None) -> Any:
+        at_least = [np.zeros(2 * n), constants, box.least - constants, np.zeros(N)]
+        needed = np.concatenate([*at_least, -form[:1] - short])
+        options = {"time_limit": seconds, "mip_rel_gap": 0.0}
+        return milp(
+            goal,
+            integrality=whole,
+            bounds=Bounds(low, high),
+            constraints=LinearConstraint(rows, needed),
+            options=options,
+        )
+
+    solved = solve(place == n, SHORT + n * DROPPED, place > n + N)
     if solved.status == 2:  # infeasible
         return np.inf, iter(())
 
     def found() -> Iterator[Array]:
-        if solved.x is not None:
-            yield solved.x[:n]
-            low[n + 1 + N :] = high[n + 1 + N :] = solved.x[n + 1 + N :].round()
+        yield from [] if solved.x is None else [solved.x[:n]]
+        exact = solve(place == n, 0.0, place > n + N)
+        if exact.x is not None:
+            yield exact.x[:n]
+            low[n + 1 + N :] = high[n + 1 + N :] = exact.x[n + 1 + N :].round()
             for wider in HAIRS:
-                high[n] = solved.fun + wider
-                moved = milp(-margin, bounds=Bounds(low, high), constraints=allowed)
+                high[n] = exact.fun + wider
+                moved = solve(-margin, 0.0)
                 if moved.x is not None:
                     yield moved.x[:n]
 
-    bound = solved.fun if solved.mip_dual_bound is None else solved.mip_dual_bound
+    solved_whole = solved.fun if solved.status == 0 else None
+    bound = solved_whole if solved.mip_dual_bound is None else solved.mip_dual_bound
     return -np.inf if bound is None else bound, found()

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from lipteach.layers.measured import measured
 from lipteach.primitives._torch_private import undisturbed
+from lipteach.primitives._validate import check_integer
 from lipteach.robustness.attack_losses import margin
-from lipteach.robustness.attacks import fgs, pgd
+from lipteach.robustness.attacks import check_attack, fgs, pgd
 from lipteach.robustness.margin_bounds import margin_bounds
 
 ROWS = 1000  # of a batch at once
@@ -100,6 +101,7 @@ def sandwich(
 
     Warns:
         UnknownBoundWarning: as `margin_bounds`; then every image counts in ``certified``.
+        AttackWarning: as `pgd`.
 
     Example:
         >>> model = lt.frozen_linear([[1.0, 0.0], [0.0, 1.0]])
@@ -112,10 +114,11 @@ def sandwich(
 
     Source: ours; the attacks are those of Anil, Lucas and Grosse (2019), appendix H.5.
     """
-    if generator is None:
-        generator = torch.Generator().manual_seed(0)
+    generator = check_attack(eps, p, generator)
+    check_integer(steps, "steps")
     bounds = margin_bounds(model, x, y, eps, p)
     plain, _ = measured(model)
+    y = y.to(bounds.device, torch.int64)
     adversarial = x.detach().clone()
     clean = _wrong(plain, x, y)
     attacked = clean.clone()

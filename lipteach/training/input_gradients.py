@@ -41,7 +41,7 @@ def input_gradients(network: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     Source: ours; Anil, Lucas and Grosse (2019), appendix H.5, take the gradient of the loss.
     """
     check_tensor(x, "x", min_dim=2)
-    check_logits(network, x.detach().double(), y)
+    y = check_logits(network, x.detach().double(), y)
     found: list[Tensor] = []
     with evaluating(network), torch.enable_grad():
         for part, labels in zip(torch.split(x, ROWS), torch.split(y, ROWS), strict=True):

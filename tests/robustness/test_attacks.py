@@ -90,6 +90,17 @@ def test_the_ends_are_the_last_floats_within_eps(dtype) -> None:
                 assert a == bound or abs(Fraction(beyond) - Fraction(b)) > Fraction(eps)
 
 
+def test_tiny_and_huge_balls() -> None:
+    """Squares of 1e-200 vanish, and 1e39 is infinite in float32."""
+    x, y, model = torch.zeros(1, 2).double(), torch.tensor([0]), lt.frozen_linear(torch.eye(2))
+    for eps in (1e-200, 1e-165):
+        found = lt.pgd(model, x, y, eps, p=2)
+        assert sum(Fraction(v) ** 2 for v in found[0].tolist()) <= Fraction(eps) ** 2
+    for p in (2, math.inf):
+        whole = lt.pgd(model.float(), x.float(), y, 2**64, 5, 1e39, p=p)
+        assert torch.equal(whole, lt.pgd(model, x.float(), y, 2.0, 5, 2.0, p=p))
+
+
 @pytest.mark.parametrize("p", [2, math.inf])
 def test_the_ball_is_used_up_to_its_surface(p) -> None:
     x = torch.full((3, 50), 0.5, dtype=torch.float64)
@@ -266,3 +277,26 @@ def test_a_constrained_layer_is_computed_once_and_may_be_attacked_while_no_graph
     with torch.no_grad():
         found = lt.pgd(model, x, y, 0.1, steps=4)
     assert torch.equal(found, lt.pgd(lt.export(model), x, y, 0.1, steps=4))
+
+
+def test_models_that_work_in_place_or_give_no_gradient_and_labels_of_any_kind() -> None:
+    x, y = torch.tensor([[0.5, 0.25]]), torch.tensor([0])
+    kept, linear = x.clone(), lt.frozen_linear(torch.eye(2)).float()
+    for first in (nn.ReLU(inplace=True), nn.Hardtanh(0.1, 0.9, inplace=True)):
+        for attack in (lt.fgs, lt.pgd):
+            attack(nn.Sequential(first, linear), x, y, 0.1)
+            assert torch.equal(x, kept)
+    for dtype in (torch.int8, torch.uint8, torch.int16, torch.int32, torch.uint16):
+        assert torch.equal(lt.pgd(linear, x, y.to(dtype), 0.1), lt.pgd(linear, x, y, 0.1))
+        assert lt.cw_f6(x, y.to(dtype)) == lt.cw_f6(x, y)
+        assert lt.sandwich(linear, x, y.to(dtype), 0.1).clean == 0
+
+    class Constant(nn.Module):
+        """Logits without a gradient."""
+
+        def forward(self, x):
+            """Return them."""
+            return x.detach()
+
+    with pytest.warns(lt.AttackWarning, match="gradient 0 at 1 of 1"):
+        assert torch.equal(lt.pgd(Constant(), x, y, 0.1, start=0.0), x)

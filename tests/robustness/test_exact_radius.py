@@ -42,7 +42,7 @@ def label(model: nn.Module, x) -> int:
     return int(model(x[None]).argmax())
 
 
-def holds(model: nn.Module, x, y: int, found, gap: float = 1e-5) -> None:
+def holds(model: nn.Module, x, y: int, found, gap: float = 1e-4) -> None:
     """What is said of the input is so, and the two bounds have met."""
     assert 0 <= found.lower <= found.upper <= (1 + gap) * found.lower
     assert found.input.shape == x.shape
@@ -123,7 +123,7 @@ def test_no_point_of_a_dense_grid_is_nearer(activation) -> None:
         reached += 1
         holds(model, x, y, found)
         assert found.lower <= near.min()
-        assert found.upper <= near.min() * (1 + 1e-5)
+        assert found.upper <= near.min() * (1 + 1e-4)
         assert near.min() <= found.upper + 1 / 40  # the grid is fine
     assert reached
 
@@ -300,8 +300,8 @@ def test_a_program_of_nothing_but_moves() -> None:
     x = torch.tensor([0.25, 0.5], dtype=torch.float64)
     box, forms = encode(lt.linear([[1.0, 1.0]], [-1.0]), x, 0.5)
     bound, moves = least_move(box, forms[0], 10.0)
-    assert bound == pytest.approx(0.25, abs=1e-6)
-    assert (0.5 * next(moves)).tolist() == pytest.approx([0.125, 0.125], abs=1e-6)
+    assert bound == pytest.approx(0.25, abs=1e-5)
+    assert (0.5 * next(moves)).tolist() == pytest.approx([0.125, 0.125], abs=1e-5)
     bound, moves = least_move(box, forms[0] - [9.0, 0, 0], 10.0)
     assert (bound, [*moves]) == (math.inf, [])
 
@@ -313,3 +313,18 @@ def test_nothing_is_drawn() -> None:
     assert torch.equal(torch.get_rng_state(), before)
     assert first[:2] == second[:2]
     assert torch.equal(first.input, second.input)
+
+
+def test_a_bump_behind_a_kink_is_not_overlooked() -> None:
+    """The logits are 1e-8 apart there, less than the solver's tolerances."""
+    first = lt.frozen_linear([[1.0, 0.5], [1.0, 0.5]], [-0.3, 19.7])
+    model = nn.Sequential(first, nn.ReLU(), lt.frozen_linear([[0, 0], [-1.1, 1]], [0, 1e-5 - 20]))
+    found = lt.exact_radius(model, torch.tensor([0.9, 0.8]).double(), 0)
+    assert 0.666 < found.lower < 0.6666000667 <= found.upper
+
+
+def test_coefficients_that_the_solver_drops_are_counted() -> None:
+    W = torch.full((2, 401), 9e-10).double()
+    W[0], W[1, 0] = torch.eye(401)[0], 0.0
+    model = lt.frozen_linear(W, [0.0, -9e-10 * 0.3 * 400])
+    assert lt.exact_radius(model, torch.zeros(401).double(), 0).lower < 0.3

@@ -1,6 +1,8 @@
 """Certificates hold against attacks, grids and rounding, and are as tight as they say."""
 
 import math
+import warnings
+from fractions import Fraction
 from itertools import pairwise
 
 import pytest
@@ -80,7 +82,7 @@ def test_images_and_convolutions() -> None:
     linear = nn.Linear(64, 5).double()
     linear.weight.data, linear.bias.data = W, b[0]
     torch.testing.assert_close(
-        lt.margin_bounds(linear, inner.flatten(1), y, 0.1), wanted, rtol=0, atol=1e-12
+        lt.margin_bounds(linear, inner.double().flatten(1), y, 0.1), wanted, rtol=0, atol=1e-12
     )
 
 
@@ -135,6 +137,60 @@ def test_what_a_hidden_layer_loses_is_carried_on() -> None:
             if not isinstance(module, lt.Selection):  # which keeps its float64
                 module.float()
         assert lt.margin_bounds(model, x, y, 0.0)[0, 1] < 0
+
+
+def scales(*factors: float, before: float = 1.0) -> nn.Sequential:
+    return nn.Sequential(lt.frozen_linear(before * EYE), *(lt.Scale(a) for a in factors))
+
+
+X = torch.tensor([[0.75, 0.5]])
+
+
+@pytest.mark.parametrize(
+    ("model", "dtype"),
+    [
+        (scales(1e-30, 1e-18, 1e30, 1e18), torch.float32),
+        (scales(1e30, 1e30, 1e-30, 1e-30), torch.float32),
+        (scales(1e-50, 1e30), torch.float32),
+        (scales(1e39, 1e-39), torch.float32),
+        (scales(1e6, 1e-6), torch.float16),
+        (nn.Sequential(*scales(1e-46, before=1e38), lt.frozen_linear(EYE)), torch.float32),
+        (lt.frozen_linear([[6e4, 0.0], [5e4, 0.0]], [6e4, 5e4]), torch.float16),
+        (scales(1e-200, 1e-200, 1e300), torch.float64),
+        (scales(1e200, 1e200, 1e-200, 1e-200), torch.float64),
+    ],
+)
+def test_a_run_that_leaves_the_range_of_its_dtype_has_no_certificate(model, dtype) -> None:
+    model, x, y = model.to(dtype), X.to(dtype), torch.tensor([0])
+    run = differences(model, x, y)[0, 1]
+    assert not run > 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", lt.UnknownBoundWarning)
+        assert lt.margin_bounds(model, x, y, 0.0)[0, 1] <= 0
+
+
+@pytest.mark.parametrize("p", [1, 2, math.inf])
+def test_constants_of_tiny_rows_do_not_vanish(p) -> None:
+    """The squares of 1e-170 are 0 in float64."""
+    tiny = lt.frozen_linear(1e-170 * EYE)
+    model = nn.Sequential(lt.frozen_linear(1e170 * EYE), lt.Abs(), tiny).double()
+    x = torch.tensor([[0.6, 0.5]], dtype=torch.float64)
+    found = lt.margin_bounds(model, x, torch.tensor([0]), 0.3, p)[0, 1]
+    assert found < 0.1 - 0.25
+
+
+def test_rows_that_are_taken_apart_have_no_certificate() -> None:
+    """A ChunkedSequential gives its modules rows, whatever the samples are."""
+    chunked = lt.ChunkedSequential(nn.Flatten(1), lt.FullSort())
+    last = lt.frozen_linear([[1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0]])
+    model = nn.Sequential(chunked, nn.Flatten(), last)
+    x = uniform(3, 2, 2, low=0, high=1)
+    with pytest.warns(lt.UnknownBoundWarning, match="ChunkedSequential"):
+        assert (lt.margin_bounds(model, x, torch.tensor([0, 0, 1]), 0.0) == -math.inf).all()
+    with pytest.raises(ValueError, match="ChunkedSequential"):
+        lt.exact_radius(model, x[0], 0)
+    rows = lt.ChunkedSequential(lt.frozen_linear(EYE), lt.MaxMin())
+    assert torch.isfinite(lt.margin_bounds(rows, X.double(), torch.tensor([0]), 0.1)).all()
 
 
 # ---------------------------------------------------------------- tight
@@ -306,6 +362,23 @@ def test_the_certified_radius_takes_batches_and_rounds_down() -> None:
     assert (radius.double() <= exact).all()
     torch.testing.assert_close(radius.double(), exact, rtol=1e-6, atol=0)
     assert lt.certified_radius(torch.ones(3), 1.0) == 0
+
+
+@pytest.mark.parametrize(
+    ("logits", "L", "p"),
+    [
+        ((1e308, -1e308), 1e10, math.inf),
+        ((1e308, -1e308), 1e308, 1),
+        ((1e-300, 0.0), 5e-324, 2),
+        ((5e-324, 0.0), 1.0, 2),
+        ((1.0, 0.0), 1e-310, 2),
+    ],
+)
+def test_the_certified_radius_is_below_the_exact_one_at_the_ends_of_the_range(logits, L, p) -> None:
+    found = lt.certified_radius(torch.tensor(logits, dtype=torch.float64), L, p).item()
+    gap = Fraction(logits[0]) - Fraction(logits[1])
+    squared = (gap / Fraction(L)) ** 2 / {1: 1, 2: 2, math.inf: 4}[p]
+    assert Fraction(found) ** 2 <= squared
 
 
 def test_no_image_within_the_radius_is_told_otherwise() -> None:

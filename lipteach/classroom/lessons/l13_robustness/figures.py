@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from lipteach.classroom.lessons.l13_robustness.radii import EPS, Radii, Track
 from lipteach.classroom.style import BLUE, GREEN, LINES, ORANGE, new_figure
-from lipteach.robustness import fgs, pgd
+from lipteach.robustness import pgd
+from lipteach.robustness.attack_losses import margin
 
 
 def draw_attack(found: Track, names: Sequence[str], eps: float = 0.1) -> Figure:
@@ -73,8 +74,7 @@ def draw_walk(network: nn.Module, x: Tensor, label: int, eps: float, steps: int 
     across, up = (torch.linspace(float(low[i]), float(high[i]), 121).to(x) for i in (0, 1))
     points = torch.cartesian_prod(across, up)
     with torch.no_grad():
-        logits = network(points)
-        values = logits[:, label] - logits[:, torch.arange(logits.shape[1]) != label].amax(1)
+        values = margin(network(points), torch.full((len(points),), label))
     picture = axes.contourf(
         across, up, values.view(121, 121).mT, levels=16, cmap="cividis", alpha=0.9
     )
@@ -86,7 +86,6 @@ def draw_walk(network: nn.Module, x: Tensor, label: int, eps: float, steps: int 
     way = [x] + [pgd(network, x[None], y, eps, k, eps / 5, 0.0)[0] for k in range(1, steps + 1)]
     line = torch.stack(way).numpy()
     axes.plot(line[:, 0], line[:, 1], "o-", color=ORANGE, markersize=4, label="PGD, best so far")
-    one = fgs(network, x[None], y, eps)[0]
     jump = (x + eps * _sign(network, x, label)).clamp(0, 1)
     axes.plot([x[0], jump[0]], [x[1], jump[1]], "X:", color="white", markersize=8, label="FGS")
     axes.grid(visible=False)
@@ -94,9 +93,9 @@ def draw_walk(network: nn.Module, x: Tensor, label: int, eps: float, steps: int 
     axes.legend(
         fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, facecolor="#999999"
     )
-    margins = [margin_at(network, z, label) for z in (x, one, way[-1])]
+    margins = [margin_at(network, z, label) for z in (x, jump, way[-1])]
     figure.set_label(
-        f"Margins: {margins[0]:.2f} at the start, {margin_at(network, jump, label):.2f} after FGS, "
+        f"Margins: {margins[0]:.2f} at the start, {margins[1]:.2f} after FGS, "
         f"{margins[2]:.2f} after {steps} steps of PGD."
     )
     return figure
@@ -104,16 +103,13 @@ def draw_walk(network: nn.Module, x: Tensor, label: int, eps: float, steps: int 
 
 def _sign(network: nn.Module, x: Tensor, label: int) -> Tensor:
     z = x.detach().clone().requires_grad_()
-    logits = network(z[None])[0]
-    others = logits[torch.arange(len(logits)) != label].max()
-    return torch.autograd.grad(others - logits[label], z)[0].sign()
+    return -torch.autograd.grad(margin(network(z[None]), torch.tensor([label])), z)[0].sign()
 
 
 def margin_at(network: nn.Module, x: Tensor, label: int) -> float:
     """Z_y minus the largest other logit, at one image."""
     with torch.no_grad():
-        logits = network(x[None])[0]
-    return float(logits[label] - logits[torch.arange(len(logits)) != label].max())
+        return float(margin(network(x[None]), torch.tensor([label])))
 
 
 def box_growth(angle: float) -> float:

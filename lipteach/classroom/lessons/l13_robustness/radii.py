@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from lipteach.robustness import certified_radius, lipschitz_bounds, margin_bounds, pgd
+from lipteach.robustness.attack_losses import margin
 
 EPS = tuple(k / 100 for k in range(0, 31, 2))
 """The radii at which images are attacked for a figure."""
@@ -35,13 +36,13 @@ def track(network: nn.Module, image: Tensor, label: int, steps: int = 40) -> Tra
     L = lipschitz_bounds(network, x, math.inf).upper
     for eps in EPS:
         found = pgd(network, x, y, eps, steps) if eps else x
-        logits = network(found)[0].detach()
-        others = torch.arange(len(logits)) != label
-        attacked.append(float(logits[label] - logits[others].max()))
+        logits = network(found).detach()
+        others = torch.arange(logits.shape[1]) != label
+        attacked.append(float(margin(logits, y)))
         intervals.append(float(margin_bounds(network, x, y, eps)[0, others].min()))
         product.append(attacked[0] - 2 * L * eps)
         images.append(found[0].detach())
-        told.append(int(logits.argmax()))
+        told.append(int(logits.argmax(1)))
     return Track(image, label, attacked, intervals, product, images, told)
 
 
@@ -75,12 +76,17 @@ def _is_certain(network: nn.Module, x: Tensor, y: Tensor, eps: float) -> bool:
 
 @torch.no_grad()
 def _is_unbroken(network: nn.Module, x: Tensor, y: Tensor, eps: float) -> bool:
-    return bool(network(pgd(network, x, y, eps, 40)).argmax() == y)
+    return bool(margin(network(pgd(network, x, y, eps, 40)), y) > 0)
 
 
 def _last(holds: Callable[[float], bool]) -> tuple[float, float]:
-    """The last of k/1000 at which something holds, and the first at which it does not."""
-    low, high = 0, 400
+    """Two neighbours k/1000 of which something holds at the first and not at the second.
+
+    Where it holds at 1 that is the first, and the second is infinite.
+    """
+    low, high = 0, 1000
+    if holds(1.0):
+        return 1.0, math.inf
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if holds(middle / 1000) else (low, middle)
