@@ -698,7 +698,7 @@ with torch.no_grad():
     lost_half = (rounded(pixels)[:, 0] <= rounded(pixels)[:, 1]).double().mean()
 assert lost_half > 0.9
 assert (lt.margin_bounds(rounded, pixels, zeros, 0.1)[:, 1] < 0).all()
-assert (lt.margin_bounds(rounded.double(), pixels, zeros, 0.1)[:, 1] > 0.49).all()
+assert (lt.margin_bounds(rounded.double(), pixels.double(), zeros, 0.1)[:, 1] > 0.49).all()
 print(f"In float32 {100 * lost_half:.0f}% of the images lose the ½, and none is certified.")
 
 # %% [markdown]

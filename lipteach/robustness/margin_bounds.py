@@ -52,7 +52,7 @@ def margin_bounds(
       $w_y - w_k$ as the last, times ε, taken off the margin at x itself.
 
     Both are rounded outwards: they hold for the exact network with the weights as they are read
-    now, and for a run of it in the dtype of these weights or in float64, however its sums of
+    now, and for a run of it in their dtype, in that of x or in float64, however its sums of
     products are ordered (but not in lower precision, as autocast has it, and TF32 by default in
     convolutions on CUDA; nor by the transforms of Winograd and Fourier). The model is taken in
     evaluation mode, and left as it is.
