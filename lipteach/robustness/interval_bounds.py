@@ -18,7 +18,26 @@ from lipteach.layers.layer_norms import convolved, is_layer
 from lipteach.primitives import Abs, FullSort, GroupSort, MaxMin, Maxout, Scale, Selection
 from lipteach.primitives.composition import runs_as
 
-EXACT = torch.finfo(torch.float64)
+
+class Format(NamedTuple):
+    """What a run rounds by, its least normal number, and its largest."""
+
+    eps: float
+    tiny: float
+    max: float
+
+    @classmethod
+    def of(cls, *dtypes: torch.dtype) -> Format:
+        """The worst of several dtypes."""
+        kinds = [torch.finfo(dtype) for dtype in dtypes]
+        return cls(
+            max(kind.eps for kind in kinds),
+            max(kind.tiny for kind in kinds),
+            min(kind.max for kind in kinds),
+        )
+
+
+EXACT = Format.of(torch.float64)
 SELECTING = (  # each output is one of the inputs or a constant, and grows with every input
     *(FullSort, GroupSort, MaxMin, Maxout, Selection, nn.ReLU, nn.ReLU6),
     *(nn.Identity, nn.Flatten, nn.Unflatten, nn.Dropout, nn.Dropout1d, nn.Dropout2d),
@@ -47,7 +66,7 @@ class Affine(NamedTuple):
     terms: int
 
 
-def reach_of(steps: list[nn.Module], x: Tensor, eps: float, run: torch.finfo) -> Reach:
+def reach_of(steps: list[nn.Module], x: Tensor, eps: float, run: Format) -> Reach:
     """Where the outputs of the steps lie while each pixel moves by ε, within [0, 1]."""
     infinity = torch.tensor(math.inf, dtype=x.dtype, device=x.device)
     low = torch.nextafter(x - eps, -infinity).clamp(0, 1)
@@ -61,7 +80,7 @@ def reach_of(steps: list[nn.Module], x: Tensor, eps: float, run: torch.finfo) ->
     return reach
 
 
-def _within_range(reach: Reach, run: torch.finfo) -> Reach:
+def _within_range(reach: Reach, run: Format) -> Reach:
     """The reach, and where a run may leave the range of its dtype, anything and error ∞."""
     lower, upper, error = reach
     flat = torch.maximum(lower.abs(), upper.abs()).flatten(1).amax(1) + error
@@ -75,8 +94,8 @@ def _within_range(reach: Reach, run: torch.finfo) -> Reach:
     )
 
 
-def through(step: nn.Module, reach: Reach, run: torch.finfo) -> Reach | None:
-    """The reach behind a module, of a run in the dtype of that finfo; None if it is not known.
+def through(step: nn.Module, reach: Reach, run: Format) -> Reach | None:
+    """The reach behind a module, of a run in that format; None if it is not known.
 
     The module is in float64 and evaluation mode. Sorts and ReLU grow with each of their inputs, so
     that the ends of a box go to the ends; an affine map takes its centre and half its widths apart.
@@ -120,7 +139,7 @@ def as_affine(step: nn.Module) -> Affine | None:
     return Affine(lambda z: z @ weight.mT, lambda z: z @ weight.abs().mT, bias, weight.shape[1])
 
 
-def affinely(affine: Affine, reach: Reach, run: torch.finfo) -> Reach:
+def affinely(affine: Affine, reach: Reach, run: Format) -> Reach:
     r"""The reach behind an affine map.
 
     A sum of n products, added in any order, is off by at most $\gamma_n = n u / (1 - n u)$ times
@@ -142,7 +161,7 @@ def affinely(affine: Affine, reach: Reach, run: torch.finfo) -> Reach:
     return Reach(image - spread - own, image + spread + own, worst)
 
 
-def rounding_of(terms: int, kind: torch.finfo) -> float:
+def rounding_of(terms: int, kind: Format) -> float:
     """γ of a sum of so many terms, a few roundings more, and a unit that is twice the true one."""
     product = (terms + 8) * kind.eps
     return product / (1 - product) if product < 1 else float("inf")

@@ -19,7 +19,7 @@ from lipteach.primitives.composition import walk
 from lipteach.primitives.numerical_warnings import warn_caller
 from lipteach.robustness.attacks import check_logits
 from lipteach.robustness.balls import check_images
-from lipteach.robustness.interval_bounds import EXACT, Reach, reach_of, rounding_of, through
+from lipteach.robustness.interval_bounds import EXACT, Format, Reach, reach_of, rounding_of, through
 from lipteach.robustness.lipschitz_bounds import (
     UnknownBoundWarning,
     check_parameters,
@@ -52,10 +52,10 @@ def margin_bounds(
       $w_y - w_k$ as the last, times ε, taken off the margin at x itself.
 
     Both are rounded outwards: they hold for the exact network with the weights as they are read
-    now, and for a run of it in their dtype, in that of x or in float64, however its sums of
-    products are ordered (but not in lower precision, as autocast has it, and TF32 by default in
-    convolutions on CUDA; nor by the transforms of Winograd and Fourier). The model is taken in
-    evaluation mode, and left as it is.
+    now, and for a run of it as it is, x in the dtype of its weights, or in float64, however its
+    sums of products are ordered (but not in lower precision, as autocast has it, and TF32 by
+    default in convolutions on CUDA; nor by the transforms of Winograd and Fourier). The model is
+    taken in evaluation mode, and left as it is.
 
     Args:
         model: a classifier: an ``nn.Sequential`` of linear layers, convolutions, `Scale`,
@@ -88,7 +88,7 @@ def margin_bounds(
     check_parameters(plain)
     points = x.detach().double()
     y = check_logits(plain, points, y)
-    run = torch.finfo(_lowest_dtype(model, x.dtype))
+    run = Format.of(*({p.dtype for p in model.parameters()} or {x.dtype}))
     parts: _Parts | str = why_none(model, plain, unlike)
     parts = parts or _take_apart(plain, points, p, run)
     if isinstance(parts, str):
@@ -109,7 +109,7 @@ class _Parts(NamedTuple):
     norms: dict[float, float]  # of the features, from p to each q
 
 
-def _take_apart(plain: nn.Module, x: Tensor, p: float, run: torch.finfo) -> _Parts | str:
+def _take_apart(plain: nn.Module, x: Tensor, p: float, run: Format) -> _Parts | str:
     """The parts, or the first module that is not known."""
     steps = list(walk(plain))
     if missing := _unknown(steps, input_sizes(plain, x), x, run):
@@ -150,7 +150,7 @@ def runs_chunks_of_more_than_rows(plain: nn.Module, x: Tensor) -> bool:
     return any(dim > 2 for dim in dims)
 
 
-def _unknown(steps: list[tuple[str, nn.Module]], sizes: Sizes, x: Tensor, run: torch.finfo) -> str:
+def _unknown(steps: list[tuple[str, nn.Module]], sizes: Sizes, x: Tensor, run: Format) -> str:
     """The first step through which no interval is known; "" if there is none."""
     z: Any = x[:1]
     for name, step in steps:
@@ -161,7 +161,7 @@ def _unknown(steps: list[tuple[str, nn.Module]], sizes: Sizes, x: Tensor, run: t
     return ""
 
 
-def _bound(parts: _Parts, x: Tensor, y: Tensor, eps: float, run: torch.finfo) -> Tensor:
+def _bound(parts: _Parts, x: Tensor, y: Tensor, eps: float, run: Format) -> Tensor:
     """The bounds for some of the images."""
     point, box = (reach_of(parts.features, x, radius, run) for radius in (0.0, eps))
     bounds = x.new_zeros(len(x), len(parts.W))
@@ -186,7 +186,7 @@ def _bound(parts: _Parts, x: Tensor, y: Tensor, eps: float, run: torch.finfo) ->
 
 
 def _differences(
-    parts: _Parts, W: Tensor, b: Tensor, own: int, reach: Reach, rows: Tensor, run: torch.finfo
+    parts: _Parts, W: Tensor, b: Tensor, own: int, reach: Reach, rows: Tensor, run: Format
 ) -> tuple[Tensor, Tensor]:
     """Lower bounds of W z + b, and by how much a run may fall below the exact values."""
     lower, upper, error = reach.lower[rows], reach.upper[rows], reach.error[rows, None]
@@ -199,10 +199,3 @@ def _differences(
     moved = W.abs().sum(1) * error * (1 + SLACK)
     lost = moved + rounding_of(parts.terms, run) * both + 2 * parts.terms * run.tiny / EASY[0]
     return exact, torch.where(both < run.max * EASY[0], lost, math.inf)
-
-
-def _lowest_dtype(model: nn.Module, other: torch.dtype) -> torch.dtype:
-    """The coarsest dtype of the model's numbers and of its input."""
-    held = [*model.parameters(), *model.buffers()]
-    kinds = {t.dtype for t in held if t.is_floating_point()} | {other}
-    return max(kinds, key=lambda kind: torch.finfo(kind).eps)

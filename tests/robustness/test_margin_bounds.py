@@ -14,6 +14,7 @@ from support import generator, normal, uniform
 from torch import Tensor, nn
 
 import lipteach as lt
+from lipteach.robustness.interval_bounds import Format
 from lipteach.training import initialize_
 
 EYE = torch.eye(2, dtype=torch.float64)
@@ -167,6 +168,17 @@ def test_a_run_that_leaves_the_range_of_its_dtype_has_no_certificate(model, dtyp
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", lt.UnknownBoundWarning)
         assert lt.margin_bounds(model, x, y, 0.0)[0, 1] <= 0
+
+
+def test_the_worst_of_several_dtypes_counts() -> None:
+    """bfloat16 rounds more, and float16 ends at 65504."""
+    both = Format.of(torch.bfloat16, torch.float16)
+    assert both == (2.0**-7, 2.0**-14, 65504)
+    model = nn.Sequential(lt.frozen_linear(3e5 * EYE), lt.frozen_linear(1e-5 * EYE)).bfloat16()
+    x, y = X.bfloat16(), torch.tensor([0])
+    assert lt.margin_bounds(model, x, y, 0.0)[0, 1] > 0
+    model[1].half()
+    assert lt.margin_bounds(model, x, y, 0.0)[0, 1] == -math.inf
 
 
 @pytest.mark.parametrize("p", [1, 2, math.inf])
