@@ -99,6 +99,13 @@ def margin_bounds(
     return torch.cat([_bound(parts, rows, labels, eps, run) for rows, labels in pairs])
 
 
+def certain(bounds: Tensor, y: Tensor) -> Tensor:
+    """Whether `margin_bounds` are above 0 for every class but y, for each image."""
+    own = torch.arange(bounds.shape[1], device=bounds.device) == y[:, None].to(bounds.device)
+    found: Tensor = ((bounds > 0) | own).all(dim=1)
+    return found
+
+
 class _Parts(NamedTuple):
     """A classifier as its last layer, and what runs before."""
 

@@ -13,7 +13,7 @@ from lipteach.primitives._torch_private import undisturbed
 from lipteach.primitives._validate import check_integer
 from lipteach.robustness.attack_losses import margin
 from lipteach.robustness.attacks import check_attack, fgs, pgd
-from lipteach.robustness.margin_bounds import margin_bounds
+from lipteach.robustness.margin_bounds import certain, margin_bounds
 
 ROWS = 1000  # of a batch at once
 
@@ -134,8 +134,7 @@ def sandwich(
                 found = pgd(model, images, labels, eps, steps, generator=generator, p=p)
             adversarial[left] = found
             attacked[left] = _wrong(plain, found, labels)
-    others = torch.arange(bounds.shape[1], device=x.device) != y[:, None]
-    certified = (~(bounds > 0) & others).any(dim=1)
+    certified = ~certain(bounds, y)
     if bool((attacked & ~certified).any()):
         first = int((attacked & ~certified).nonzero()[0, 0])
         raise RuntimeError(

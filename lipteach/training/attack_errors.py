@@ -14,6 +14,7 @@ from lipteach.layers.copies import evaluating
 from lipteach.primitives._validate import check_integer
 from lipteach.robustness import AttackWarning, certified_radius, fgs, margin_bounds, pgd
 from lipteach.robustness.attack_losses import margin
+from lipteach.robustness.margin_bounds import certain
 
 SLACK = 1e-9  # relative: a bound holds to about 1e-12
 ROWS = 1000  # of the images at once
@@ -63,8 +64,7 @@ def measure_attacks(
         with torch.no_grad():
             radius = certified_radius(network(x.double()), L * (1 + SLACK), math.inf)
     wrong["attacked"] = wrong["fgs"] | wrong["pgd"]
-    others = torch.arange(bounds.shape[1], device=x.device) != y[:, None]
-    wrong["intervals"] = (~(bounds > 0) & others).any(dim=1)
+    wrong["intervals"] = ~certain(bounds, y)
     wrong["product"] = rest | ~(radius > eps)
     crossed = wrong["attacked"] & ~(wrong["intervals"] & wrong["product"])
     return {

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from lipteach.robustness import certified_radius, lipschitz_bounds, margin_bounds, pgd
 from lipteach.robustness.attack_losses import margin
+from lipteach.robustness.margin_bounds import certain
 
 EPS = tuple(k / 100 for k in range(0, 31, 2))
 """The radii at which images are attacked for a figure."""
@@ -70,8 +71,7 @@ def measure_radii(
 
 
 def _is_certain(network: nn.Module, x: Tensor, y: Tensor, eps: float) -> bool:
-    bounds = margin_bounds(network, x, y, eps)[0]
-    return bool((bounds[torch.arange(len(bounds)) != y] > 0).all())
+    return bool(certain(margin_bounds(network, x, y, eps), y))
 
 
 @torch.no_grad()
