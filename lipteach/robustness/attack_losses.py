@@ -48,7 +48,8 @@ def margin(logits: Tensor, y: Tensor) -> Tensor:
     classes = torch.arange(logits.shape[-1], device=logits.device)
     own = y[..., None] == classes
     others = logits.masked_fill(own, -torch.inf)
-    return logits.gather(-1, y[..., None]).squeeze(-1) - others.amax(-1)
+    # `max` has the gradient of one of several largest, and `amax` a mean of theirs
+    return logits.gather(-1, y[..., None]).squeeze(-1) - others.max(-1).values
 
 
 def goals(loss: str, targets: str, y: Tensor, classes: int) -> list[Goal]:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from lipteach.layers.copies import evaluating
+from lipteach.layers.known_modules import DROPOUTS
 from lipteach.primitives._torch_private import undisturbed
 from lipteach.primitives._validate import check_integer, check_norm, check_real, shown
 from lipteach.primitives.jacobian import run_once
@@ -20,7 +21,7 @@ from lipteach.primitives.numerical_warnings import warn_caller
 from lipteach.robustness.attack_losses import Goal, check_labels, goals, margin
 from lipteach.robustness.balls import Ball, ball, check_images
 
-CHANGING = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._NormBase, nn.RReLU)
+CHANGING = (*DROPOUTS, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.RReLU)
 
 
 class AttackWarning(UserWarning):

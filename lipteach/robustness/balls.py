@@ -124,9 +124,9 @@ def _is_farther(z: Tensor, x: Tensor, eps: float) -> Tensor:
     return (difference > eps) | ((difference == eps) & (rounding > 0))
 
 
-def check_images(x: Any, name: str = "x") -> None:
-    """Require a batch of images: entries in [0, 1]."""
-    check_tensor(x, name, min_dim=2)
+def check_images(x: Any, min_dim: int = 2) -> None:
+    """Require a batch of images, or a single one: entries in [0, 1]."""
+    check_tensor(x, min_dim=min_dim)
     low, high = (float(end) for end in x.detach().aminmax())
     if low < 0 or high > 1:
-        raise ValueError(f"{name} must have entries in [0, 1]; they are from {low:g} to {high:g}.")
+        raise ValueError(f"x must have entries in [0, 1]; they are from {low:g} to {high:g}.")

@@ -17,7 +17,7 @@ from lipteach.layers.measured import measured, why_none
 from lipteach.primitives._torch_private import undisturbed
 from lipteach.primitives._validate import check_integer, check_real, check_tensor
 from lipteach.primitives.jacobian import run_once
-from lipteach.robustness.margin_bounds import runs_chunks_of_more_than_rows
+from lipteach.robustness.balls import check_images
 from lipteach.robustness.rectifiers import encode, least_move
 
 SLACK = 2e-6  # of the box: what the solver's tolerances may take from its bound
@@ -87,8 +87,6 @@ def exact_radius(model: nn.Module, x: Tensor, y: int, timeout: float = 60.0) -> 
     plain, point = _checked(model, x)
     y = _check_label(run_once(plain, point[None], "model"), y)
     encode(plain, point, 1.0)  # says what is not known
-    if runs_chunks_of_more_than_rows(plain, point[None]):
-        raise ValueError("model must give its ChunkedSequential rows; it gives it more dimensions.")
     if _is_wrong(plain, point, y):
         return ExactRadius(0.0, 0.0, point.to(x.device))
     nearest = _Nearest(plain, point, y)
@@ -100,10 +98,7 @@ def exact_radius(model: nn.Module, x: Tensor, y: int, timeout: float = 60.0) -> 
 
 def _checked(model: nn.Module, x: Tensor) -> tuple[nn.Module, Tensor]:
     """The model that is measured, and x in float64, both on the CPU."""
-    check_tensor(x)
-    if not 0 <= x.min() <= x.max() <= 1:
-        low, high = float(x.min()), float(x.max())
-        raise ValueError(f"x must lie in [0, 1]; its entries are in [{low:g}, {high:g}].")
+    check_images(x, min_dim=1)
     plain, unlike = measured(model)
     if said := why_none(model, plain, unlike):
         raise ValueError(f"model must be a plain network; it is {said}.")

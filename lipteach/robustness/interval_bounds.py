@@ -108,7 +108,8 @@ def through(step: nn.Module, reach: Reach, run: Format) -> Reach | None:
         return Reach(low, torch.maximum(reach.upper, -reach.lower), reach.error)
     if runs_as(step, nn.LeakyReLU) and 0 <= step.negative_slope <= 1:
         size = torch.maximum(reach.lower.abs(), reach.upper.abs())
-        own, theirs = rounding_of(3, EXACT) * size, rounding_of(3, run) * size.flatten(1).amax(1)
+        own = rounding_of(3, EXACT) * size + EXACT.tiny
+        theirs = rounding_of(3, run) * size.flatten(1).amax(1) + run.tiny
         error = reach.error * (1 + rounding_of(3, run)) + theirs
         return Reach(step(reach.lower) - own, step(reach.upper) + own, error)
     if runs_as(step, Scale) and not run.tiny < abs(step.factor) < run.max:

@@ -12,7 +12,7 @@ from lipteach.layers.copies import said_name
 from lipteach.layers.known_modules import Sizes, mixes
 from lipteach.layers.layer_norms import input_sizes
 from lipteach.layers.measured import measured, why_none
-from lipteach.primitives import ChunkedSequential, Scale
+from lipteach.primitives import Scale
 from lipteach.primitives._torch_private import undisturbed
 from lipteach.primitives._validate import check_norm, check_real
 from lipteach.primitives.composition import walk
@@ -88,7 +88,7 @@ def margin_bounds(
     check_parameters(plain)
     points = x.detach().double()
     y = check_logits(plain, points, y)
-    run = Format.of(*({p.dtype for p in model.parameters()} or {x.dtype}))
+    run = Format.of(*({weight.dtype for weight in model.parameters()} or {x.dtype}))
     parts: _Parts | str = why_none(model, plain, unlike)
     parts = parts or _take_apart(plain, points, p, run)
     if isinstance(parts, str):
@@ -121,8 +121,6 @@ def _take_apart(plain: nn.Module, x: Tensor, p: float, run: Format) -> _Parts | 
     steps = list(walk(plain))
     if missing := _unknown(steps, input_sizes(plain, x), x, run):
         return missing
-    if runs_chunks_of_more_than_rows(plain, x):
-        return "ChunkedSequential, which takes apart what is no row"
     features, factor = [step for _, step in steps], 1.0
     while features and isinstance(features[-1], Scale):
         scale: Any = features[-1]
@@ -142,27 +140,16 @@ def _take_apart(plain: nn.Module, x: Tensor, p: float, run: Format) -> _Parts | 
     return _Parts(features, factor * W, factor * b, W.shape[1] + 4 * scales, norms)
 
 
-def runs_chunks_of_more_than_rows(plain: nn.Module, x: Tensor) -> bool:
-    """Whether a ChunkedSequential meets samples that are no rows: its modules meet the rows."""
-    dims: list[int] = []
-
-    def note(_: nn.Module, inputs: tuple[Any, ...]) -> None:
-        dims.append(inputs[0].ndim)
-
-    chunks = [m for m in plain.modules() if isinstance(m, ChunkedSequential)]
-    hooks = [chunk.register_forward_pre_hook(note) for chunk in chunks]
-    plain(x[:1])
-    for hook in hooks:
-        hook.remove()
-    return any(dim > 2 for dim in dims)
-
-
 def _unknown(steps: list[tuple[str, nn.Module]], sizes: Sizes, x: Tensor, run: Format) -> str:
-    """The first step through which no interval is known; "" if there is none."""
+    """The first step through which no interval is known; "" if there is none.
+
+    A ChunkedSequential gives its modules rows: they may receive other shapes than they do here.
+    """
     z: Any = x[:1]
     for name, step in steps:
         known = through(step, Reach(z, z, z.new_zeros(1)), run)
-        if known is None or mixes(step, sizes):
+        here = tuple(z.shape)
+        if known is None or mixes(step, sizes) or here not in sizes.get(id(step), {here}):
             return said_name(name, step)
         z = step(z)
     return ""

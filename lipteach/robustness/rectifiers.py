@@ -17,7 +17,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lipteach.layers.copies import said_name
-from lipteach.primitives import Abs, FullSort, GroupSort, MaxMin, Maxout, Scale, Selection
+from lipteach.primitives import (
+    Abs,
+    ChunkedSequential,
+    FullSort,
+    GroupSort,
+    MaxMin,
+    Maxout,
+    Scale,
+    Selection,
+)
 from lipteach.primitives.composition import alteration, read, runs_as, walk
 from lipteach.theory.terms import comparators
 
@@ -113,12 +122,18 @@ def encode(model: nn.Module, x: Tensor, radius: float) -> tuple[Box, Array]:
     with np.errstate(over="ignore"):
         box = Box(x.flatten().numpy(), radius)
     forms, flat = box.inputs, x.ndim == 1
+    chunks = [m for m in model.modules() if isinstance(m, ChunkedSequential)]
+    in_rows = {id(module) for chunk in chunks for module in chunk.modules()}
     for name, layer in walk(model):
         said = said_name(name, layer)
         if runs_as(layer, nn.Flatten) and (layer.start_dim, layer.end_dim) in (
             (1, -1),
             (1, x.ndim),
         ):
+            if id(layer) in in_rows and x.ndim > 1:  # a ChunkedSequential gives it rows of x
+                raise ValueError(
+                    f"model must flatten x before a ChunkedSequential; {said} is in one."
+                )
             flat = True
             continue
         if altered := alteration(layer):
@@ -208,7 +223,7 @@ def least_move(box: Box, form: Array, seconds: float) -> tuple[float, Iterator[A
     def solve(goal: Any, short: float, whole: Any = None) -> Any:
         at_least = [np.zeros(2 * n), constants, box.least - constants, np.zeros(N)]
         needed = np.concatenate([*at_least, -form[:1] - short])
-        options = {"time_limit": seconds, "mip_rel_gap": 0.0}
+        options = {"time_limit": seconds / 2, "mip_rel_gap": 0.0}  # there are two to solve
         return milp(
             goal,
             integrality=whole,
@@ -233,6 +248,7 @@ def least_move(box: Box, form: Array, seconds: float) -> tuple[float, Iterator[A
                 if moved.x is not None:
                     yield moved.x[:n]
 
-    solved_whole = solved.fun if solved.status == 0 else None
-    bound = solved_whole if solved.mip_dual_bound is None else solved.mip_dual_bound
+    bound = solved.mip_dual_bound
+    if bound is None and solved.status == 0:  # a linear program, without binaries
+        bound = solved.fun
     return -np.inf if bound is None else bound, found()

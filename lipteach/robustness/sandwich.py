@@ -120,7 +120,7 @@ def sandwich(
     plain, _ = measured(model)
     y = y.to(bounds.device, torch.int64)
     adversarial = x.detach().clone()
-    clean = _wrong(plain, x, y)
+    clean = misclassified(plain, x, y)
     attacked = clean.clone()
     for rows in torch.split(torch.arange(len(x), device=x.device), ROWS):
         for attack in ("fgs", "pgd"):
@@ -133,7 +133,7 @@ def sandwich(
             else:
                 found = pgd(model, images, labels, eps, steps, generator=generator, p=p)
             adversarial[left] = found
-            attacked[left] = _wrong(plain, found, labels)
+            attacked[left] = misclassified(plain, found, labels)
     certified = ~certain(bounds, y)
     if bool((attacked & ~certified).any()):
         first = int((attacked & ~certified).nonzero()[0, 0])
@@ -146,6 +146,7 @@ def sandwich(
 
 
 @torch.no_grad()
-def _wrong(plain: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+def misclassified(plain: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+    """Whether some other logit is at least that of y, for each image; the network is in float64."""
     pairs = zip(torch.split(x, ROWS), torch.split(y, ROWS), strict=True)
     return torch.cat([~(margin(plain(images.double()), labels) > 0) for images, labels in pairs])

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from lipteach.layers.copies import evaluating
 from lipteach.primitives._validate import check_integer
 from lipteach.robustness import AttackWarning, certified_radius, fgs, margin_bounds, pgd
-from lipteach.robustness.attack_losses import margin
 from lipteach.robustness.margin_bounds import certain
+from lipteach.robustness.sandwich import misclassified
 
 SLACK = 1e-9  # relative: a bound holds to about 1e-12
 ROWS = 1000  # of the images at once
@@ -60,7 +60,7 @@ def measure_attacks(
     bounds = margin_bounds(network, x.double(), y, eps)
     with evaluating(network):
         wrong = _attack(network, x, y, eps, steps)
-        rest = _told_wrongly(network, x, y)
+        rest = misclassified(network, x, y)
         with torch.no_grad():
             radius = certified_radius(network(x.double()), L * (1 + SLACK), math.inf)
     wrong["attacked"] = wrong["fgs"] | wrong["pgd"]
@@ -75,7 +75,7 @@ def measure_attacks(
 
 def _attack(network: nn.Module, x: Tensor, y: Tensor, eps: float, steps: int) -> dict[str, Tensor]:
     """Tell, for each attack, which images are told wrongly at rest or under it."""
-    clean = _told_wrongly(network, x, y)
+    clean = misclassified(network, x, y)
     wrong = {"fgs": clean.clone(), "pgd": clean.clone()}
     single = copy.deepcopy(network).float().requires_grad_(False)
     generator = torch.Generator().manual_seed(0)
@@ -89,11 +89,5 @@ def _attack(network: nn.Module, x: Tensor, y: Tensor, eps: float, steps: int) ->
                 with warnings.catch_warnings():  # without a gradient an image counts as it is
                     warnings.simplefilter("ignore", AttackWarning)
                     found = attack(x=x[left], y=y[left])
-                wrong[name][left] = _told_wrongly(network, found, y[left])
+                wrong[name][left] = misclassified(network, found, y[left])
     return wrong
-
-
-@torch.no_grad()
-def _told_wrongly(network: nn.Module, x: Tensor, y: Tensor) -> Tensor:
-    """Whether some other output is at least that of the label, for each image."""
-    return ~(margin(network(x.double()), y) > 0)

@@ -7,13 +7,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from lipteach.layers import convolution_norm_bounds
 from lipteach.layers.copies import evaluating
 from lipteach.primitives import operator_norm
 from lipteach.primitives._validate import check_integer, check_norm, check_tensor
 from lipteach.robustness import lipschitz_bounds
+from lipteach.robustness.attack_losses import margin
 from lipteach.theory.lipschitz_class import dual
 from lipteach.training.arrangement import layers_of
 from lipteach.training.mnist import load_mnist, mnist_sample, validation_rows
@@ -231,10 +231,9 @@ def measure_margins(
             if not count > 1 or not 0 <= int(labels.min()) <= int(labels.max()) < count:
                 found = f"{count} outputs and labels from {int(y.min())} to {int(y.max())}"
                 raise ValueError(f"Each label must be one of several outputs; got {found}.")
-            own = functional.one_hot(labels, count).bool()
-            margin = outputs[own] - outputs.masked_fill(own, -torch.inf).max(dim=1).values
-            (gradient,) = torch.autograd.grad(margin.sum(), inputs)
-            margins.append(margin.detach())
+            found_margins = margin(outputs, labels)
+            (gradient,) = torch.autograd.grad(found_margins.sum(), inputs)
+            margins.append(found_margins.detach())
             gradients.append(torch.linalg.vector_norm(gradient.flatten(1), dual(p), dim=1))
     ranks = torch.tensor([0.05, 0.25, 0.5, 0.75, 0.95], dtype=torch.float64)
     return {

@@ -45,8 +45,13 @@ def exact_radius_rows(layer, spoilt):
     radius, x = lt.exact_radius, torch.full((2,), 0.5)
     yield radius, [None, x, 0], TypeError, "model must be an nn.Module; got NoneType"
     yield from tensor_rows(lambda x: radius(layer, x, 0), "x")
-    yield radius, [layer, 3 * x, 0], ValueError, "x must lie in [0, 1]; its entries are in [1.5, 1."
-    yield radius, [layer, -x, 0], ValueError, "x must lie in [0, 1]; its entries are in [-0.5, -0."
+    yield (
+        radius,
+        [layer, 3 * x, 0],
+        ValueError,
+        "x must have entries in [0, 1]; they are from 1.5 to",
+    )
+    yield radius, [layer, -x, 0], ValueError, "x must have entries in [0, 1]; they are from -0.5 to"
     yield radius, [layer, x[:1], 0], ValueError, "x of shape (1, 1) does not fit the model: mat1"
     one_row = "model must give one row of at least 2 logits for one x; got shape"
     yield radius, [layer, torch.ones(2, 2), 0], ValueError, f"{one_row} (1, 2, 2)"

@@ -300,3 +300,9 @@ def test_models_that_work_in_place_or_give_no_gradient_and_labels_of_any_kind() 
 
     with pytest.warns(lt.AttackWarning, match="gradient 0 at 1 of 1"):
         assert torch.equal(lt.pgd(Constant(), x, y, 0.1, start=0.0), x)
+
+
+def test_where_two_rivals_tie_the_gradient_is_that_of_one() -> None:
+    logits = torch.tensor([[0.0, 1.0, 1.0]], requires_grad=True)
+    (found,) = torch.autograd.grad(lt.cw_f6(logits, torch.tensor([0])).sum(), logits)
+    assert sorted(found[0].tolist()) == [-1, 0, 1]

@@ -171,6 +171,26 @@ def test_a_run_that_leaves_the_range_of_its_dtype_has_no_certificate(model, dtyp
         assert lt.margin_bounds(model, x, y, 0.0)[0, 1] <= 0
 
 
+def test_partial_sums_that_leave_the_range_have_no_certificate() -> None:
+    """6e4 + 6e4 is infinite in float16, though 6e4 + 6e4 − 6e4 is not."""
+    first, last = lt.frozen_linear([[6e4, 6e4, -6e4]]), lt.frozen_linear([[1e-4], [0.0]])
+    x, y = torch.ones(1, 3), torch.tensor([0])
+    for dtype, certain in ((torch.float16, False), (torch.float32, True)):
+        model = nn.Sequential(first, last).to(dtype)
+        found = lt.margin_bounds(model, x.to(dtype), y, 0.0)[0, 1]
+        assert (found > 0) == certain
+
+
+@pytest.mark.parametrize("sort", [lt.MaxMin(), lt.FullSort(), nn.ReLU()])
+def test_intervals_beyond_the_range_of_float64_are_no_error(sort) -> None:
+    """The image itself stays within it, and its box does not."""
+    model = nn.Sequential(
+        lt.frozen_linear([[1e300, 0.0], [0.0, 1e300]]), lt.Scale(1e9), sort, lt.frozen_linear(EYE)
+    )
+    x = torch.tensor([[0.03, 0.01]]).double()
+    assert (lt.margin_bounds(model, x, torch.tensor([0]), 0.5)[0, 1]) == -math.inf
+
+
 def test_the_worst_of_several_dtypes_counts() -> None:
     """bfloat16 rounds more, and float16 ends at 65504."""
     both = Format.of(torch.bfloat16, torch.float16)
@@ -198,7 +218,7 @@ def test_rows_that_are_taken_apart_have_no_certificate() -> None:
     last = lt.frozen_linear([[1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0]])
     model = nn.Sequential(chunked, nn.Flatten(), last)
     x = uniform(3, 2, 2, low=0, high=1)
-    with pytest.warns(lt.UnknownBoundWarning, match="ChunkedSequential"):
+    with pytest.warns(lt.UnknownBoundWarning, match="0.0 .Flatten"):
         assert (lt.margin_bounds(model, x, torch.tensor([0, 0, 1]), 0.0) == -math.inf).all()
     with pytest.raises(ValueError, match="ChunkedSequential"):
         lt.exact_radius(model, x[0], 0)

@@ -64,9 +64,9 @@ def measure_radii(
     for image, label, true in zip(x[:, None], y[:, None], exact, strict=True):
         with torch.no_grad():
             product = float(certified_radius(network(image), L, math.inf))
-        certain = partial(_is_certain, network, image, label)
-        unbroken = partial(_is_unbroken, network, image, label)
-        found.append(Radii(product, _last(certain)[0], true, _last(unbroken)[1]))
+        safe, _ = _last(partial(_is_certain, network, image, label))
+        _, broken = _last(partial(_is_unbroken, network, image, label))
+        found.append(Radii(product, safe, true, broken))
     return found
 
 
