@@ -7,7 +7,7 @@ import torch
 from classroom_support import drawn
 
 from lipteach.classroom.lessons.l12_classification import figures
-from lipteach.experiments import CellRecord, Record, table4_mnist
+from lipteach.experiments import CellRecord, Record, table4_mnist, table5_small_data
 from lipteach.primitives import operator_norm
 
 
@@ -85,6 +85,19 @@ def test_the_steepest_gradient_of_a_margin_is_attained() -> None:
     swap = torch.tensor([[1.0, -1.0]])
     assert figures.most(2) == pytest.approx(float(operator_norm(swap, 2)))
     assert figures.most(math.inf) == pytest.approx(float(operator_norm(swap, math.inf)))
+
+
+def test_a_row_of_table_5_leaves_out_what_the_paper_does_not_have() -> None:
+    schemes = table5_small_data.GRID
+    numbers = {n: {s: [[n / 100 + k + 1.0]] * 2 for k, s in enumerate(schemes)} for n in (300, 500)}
+    paper = {s: row for s, row in table5_small_data.PAPER.items() if s != "Björck"}
+    figure = figures.draw_little(numbers, paper, row=2)
+    assert "500 training images. The least test error of our runs: Standard with" in drawn(figure)
+    left, right = figure.axes
+    assert left.containers[0].lines[0].get_xdata() == pytest.approx([6.0, 7.0, 8.0, 9.0, 10.0])
+    theirs = list(right.lines[1].get_xdata())
+    assert theirs[:4] == [paper[s][500][1] for s in paper]
+    assert math.isnan(theirs[4])
 
 
 @pytest.mark.parametrize("width", [0.0, 0.8, 3.0])

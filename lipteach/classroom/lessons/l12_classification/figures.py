@@ -111,14 +111,18 @@ def draw_table(
     paper: Mapping[str, Sequence[float]],
     columns: Sequence[str],
 ) -> Figure:
-    """Test errors by scheme and activation, ours with each seed, beside the paper's."""
+    """Test errors by scheme and activation, ours with each seed, beside the paper's.
+
+    A scheme that the paper does not have is left out on its side.
+    """
     figure, panels = new_figure(7.2, 4.2, columns=2)
     for k, (style, name) in enumerate(zip(LINES, columns, strict=False)):
         shifted = [row + 0.15 * (k - (len(columns) - 1) / 2) for row in range(len(ours))]
         look = {name: style[name] for name in ("color", "marker")} | {"linestyle": ""}
         means, bars = _means_and_bars([row[k] for row in ours.values()])
         panels[0].errorbar(means, shifted, xerr=bars, markersize=5, label=name, **look)
-        panels[1].plot([paper[row][k] for row in ours], shifted, markersize=5, **look)
+        theirs = [paper[row][k] if row in paper else math.nan for row in ours]
+        panels[1].plot(theirs, shifted, markersize=5, **look)
     limits = [limit for axes in panels for limit in axes.dataLim.intervalx]
     for axes, title in zip(panels, ("ours", "the paper's"), strict=True):
         axes.set(xlim=(0.9 * min(limits), 1.1 * max(limits)), yticks=range(len(ours)))
@@ -134,6 +138,19 @@ def draw_table(
     best = [min(average, key=lambda name, k=k: average[name][k]) for k in range(len(columns))]  # type: ignore[misc]
     said = ", ".join(f"{b} with {name}" for b, name in zip(best, columns, strict=True))
     figure.set_label(f"The least test error of our runs: {said}.")
+    return figure
+
+
+def draw_little(
+    ours: Mapping[int, Mapping[str, Sequence[Sequence[float]]]],
+    paper: Mapping[str, Mapping[int, Sequence[float]]],
+    row: int = 1,
+) -> Figure:
+    """A row of Table 5: ours by the number of training images, with each seed, and the paper's."""
+    images = list(ours)[row - 1]
+    theirs = {scheme: column[images] for scheme, column in paper.items()}
+    figure = draw_table(ours[images], theirs, ("ReLU", "MaxMin"))
+    figure.set_label(f"{images:,} training images. {figure.get_label()}")
     return figure
 
 
