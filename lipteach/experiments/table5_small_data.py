@@ -9,8 +9,9 @@ no constraint on the convolutions: their norms as operators are measured beside 
 "Björck" has convolutions whose operators have norm 1, so that the network has the constant L; the
 paper does not have it.
 
-The laptop profile trains the paper's 200 epochs on up to 5,000 images, and 40 on 10,000. On up to
-1,000 it searches L, and the paper's columns have twice as many seeds; above it keeps to one L.
+The laptop profile trains the paper's 200 epochs on up to 1,000 images, where it searches L and the
+paper's columns have twice as many seeds; above it trains 80 epochs of 5,000 and 40 of 10,000, which
+are twice the steps of 1,000, and keeps to one L.
 
 Source: Anil, Lucas and Grosse (2019), appendix G.1 and Table 5.
 """
@@ -94,8 +95,9 @@ def cells(profile: str) -> tuple[Settings, ...]:
     grid = []
     for images in (300,) if profile == "quick" else (300, 500, 1000, 5000, 10_000):
         few = images <= 1000
-        if profile == "laptop" and images == 10_000:
-            own = {"epochs": 40, "slower": (20, 30)}
+        if profile == "laptop" and not few:
+            epochs = 400_000 // images
+            own = {"epochs": epochs, "slower": (epochs // 2, epochs * 3 // 4)}
         for scheme, values in GRID.items():
             series: tuple[int, ...] = (0,)
             if profile == "laptop" and few and scheme != "Björck":
@@ -114,14 +116,23 @@ def train(settings: Settings, seed: int, run: Run) -> dict[str, Any]:
     drawn = draw_balanced(parts["train"][1], settings.images, generator)
     parts["train"] = (parts["train"][0][drawn], parts["train"][1][drawn])
     scheme = make_scheme(settings.scheme, settings.value)
-    network = scheme.prepare(make_network(settings, generator), generator).to(run.device)
+    network = scheme.prepare(make_network(settings, generator), generator)
+    lay_out(network.to(run.device), torch.channels_last)
     epochs = Epochs(len(parts["train"][1]), settings.batch, generator)
     total = epochs.steps(settings.epochs)
     optimizer = make_optimizer(settings, network)
     milestones = [epochs.steps(epoch) for epoch in settings.slower]
     rate = torch.optim.lr_scheduler.MultiStepLR(optimizer, milestones)
     train_classifier(run, scheme, network, optimizer, rate, parts["train"], epochs, total)
-    return measure_classifier(scheme.finish(network.cpu()), parts)
+    lay_out(network, torch.contiguous_format)
+    return measure_classifier(scheme.finish(network.cpu()), parts, points=2)
+
+
+def lay_out(network: nn.Module, order: torch.memory_format) -> None:
+    """Lay the kernels out in memory: channels last train a third faster, and measure slower."""
+    for parameter in network.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=order)
 
 
 def load_images(settings: Settings, split: str) -> tuple[torch.Tensor, torch.Tensor]:
