@@ -28,7 +28,7 @@ from lipteach.layers.layer_norms import (
 )
 from lipteach.layers.magnitudes import Magnitude, lower_bound
 from lipteach.layers.measured import measured, why_none
-from lipteach.primitives import Residual
+from lipteach.primitives import Residual, Selection
 from lipteach.primitives._sample_by_sample import jacobians
 from lipteach.primitives._torch_private import undisturbed
 from lipteach.primitives._validate import NORMS, check_norm, check_tensor
@@ -41,6 +41,8 @@ BEST, GOALS, DIRECTIONS, ROUNDS, ROUNDS_OF_LARGE = 4, 8, 2, 20, 3
 LENGTHS = [2.0**-k for k in range(-1, 5)]  # of a jump, in spreads of the points
 NUDGE = 1e-7  # in spreads
 ZERO = Magnitude.of(0.0)
+Norms = tuple[dict[float, Magnitude], dict[float, Magnitude]]
+Layers = dict[tuple[int, frozenset[tuple[int, ...]]], Norms]
 
 
 class LipschitzBounds(NamedTuple):
@@ -152,13 +154,14 @@ def norms_along(model: nn.Module, x: Tensor, p: float) -> dict[float, float]:
 
 
 def _certified(
-    model: nn.Module, x: Tensor, p: float, above: str = ""
+    model: nn.Module, x: Tensor, p: float, above: str = "", layers: Layers | None = None
 ) -> tuple[dict[float, Magnitude] | None, str]:
     """The upper bounds and "", or None and the first module without a bound.
 
-    bounds[q] is an upper bound of the steps so far, from the p-norm to the q-norm. `above` is the
-    name of the model, where it is a part of another.
+    bounds[q] is an upper bound of the steps so far, from the p-norm to the q-norm. Of a model that
+    is a part of another, `above` is the name there, and `layers` keeps the norms that are known.
     """
+    layers = {} if layers is None else layers
     sizes = input_sizes(model, x)
     steps = list(walk(model, above))
     calls = _calls(model, x, [step for _, step in steps])
@@ -174,15 +177,15 @@ def _certified(
         if called is not step:  # what runs is another composition
             return None, said_name(name, step)
         if isinstance(step, Residual):
-            through, missing = _of_sum(step, sizes[id(step)], x, name)
+            through, missing = _of_sum(step, sizes[id(step)], x, name, layers)
             if through is None:
                 return None, missing
             bounds = {q: min(bounds[r] * through[r, q] for r in NORMS) for q in NORMS}
         elif is_layer(step):
-            places = image_sizes(step, sizes)
-            to_max = min(bounds[q] * upper_norm_to_max(step, q, places) for q in NORMS)
-            bounds = {q: bounds[q] * upper_norm(step, q, places) for q in NORMS}
-            bounds[math.inf] = min(bounds[math.inf], to_max)
+            own, to_max = _norms(step, image_sizes(step, sizes), layers)
+            most = min(bounds[q] * to_max[q] for q in NORMS)
+            bounds = {q: bounds[q] * own[q] for q in NORMS}
+            bounds[math.inf] = min(bounds[math.inf], most)
         bounds = {q: min(bounds[r] * _conversion(count, r, q) for r in NORMS) for q in NORMS}
     if more := next(calls, None):  # a chunk took the sample in parts, and each has fewer numbers
         return None, said_name(steps[-1][0], more[0])
@@ -190,7 +193,7 @@ def _certified(
 
 
 def _of_sum(
-    block: Residual, shapes: set[tuple[int, ...]], x: Tensor, name: str
+    block: Residual, shapes: set[tuple[int, ...]], x: Tensor, name: str, layers: Layers
 ) -> tuple[dict[tuple[float, float], Magnitude] | None, str]:
     """The same for a residual connection, by the pair (r, q): the sums of its two parts' bounds."""
     found: dict[tuple[float, float], Magnitude] = {}
@@ -198,13 +201,24 @@ def _of_sum(
         parts = []
         for part in ("skip", "body"):
             within = f"{name}.{part}" if name else part
-            bounds, missing = _certified(getattr(block, part), x.new_zeros(shape), r, within)
+            given = x.new_zeros(shape)
+            bounds, missing = _certified(getattr(block, part), given, r, within, layers)
             if bounds is None:
                 return None, missing
             parts.append(bounds)
         for q in NORMS:
             found[r, q] = max(found.get((r, q), ZERO), parts[0][q] + parts[1][q])
     return found, ""
+
+
+def _norms(step: nn.Module, places: set[tuple[int, ...]], layers: Layers) -> Norms:
+    """The norms of a layer from each q to q, and from each q to ∞; computed once."""
+    key = id(step), frozenset(places)
+    if key not in layers:
+        own = {q: upper_norm(step, q, places) for q in NORMS}
+        wide = not isinstance(step, nn.Linear | Selection)  # then the same
+        layers[key] = own, own if wide else {q: upper_norm_to_max(step, q, places) for q in NORMS}
+    return layers[key]
 
 
 def _calls(model: nn.Module, x: Tensor, steps: list[nn.Module]) -> Iterator[tuple[nn.Module, int]]:
