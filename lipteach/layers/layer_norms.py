@@ -65,7 +65,7 @@ def image_sizes(conv: nn.Module, sizes: Sizes) -> set[tuple[int, ...]]:
     return {shape[-3:] for shape in sizes.get(id(conv), ())}
 
 
-def spectrum(layer: Any, sizes: set[tuple[int, ...]]) -> Spectrum:
+def spectrum(layer: Any, sizes: set[tuple[int, ...]], reached: bool = True) -> Spectrum:
     r"""The singular values of a layer, or bounds of its 2-norm, and how they were found.
 
     A convolution is decomposed where its images have one size and its matrix is small enough.
@@ -73,6 +73,7 @@ def spectrum(layer: Any, sizes: set[tuple[int, ...]]) -> Spectrum:
     is replaced by what is reached at the sizes that are given. Where these do not know it (groups,
     …), the upper one is $\sqrt{\|\cdot\|_1 \|\cdot\|_\infty}$ at those sizes.
     `layer` is one of `LAYERS`, in float64; `sizes` are those of its images, empty if not known.
+    What is reached takes a search, and is left out where the upper bound alone is wanted.
     """
     if isinstance(layer, Scale):
         return _exact(torch.tensor([abs(layer.factor)], dtype=torch.float64), 0, "its factor")
@@ -103,7 +104,7 @@ def spectrum(layer: Any, sizes: set[tuple[int, ...]]) -> Spectrum:
         return Spectrum(nan, nan, 0.0, float(bound), "row and column sums", bound)
     low, high = (Magnitude.of(float(b), exponent) for b in convolution_norm_bounds(W, stride))
     lower = float(low)
-    if sizes:
+    if sizes and reached:
         lower = max(
             spectrum(layer, {size}).lower if len(sizes) > 1 else _reached(layer, size)
             for size in sizes
@@ -118,7 +119,7 @@ def upper_norm(layer: Any, p: float, sizes: set[tuple[int, ...]]) -> Magnitude:
     repeats or reflects pixels.
     """
     if p == 2:
-        return cast(Magnitude, spectrum(layer, sizes).bound)
+        return cast(Magnitude, spectrum(layer, sizes, reached=False).bound)
     if isinstance(layer, Scale):
         return Magnitude.of(abs(layer.factor))
     if isinstance(layer, NORMALIZATIONS):
