@@ -67,9 +67,10 @@ bench: $(VENV)/.ready-test  ## speed as ratios (RECORD=1 keeps them, ONLY=name r
 given = $(if $(filter command,$(origin $1)),$2 $($1))
 comma := ,
 needs_dask = $(if $(filter command,$(origin SCHEDULER)),$(comma)cluster)
-experiments: $(VENV)/.ready-experiments$(needs_dask)  ## run the paper's (NAME=… PROFILE=quick SEEDS=3 DEVICE=auto WORKERS=1 SCHEDULER=…)
+experiments: $(VENV)/.ready-experiments$(needs_dask)  ## run the paper's (NAME=… PROFILE=quick SEEDS=3 DEVICE=auto WORKERS=1 MINUTES=… SCHEDULER=…)
 	$(RUN) -m lipteach.experiments run $(call given,NAME) $(call given,PROFILE,--profile) \
 	$(call given,SEEDS,--seeds) $(call given,DEVICE,--device) $(call given,WORKERS,--workers) \
+	$(call given,MINUTES,--minutes) \
 	$(call given,SCHEDULER,--scheduler)
 
 clean:  ## remove the environment and every cache

@@ -2,6 +2,7 @@
 
 from lipteach.training.arrangement import spread_scale
 from lipteach.training.attack_errors import measure_attacks
+from lipteach.training.cifar import load_cifar10
 from lipteach.training.classification import (
     Epochs,
     draw_balanced,
@@ -15,6 +16,7 @@ from lipteach.training.input_gradients import input_gradients, measure_gradients
 from lipteach.training.mnist import load_mnist, mnist_sample
 from lipteach.training.networks import initialize_, orthonormal_network
 from lipteach.training.schemes import SCHEMES, Scheme, SchemeRow, make_scheme
+from lipteach.training.wide_resnet import wide_resnet
 
 __all__ = [
     "SCHEMES",
@@ -29,6 +31,7 @@ __all__ = [
     "fit",
     "initialize_",
     "input_gradients",
+    "load_cifar10",
     "load_digits",
     "load_mnist",
     "make_scheme",
@@ -41,4 +44,5 @@ __all__ = [
     "orthonormal_network",
     "spread_scale",
     "three_cones",
+    "wide_resnet",
 ]

@@ -23,7 +23,11 @@ RECORDS = [
     for profile in PROFILES[1:]  # git ignores quick ones
     if (RESULTS / f"{name}_{profile}.json").exists()
 ]
-AWAITED = {"table5_small_data", "table7_robustness"}  # runs of hours; each leaves with its record
+AWAITED = {
+    "table5_small_data",
+    "table6_cifar",
+    "table7_robustness",
+}  # runs of hours; each leaves with its record
 ABOUT = {"item", "command", "device", "versions", "commit", "date", "seconds"}
 
 

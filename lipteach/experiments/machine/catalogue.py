@@ -20,7 +20,7 @@ from lipteach.experiments.machine.records import (
 PROFILES = ("quick", "laptop", "full")
 NAMES = (
     *("fig14_spectral", "fig16_jacobian", "h1_transport"),
-    *("table4_mnist", "table5_small_data", "table7_robustness"),
+    *("table4_mnist", "table5_small_data", "table6_cifar", "table7_robustness"),
 )
 
 Metrics = Mapping[str, float | list[float]]
