@@ -10,6 +10,7 @@ from lipteach.classroom.figure_view import (
     show_benchmark,
     slider_figure,
 )
+from lipteach.classroom.progress_file import Progress, progress
 
 if TYPE_CHECKING:
     from lipteach.classroom.course import check_release, release
@@ -19,12 +20,14 @@ __all__ = [
     "FigureView",
     "Hint",
     "Mistake",
+    "Progress",
     "Report",
     "check",
     "check_release",
     "exercises",
     "own_numbers",
     "predicted",
+    "progress",
     "release",
     "show",
     "show_benchmark",

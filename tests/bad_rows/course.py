@@ -21,4 +21,6 @@ def rows():
         yield own, ["04.regularizer", *bad], TypeError, "own must be a seed and a student's name"
     check = lambda own: classroom.check("04.regularizer", 1, own=own)  # noqa: E731
     yield check, ["ada"], TypeError, "a seed and a student's name, (7, 'ada'); got 'ada'"
+    yield classroom.progress, [folder], FileNotFoundError, "there is no folder 'nowhere'"
+    yield classroom.progress, [4], TypeError, "folder must be a path; got int"
     yield classroom.check_release, [folder], FileNotFoundError, "nowhere is no released course"
