@@ -141,3 +141,27 @@ def test_a_source_that_the_instructor_changed_is_kept_and_released(course: Path)
         "gradebook.db",
         "nbgrader.log",
     }
+
+
+def test_the_validator_of_nbgrader_passes_what_is_solved_and_names_what_is_not(
+    course: Path, tmp_path: Path
+) -> None:
+    """A small notebook is run: one exercise as in the source, the other as students get it."""
+    from lipteach.classroom.course.configuration import application, nbgrader_at_work
+
+    slow = "import torch\nfrom lipteach.classroom import guard\nguard.SECONDS = 60"
+    taken = [nbformat.v4.new_code_cell(slow, id="torch")]  # on a busy machine
+    for kind, name in (("source", "first-check"), ("release", "verdict")):
+        path = course / kind / "00_start_here" / "00_start_here.ipynb"
+        book = nbformat.read(path, as_version=4)
+        taken += [c for c in book.cells if c.id in (f"00-{name}-answer", f"00-{name}-test")]
+    book.cells = [*taken, nbformat.v4.new_code_cell("ended = True\nassert ended", id="last")]
+    nbformat.write(book, tmp_path / "small.ipynb")
+    with nbgrader_at_work():
+        from nbgrader.validator import Validator
+
+        validator = Validator(config=application(course).config, validate_all=True)
+        said = validator.validate(str(tmp_path / "small.ipynb"))
+    assert list(said) == ["failed"], "no cell has changed, except for the answers"
+    assert [cell["source"] for cell in said["failed"]] == [taken[-1].source]
+    assert said["failed"][0]["raw_error"].endswith("not tried yet")
