@@ -114,7 +114,7 @@ def test_the_instructor_is_told_each_solution_and_each_known_mistake(course: Pat
         assert one.solution in page
         for mistake in exercises()[one.name].known:
             assert f"- *{mistake.label}*: {mistake.hint}" in page
-    assert "Reading 9 minutes, exercises 4 · 2 points" in page
+    assert "Reading 9 minutes, exercises 4 · points 2" in page
     manifest = json.loads((course / "release.json").read_text(encoding="utf-8"))
     manifest |= {"vary": 7, "hints": False, "assignments": {"04_bjorck": {}}}
     page = instructor_page(manifest)
