@@ -12,6 +12,7 @@ import pytest
 from lesson_support import STEMS, cells
 
 from lipteach.classroom import check_release, exercises, release
+from lipteach.classroom.checks import examine
 from lipteach.classroom.course.configuration import application, nbgrader_at_work
 from lipteach.classroom.course.instructor_page import instructor_page
 from lipteach.classroom.course.lesson import read_lesson
@@ -177,3 +178,15 @@ def test_nbgrader_finds_its_tools_where_no_environment_is_activated(
     with nbgrader_at_work():
         assert shutil.which("alembic")
     assert os.environ["PATH"] == ""
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_what_stands_in_the_answer_cells_is_not_tried(stem: str) -> None:
+    """The bank itself finds no answer there."""
+    book = released_notebook(source_notebook(read_lesson(stem)))
+    by_id = {cell.id: cell.source for cell in book.cells}
+    for one in read_lesson(stem).exercises.values():
+        namespace: dict = {}
+        exec(by_id[one.answer_id], namespace)
+        report = examine(exercises()[one.name], eval(one.variable, namespace))
+        assert (report.passed, report.tried) == (False, False), one.name
