@@ -40,11 +40,11 @@ def instructor_page(manifest: dict[str, Any]) -> str:
 
 def _lesson(lesson: Lesson, vary: int | None) -> Iterator[str]:
     minutes = _MINUTES.search(lesson.book.cells[0].source)
-    reading, exercises = minutes.groups() if minutes else ("?", "?")
+    said = "Reading {} minutes, exercises {} · ".format(*minutes.groups()) if minutes else ""
     all_ = list(lesson.exercises.values())
     yield f"## {lesson.title}"
     yield ""
-    yield f"Reading {reading} minutes, exercises {exercises} · {sum(o.points for o in all_)} points"
+    yield f"{said}points {sum(one.points for one in all_)}"
     yield ""
     yield "| exercise | points | minutes | numbers |"
     yield "|---|---|---|---|"
