@@ -2,6 +2,7 @@
 
 from lipteach.training.arrangement import spread_scale
 from lipteach.training.attack_errors import measure_attacks
+from lipteach.training.cifar import load_cifar
 from lipteach.training.classification import (
     Epochs,
     draw_balanced,
@@ -47,6 +48,7 @@ __all__ = [
     "gradient_penalty",
     "initialize_",
     "input_gradients",
+    "load_cifar",
     "load_digits",
     "load_image_folder",
     "load_image_set",

@@ -115,13 +115,11 @@ class CriticRow(NamedTuple):
         activation: makes the activations of the critic.
         scheme: what training does beside the loss, a `Scheme`; its penalty is taken at
             `points_between` images and generated ones.
-        rate: of Adam.
         known: what is known of its Lipschitz constant before it is measured.
     """
 
     activation: Callable[[], nn.Module]
     scheme: Scheme
-    rate: float
     known: str
 
 
@@ -134,11 +132,11 @@ _maxmin = partial(MaxMin, 1)
 _clipped, _penalized = Scheme(after_step=clip_weights_), Scheme(penalty=partial(_penalize, 10.0))
 
 CRITICS: dict[str, CriticRow] = {
-    "clipped": CriticRow(_leaky, _clipped, 2e-4, "at most 0.01 √(mn) for a layer of m × n"),
-    "penalty, LeakyReLU": CriticRow(_leaky, _penalized, 2e-4, "nothing"),
-    "penalty, MaxMin": CriticRow(_maxmin, _penalized, 2e-4, "nothing"),
-    "Lipschitz, ReLU": CriticRow(nn.ReLU, make_scheme("Björck", 1.0), 2e-3, "at most 1"),
-    "Lipschitz, MaxMin": CriticRow(_maxmin, make_scheme("Björck", 1.0), 2e-3, "at most 1"),
+    "clipped": CriticRow(_leaky, _clipped, "at most 0.01 √(mn) for a layer of m × n"),
+    "penalty, LeakyReLU": CriticRow(_leaky, _penalized, "nothing"),
+    "penalty, MaxMin": CriticRow(_maxmin, _penalized, "nothing"),
+    "Lipschitz, ReLU": CriticRow(nn.ReLU, make_scheme("Björck", 1.0), "at most 1"),
+    "Lipschitz, MaxMin": CriticRow(_maxmin, make_scheme("Björck", 1.0), "at most 1"),
 }
 """By name:
 

@@ -12,9 +12,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from lipteach.primitives._validate import check_integer
+from lipteach.training.cifar import load_cifar
 from lipteach.training.mnist import load_mnist, mnist_sample, validation_rows
 
-IMAGE_SETS = ("sample", "mnist", "fashion", "faces")
+IMAGE_SETS = ("sample", "mnist", "fashion", "cifar", "faces")
 ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"}
 
 
@@ -25,8 +26,8 @@ def load_image_set(
 
     Args:
         name: "sample", the digits of `mnist_sample`; "mnist" or "fashion", as `load_mnist` finds
-            them in `root`; or "faces": the pictures of the folder ``root/faces``, by
-            `load_image_folder`, which have no labels: all are 0.
+            them in `root`; "cifar", as `load_cifar` does; or "faces": the pictures of the folder
+            ``root/faces``, by `load_image_folder`, which have no labels: all are 0.
         split: "train" or "test". Of "mnist" and "fashion" the former is all of the training file;
             of "faces" the latter is a tenth, the rows that `load_mnist` would keep for validation.
         side: of the images. That of the set is a multiple of it: each pixel is a mean of several.
@@ -54,12 +55,15 @@ def load_image_set(
         return images, torch.zeros(len(images), dtype=torch.int64)
     if name == "sample":
         images, labels = mnist_sample(split)
+    elif name == "cifar":
+        images, labels = load_cifar(root, split)
     else:
         images, labels = load_mnist(root, "test" if split == "test" else "train+validation", name)
+    images = images[:, None] if images.ndim == 3 else images
     whole = images.shape[-1]
     if whole % side:
         raise ValueError(f"side must divide {whole}, that of {name}; got {side}.")
-    return functional.avg_pool2d(images[:, None], whole // side), labels
+    return functional.avg_pool2d(images, whole // side), labels
 
 
 def load_image_folder(path: str | os.PathLike[str], side: int) -> Tensor:

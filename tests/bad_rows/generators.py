@@ -40,13 +40,28 @@ def rows():
     yield from integer_rows(lambda n: measure(flat.double(), x, x, n), "points")
 
     load, folder = training.load_image_set, training.load_image_folder
-    yield load, ["digits", "train", 14, "."], ValueError, "name must be one of sample, mnist, fash"
+    yield (
+        load,
+        ["digits", "train", 14, "."],
+        ValueError,
+        "name must be one of sample, mnist, fash",
+    )
     yield load, ["sample", "all", 14, "."], ValueError, 'split must be "train" or "test"; got'
     yield load, ["sample", "train", 13, "."], ValueError, "side must divide 28, that of sample; go"
     yield from integer_rows(lambda n: load("sample", "train", n, "."), "side")
     yield folder, [3, 14], TypeError, "path must be a path; got int"
     yield folder, ["no such folder", 14], FileNotFoundError, "must be a folder with pictures, .bmp"
     yield from integer_rows(lambda n: folder(".", n), "side")
+
+    cifar = training.load_cifar
+    yield cifar, [3], TypeError, "root must be a path; got int"
+    yield cifar, [".", "all"], ValueError, 'split must be "train" or "test"; got \'all\''
+    yield (
+        cifar,
+        ["nowhere"],
+        FileNotFoundError,
+        "cifar-10-binary.tar.gz of CIFAR-10 is missing",
+    )
 
     judge, score = training.train_judge, training.score_samples
     images, labels = torch.rand(4, 1, 8, 8), torch.zeros(4).long()
