@@ -27,6 +27,7 @@ from lipteach.training import (
 MOMENTS = (0.0, 0.05, 0.2, 0.5, 1.0)
 """The shares of the steps at which samples are taken and the critic is measured."""
 SAMPLES = 2000
+ACROSS = 12  # samples shown of each moment
 MEASURED = 500  # images of the test part, and as many generated ones
 
 

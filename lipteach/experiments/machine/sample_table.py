@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from lipteach.experiments.machine.adversarial import (
+    ACROSS,
     MOMENTS,
     SAMPLES,
     Match,
@@ -19,7 +20,6 @@ from lipteach.experiments.machine.checkpoints import Run
 from lipteach.experiments.machine.records import CellRecord, Record
 from lipteach.training import score_samples, train_judge
 
-ACROSS = 12  # samples shown of each moment
 SCORES = ("entropy", "confident", "score", "frechet")
 EARLY = 1  # of MOMENTS
 
