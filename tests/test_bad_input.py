@@ -11,6 +11,7 @@ from bad_rows import (
     attacks,
     bjorck_apply,
     classification,
+    course,
     generators,
     jacobian,
     lattice,
@@ -296,6 +297,7 @@ ROOMS = (
     attacks,
     classification,
     generators,
+    course,
 )
 ROWS = [*rows(), *(row for room in ROOMS for row in room.rows())]
 

@@ -2,6 +2,7 @@
 
 from lipteach.layers.audit import Audit, LayerAudit, audit
 from lipteach.layers.constrain import linf, orthonormal, spectral
+from lipteach.layers.copies import evaluating
 from lipteach.layers.export import export
 from lipteach.layers.norm_bounds import convolution_norm_bounds
 from lipteach.layers.retraction import make_tangent_, retract_
@@ -11,6 +12,7 @@ __all__ = [
     "LayerAudit",
     "audit",
     "convolution_norm_bounds",
+    "evaluating",
     "export",
     "linf",
     "make_tangent_",

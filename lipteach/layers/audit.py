@@ -26,8 +26,9 @@ from lipteach.layers.layer_norms import (
 )
 from lipteach.layers.magnitudes import Magnitude, lower_bound
 from lipteach.layers.measured import measured, why_none
+from lipteach.layers.normalizations import NORMALIZATIONS
 from lipteach.layers.parametrizations import LInf
-from lipteach.primitives import Scale, Selection
+from lipteach.primitives import Residual, Scale, Selection
 from lipteach.primitives._printing import say
 from lipteach.primitives._torch_private import undisturbed
 from lipteach.primitives._validate import check_tensor
@@ -83,7 +84,8 @@ def audit(model: nn.Module, x: Tensor | None = None) -> Audit:
     The Lipschitz constant for p = 2 stands between two numbers: the largest spectral norm of the
     Jacobian at the samples x, a lower bound; and the product of the layers' norms, an upper bound
     if all other modules of an ``nn.Sequential`` are known not to stretch distances (ReLU, MaxMin,
-    Flatten, …). The model is audited in evaluation mode and in float64, with its weights as they
+    Flatten, …); an `lt.Residual` counts with the sum of its two parts' products. The model is
+    audited in evaluation mode and in float64, with its weights as they
     are read now. It is copied for that: where a weight changes at each reading, or the copy is not
     the model (a class may say itself how it is copied), nothing is bounded. Without x, samples are
     taken to have the dimensions that each module needs: a convolution is given batches of images,
@@ -131,7 +133,9 @@ def audit(model: nn.Module, x: Tensor | None = None) -> Audit:
     elif x is not None:
         lower = lower_bound(largest_norm(plain, x, 2), bound)
     upper = float(bound) if bound else math.inf
-    text = "\n".join([*_table(layers), *_whole(lower, upper, unknown, x, layers)])
+    sums = any(isinstance(module, Residual) for module in plain.modules())
+    said = ", with sums at residual connections" if sums else ""
+    text = "\n".join([*_table(layers), *_whole(lower, upper, unknown, x, layers, said)])
     say(text)
     return Audit(tuple(layers), lower, upper, unknown, text)
 
@@ -142,11 +146,13 @@ def _layer(
     """What is said of a layer, and its bound."""
     if isinstance(module, Scale):
         kind = f"Scale ×{module.factor:g}" if is_layer(module) else "Scale"
+    elif isinstance(module, NORMALIZATIONS):
+        kind = f"{type(module).__name__} {module.num_features}"
     elif isinstance(module, nn.Linear):
         kind = f"{type(module).__name__} {module.in_features}→{module.out_features}"
     else:
         kind = f"{type(module).__name__} {module.in_channels}→{module.out_channels}"
-    if not isinstance(module, (Selection, Scale)):
+    if not isinstance(module, (Selection, Scale, *NORMALIZATIONS)):
         check_tensor(module.weight, f"The weight of {name}")
     if unlike or not is_layer(module):
         nan, said = math.nan, unlike or alteration(module) or "a forward or a setting of its own"
@@ -185,14 +191,19 @@ def _interval(low: float, high: float) -> str:
 
 
 def _whole(
-    lower: float, upper: float, unknown: str, x: Tensor | None, layers: list[LayerAudit]
+    lower: float,
+    upper: float,
+    unknown: str,
+    x: Tensor | None,
+    layers: list[LayerAudit],
+    sums: str,
 ) -> list[str]:
     lines = ["Lipschitz constant (p = 2), computed in float64, rounded to 4 decimals:"]
     if unknown:
         lines.append(f"  no upper bound: {unknown} has none that is known")
     else:
         here = " (at this image size)" if any(" at " in layer.method for layer in layers) else ""
-        why = "the product of the norms, all other modules being 1-Lipschitz"
+        why = f"the product of the norms{sums}, all other modules being 1-Lipschitz"
         lines.append(f"  upper bound {upper:.4f}{here}: {why}")
     if x is None:
         return [*lines, "  no lower bound: no samples x"]

@@ -69,11 +69,28 @@ def near(y: Tensor, z: Tensor, tol: float) -> bool:
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """The model with the flags of evaluation mode, and each module's own flag afterwards.
+    """Give a model the flags of evaluation mode, and afterwards each module its own flag back.
 
-    Only flags: an ``eval()`` of a class's own may change weights, and nothing would change them
-    back.
+    So a penalty on Jacobians (`spectral_jacobian_penalty`) is taken in the middle of training: a
+    batch normalization then uses its running statistics, so that a sample's output depends on no
+    other sample, and dropout drops nothing. Only flags are set: an ``eval()`` of a class's own may
+    change weights, and nothing would change them back.
+
+    Args:
+        model: any module.
+
+    Example:
+        >>> network, x = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2)), torch.ones(3, 2)
+        >>> with lt.evaluating(network):
+        ...     penalty, u = lt.spectral_jacobian_penalty(network, x)
+        >>> penalty.requires_grad, network.training
+        (True, True)
+
+    Source: ours; batch normalization in evaluation mode is what makes the Jacobian of appendix F
+    that of one sample.
     """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model must be an nn.Module; got {type(model).__name__}.")
     flags = {module: module.training for module in model.modules()}
     for module in flags:
         module.training = False

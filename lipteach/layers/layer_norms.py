@@ -18,10 +18,11 @@ from lipteach.layers.jacobian_norms import stretched
 from lipteach.layers.known_modules import KNOWN, Sizes, mixes, one_lipschitz
 from lipteach.layers.magnitudes import ONE, Magnitude, in_units
 from lipteach.layers.norm_bounds import convolution_norm_bounds
-from lipteach.primitives import Scale, Selection, mixed_norm, operator_norm
+from lipteach.layers.normalizations import NORMALIZATIONS, factors_of, has_statistics
+from lipteach.primitives import Residual, Scale, Selection, mixed_norm, operator_norm
 from lipteach.primitives.composition import runs_as, walk
 
-LAYERS = (nn.Linear, nn.Conv2d, Selection, Scale)  # the modules that have a norm
+LAYERS = (nn.Linear, nn.Conv2d, Selection, Scale, *NORMALIZATIONS)  # the modules with a norm
 MIXES = "which mixes the samples of a batch"
 MOST_PIXELS, MOST_ENTRIES = 2000, 4_000_000  # the largest matrix of a convolution that we build
 
@@ -51,7 +52,7 @@ def input_sizes(model: nn.Module, x: Tensor) -> Sizes:
     hooks = [
         module.register_forward_pre_hook(note)
         for module in model.modules()
-        if isinstance(module, (*LAYERS, *KNOWN))
+        if isinstance(module, (*LAYERS, *KNOWN, Residual))
     ]
     model(x[:1])
     for hook in hooks:
@@ -64,7 +65,7 @@ def image_sizes(conv: nn.Module, sizes: Sizes) -> set[tuple[int, ...]]:
     return {shape[-3:] for shape in sizes.get(id(conv), ())}
 
 
-def spectrum(layer: Any, sizes: set[tuple[int, ...]]) -> Spectrum:
+def spectrum(layer: Any, sizes: set[tuple[int, ...]], reached: bool = True) -> Spectrum:
     r"""The singular values of a layer, or bounds of its 2-norm, and how they were found.
 
     A convolution is decomposed where its images have one size and its matrix is small enough.
@@ -72,9 +73,13 @@ def spectrum(layer: Any, sizes: set[tuple[int, ...]]) -> Spectrum:
     is replaced by what is reached at the sizes that are given. Where these do not know it (groups,
     …), the upper one is $\sqrt{\|\cdot\|_1 \|\cdot\|_\infty}$ at those sizes.
     `layer` is one of `LAYERS`, in float64; `sizes` are those of its images, empty if not known.
+    What is reached takes a search, and is left out where the upper bound alone is wanted.
     """
     if isinstance(layer, Scale):
         return _exact(torch.tensor([abs(layer.factor)], dtype=torch.float64), 0, "its factor")
+    if isinstance(layer, NORMALIZATIONS):
+        factors, exponent = factors_of(layer)
+        return _exact(factors.sort(descending=True).values, exponent, "its factors")
     if isinstance(layer, Selection):  # its matrix may be too large to be made
         times = layer.index.bincount(minlength=max(0, layer.in_features)).double()
         sigma = times.sqrt().sort(descending=True).values
@@ -99,7 +104,7 @@ def spectrum(layer: Any, sizes: set[tuple[int, ...]]) -> Spectrum:
         return Spectrum(nan, nan, 0.0, float(bound), "row and column sums", bound)
     low, high = (Magnitude.of(float(b), exponent) for b in convolution_norm_bounds(W, stride))
     lower = float(low)
-    if sizes:
+    if sizes and reached:
         lower = max(
             spectrum(layer, {size}).lower if len(sizes) > 1 else _reached(layer, size)
             for size in sizes
@@ -114,9 +119,12 @@ def upper_norm(layer: Any, p: float, sizes: set[tuple[int, ...]]) -> Magnitude:
     repeats or reflects pixels.
     """
     if p == 2:
-        return cast(Magnitude, spectrum(layer, sizes).bound)
+        return cast(Magnitude, spectrum(layer, sizes, reached=False).bound)
     if isinstance(layer, Scale):
         return Magnitude.of(abs(layer.factor))
+    if isinstance(layer, NORMALIZATIONS):
+        factors, exponent = factors_of(layer)
+        return Magnitude.of(float(factors.max()), exponent)
     if isinstance(layer, Selection):
         return Magnitude.of(float(layer.index.bincount().max())) if p == 1 else ONE
     W, exponent = in_units(layer.weight.detach())
@@ -186,6 +194,8 @@ def is_layer(module: nn.Module) -> bool:
         return False
     if isinstance(module, Scale):
         return isinstance(module.factor, (int, float)) and math.isfinite(module.factor)
+    if isinstance(module, NORMALIZATIONS):
+        return has_statistics(module)
     dims = 4 if isinstance(module, nn.Conv2d) else 2
     return isinstance(module, Selection) or cast(Tensor, module.weight).ndim == dims
 
@@ -198,14 +208,23 @@ def draws(model: nn.Module, x: Tensor) -> bool:
 
 
 def product(
-    module: nn.Module, norms: dict[int, Magnitude | None], sizes: Sizes
+    module: nn.Module, norms: dict[int, Magnitude | None], sizes: Sizes, above: str = ""
 ) -> tuple[Magnitude | None, str]:
     """The product of the norms along a Sequential and "", or None and the module without one.
 
-    `norms` holds an upper bound for each layer, by its ``id``.
+    `norms` holds an upper bound for each layer, by its ``id``. A residual connection counts with
+    the sum of its two products.
     """
     bound = ONE
-    for name, step in walk(module):
+    for name, step in walk(module, above):
+        if runs_as(step, Residual):
+            within = f"{name}." if name else ""
+            shortcut, missing = product(step.skip, norms, sizes, f"{within}skip")
+            body, also = product(step.body, norms, sizes, f"{within}body")
+            if shortcut is None or body is None:
+                return None, missing or also
+            bound = bound * (shortcut + body)
+            continue
         known = norms[id(step)] if is_layer(step) else ONE if one_lipschitz(step, sizes) else None
         if known is None:
             return None, said_name(name, step)

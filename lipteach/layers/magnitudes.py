@@ -36,6 +36,15 @@ class Magnitude:
         power = self.exponent + other.exponent + carry
         return Magnitude(power, mantissa, self.reach + other.reach)
 
+    def __add__(self, other: Magnitude) -> Magnitude:
+        """The sum."""
+        small, large = sorted((self, other))
+        if small.mantissa == 0:
+            return large
+        part = math.ldexp(small.mantissa, int(max(small.exponent - large.exponent, -1100)))
+        mantissa, carry = math.frexp(large.mantissa + part)
+        return Magnitude(large.exponent + carry, mantissa, max(self.reach, other.reach))
+
     def __float__(self) -> float:
         """The nearest float; above the range infinity, and below it one that is not smaller."""
         if self.mantissa == 0:

@@ -36,6 +36,7 @@ from lipteach.primitives.projections import (
     project_linf_norm,
     project_simplex,
 )
+from lipteach.primitives.residual import Residual
 from lipteach.primitives.spectral_jacobian import spectral_jacobian_penalty
 from lipteach.primitives.wasserstein import exact_wasserstein, transport_plan, wasserstein_dual
 
@@ -48,6 +49,7 @@ __all__ = [
     "MaxMin",
     "Maxout",
     "RankWarning",
+    "Residual",
     "Scale",
     "Selection",
     "bjorck",

@@ -201,8 +201,8 @@ def _check_mode(f: Any) -> None:
         if module.training and isinstance(module, BY_MODE):
             kind = type(module).__name__
             raise ValueError(
-                f"f must be in evaluation mode, f.eval(), for one Jacobian a sample; its {name} "
-                f"({kind}) is in training mode."
+                "f must be in evaluation mode, f.eval() or `with lt.evaluating(f)`, for one "
+                f"Jacobian a sample; its {name} ({kind}) is in training mode."
             )
 
 

@@ -45,7 +45,8 @@ def spectral_jacobian_penalty(
     "whole" of which only zeros are left gives way to the fixed vector.
 
     Args:
-        f: a network, as in `jacobian_power_iteration`.
+        f: a network, as in `jacobian_power_iteration`; one with batch normalization or dropout is
+            given within ``lt.evaluating(f)``.
         x: a batch of inputs, of shape (batch, …).
         u: the u of the step before, or a start, of shape (m,) or with the last two readings
             (rows, m); not zero.

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from lipteach.layers.layer_norms import convolved, is_layer
+from lipteach.layers.normalizations import NORMALIZATIONS
 from lipteach.primitives import Abs, FullSort, GroupSort, MaxMin, Maxout, Scale, Selection
 from lipteach.primitives.composition import runs_as
 
@@ -121,7 +122,7 @@ def through(step: nn.Module, reach: Reach, run: Format) -> Reach | None:
 def as_affine(step: nn.Module) -> Affine | None:
     """The module as an affine map; None if it is none of those that we know."""
     layer: Any = step
-    if not is_layer(layer):
+    if not is_layer(layer) or isinstance(layer, NORMALIZATIONS):
         return None
     if isinstance(layer, Scale):
         factor = layer.factor

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import product
 from typing import Any, NamedTuple
 
 import torch
@@ -27,10 +28,11 @@ from lipteach.layers.layer_norms import (
 )
 from lipteach.layers.magnitudes import Magnitude, lower_bound
 from lipteach.layers.measured import measured, why_none
+from lipteach.primitives import Residual, Selection
 from lipteach.primitives._sample_by_sample import jacobians
 from lipteach.primitives._torch_private import undisturbed
 from lipteach.primitives._validate import NORMS, check_norm, check_tensor
-from lipteach.primitives.composition import alteration, walk
+from lipteach.primitives.composition import alteration, runs_as, walk
 from lipteach.primitives.jacobian import run_once
 from lipteach.primitives.norms import normalized, start_vector
 from lipteach.primitives.numerical_warnings import warn_caller
@@ -38,6 +40,9 @@ from lipteach.primitives.numerical_warnings import warn_caller
 BEST, GOALS, DIRECTIONS, ROUNDS, ROUNDS_OF_LARGE = 4, 8, 2, 20, 3
 LENGTHS = [2.0**-k for k in range(-1, 5)]  # of a jump, in spreads of the points
 NUDGE = 1e-7  # in spreads
+ZERO = Magnitude.of(0.0)
+Norms = tuple[dict[float, Magnitude], dict[float, Magnitude]]
+Layers = dict[tuple[int, frozenset[tuple[int, ...]]], Norms]
 
 
 class LipschitzBounds(NamedTuple):
@@ -71,11 +76,12 @@ def lipschitz_bounds(model: nn.Module, x: Tensor, p: float = 2) -> LipschitzBoun
       p → p norm, or with that of another q = 1, 2, ∞ where the way through it,
       $\|z\|_q \le k^{\max(0, 1/q - 1/p)} \|z\|_p$ for k numbers, is shorter; also with
       $\|W\|_{q,\infty}$, as the first layer in Theorem 3. Norms of convolutions are those at the
-      image size of x, or bounds of them. A module with forward hooks, a forward of its own or the
-      like has no bound: what it computes is not what its class does; nor has one that acts along
-      the batch, as a sort with ``dim=0`` does. Of a model that draws random numbers, of which a
-      weight changes at each reading, or which is not what a copy of it is (its class may say how it
-      is copied), nothing is known: the bounds are 0 and infinity.
+      image size of x, or bounds of them. A batch normalization counts with its largest factor, and
+      an `lt.Residual` with the sum of the bounds of its two parts. A module with forward hooks, a
+      forward of its own or the like has no bound: what it computes is not what its class does; nor
+      has one that acts along the batch, as a sort with ``dim=0`` does. Of a model that draws random
+      numbers, of which a weight changes at each reading, or which is not what a copy of it is (its
+      class may say how it is copied), nothing is known: the bounds are 0 and infinity.
 
     The model is taken in evaluation mode and in float64, with its weights as they are read now, and
     left as it is. Both bounds hold up to rounding, about 1e-12 of their size for a few layers.
@@ -147,17 +153,22 @@ def norms_along(model: nn.Module, x: Tensor, p: float) -> dict[float, float]:
     return {q: float(bounds[q]) if bounds else math.inf for q in NORMS}
 
 
-def _certified(model: nn.Module, x: Tensor, p: float) -> tuple[dict[float, Magnitude] | None, str]:
+def _certified(
+    model: nn.Module, x: Tensor, p: float, above: str = "", layers: Layers | None = None
+) -> tuple[dict[float, Magnitude] | None, str]:
     """The upper bounds and "", or None and the first module without a bound.
 
-    bounds[q] is an upper bound of the steps so far, from the p-norm to the q-norm.
+    bounds[q] is an upper bound of the steps so far, from the p-norm to the q-norm. Of a model that
+    is a part of another, `above` is the name there, and `layers` keeps the norms that are known.
     """
+    layers = {} if layers is None else layers
     sizes = input_sizes(model, x)
-    steps = list(walk(model))
+    steps = list(walk(model, above))
     calls = _calls(model, x, [step for _, step in steps])
     bounds = {q: _conversion(x[0].numel(), p, q) for q in NORMS}
     for name, step in steps:
-        if not (is_layer(step) or one_lipschitz(step, sizes)):
+        summed = runs_as(step, Residual)
+        if not (summed or is_layer(step) or one_lipschitz(step, sizes)):
             said = alteration(step)
             return None, said_name(name, step) + (f", which has {said}" if said else "")
         if mixes(step, sizes):
@@ -165,15 +176,49 @@ def _certified(model: nn.Module, x: Tensor, p: float) -> tuple[dict[float, Magni
         called, count = next(calls, (None, 0))
         if called is not step:  # what runs is another composition
             return None, said_name(name, step)
-        if is_layer(step):
-            places = image_sizes(step, sizes)
-            to_max = min(bounds[q] * upper_norm_to_max(step, q, places) for q in NORMS)
-            bounds = {q: bounds[q] * upper_norm(step, q, places) for q in NORMS}
-            bounds[math.inf] = min(bounds[math.inf], to_max)
+        if isinstance(step, Residual):
+            through, missing = _of_sum(step, sizes[id(step)], x, name, layers)
+            if through is None:
+                return None, missing
+            bounds = {q: min(bounds[r] * through[r, q] for r in NORMS) for q in NORMS}
+        elif is_layer(step):
+            own, to_max = _norms(step, image_sizes(step, sizes), layers)
+            most = min(bounds[q] * to_max[q] for q in NORMS)
+            bounds = {q: bounds[q] * own[q] for q in NORMS}
+            bounds[math.inf] = min(bounds[math.inf], most)
         bounds = {q: min(bounds[r] * _conversion(count, r, q) for r in NORMS) for q in NORMS}
     if more := next(calls, None):  # a chunk took the sample in parts, and each has fewer numbers
         return None, said_name(steps[-1][0], more[0])
     return bounds, ""
+
+
+def _of_sum(
+    block: Residual, shapes: set[tuple[int, ...]], x: Tensor, name: str, layers: Layers
+) -> tuple[dict[tuple[float, float], Magnitude] | None, str]:
+    """The same for a residual connection, by the pair (r, q): the sums of its two parts' bounds."""
+    found: dict[tuple[float, float], Magnitude] = {}
+    for shape, r in product(shapes, NORMS):
+        parts = []
+        for part in ("skip", "body"):
+            within = f"{name}.{part}" if name else part
+            given = x.new_zeros(shape)
+            bounds, missing = _certified(getattr(block, part), given, r, within, layers)
+            if bounds is None:
+                return None, missing
+            parts.append(bounds)
+        for q in NORMS:
+            found[r, q] = max(found.get((r, q), ZERO), parts[0][q] + parts[1][q])
+    return found, ""
+
+
+def _norms(step: nn.Module, places: set[tuple[int, ...]], layers: Layers) -> Norms:
+    """The norms of a layer from each q to q, and from each q to ∞; computed once."""
+    key = id(step), frozenset(places)
+    if key not in layers:
+        own = {q: upper_norm(step, q, places) for q in NORMS}
+        wide = not isinstance(step, nn.Linear | Selection)  # then the same
+        layers[key] = own, own if wide else {q: upper_norm_to_max(step, q, places) for q in NORMS}
+    return layers[key]
 
 
 def _calls(model: nn.Module, x: Tensor, steps: list[nn.Module]) -> Iterator[tuple[nn.Module, int]]:
@@ -186,7 +231,7 @@ def _calls(model: nn.Module, x: Tensor, steps: list[nn.Module]) -> Iterator[tupl
     def note(module: nn.Module, _: Any, output: Any) -> None:
         found.append((module, output.numel() if isinstance(output, Tensor) else 0))
 
-    known = {id(step): step for step in steps if isinstance(step, (*LAYERS, *KNOWN))}
+    known = {id(step): step for step in steps if isinstance(step, (*LAYERS, *KNOWN, Residual))}
     hooks = [step.register_forward_hook(note) for step in known.values()]
     model(x[:1])
     for hook in hooks:

@@ -2,7 +2,7 @@
 
 from lipteach.training.arrangement import spread_scale
 from lipteach.training.attack_errors import measure_attacks
-from lipteach.training.cifar import load_cifar
+from lipteach.training.cifar import load_cifar10
 from lipteach.training.classification import (
     Epochs,
     draw_balanced,
@@ -27,6 +27,7 @@ from lipteach.training.mnist import load_mnist, mnist_sample
 from lipteach.training.networks import initialize_, orthonormal_network
 from lipteach.training.sample_scores import frechet_distance, score_samples, train_judge
 from lipteach.training.schemes import SCHEMES, Scheme, SchemeRow, make_scheme
+from lipteach.training.wide_resnet import wide_resnet
 
 __all__ = [
     "CRITICS",
@@ -48,7 +49,7 @@ __all__ = [
     "gradient_penalty",
     "initialize_",
     "input_gradients",
-    "load_cifar",
+    "load_cifar10",
     "load_digits",
     "load_image_folder",
     "load_image_set",
@@ -69,4 +70,5 @@ __all__ = [
     "spread_scale",
     "three_cones",
     "train_judge",
+    "wide_resnet",
 ]

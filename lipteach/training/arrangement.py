@@ -14,6 +14,7 @@ from torch.nn.utils import parametrize
 from lipteach.layers.copies import evaluating, said_name
 from lipteach.layers.known_modules import mixes, one_lipschitz
 from lipteach.layers.layer_norms import is_layer
+from lipteach.layers.normalizations import NORMALIZATIONS
 from lipteach.primitives import Scale, Selection, polar
 from lipteach.primitives._validate import check_real
 from lipteach.primitives.composition import walk
@@ -45,7 +46,7 @@ to stretch, or no constant can be promised; got 1 (GELU).
         raise TypeError(f"network must be an nn.Sequential; got {type(network).__name__}.")
     with evaluating(network):
         for name, step in walk(network):
-            if is_layer(step) and not isinstance(step, (Scale, Selection)):
+            if is_layer(step) and not isinstance(step, (Scale, Selection, *NORMALIZATIONS)):
                 kept = not parametrize.is_parametrized(step)
             else:
                 kept = one_lipschitz(step, {}) and not [*step.parameters()]

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from lipteach.primitives._validate import check_integer
-from lipteach.training.cifar import load_cifar
+from lipteach.training.cifar import load_cifar10
 from lipteach.training.mnist import load_mnist, mnist_sample, validation_rows
 
 IMAGE_SETS = ("sample", "mnist", "fashion", "cifar", "faces")
@@ -26,10 +26,11 @@ def load_image_set(
 
     Args:
         name: "sample", the digits of `mnist_sample`; "mnist" or "fashion", as `load_mnist` finds
-            them in `root`; "cifar", as `load_cifar` does; or "faces": the pictures of the folder
+            them in `root`; "cifar", as `load_cifar10` does; or "faces": the pictures of the folder
             ``root/faces``, by `load_image_folder`, which have no labels: all are 0.
-        split: "train" or "test". Of "mnist" and "fashion" the former is all of the training file;
-            of "faces" the latter is a tenth, the rows that `load_mnist` would keep for validation.
+        split: "train" or "test". Of "mnist", "fashion" and "cifar" the former is all of their
+            training images; of "faces" the latter is a tenth, the rows that `load_mnist` would keep
+            for validation.
         side: of the images. That of the set is a multiple of it: each pixel is a mean of several.
         root: the folder of the large sets.
 
@@ -53,12 +54,13 @@ def load_image_set(
         images = load_image_folder(Path(root) / "faces", side)
         images = images[validation_rows(len(images)) == (split == "test")]
         return images, torch.zeros(len(images), dtype=torch.int64)
+    whole_split = "test" if split == "test" else "train+validation"
     if name == "sample":
         images, labels = mnist_sample(split)
     elif name == "cifar":
-        images, labels = load_cifar(root, split)
+        images, labels = load_cifar10(root, whole_split)
     else:
-        images, labels = load_mnist(root, "test" if split == "test" else "train+validation", name)
+        images, labels = load_mnist(root, whole_split, name)
     images = images[:, None] if images.ndim == 3 else images
     whole = images.shape[-1]
     if whole % side:

@@ -68,12 +68,12 @@ def mnist_sample(split: str = "train") -> tuple[Tensor, Tensor]:
 
     Source: Y. LeCun, C. Cortes and C. J. C. Burges, the MNIST database of handwritten digits.
     """
-    _check_split(split, ("train", "test"))
+    check_split(split, ("train", "test"))
     images, labels = _read_sample(SAMPLE, split)
     return torch.from_numpy(images).float() / 255, torch.from_numpy(labels).long()
 
 
-def _check_split(split: Any, splits: tuple[str, ...]) -> None:
+def check_split(split: Any, splits: tuple[str, ...]) -> None:
     """Require one of the names."""
     *first, last = (f'"{name}"' for name in splits)
     names = f"{', '.join(first)} or {last}"
@@ -154,7 +154,7 @@ def load_mnist(
     Source: Y. LeCun, C. Cortes and C. J. C. Burges, the MNIST database of handwritten digits;
     H. Xiao, K. Rasul and R. Vollgraf (2017), Fashion-MNIST.
     """
-    _check_split(split, SPLITS)
+    check_split(split, SPLITS)
     if not isinstance(root, str | os.PathLike):
         raise TypeError(f"root must be a path; got {type(root).__name__}.")
     if not isinstance(kind, str):

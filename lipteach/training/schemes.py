@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from lipteach.layers import export, make_tangent_, orthonormal, spectral
+from lipteach.layers import evaluating, export, make_tangent_, orthonormal, spectral
 from lipteach.primitives import spectral_jacobian_penalty
 from lipteach.primitives._validate import check_real
 from lipteach.training.arrangement import (
@@ -124,7 +124,8 @@ def _prepare_linf(L: float, network: nn.Sequential, *_: Any) -> nn.Sequential:
 
 
 def _spectral_jacobian(strength: float, network: nn.Module, x: Tensor, memory: Memory) -> Tensor:
-    penalty, memory["u"] = spectral_jacobian_penalty(network, x, memory.get("u"))
+    with evaluating(network):
+        penalty, memory["u"] = spectral_jacobian_penalty(network, x, memory.get("u"))
     return strength * penalty
 
 
@@ -195,7 +196,8 @@ SCHEMES: dict[str, SchemeRow] = {
 - Björck, flattened: as the paper's convolutions, of which only the flattened kernels are
   orthonormal: their norms as operators are larger than 1, and no constant is promised.
 - Spectral Norm: `lt.spectral` on every layer; L by `spread_scale`.
-- Spectral Jac: λ times `lt.spectral_jacobian_penalty` in the loss.
+- Spectral Jac: λ times `lt.spectral_jacobian_penalty` in the loss, with batch normalization in
+  evaluation mode.
 - Parseval: one step (8) with β on every weight; it promises nothing (`lt.parseval_step`).
 - L∞: the rows of every weight on the L1 ball of radius 1; L by `spread_scale`, in the ∞-norm.
 """

@@ -62,3 +62,21 @@ def rows():
 
 def training_network():
     return nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 1))
+    yield from images()
+
+
+def images():
+    """What the loader of CIFAR-10 and the wide residual network refuse."""
+    cifar, wide = training.load_cifar10, training.wide_resnet
+    yield cifar, [3], TypeError, "root must be a path; got int"
+    yield cifar, [".", "all"], ValueError, '"train+validation" or "test"; got "all"'
+    yield cifar, [".", 3], TypeError, 'or "test"; got int'
+    yield cifar, [".", "test", 1], TypeError, "download must be True or False; got 1"
+    yield from integer_rows(lambda n: wide(n, 1, nn.ReLU, generator()), "depth", 10)
+    for depth in (11, 28 + 2):
+        yield wide, [depth, 1, nn.ReLU, generator()], ValueError, "depth must be 6 n + 4, such as"
+    yield from integer_rows(lambda n: wide(10, n, nn.ReLU, generator()), "width")
+    yield from integer_rows(lambda n: wide(10, 1, nn.ReLU, generator(), n), "channels")
+    yield from integer_rows(lambda n: wide(10, 1, nn.ReLU, generator(), 3, n), "classes")
+    yield wide, [10, 1, nn.ReLU(), generator()], TypeError, "activation must make a module, such"
+    yield wide, [10, 1, nn.ReLU, 0], TypeError, "generator must be a torch.Generator; got int"

@@ -53,16 +53,6 @@ def rows():
     yield folder, ["no such folder", 14], FileNotFoundError, "must be a folder with pictures, .bmp"
     yield from integer_rows(lambda n: folder(".", n), "side")
 
-    cifar = training.load_cifar
-    yield cifar, [3], TypeError, "root must be a path; got int"
-    yield cifar, [".", "all"], ValueError, 'split must be "train" or "test"; got \'all\''
-    yield (
-        cifar,
-        ["nowhere"],
-        FileNotFoundError,
-        "cifar-10-binary.tar.gz of CIFAR-10 is missing",
-    )
-
     judge, score = training.train_judge, training.score_samples
     images, labels = torch.rand(4, 1, 8, 8), torch.zeros(4).long()
     yield judge, [images[0], labels, g], ValueError, "images must have at least 4 dimensions"

@@ -28,6 +28,7 @@ def rows():
     yield from retracted()
     yield lt.make_tangent_, [None], TypeError, "model must be an nn.Module; got NoneType"
     yield from scaled()
+    yield lambda model: lt.evaluating(model).__enter__(), [3], TypeError, "an nn.Module; got int"
     yield lt.export, [None], TypeError, "model must be an nn.Module; got NoneType"
     yield lt.export, [layer, [1.0]], TypeError, "x must be a torch.Tensor or None; got list"
     yield lt.audit, [None], TypeError, "model must be an nn.Module; got NoneType"
@@ -46,6 +47,10 @@ def rows():
 def scaled():
     yield from number_rows(lt.Scale, "factor", "")
     yield from tensor_rows_of(lt.Scale(2.0))
+    yield lt.Residual, [None], TypeError, "body must be an nn.Module; got NoneType"
+    yield lt.Residual, [nn.ReLU(), 3], TypeError, "skip must be an nn.Module; got int"
+    wide = lt.Residual(nn.Linear(2, 3))
+    yield wide, [torch.ones(1, 2)], ValueError, "skip and body must return one shape; got (1, 2)"
     yield from integer_rows(lt.Maxout, "size")
     yield from tensor_rows_of(lt.Maxout(2))
     yield lt.Maxout(2), [torch.full((2,), math.nan)], ValueError, "NaN"

@@ -34,6 +34,21 @@ def test_large_sets_are_asked_for_by_their_parts(name: str, monkeypatch) -> None
     assert asked == [("data", "train+validation", name), ("data", "test", name)]
 
 
+def test_cifar_is_asked_for_by_its_parts_and_scaled(monkeypatch) -> None:
+    asked = []
+    images = torch.rand(4, 3, 32, 32)
+
+    def load(root, split):
+        asked.append((root, split))
+        return images, torch.zeros(4).long()
+
+    monkeypatch.setattr(image_sets, "load_cifar10", load)
+    halves = load_image_set("cifar", "train", 16, "data")[0]
+    assert torch.allclose(halves[1, 2, 3, 4], images[1, 2, 6:8, 8:10].mean())
+    load_image_set("cifar", "test", 32, "data")
+    assert asked == [("data", "train+validation"), ("data", "test")]
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Twelve pictures in two folders, whose colour tells their place in the order of the paths."""

@@ -21,7 +21,7 @@ PROFILES = ("quick", "laptop", "full")
 NAMES = (
     *("fig14_spectral", "fig15_wgan_gp", "fig16_jacobian", "fig17_wgan"),
     *("h1_transport", "h2_distance"),
-    *("table4_mnist", "table5_small_data", "table7_robustness"),
+    *("table4_mnist", "table5_small_data", "table6_cifar", "table7_robustness"),
 )
 
 Metrics = Mapping[str, float | list[float]]

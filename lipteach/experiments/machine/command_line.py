@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import argparse
 import os
 import signal
@@ -22,6 +23,7 @@ from lipteach.experiments.machine.catalogue import (
     load_record,
 )
 from lipteach.experiments.machine.cell import Job, settings_text
+from lipteach.experiments.machine.estimate import estimate_hours
 from lipteach.experiments.machine.files import RunError
 from lipteach.experiments.machine.grid import RUNS, list_jobs, progress_text, run_experiment
 from lipteach.experiments.machine.records import RESULTS, read_record, record_path
@@ -50,6 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
     side.add_argument("--workers", type=_parse_count, default=1, help="cells side by side (1)")
     side.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster that runs them")
     run.add_argument("--threads", type=_parse_count, help="of PyTorch in each cell")
+    run.add_argument("--minutes", type=_parse_count, help="stop then, and go on another time")
     run.add_argument("--runs", type=Path, default=RUNS, help="the folder of unfinished work")
     return top
 
@@ -115,8 +118,28 @@ def _compare(options: argparse.Namespace) -> None:
     print(one.compare(record))
 
 
+@contextmanager
+def _limited(minutes: int | None) -> Iterator[None]:
+    """Stop after so many minutes, as SIGTERM does."""
+    timer = threading.Timer(60 * (minutes or 0), _end)
+    timer.daemon = True
+    if minutes:
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _end() -> None:
+    if os.name == "nt":  # where os.kill would end the process at once
+        _thread.interrupt_main(signal.SIGTERM)
+    else:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
 def _run(options: argparse.Namespace) -> None:
-    with join_cluster(options.scheduler) as cluster:
+    with _limited(options.minutes), join_cluster(options.scheduler) as cluster:
         for name in options.name or NAMES:
             _run_one(experiment(name), options, cluster)
 
@@ -157,6 +180,9 @@ def _announce(one: Experiment, jobs: list[Job], options: argparse.Namespace) -> 
     if record:
         of = f"{len(record.seeds)} seeds, {record.about.get('date')}"
         print(f"There is a record of it ({of}), which this run replaces.", flush=True)
+    if options.profile == "full" and not options.scheduler:
+        hours = estimate_hours(jobs, options.workers)
+        print(f"It will take about {hours:.2g} hours, as the first steps tell.", flush=True)
 
 
 def _parse_count(text: str) -> int:

@@ -72,7 +72,8 @@ def first_cell(one: Experiment):
     """The first quick cell; of a generator, which would take a minute, narrow and a few steps."""
     settings = one.grid("quick")[0]
     if isinstance(settings, adversarial.Match):
-        return dataclasses.replace(settings, steps=6, width=2)
+        shorter = {"looks": 5} if hasattr(settings, "looks") else {}
+        return dataclasses.replace(settings, steps=5, width=2, **shorter)
     return settings
 
 

@@ -1,0 +1,252 @@
+"""Release lessons as assignments of nbgrader: stubs for students, solutions for the instructor."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell
+
+import lipteach
+from lipteach.classroom.checks import find_exercise
+from lipteach.classroom.course.configuration import (
+    application,
+    nbgrader_at_work,
+    write_configuration,
+)
+from lipteach.classroom.course.instructor_page import FILE as PAGE
+from lipteach.classroom.course.instructor_page import instructor_page
+from lipteach.classroom.course.lesson import (
+    Assigned,
+    Lesson,
+    find_lesson,
+    read_lesson,
+    without_solutions,
+)
+from lipteach.classroom.course.manifest import (
+    FILE,
+    digest,
+    read_manifest,
+    write_if_new,
+    write_manifest,
+)
+
+BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
+
+HONOUR = """\
+**Before you begin**, write your name between the quotation marks below, as the course knows it.
+
+The cell below an answer gives its points and cannot be changed: run it as often as you like. By
+handing in this notebook you say that its answers are your own, and you name whoever helped you.
+The package that checks them holds the solutions, too: to copy one from there is to copy."""
+
+
+def release(
+    lessons: Iterable[str], folder: str | Path, *, hints: bool = True, vary: int | None = None
+) -> Path:
+    """Write lessons into a course folder of nbgrader, and return the folder.
+
+    ``source/`` and INSTRUCTOR.md are yours, with the solutions; ``release/`` is what students get,
+    with each exercise's own stub, a locked cell that gives its points (one for each ●) and no
+    solution. A second release changes nothing but what changed; a source that you have changed
+    is kept, and released as it is. With ``vary``, a seed, some exercises of
+    kind number give each student numbers of their own, by the name in ``STUDENT``.
+
+    The package that students install holds the bank of exercises with its solutions. A release
+    hides them from the notebook, not from whoever looks into the package.
+
+    Raises:
+        TypeError, ValueError: no such lesson, or other hints or another seed than the lessons
+            which are there already.
+        FileNotFoundError: the lessons are not beside the package.
+        RuntimeError: nbgrader refused the notebook.
+    """
+    if not isinstance(hints, bool):
+        raise TypeError(f"hints must be True or False; got {hints!r}")
+    if vary is not None and type(vary) is not int:
+        raise TypeError(f"vary must be an integer, the seed of a course, or None; got {vary!r}")
+    stems, folder = _stems(lessons), Path(folder)
+    manifest = _manifest(folder, set(stems), hints, vary)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_configuration(folder)
+    for stem in stems:
+        lesson, before = read_lesson(stem), manifest["assignments"].get(stem, {})
+        source = source_notebook(lesson, hints, vary)
+        noted = _write_source(folder / "source" / stem / f"{stem}.ipynb", source, before)
+        released = folder / "release" / stem / f"{stem}.ipynb"
+        if noted != {key: before.get(key) for key in noted} or not released.exists():
+            noted["sha256"] = _generate(folder, released)
+        manifest["assignments"][stem] = before | _entry(lesson, vary) | noted
+    write_manifest(folder, manifest)
+    write_if_new(folder / PAGE, instructor_page(manifest))
+    return folder
+
+
+def _stems(lessons: Iterable[str]) -> list[str]:
+    if isinstance(lessons, str) or not isinstance(lessons, Iterable):
+        raise TypeError(f"lessons must be a list of numbers such as ['01', '04']; got {lessons!r}")
+    stems = sorted({find_lesson(number) for number in lessons})
+    if not stems:
+        raise ValueError("lessons must name at least 1 lesson; got none")
+    return stems
+
+
+def _manifest(folder: Path, stems: set[str], hints: bool, vary: int | None) -> dict[str, Any]:
+    """What stands there already; one course has one seed, and hints in all lessons or in none."""
+    manifest: dict[str, Any] = {"assignments": {}}
+    if (folder / FILE).exists():
+        manifest = read_manifest(folder)
+        others = sorted(set(manifest["assignments"]) - stems)
+        for name, given in (("hints", hints), ("vary", vary)):
+            if others and manifest[name] != given:
+                raise ValueError(
+                    f"{others[0]} was released here with {name}={manifest[name]!r}; "
+                    f"got {name}={given!r}: release all lessons again, or into another folder"
+                )
+    return manifest | {"lipteach": lipteach.__version__, "vary": vary, "hints": hints}
+
+
+def _write_source(path: Path, source: NotebookNode, before: dict[str, Any]) -> dict[str, str]:
+    """Write the source unless the instructor has changed it; return what tells them apart later.
+
+    "lesson" is a digest of what we would write, "source" one of what stands there.
+    """
+    text = nbformat.writes(source) + "\n"
+    lesson = hashlib.sha256(text.encode()).hexdigest()
+    if path.is_file():
+        standing = digest(nbformat.read(path, as_version=4))
+        if standing not in (before.get("ours"), digest(source)):
+            warnings.warn(
+                f"source/{path.stem} was changed by hand and is kept; to release the lesson as it "
+                "is now, move that folder away first",
+                stacklevel=3,
+            )
+            return {"lesson": lesson, "source": standing, "ours": before.get("ours", "")}
+    write_if_new(path, text)
+    return {"lesson": lesson, "source": digest(source), "ours": digest(source)}
+
+
+def _entry(lesson: Lesson, vary: int | None) -> dict[str, Any]:
+    return {
+        "notebook": f"{lesson.stem}.ipynb",
+        "exercises": [
+            {
+                "name": one.name,
+                "answer": one.answer_id,
+                "test": one.test_id,
+                "points": one.points,
+                "variable": one.variable,
+                "own": varies(one, vary),
+            }
+            for one in lesson.exercises.values()
+        ],
+    }
+
+
+def varies(one: Assigned, vary: int | None) -> bool:
+    """Whether each student has other numbers there."""
+    return vary is not None and find_exercise(one.name).vary is not None
+
+
+def source_notebook(lesson: Lesson, hints: bool = True, vary: int | None = None) -> NotebookNode:
+    """The instructor's notebook: solutions between marks, and each check in a cell of its own."""
+    book = copy.deepcopy(lesson.book)
+    book.metadata.pop("jupytext", None)  # or saving it would write a .py beside it
+    book.metadata |= {
+        "language_info": {"name": "python"},
+        "lipteach": {"assignment": lesson.stem},
+    }
+    cells = [
+        new_markdown_cell(HONOUR, id="honour"),
+        new_code_cell('STUDENT = ""', id="student"),
+    ]
+    for place, cell in enumerate(book.cells):
+        if place in lesson.exercises:
+            one = lesson.exercises[place]
+            cells += [_own_cell(one, vary)] * varies(one, vary)
+            cells += [_answer_cell(one), _test_cell(one, vary)]
+            continue
+        if cell.cell_type == "markdown":
+            cell.source = without_solutions(cell.source, hints)
+            if not cell.source.strip():
+                continue
+        cells.append(cell)
+    book.cells = cells
+    return book
+
+
+def _answer_cell(one: Assigned) -> NotebookNode:
+    source = f"{one.stub}\n{BEGIN}\n{one.solution}\n{END}"
+    return new_code_cell(source, id=one.answer_id, metadata=_metadata(one.answer_id))
+
+
+def _own_cell(one: Assigned, vary: int | None) -> NotebookNode:
+    metadata = _metadata(one.own_id)
+    metadata["nbgrader"] |= {"solution": False, "locked": True}
+    return new_code_cell(own_source(one, vary), id=one.own_id, metadata=metadata)
+
+
+def own_source(one: Assigned, vary: int | None) -> str:
+    """The lines of the cell that shows a student's numbers."""
+    return (
+        "# Your own numbers: take these instead of those in the text above.\n"
+        "from lipteach.classroom import own_numbers\n\n"
+        f'print(own_numbers("{one.name}", {vary}, STUDENT))'
+    )
+
+
+def check_source(one: Assigned, vary: int | None = None) -> str:
+    """The lines of the cell that gives the points: `check` alone raises nothing."""
+    own = f", own=({vary}, STUDENT)" if varies(one, vary) else ""
+    return (
+        "from lipteach.classroom import check\n\n"
+        f'report = check("{one.name}", {one.variable}{own})\n'
+        'assert report.passed, report.hint or "not tried yet"'
+    )
+
+
+def _test_cell(one: Assigned, vary: int | None) -> NotebookNode:
+    metadata = _metadata(one.test_id, one.points)
+    metadata["tags"] = ["raises-exception"]  # what is not solved yet does not stop "Run All"
+    return new_code_cell(check_source(one, vary), id=one.test_id, metadata=metadata)
+
+
+def _metadata(grade_id: str, points: int | None = None) -> dict[str, Any]:
+    """The marks of nbgrader: an answer is to be filled, a cell with points is locked."""
+    marks: dict[str, Any] = {
+        "schema_version": 3,
+        "grade_id": grade_id,
+        "solution": points is None,
+        "grade": points is not None,
+        "locked": points is not None,
+        "task": False,
+    }
+    return {"nbgrader": marks | ({} if points is None else {"points": points})}
+
+
+def released_notebook(source: NotebookNode) -> NotebookNode:
+    """What nbgrader makes of the source: what stands between the marks is gone."""
+    book = copy.deepcopy(source)
+    for cell in book.cells:
+        if cell.cell_type == "code":
+            cell.source = cell.source.partition(BEGIN)[0]
+    return book
+
+
+def _generate(folder: Path, released: Path) -> str:
+    """Let nbgrader make the release; it then names the digest of its own cells."""
+    with nbgrader_at_work():
+        said = application(folder).generate_assignment(released.stem)
+    if not said["success"]:
+        raise RuntimeError(f"nbgrader could not release {released.stem}: {said['log'][-200:]}")
+    book = nbformat.read(released, as_version=4)
+    sha = digest(book)
+    book.metadata["lipteach"]["release"] = sha
+    write_if_new(released, nbformat.writes(book) + "\n")
+    return sha
