@@ -27,8 +27,8 @@ def draw_toy(steps: int = 250) -> Figure:
             f"the {kind} critic claims {found['claimed']:.3g} and has a constant of at least "
             f"{found['lower']:.3g} and at most {found['upper']:.3g}"
         )
-    left.set(xlabel="$z_1$, on the axis", ylabel="f(z) − f(0)", ylim=(-2.3, 0.6))
-    left.legend(fontsize=7, loc="lower center")
+    left.set(xlabel="$z_1$, on the axis", ylabel="f(z) − f(0)", ylim=(-2.2, 1.7))
+    left.legend(fontsize=7, loc="upper center")
     right.axvline(1, color=BLACK, linewidth=1)
     right.set(yticks=range(3), yticklabels=list(toy_critics(steps)), xlabel="claim; pale: constant")
     figure.set_label(f"After {steps} steps, of a distance of 1: {'; '.join(said)}.")

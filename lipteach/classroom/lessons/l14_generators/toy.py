@@ -36,7 +36,8 @@ def train_toy_critic(kind: str, steps: int, seed: int = 0) -> nn.Sequential:
         *(nn.Linear(2, WIDTH), activation(), nn.Linear(WIDTH, WIDTH), activation()),
         nn.Linear(WIDTH, 1),
     )
-    critic = row.scheme.prepare(initialize_(layers, source), source)
+    initialize_(layers, source)
+    critic = row.scheme.prepare(layers, source)
     row.scheme.after_step(critic)
     optimizer = torch.optim.Adam(critic.parameters(), lr=RATES[kind], betas=(0.5, 0.9))
     rate = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / max(1, steps))
