@@ -38,7 +38,7 @@ def cells(profile: str) -> tuple[Match, ...]:
     if profile == "quick":
         own |= {"steps": 120, "side": 14, "width": 8}
     else:
-        own |= {"steps": 1000, "width": 16}
+        own |= {"steps": 1200, "width": 16}
     return tuple(
         Match(data, critic, rate=RATES[critic][0], critic_rate=RATES[critic][1], **own)
         for data in (("sample",) if profile == "quick" else ("mnist", "fashion"))
