@@ -12,6 +12,7 @@ from bad_rows import (
     bjorck_apply,
     classification,
     course,
+    generators,
     jacobian,
     lattice,
     layers,
@@ -295,6 +296,7 @@ ROOMS = (
     robustness,
     attacks,
     classification,
+    generators,
     course,
 )
 ROWS = [*rows(), *(row for room in ROOMS for row in room.rows())]

@@ -69,10 +69,11 @@ def orthonormal_network(
 def initialize_(model: nn.Module, generator: torch.Generator) -> nn.Module:
     r"""Draw linear and convolutional layers as PyTorch does, but from a generator, in place.
 
-    Weights and biases are uniform on $\pm 1/\sqrt{n}$, n the number of inputs of an output.
+    Weights and biases are uniform on $\pm 1/\sqrt{n}$, n the number of inputs of an output (of a
+    transposed convolution, as there, the number of outputs of an input).
 
     Args:
-        model: its ``nn.Linear`` and ``nn.Conv2d`` are found at every depth.
+        model: its ``nn.Linear``, ``nn.Conv2d`` and ``nn.ConvTranspose2d`` are found at every depth.
         generator: the source of randomness.
 
     Returns:
@@ -84,13 +85,13 @@ def initialize_(model: nn.Module, generator: torch.Generator) -> nn.Module:
         >>> 0.4 < layer.weight.abs().max().item() <= 0.5
         True
 
-    Source: ``nn.Linear.reset_parameters`` and ``nn.Conv2d.reset_parameters``.
+    Source: ``reset_parameters`` of these classes.
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be an nn.Module; got {type(model).__name__}.")
     check_generator(generator)
     for module in model.modules():
-        if isinstance(module, nn.Linear | nn.Conv2d):
+        if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
             bound = 1 / math.sqrt(module.weight[0].numel())
             for parameter in (module.weight, module.bias):
                 if parameter is not None:

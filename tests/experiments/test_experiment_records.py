@@ -23,11 +23,10 @@ RECORDS = [
     for profile in PROFILES[1:]  # git ignores quick ones
     if (RESULTS / f"{name}_{profile}.json").exists()
 ]
-AWAITED = {
-    "table5_small_data",
-    "table6_cifar",
-    "table7_robustness",
-}  # runs of hours; each leaves with its record
+AWAITED = {  # runs of hours; each leaves with its record
+    *("fig15_wgan_gp", "fig17_wgan", "h2_distance"),
+    *("table5_small_data", "table6_cifar", "table7_robustness"),
+}
 ABOUT = {"item", "command", "device", "versions", "commit", "date", "seconds"}
 
 
@@ -52,7 +51,8 @@ def test_a_record_is_of_the_settings_that_the_code_has_now(name: str, profile: s
 @pytest.mark.parametrize(("name", "profile"), RECORDS)
 def test_a_record_says_where_when_and_with_what_it_was_made(name: str, profile: str) -> None:
     found = file_of(name, profile)
-    assert set(found) == ABOUT | {"experiment", "profile", "seeds", "cells", "sha256"}
+    own = {"experiment", "profile", "seeds", "cells", "sha256"}
+    assert set(found) - {"picture"} == ABOUT | own
     assert (found["experiment"], found["profile"]) == (name, profile)
     assert len(found["seeds"]) >= 3
     assert found["command"] == command_text(name, profile, len(found["seeds"]))
@@ -90,6 +90,11 @@ def test_a_record_holds_a_number_for_each_seed(name: str, profile: str) -> None:
 def test_a_record_is_what_the_machine_would_write(name: str, profile: str, tmp_path: Path) -> None:
     path = write_record(load_record(name, profile), tmp_path)
     assert json.loads(path.read_text(encoding="utf-8")) == file_of(name, profile)
+    picture = RESULTS / f"{name}_{profile}.png"
+    assert picture.exists() == path.with_suffix(".png").exists()
+    if picture.exists():
+        assert picture.read_bytes() == path.with_suffix(".png").read_bytes()
+        assert picture.stat().st_size < 200_000, "pictures are drawn in 16 levels, and few"
 
 
 def flat(value) -> list:

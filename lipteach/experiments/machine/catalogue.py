@@ -19,7 +19,8 @@ from lipteach.experiments.machine.records import (
 
 PROFILES = ("quick", "laptop", "full")
 NAMES = (
-    *("fig14_spectral", "fig16_jacobian", "h1_transport"),
+    *("fig14_spectral", "fig15_wgan_gp", "fig16_jacobian", "fig17_wgan"),
+    *("h1_transport", "h2_distance"),
     *("table4_mnist", "table5_small_data", "table6_cifar", "table7_robustness"),
 )
 

@@ -85,6 +85,8 @@ def run_cell(job: Job, kind: type[Run] = Run) -> dict[str, Any]:
         "commit": job.commit,
         "seconds": round(run.seconds, 1),
     }
+    if run.picture is not None:
+        result["picture"] = run.picture.tolist()
     check_result(job, result)
     save_json(job.finished, result)
     job.begun.unlink(missing_ok=True)

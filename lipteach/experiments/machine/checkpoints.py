@@ -45,6 +45,7 @@ class Run:
     Attributes:
         device: where tensors go.
         curves: what `log` has kept: for each name a list of (step, value).
+        picture: what `show` was given, or None.
 
     Example:
         >>> from lipteach.experiments import Run
@@ -66,6 +67,7 @@ class Run:
     ) -> None:
         self.device = find_device(device)
         self.curves: dict[str, Curve] = {}
+        self.picture: Tensor | None = None
         self._path, self._identity, self._every = path, identity or {}, every
         self._progress = progress
         self._step = 0
@@ -115,6 +117,13 @@ class Run:
     def log(self, name: str, value: float) -> None:
         """Keep a point of a curve, at the present step."""
         self.curves.setdefault(name, []).append((self._step, float(value)))
+
+    def show(self, picture: Tensor) -> None:
+        """Keep a picture, uint8 of shape (height, width) or (height, width, 3), after all loops.
+
+        Those of the first seed stand beside the record, as one PNG file.
+        """
+        self.picture = picture
 
     def _save(self, loop: int, total: int, state: dict[str, Any]) -> None:
         if self._path is None:

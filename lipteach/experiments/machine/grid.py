@@ -24,6 +24,7 @@ from lipteach.experiments.machine.files import (
     save_json,
 )
 from lipteach.experiments.machine.lock import hold
+from lipteach.experiments.machine.pictures import join_pictures
 from lipteach.experiments.machine.provenance import (
     describe_commit,
     describe_makers,
@@ -171,7 +172,10 @@ def _make_record(jobs: list[Job], found: list[dict[str, Any]], profile: str, see
         "date": datetime.date.today().isoformat(),
         "seconds": round(sum(result["seconds"] for result in found), 1),
     }
-    return Record(experiment.name, profile, list(range(seeds)), tuple(cells), about)
+    shown = [result["picture"] for result in found[::seeds] if "picture" in result]
+    pictures = [torch.tensor(one, dtype=torch.uint8) for one in shown]
+    picture = join_pictures(pictures) if pictures else None
+    return Record(experiment.name, profile, list(range(seeds)), tuple(cells), about, picture)
 
 
 def _remove(jobs: list[Job]) -> None:

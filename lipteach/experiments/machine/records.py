@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from lipteach.experiments.machine.files import RunError, damaged, load_json, signed, write_whole
+from lipteach.experiments.machine.pictures import digest, picture_path, read_picture
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 ROOT = REPOSITORY if (REPOSITORY / "notebooks").is_dir() else Path.cwd()
@@ -77,6 +78,7 @@ class Record:
         seeds: the seeds of every cell.
         cells: one for each settings of the grid, in its order.
         about: what else the file says: the command, devices, versions, commit, date, seconds.
+        picture: the PNG file beside it, or None; the record holds its SHA-256.
     """
 
     experiment: str
@@ -84,6 +86,7 @@ class Record:
     seeds: list[int]
     cells: tuple[CellRecord, ...]
     about: dict[str, Any]
+    picture: bytes | None = None
 
     def cell(self, **settings: Any) -> CellRecord:
         """Return the one cell with these settings.
@@ -132,7 +135,8 @@ def read_record(path: Path) -> Record | None:
     """Read what `write_record` wrote, or None if there is no such file.
 
     Raises:
-        RunError: if it is damaged or edited, or stands under another record's name.
+        RunError: if it is damaged or edited, stands under another record's name, or its picture is
+            not beside it.
     """
     found = load_json(path, RECORD)
     if found is None:
@@ -146,7 +150,9 @@ def read_record(path: Path) -> Record | None:
     ]
     if any(len(one) != len(seeds) for one in values):
         raise damaged(path, "it has more or fewer values than seeds")
-    return Record(name, profile, seeds, cells, about=found)
+    wanted = found.pop("picture", None)
+    picture = read_picture(path, wanted) if wanted else None
+    return Record(name, profile, seeds, cells, about=found, picture=picture)
 
 
 def _read_cell(cell: dict[str, Any]) -> CellRecord:
@@ -156,7 +162,10 @@ def _read_cell(cell: dict[str, Any]) -> CellRecord:
 
 
 def write_record(record: Record, folder: Path) -> Path:
-    """Write a record as JSON, with the mean and spread of each metric, and return its path."""
+    """Write a record as JSON, with the mean and spread of each metric, and return its path.
+
+    Its picture is written first, beside it.
+    """
     cells = []
     for cell in record.cells:
         metrics = {
@@ -165,11 +174,18 @@ def write_record(record: Record, folder: Path) -> Path:
         }
         curves = {name: [thin(*pair) for pair in pairs] for name, pairs in cell.curves.items()}
         cells.append({"settings": cell.settings, "metrics": metrics, "curves": curves})
-    head = {"experiment": record.experiment, "profile": record.profile, "seeds": record.seeds}
+    head: dict[str, Any] = {
+        "experiment": record.experiment,
+        "profile": record.profile,
+        "seeds": record.seeds,
+    }
+    path = record_path(folder, record.experiment, record.profile)
+    if record.picture is not None:
+        head["picture"] = digest(record.picture)
+        write_whole(picture_path(path), record.picture)
     text = json.dumps(signed({**head, **record.about, "cells": cells}), indent=1)
     lists_of_numbers = r"\[\s+(-?\d[-+\d.e,\s]*?)\s+\]"
     text = re.sub(lists_of_numbers, lambda m: f"[{' '.join(m[1].split())}]", text)
-    path = record_path(folder, record.experiment, record.profile)
     write_whole(path, (text + "\n").encode())
     return path
 

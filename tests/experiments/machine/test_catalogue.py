@@ -12,8 +12,9 @@ from experiments_support import Stop, StoppingRun
 import lipteach.experiments
 from lipteach.appendix import rows
 from lipteach.experiments import NAMES, PROFILES, Experiment, Run, experiment
+from lipteach.experiments.machine import adversarial, sample_table
 from lipteach.experiments.machine.cell import settings_dict
-from lipteach.training import classification
+from lipteach.training import classification, critics
 
 
 def test_the_list_names_every_file_with_an_experiment() -> None:
@@ -55,12 +56,31 @@ def largest_output(monkeypatch: pytest.MonkeyPatch) -> None:
         return largest, largest
 
     monkeypatch.setattr(classification, "lipschitz_bounds", measure)
+    monkeypatch.setattr(critics, "lipschitz_bounds", lambda network, x: measure(network, x, 2))
+
+
+@pytest.fixture(autouse=True)
+def few_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A generator's samples are few, and its judge learns little: their own tests have more."""
+    monkeypatch.setattr(adversarial, "SAMPLES", 60)
+    monkeypatch.setattr(adversarial, "MEASURED", 20)
+    judge = sample_table.train_judge
+    monkeypatch.setattr(sample_table, "train_judge", lambda x, y, g, _: judge(x, y, g, 1))
+
+
+def first_cell(one: Experiment):
+    """The first quick cell; of a generator, which would take a minute, narrow and a few steps."""
+    settings = one.grid("quick")[0]
+    if isinstance(settings, adversarial.Match):
+        shorter = {"looks": 5} if hasattr(settings, "looks") else {}
+        return dataclasses.replace(settings, steps=5, width=2, **shorter)
+    return settings
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_training_repeats_itself_and_leaves_the_global_generator_alone(name: str) -> None:
     one = experiment(name)
-    settings = one.grid("quick")[0]
+    settings = first_cell(one)
     before = torch.get_rng_state()
     first, second = Run(), Run()
     metrics = one.train(settings, 1, first)
@@ -76,7 +96,7 @@ def test_a_training_repeats_itself_and_leaves_the_global_generator_alone(name: s
 def test_a_training_that_was_stopped_ends_with_the_same_numbers(name: str, tmp_path: Path) -> None:
     """Whatever changes from step to step is given to ``run.steps``."""
     one, path = experiment(name), tmp_path / "cell.pt"
-    settings = one.grid("quick")[0]
+    settings = first_cell(one)
     with pytest.raises(Stop):
         one.train(settings, 1, StoppingRun(path, left=4))
     unbroken, resumed = Run(), Run(path=path)

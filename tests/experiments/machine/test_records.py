@@ -80,8 +80,8 @@ def test_an_unknown_record_shows_those_that_can_be_made(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as found:
         load_record("fig14", "full", tmp_path)
     names = (
-        "fig14_spectral, fig16_jacobian, h1_transport, table4_mnist, table5_small_data, "
-        "table7_robustness"
+        "fig14_spectral, fig15_wgan_gp, fig16_jacobian, fig17_wgan, h1_transport, h2_distance, "
+        "table4_mnist, table5_small_data, table6_cifar, table7_robustness"
     )
     said = f"There is no record fig14_full.json; there is no experiment 'fig14'; there are {names}."
     assert str(found.value) == said
