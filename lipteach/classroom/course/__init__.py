@@ -1,0 +1,5 @@
+"""Lessons as a course: released, graded and reported with nbgrader (the extra ``course``)."""
+
+from lipteach.classroom.course.releasing import release
+
+__all__ = ["release"]
