@@ -1,4 +1,4 @@
-"""One attempt at one exercise, in a process of its own: forked where that is known, else started."""
+"""One attempt at one exercise, in a process of its own: forked where that can be, else started."""
 
 from __future__ import annotations
 

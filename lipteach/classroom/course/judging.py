@@ -80,10 +80,11 @@ def judge_attempt(attempt: dict[str, Any], write: Callable[[bytes], object], sea
 
 def _run(shell: InteractiveShell, source: str) -> BaseException | None:
     try:
-        result = shell.run_cell(source, store_history=False)
-    except BaseException as error:  # exit() in a cell is no end of the judge
-        return error
-    return result.error_before_exec or result.error_in_exec
+        result: Any = shell.run_cell(source, store_history=False)  # type: ignore[no-untyped-call]
+    except BaseException as stop:  # exit() in a cell is no end of the judge
+        return stop
+    error: BaseException | None = result.error_before_exec or result.error_in_exec
+    return error
 
 
 def _judge(exercise: Exercise, variable: str, values: dict[str, Any], seal: Seal) -> dict[str, Any]:

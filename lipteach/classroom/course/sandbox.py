@@ -1,14 +1,15 @@
 """Limits for the process that runs a student's code, and which of them the system lacks.
 
 Each is asked for, tried, and named: `Walls.up` says what holds, `Walls.lacking` what does not. On
-Linux the process gets a network, a table of processes and a tree of files of its own: nothing can be
-written but in a home in memory, and the folders of the course stand empty. A root user becomes one
-that owns nothing. Elsewhere the limits of POSIX hold as far as the system keeps them.
+Linux the process gets a network, a table of processes and a tree of files of its own: nothing can
+be written but in a home in memory, and the folders of the course stand empty. A root user becomes
+one that owns nothing. Elsewhere the limits of POSIX hold as far as the system keeps them.
 """
 
 from __future__ import annotations
 
 import ctypes
+import importlib
 import math
 import os
 import sys
@@ -16,11 +17,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-try:
-    import resource
-except ImportError:  # Windows
-    resource = None  # type: ignore[assignment]
+resource: Any = importlib.import_module("resource") if os.name == "posix" else None
 
 _MIB = 2**20
 _FILES = 64 * _MIB  # for one file, and for the whole of a home in memory
@@ -60,7 +59,8 @@ class Walls:
         try:
             act()
         except (OSError, ValueError, AttributeError, NotImplementedError) as error:
-            reason = os.strerror(error.errno) if getattr(error, "errno", None) else str(error)
+            number = error.errno if isinstance(error, OSError) else None
+            reason = os.strerror(number) if number else str(error)
             self.lacking.append(f"{without} ({reason or type(error).__name__})")
             return False
         self.up.append(what)
@@ -209,7 +209,9 @@ def _map_ids(user: int, group: int) -> None:
 
 
 def _mount(source: str, target: str, kind: str, flags: int, data: str = "") -> None:
-    _call("mount", *(s.encode() for s in (source, target, kind)), ctypes.c_ulong(flags), data.encode())
+    _call(
+        "mount", *(s.encode() for s in (source, target, kind)), ctypes.c_ulong(flags), data.encode()
+    )
 
 
 def _wall_off_files(limits: Limits, user: int) -> None:

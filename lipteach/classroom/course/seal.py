@@ -20,8 +20,8 @@ _CODE = ("__code__", "__defaults__", "__kwdefaults__")
 class Seal:
     """The functions, classes and constants of the judge, as they are now.
 
-    It finds what replaces a function in its module or class, or its code. It cannot find everything:
-    what is patched inside of torch or the interpreter, or put back before it looks, escapes it.
+    It finds what replaces a function in its module or class, or its code. What is patched inside
+    torch or the interpreter, or put back before it looks, escapes it.
     """
 
     def __init__(self, exercises: Mapping[str, Exercise]) -> None:
@@ -83,7 +83,9 @@ class Seal:
                 now[name] = value
                 changed.append(name)
         for name in set(now) - set(noted) if own else ():
-            if hasattr(builtins, name) and not name.startswith("__"):  # it would shadow Python's own
+            if hasattr(builtins, name) and not name.startswith(
+                "__"
+            ):  # it would shadow Python's own
                 del now[name]
                 changed.append(name)
         return changed

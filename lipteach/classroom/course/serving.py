@@ -46,10 +46,11 @@ def judge_submission(job: Mapping[str, Any], launch: Launch) -> dict[str, Any]:
 
 def _plain_python(cells: list[list[Any]]) -> dict[int, str]:
     """What IPython makes of magics and shell commands, in terms that can be read."""
-    transform, sources = TransformerManager().transform_cell, {}
+    manager: Any = TransformerManager()  # type: ignore[no-untyped-call]
+    sources = {}
     for place, source in cells:
         try:
-            sources[place] = transform(source)
+            sources[place] = manager.transform_cell(source)
         except (SyntaxError, ValueError, RecursionError):
             sources[place] = source
     return sources
@@ -85,7 +86,9 @@ def _judge_answer(
 
 def _how(ended: Ended, limits: Limits) -> str:
     """A sentence for what stopped an attempt."""
-    where = f"Cell {ended.at + 1}" if isinstance(ended.at, int) else "The answer, when it was called,"
+    where = (
+        f"Cell {ended.at + 1}" if isinstance(ended.at, int) else "The answer, when it was called,"
+    )
     if ended.at is None:
         where = "The process"
     if ended.how == "time":
@@ -120,7 +123,7 @@ def _result(exercise: Exercise, ended: Ended, limits: Limits, place: int) -> dic
         return failed | {"kind": "error", "hint": text, "said": said}
     if place in raised:
         said.append(f"The cell of the answer raised {raised[place]}.")
-    report = found["report"]
+    report: dict[str, Any] = found["report"]
     if report["passed"] and found["late"]:
         text = f"While it was judged your code replaced {found['late'][0]}: that is no answer."
         return failed | {"kind": "constraint", "hint": text, "said": said}
