@@ -11,6 +11,7 @@ from bad_rows import (
     attacks,
     bjorck_apply,
     classification,
+    course,
     jacobian,
     lattice,
     layers,
@@ -294,6 +295,7 @@ ROOMS = (
     robustness,
     attacks,
     classification,
+    course,
 )
 ROWS = [*rows(), *(row for room in ROOMS for row in room.rows())]
 

@@ -1,5 +1,7 @@
 """Exercises with their checks, and figures with sliders. Opt-in: the package never needs it."""
 
+from typing import TYPE_CHECKING, Any
+
 from lipteach.classroom.checks import Exercise, Hint, Mistake, Report, check, exercises
 from lipteach.classroom.figure_view import (
     FigureView,
@@ -9,6 +11,9 @@ from lipteach.classroom.figure_view import (
     slider_figure,
 )
 
+if TYPE_CHECKING:
+    from lipteach.classroom.course import check_release, release
+
 __all__ = [
     "Exercise",
     "FigureView",
@@ -16,9 +21,22 @@ __all__ = [
     "Mistake",
     "Report",
     "check",
+    "check_release",
     "exercises",
     "predicted",
+    "release",
     "show",
     "show_benchmark",
     "slider_figure",
 ]
+
+_OF_THE_COURSE = {"check_release", "release"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import the course when it is asked for: a lesson does not wait for it."""
+    if name in _OF_THE_COURSE:
+        from lipteach.classroom import course
+
+        return getattr(course, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

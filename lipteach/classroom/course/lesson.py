@@ -67,6 +67,11 @@ def without_solutions(text: str, hints: bool = True) -> str:
     return left.rstrip() if left != text else text
 
 
+def lines_of(text: str) -> list[str]:
+    """The lines that say something, without what is around them."""
+    return [line.strip() for line in text.splitlines() if re.search(r"\w", line)]
+
+
 def find_lesson(number: str) -> str:
     """The stem of the lesson with that number: "04" or "4" is "04_bjorck"."""
     if not isinstance(number, str):

@@ -9,7 +9,7 @@ import nbformat
 import pytest
 from lesson_support import STEMS, cells
 
-from lipteach.classroom import exercises
+from lipteach.classroom import exercises, release
 from lipteach.classroom.course.lesson import read_lesson
 from lipteach.classroom.course.releasing import released_notebook, source_notebook
 
@@ -59,14 +59,6 @@ def test_every_exercise_has_its_stub_and_its_points(stem: str) -> None:
         assert not answer.outputs + test.outputs
 
 
-@pytest.fixture(scope="module")
-def course(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    pytest.importorskip("nbgrader")
-    from lipteach.classroom.course import release
-
-    return release(["0"], tmp_path_factory.mktemp("course"))
-
-
 def contents(folder: Path) -> dict[str, bytes]:
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*.*")}
 
@@ -83,8 +75,6 @@ def test_nbgrader_makes_the_notebook_that_we_say(course: Path) -> None:
 
 
 def test_a_second_release_changes_nothing(course: Path) -> None:
-    from lipteach.classroom.course import release
-
     before = contents(course)
     assert {"nbgrader_config.py", "release.json", "gradebook.db"} < set(before)
     release(["00"], course)
