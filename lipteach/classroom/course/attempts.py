@@ -21,9 +21,11 @@ from lipteach.classroom.course import sandbox
 from lipteach.classroom.course.judging import judge_attempt, silence
 from lipteach.classroom.course.sandbox import Limits, Walls
 from lipteach.classroom.course.seal import Seal
+from lipteach.classroom.guard import describe
 
 _MOST = 16 * 2**20  # bytes that one attempt may send
 _WAITS = 3  # times the seconds of computing pass until a process is stopped that only waits
+_PATIENCE = 10.0  # seconds that the system may take to end its processes
 _START = 60.0  # seconds that a process may take to begin, where torch is imported anew
 
 
@@ -38,6 +40,8 @@ class Ended:
     found: dict[str, Any] | None = None
     at: int | str | None = None
     how: str = ""
+    failed: str = ""
+    errors: dict[str, str] = field(default_factory=dict)  # of cells, by place
     up: list[str] = field(default_factory=list)
     lacking: list[str] = field(default_factory=list)
     forged: int = 0
@@ -53,7 +57,7 @@ class Ended:
                 self.forged += 1
                 continue
             for name, value in said.items():
-                if name in ("found", "at", "how", "up", "lacking"):
+                if name in ("found", "at", "how", "failed", "errors", "up", "lacking"):
                     setattr(self, name, value)
 
 
@@ -83,15 +87,23 @@ def fork_attempt(attempt: dict[str, Any], limits: Limits, seal: Seal) -> Ended:
     os.close(writing)
     inner = _read_until(reading, ended, word, time.monotonic() + _WAITS * limits.seconds)
     os.close(reading)
-    for process in (inner, outer):
-        if process and (process == outer or ended.how in ("time", "flood")):
-            with suppress(OSError):
-                os.kill(process, signal.SIGKILL)
-            with suppress(OSError):
-                os.killpg(process, signal.SIGKILL)
-    os.waitpid(outer, 0)
+    _end(inner, outer)
     shutil.rmtree(limits.home, ignore_errors=True)
     return ended
+
+
+def _end(inner: int, outer: int) -> None:
+    """Kill what is left of the inner process; the outer one ends when all of that is gone."""
+    if inner:
+        with suppress(OSError):  # it has ended
+            os.kill(inner, signal.SIGKILL)
+        with suppress(OSError):
+            os.killpg(inner, signal.SIGKILL)
+    deadline = time.monotonic() + _PATIENCE
+    while os.waitpid(outer, os.WNOHANG) == (0, 0):
+        if not inner or time.monotonic() > deadline:
+            os.kill(outer, signal.SIGKILL)
+        time.sleep(0.002)
 
 
 def _with_home(limits: Limits) -> Limits:
@@ -123,7 +135,10 @@ def _wall_off(attempt: dict[str, Any], limits: Limits, seal: Seal, writing: int)
         os.setsid()
         sandbox.enter(limits, walls)
         send(up=walls.up, lacking=walls.lacking)
-        judge_attempt(attempt, write, seal)
+        try:
+            judge_attempt(attempt, write, seal)
+        except BaseException as error:  # the judge's own, or what was made of it
+            send(failed=describe(error))
         os._exit(0)
     send(inner=inner)
     _, status, used = os.wait4(inner, 0)
@@ -203,5 +218,8 @@ def attempt_here(given: bytes, seal: Callable[[], Seal]) -> None:
     sandbox.enter(Limits(**limits), walls)
     said = {"word": attempt["word"], "up": walls.up, "lacking": walls.lacking}
     write(json.dumps(said).encode() + b"\n")
-    judge_attempt(attempt, write, kept)
+    try:
+        judge_attempt(attempt, write, kept)
+    except BaseException as error:
+        write(json.dumps({"word": said["word"], "failed": describe(error)}).encode() + b"\n")
     os._exit(0)

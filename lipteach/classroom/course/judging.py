@@ -57,7 +57,7 @@ def report_of(report: Report) -> dict[str, Any]:
 
 def judge_attempt(attempt: dict[str, Any], write: Callable[[bytes], object], seal: Seal) -> None:
     """Run the cells of an attempt, judge the answer, and send what was found."""
-    word, name = attempt.pop("word"), attempt["exercise"]
+    word, name = attempt["word"], attempt["exercise"]
     exercise = lesson_exercises(name[:2])[name]
 
     def send(**said: Any) -> None:
@@ -71,6 +71,7 @@ def judge_attempt(attempt: dict[str, Any], write: Callable[[bytes], object], sea
         error = _run(shell, source)
         if error is not None:
             errors[place] = guard.describe(error)
+            send(errors=errors)
     send(at="check")
     changed = seal.mend()
     found: dict[str, Any] = {"errors": errors, "changed": changed}

@@ -73,15 +73,22 @@ def _judge_answer(
         cells = [[at, given[at]] for at in needed_before(kept, place)]
         attempt = {"cells": cells, "exercise": exercise.name, "variable": wanted["variable"]}
         ended = launch(attempt | {"student": job["student"]}, limits)
-        stops = not ended.found and ended.at in job["own"] and ended.at != place
-        if not stops or len(left_out) == 2:
+        stopped_by = None if ended.found else _stopped_by(ended, set(job["own"]) - {place})
+        if stopped_by is None or len(left_out) == 2:
             break
-        left_out.add(int(ended.at or 0))
-        said.append(f"{_how(ended, limits)} It was left out.")
+        left_out.add(stopped_by)
+        said.append(f"{_how(ended, limits)} Cell {stopped_by + 1} was left out.")
     if ended.forged:
         said.append("The notebook wrote into the channel of the judge; this was not read.")
     result = _result(exercise, ended, limits, place)
     return result | {"said": said + result["said"]}, ended
+
+
+def _stopped_by(ended: Ended, own: set[int]) -> int | None:
+    """The student's own cell that an attempt did not survive, or that went wrong on the way."""
+    raised = (int(place) for place in ended.errors)
+    reached = [ended.at] if isinstance(ended.at, int) else []
+    return next((place for place in (*reached, *raised) if place in own), None)
 
 
 def _how(ended: Ended, limits: Limits) -> str:
@@ -95,6 +102,8 @@ def _how(ended: Ended, limits: Limits) -> str:
         return f"{where} did not end within {limits.seconds:g} seconds of computing."
     if ended.how == "flood":
         return f"{where} wrote megabytes into the channel of the judge."
+    if ended.failed:
+        return f"{where} could not be judged ({ended.failed})."
     kind, _, number = ended.how.partition(" ")
     if kind == "signal":
         return f"{where} was killed (signal {number}): by its own code, or for what it took."
@@ -109,7 +118,11 @@ def _result(exercise: Exercise, ended: Ended, limits: Limits, place: int) -> dic
         kind = "time" if ended.how == "time" else "error"
         ask = " Is there a loop that never ends, or a wait?" if kind == "time" else ""
         return failed | {"kind": kind, "hint": _how(ended, limits) + ask}
-    said = [f"The notebook replaces {name}: the judge's own was used." for name in found["changed"]]
+    said = []
+    if found["changed"]:
+        first, *more = found["changed"]
+        others = f" and {len(more)} more" if more else ""
+        said.append(f"The notebook replaces {first}{others}; the judge's own counted.")
     if found["printed"] > _LOUD:
         said.append(f"Its cells print {found['printed'] / 1e6:.0f} million letters; none was kept.")
     raised = {int(at): text for at, text in found["errors"].items()}
@@ -152,6 +165,8 @@ def serve(numbers: list[str]) -> None:
     seal = prepare(numbers)
     launch = launcher(seal)
     seal()
+    results.write(b"ready\n")
+    results.flush()
     for line in jobs:
         result = judge_submission(json.loads(line), launch)
         results.write(json.dumps(result).encode() + b"\n")

@@ -206,11 +206,11 @@ def _say_what_differs(
     for one in entry["exercises"]:
         test, name = sources.get(one["test"], []), one["name"]
         if len(submission.answers.get(name, [])) > 1:
-            said.setdefault("stands more than once in it; the best answer counts", []).append(name)
+            said.setdefault("More than one cell, of which the best counts", []).append(name)
         if name not in submission.answers:
-            said.setdefault("is not in it", []).append(name)
+            said.setdefault("No cell found", []).append(name)
         elif not test:
-            said.setdefault("has lost its test cell; the released one counted", []).append(name)
+            said.setdefault("No test cell; the released one counted", []).append(name)
         elif any(source != tests.get(one["test"]) for source in test):
-            said.setdefault("has a changed test cell; the released one counted", []).append(name)
-    submission.said += [f"{', '.join(found)} {what}." for what, found in said.items()]
+            said.setdefault("A changed test cell; the released one counted", []).append(name)
+    submission.said += [f"{what}: {', '.join(found)}." for what, found in said.items()]
