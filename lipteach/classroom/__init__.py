@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from lipteach.classroom.checks import Exercise, Hint, Mistake, Report, check, exercises
+from lipteach.classroom.checks import Exercise, Hint, Mistake, Report, check, exercises, own_numbers
 from lipteach.classroom.figure_view import (
     FigureView,
     predicted,
@@ -23,6 +23,7 @@ __all__ = [
     "check",
     "check_release",
     "exercises",
+    "own_numbers",
     "predicted",
     "release",
     "show",

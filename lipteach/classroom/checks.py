@@ -6,6 +6,7 @@ import difflib
 import html
 import importlib
 import pkgutil
+import random
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,10 +20,11 @@ from IPython.display import display
 from lipteach.classroom import guard, lessons
 from lipteach.classroom.calling import is_stub, runnable
 from lipteach.classroom.hints import Hint, Mistake, NotTried
+from lipteach.classroom.own import Own, draw_for, plain_name, with_own_numbers
 from lipteach.classroom.style import GREEN, ORANGE, SKY
 from lipteach.primitives._printing import say
 
-__all__ = ["Exercise", "Hint", "Mistake", "Report", "check", "examine", "exercises"]
+__all__ = ["Exercise", "Hint", "Mistake", "Report", "check", "examine", "exercises", "own_numbers"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +36,7 @@ class Exercise:
     a looped or vectorized form (float32 is tried for every exercise). A wrong answer recognised by
     what it is stands in ``mistakes``: the answer, its hint and perhaps the ``when`` of `Mistake`;
     any other (a shape, an exception, a gradient) in ``wrong``: an answer and a part of its hint.
+    ``vary`` draws other numbers for a student of a course, where the exercise lends itself to it.
     """
 
     name: str
@@ -44,6 +47,7 @@ class Exercise:
         default_factory=dict
     )
     wrong: Mapping[str, tuple[Any, str]] = field(default_factory=dict)
+    vary: Callable[[random.Random], Own] | None = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"\d\d\.[a-z0-9]+(-[a-z0-9]+)*", self.name):
@@ -168,21 +172,61 @@ def _untouched(answer: Any) -> bool:
     return answer is None or answer is Ellipsis or is_stub(answer)
 
 
-def check(name: str, answer: Any) -> Report:
-    """Judge the answer to an exercise, show one line, and return the report.
-
-    An untouched stub is "not tried yet" and raises nothing, so that a fresh notebook runs to
-    its end. An unknown name raises ValueError.
-
-    >>> report = check("00.first-check", ...)
-    00.first-check: not tried yet
-    """
+def find_exercise(name: str) -> Exercise:
+    """The exercise of that name; any other name raises ValueError, with the nearest one."""
     if not isinstance(name, str):
         raise TypeError(f"the name of an exercise is a string; got {type(name).__name__}")
     exercise = lesson_exercises(name[:2]).get(name)
     if exercise is None:
         near = difflib.get_close_matches(name, exercises(), n=1, cutoff=0.0)
         raise ValueError(f"no exercise is named {name!r}; the nearest name is {near[0]!r}")
+    return exercise
+
+
+def own_numbers(name: str, seed: int, student: str) -> str:
+    """What the text of an exercise gives to that student of a course, in place of its own numbers.
+
+    >>> own_numbers("04.regularizer", 7, "Ada")
+    'The numbers of ada: β = 0.189.'
+    """
+    exercise, (seed, student) = find_exercise(name), _read_own((seed, student))
+    if exercise.vary is None:
+        raise ValueError(f"the numbers of {name} do not vary")
+    if not student:
+        return NAMELESS
+    return f"The numbers of {student}: {exercise.vary(draw_for(name, seed, student)).given}."
+
+
+NAMELESS = "Write your name into STUDENT, at the top, and run that cell: your numbers come from it."
+
+
+def _read_own(own: Any) -> tuple[int, str]:
+    """The seed of a course and the name of a student."""
+    kinds = [type(part) for part in own] if isinstance(own, tuple) else []
+    if kinds != [int, str]:
+        raise TypeError(f"own must be a seed and a student's name, (7, 'ada'); got {own!r:.60}")
+    return own[0], plain_name(own[1])
+
+
+def check(name: str, answer: Any, own: tuple[int, str] | None = None) -> Report:
+    """Judge the answer to an exercise, show one line, and return the report.
+
+    An untouched stub is "not tried yet" and raises nothing, so that a fresh notebook runs to
+    its end. An unknown name raises ValueError. In a course ``own`` is its seed and the student's
+    name: an exercise whose numbers vary is judged with those of that student.
+
+    >>> report = check("00.first-check", ...)
+    00.first-check: not tried yet
+    """
+    exercise = find_exercise(name)
+    if own is not None and exercise.vary is not None:
+        seed, student = _read_own(own)
+        if student:
+            exercise = with_own_numbers(exercise, seed, student)
+        elif not _untouched(answer):
+            report = Report(name, passed=False, hint=NAMELESS, kind="type")
+            report.show()
+            return report
     report = examine(exercise, answer)
     report.show()
     return report

@@ -19,7 +19,7 @@ from lipteach.classroom.course.lesson import (
     without_solutions,
 )
 from lipteach.classroom.course.manifest import digest, read_manifest
-from lipteach.classroom.course.releasing import test_source
+from lipteach.classroom.course.releasing import check_source, own_source, varies
 
 
 def check_release(folder: str | Path) -> list[str]:
@@ -57,7 +57,7 @@ def _faults(
         return
     yield from _marks(book)
     for one in lesson.exercises.values():
-        yield from _exercise(book, one)
+        yield from _exercise(book, one, manifest["vary"])
     if not manifest["hints"] and any("<summary>Hint</summary>" in c.source for c in book.cells):
         yield "it was to have no hints, and it has."
     if digest(book) != entry["sha256"]:
@@ -98,7 +98,7 @@ def _marks(book: NotebookNode) -> Iterator[str]:
                 yield f"the cell {marks['grade_id']} was changed after nbgrader made it."
 
 
-def _exercise(book: NotebookNode, one: Assigned) -> Iterator[str]:
+def _exercise(book: NotebookNode, one: Assigned, vary: int | None) -> Iterator[str]:
     by_id = {
         cell.metadata.nbgrader.get("grade_id"): place
         for place, cell in enumerate(book.cells)
@@ -112,14 +112,17 @@ def _exercise(book: NotebookNode, one: Assigned) -> Iterator[str]:
         return
     answer, test = (book.cells[by_id[name]] for name in (one.answer_id, one.test_id))
     marks = test.metadata.nbgrader
+    shown = [book.cells[by_id[one.own_id]].source] if one.own_id in by_id else []
+    if shown != [own_source(one, vary)] * varies(one, vary):
+        yield f"the cell that shows each student's own numbers for {one.name} is not as it was."
     if by_id[one.test_id] != by_id[one.answer_id] + 1:
         yield f"the check of {one.name} does not follow its answer: names are used again."
     if answer.source.rstrip() != one.stub:
         yield f"the answer to {one.name} is not the stub of the lesson: {_first_line(one.stub)}"
     if not answer.metadata.nbgrader.get("solution") or answer.metadata.nbgrader.get("grade"):
         yield f"the cell for the answer to {one.name} is not marked as one to be filled."
-    if test.source != test_source(one):
-        yield f"the check of {one.name} is not: {_last_line(test_source(one))}"
+    if test.source != check_source(one, vary):
+        yield f"the check of {one.name} is not: {check_source(one, vary).splitlines()[-2]} …"
     if not (marks.get("locked") and marks.get("grade")) or test.metadata.get("editable", True):
         yield f"the check of {one.name} is not locked."
     if marks.get("points") != one.points:
@@ -131,7 +134,3 @@ def _exercise(book: NotebookNode, one: Assigned) -> Iterator[str]:
 
 def _first_line(text: str) -> str:
     return text.splitlines()[0]
-
-
-def _last_line(text: str) -> str:
-    return text.splitlines()[-1]

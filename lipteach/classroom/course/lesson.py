@@ -41,6 +41,11 @@ class Assigned:
         return f"{self.name.replace('.', '-')}-answer"
 
     @property
+    def own_id(self) -> str:
+        """The id of the cell that shows a student's own numbers, where they vary."""
+        return f"{self.name.replace('.', '-')}-own"
+
+    @property
     def test_id(self) -> str:
         """The id of the cell that gives the points."""
         return f"{self.name.replace('.', '-')}-test"

@@ -12,6 +12,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
 import lipteach
+from lipteach.classroom.checks import find_exercise
 from lipteach.classroom.course.configuration import (
     application,
     nbgrader_at_work,
@@ -49,19 +50,29 @@ def release(
 
     ``source/`` is yours, with the solutions; ``release/`` is what students get, with each
     exercise's own stub, a locked cell that gives its points (one for each ●) and no solution.
-    A second release changes nothing but what changed.
+    A second release changes nothing but what changed. With ``vary``, a seed, some exercises of
+    kind number give each student numbers of their own, by the name in ``STUDENT``.
 
     The package that students install holds the bank of exercises with its solutions. A release
     hides them from the notebook, not from whoever looks into the package.
+
+    Raises:
+        TypeError, ValueError: no such lesson, or other hints or another seed than the lessons
+            which are there already.
+        FileNotFoundError: the lessons are not beside the package.
+        RuntimeError: nbgrader refused the notebook.
     """
-    stems = _stems(lessons)
-    folder = Path(folder)
+    if not isinstance(hints, bool):
+        raise TypeError(f"hints must be True or False; got {hints!r}")
+    if vary is not None and type(vary) is not int:
+        raise TypeError(f"vary must be an integer, the seed of a course, or None; got {vary!r}")
+    stems, folder = _stems(lessons), Path(folder)
     manifest = _manifest(folder, set(stems), hints, vary)
     folder.mkdir(parents=True, exist_ok=True)
     write_configuration(folder)
     for stem in stems:
         lesson = read_lesson(stem)
-        source = source_notebook(lesson, hints)
+        source = source_notebook(lesson, hints, vary)
         released = released_notebook(source)
         for book in (source, released):
             book.metadata["lipteach"] = {"assignment": stem, "release": digest(released)}
@@ -69,7 +80,7 @@ def release(
         changed = write_if_new(path, nbformat.writes(source) + "\n")
         if changed or not (folder / "release" / stem / path.name).exists():
             _generate(folder, stem)
-        manifest["assignments"][stem] = _entry(lesson, digest(released))
+        manifest["assignments"][stem] = _entry(lesson, digest(released), vary)
     write_manifest(folder, manifest)
     return folder
 
@@ -98,7 +109,7 @@ def _manifest(folder: Path, stems: set[str], hints: bool, vary: int | None) -> d
     return manifest | {"lipteach": lipteach.__version__, "vary": vary, "hints": hints}
 
 
-def _entry(lesson: Lesson, sha: str) -> dict[str, Any]:
+def _entry(lesson: Lesson, sha: str, vary: int | None) -> dict[str, Any]:
     return {
         "notebook": f"{lesson.stem}.ipynb",
         "sha256": sha,
@@ -109,13 +120,19 @@ def _entry(lesson: Lesson, sha: str) -> dict[str, Any]:
                 "test": one.test_id,
                 "points": one.points,
                 "variable": one.variable,
+                "own": varies(one, vary),
             }
             for one in lesson.exercises.values()
         ],
     }
 
 
-def source_notebook(lesson: Lesson, hints: bool = True) -> NotebookNode:
+def varies(one: Assigned, vary: int | None) -> bool:
+    """Whether each student has other numbers there."""
+    return vary is not None and find_exercise(one.name).vary is not None
+
+
+def source_notebook(lesson: Lesson, hints: bool = True, vary: int | None = None) -> NotebookNode:
     """The instructor's notebook: solutions between marks, and each check in a cell of its own."""
     book = copy.deepcopy(lesson.book)
     book.metadata.pop("jupytext", None)  # or saving it would write a .py beside it
@@ -126,7 +143,9 @@ def source_notebook(lesson: Lesson, hints: bool = True) -> NotebookNode:
     ]
     for place, cell in enumerate(book.cells):
         if place in lesson.exercises:
-            cells += [_answer_cell(lesson.exercises[place]), _test_cell(lesson.exercises[place])]
+            one = lesson.exercises[place]
+            cells += [_own_cell(one, vary)] * varies(one, vary)
+            cells += [_answer_cell(one), _test_cell(one, vary)]
             continue
         if cell.cell_type == "markdown":
             cell.source = without_solutions(cell.source, hints)
@@ -142,19 +161,35 @@ def _answer_cell(one: Assigned) -> NotebookNode:
     return new_code_cell(source, id=one.answer_id, metadata=_metadata(one.answer_id))
 
 
-def test_source(one: Assigned) -> str:
+def _own_cell(one: Assigned, vary: int | None) -> NotebookNode:
+    metadata = _metadata(one.own_id)
+    metadata["nbgrader"] |= {"solution": False, "locked": True}
+    return new_code_cell(own_source(one, vary), id=one.own_id, metadata=metadata)
+
+
+def own_source(one: Assigned, vary: int | None) -> str:
+    """The lines of the cell that shows a student's numbers."""
+    return (
+        "# Your own numbers: take these instead of those in the text above.\n"
+        "from lipteach.classroom import own_numbers\n\n"
+        f'print(own_numbers("{one.name}", {vary}, STUDENT))'
+    )
+
+
+def check_source(one: Assigned, vary: int | None = None) -> str:
     """The lines of the cell that gives the points: `check` alone raises nothing."""
+    own = f", own=({vary}, STUDENT)" if varies(one, vary) else ""
     return (
         "from lipteach.classroom import check\n\n"
-        f'report = check("{one.name}", {one.variable})\n'
+        f'report = check("{one.name}", {one.variable}{own})\n'
         'assert report.passed, report.hint or "not tried yet"'
     )
 
 
-def _test_cell(one: Assigned) -> NotebookNode:
+def _test_cell(one: Assigned, vary: int | None) -> NotebookNode:
     metadata = _metadata(one.test_id, one.points)
     metadata["tags"] = ["raises-exception"]  # what is not solved yet does not stop "Run All"
-    return new_code_cell(test_source(one), id=one.test_id, metadata=metadata)
+    return new_code_cell(check_source(one, vary), id=one.test_id, metadata=metadata)
 
 
 def _metadata(grade_id: str, points: int | None = None) -> dict[str, Any]:

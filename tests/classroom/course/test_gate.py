@@ -103,7 +103,7 @@ BAD = {
     another_stub: ["00.first-check is not the stub of the lesson: def larger(a, b): ..."],
     answer_lost: ["the cell for the answer to 00.first-check is gone."],
     check_lost: ["the check of 00.first-check is gone."],
-    no_assertion: ["the check of 00.first-check is not: assert report.passed"],
+    no_assertion: ["the check of 00.first-check is not: report = check("],
     another_exercise: ["the check of 00.first-check is not: ", "was changed after nbgrader"],
     more_points: ["00.first-check is worth 1 (●), and has 3 points."],
     unlocked: ["the check of 00.first-check is not locked."],

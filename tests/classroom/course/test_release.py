@@ -79,3 +79,28 @@ def test_a_second_release_changes_nothing(course: Path) -> None:
     assert {"nbgrader_config.py", "release.json", "gradebook.db"} < set(before)
     release(["00"], course)
     assert contents(course) == before
+
+
+def test_own_numbers_stand_before_the_answer() -> None:
+    book = released_notebook(source_notebook(read_lesson("04_bjorck"), vary=7))
+    ids = [cell.id for cell in book.cells]
+    place = ids.index("04-regularizer-own")
+    own, answer, test = book.cells[place : place + 3]
+    assert (answer.id, answer.source) == ("04-regularizer-answer", "answer = ...\n")
+    assert own.source.endswith('print(own_numbers("04.regularizer", 7, STUDENT))')
+    assert 'check("04.regularizer", answer, own=(7, STUDENT))' in test.source
+    assert own.metadata.nbgrader.locked
+    assert "points" not in own.metadata.nbgrader
+    assert [name for name in ids if name.endswith("-own")] == ["04-regularizer-own"]
+    sources = [cell.source for cell in book.cells]
+    assert sources.index('STUDENT = ""') < place
+    assert not any("own=" in source for source in sources if "04.steps" in source)
+
+
+def test_one_course_has_one_seed(course: Path) -> None:
+    before = contents(course)
+    with pytest.raises(ValueError, match="00_start_here was released here with vary=None; got"):
+        release(["01"], course, vary=7)
+    with pytest.raises(ValueError, match="was released here with hints=True; got hints=False"):
+        release(["01"], course, hints=False)
+    assert contents(course) == before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -20,6 +21,7 @@ from lipteach.classroom.compare import (
 from lipteach.classroom.compare_functions import compare_function
 from lipteach.classroom.lessons.l04_bjorck.full_rank import FULL_RANK
 from lipteach.classroom.lessons.l04_bjorck.scale import SCALE
+from lipteach.classroom.own import Own
 from lipteach.classroom.watch import need_own_code
 from lipteach.primitives import parseval_step
 
@@ -100,6 +102,21 @@ def _judge_step(answer: Any, mistakes: Sequence[Mistake]) -> None:
     layouts = [(seeded(2, 4) / 2, 0.3), (seeded(4, 2) / 2, 0.3)]
     compare_function(answer, parseval_step, inputs, layouts=layouts, mistakes=mistakes)
     need_own_code(answer, inputs, "which two products are in (8)?")
+
+
+# --- 04.regularizer
+
+
+def _own_regularizer(draw: random.Random) -> Own:
+    beta = draw.randrange(51, 950, 2) / 1000
+    parts = {"the paper": 1 / 2, "beta": 1, "twice": 2, "times four": 4, "an eighth": 1 / 8}
+    parts |= {"sign": -1 / 4, "nothing": 0, "a third": 1 / 3, "three halves": 3 / 2}
+    return Own(
+        given=f"β = {beta}",
+        value=beta / 4,
+        judge=partial(compare_number, value=beta / 4),
+        mistakes={label: part * beta for label, part in parts.items()},
+    )
 
 
 EXERCISES = (
@@ -325,6 +342,7 @@ EXERCISES = (
     ),
     Exercise(
         name="04.regularizer",
+        vary=_own_regularizer,
         judge=partial(
             compare_number,
             value=0.075,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from functools import partial
 from typing import Any
 
@@ -18,6 +19,7 @@ from lipteach.classroom.compare import (
 from lipteach.classroom.lessons.l10_spectral_jacobian.guarantee import GUARANTEE
 from lipteach.classroom.lessons.l10_spectral_jacobian.penalty import REPAIR
 from lipteach.classroom.lessons.l10_spectral_jacobian.push import PUSH
+from lipteach.classroom.own import Own
 
 # --- 10.radius: a small spectral radius and a large norm.
 
@@ -89,6 +91,48 @@ TALL = 10 * math.sqrt(784 / 1024)
 """The root mean square singular value of 784-1024³-10 with random orthonormal weights, times 10."""
 
 
+def _own_shared(draw: random.Random) -> Own:
+    a, b = draw.randrange(21, 50) / 10, draw.randrange(51, 100) / 10
+    value = math.hypot(a, b) / 2
+    return Own(
+        given=f"J₁ = diag({a}, 0) and J₂ = diag(0, {b})",
+        value=value,
+        judge=partial(compare_number, value=value, tol=5e-4),
+        mistakes={
+            "the largest": b,
+            "the sum of norms": a + b,
+            "the sum": 2 * value,
+            "along the second": b / 2,
+            "along the first": a / 2,
+            "halves": (a + b) / 4,
+            "the smaller norm": a,
+            "the product": a * b,
+            "root mean square": math.sqrt(2) * value,
+        },
+    )
+
+
+def _own_tall(draw: random.Random) -> Own:
+    n = draw.randrange(301, 1000, 2)
+    value = 10 * math.sqrt(n / 1024)
+    return Own(
+        given=f"the network is {n}-1024-1024-1024-10, times L = 10",
+        value=value,
+        judge=partial(compare_number, value=value, decimals=2),
+        mistakes={
+            "all square": 10,
+            "squared": value**2 / 10,
+            "upside down": 100 / value,
+            "no factor": value / 10,
+            "ReLU, square": 10 / math.sqrt(8),
+            "ReLU": value / math.sqrt(8),
+            "one singular value": value * math.sqrt(10),
+            "L in the root": value / math.sqrt(10),
+            "three tall layers": value**3 / 100,
+        },
+    )
+
+
 EXERCISES = (
     Exercise(
         name="10.radius",
@@ -112,6 +156,7 @@ EXERCISES = (
     PUSH,
     Exercise(
         name="10.shared",
+        vary=_own_shared,
         judge=partial(
             compare_number,
             value=SHARED,
@@ -206,6 +251,7 @@ EXERCISES = (
     ),
     Exercise(
         name="10.tall",
+        vary=_own_tall,
         judge=partial(
             compare_number,
             value=TALL,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -19,6 +20,7 @@ from lipteach.classroom.compare import (
     need_tensor,
     show_apart,
 )
+from lipteach.classroom.own import Own
 
 # --- 01.leaky-weights
 
@@ -80,6 +82,26 @@ def _judge_leaky(answer: Any, mistakes: Sequence[Mistake]) -> None:
             text = f"For a = {a:g} your v has 2·v₁·v₂ = {shown}: which value is asked?"
             raise Hint("value", one_right + text, (a,))
     raise Hint("value", "Both equations hold for each a: does v₁ ≥ |v₂| hold as well?")
+
+
+# --- 01.maxout-norm
+
+
+def _own_maxout(draw: random.Random) -> Own:
+    n = draw.randrange(11, 400)
+    value = math.sqrt(n)
+    return Own(
+        given=f"the maximum is of {n} linear functions",
+        value=value,
+        judge=partial(compare_number, value=value, decimals=2),
+        mistakes={
+            "sum": n,
+            "rows": 1,
+            "factor": 1 / value,
+            "two rows": math.sqrt(2),
+            "entries of 1": math.sqrt(2 * n),
+        },
+    )
 
 
 EXERCISES = (
@@ -262,6 +284,7 @@ EXERCISES = (
     ),
     Exercise(
         name="01.maxout-norm",
+        vary=_own_maxout,
         judge=partial(
             compare_number,
             value=3,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from functools import partial
 
 import torch
@@ -14,6 +15,7 @@ from lipteach.classroom.compare import (
     seeded,
 )
 from lipteach.classroom.compare_functions import compare_function
+from lipteach.classroom.own import Own
 
 # --- 03.lost-norm
 
@@ -26,6 +28,30 @@ def lost(w: Tensor, d: Tensor) -> Tensor:
 # --- 03.offset
 
 OFFSET = 0.28 * (-1) + 0.96 * (+1)
+
+
+def _own_offset(draw: random.Random) -> Own:
+    first, second = draw.randrange(111, 400, 2) / 1000, draw.randrange(501, 1000, 2) / 1000
+    b = second - first
+    return Own(
+        given=f"f(x) = {first} φ(z₁) + {second} φ(z₂)",
+        value=b,
+        judge=partial(compare_number, value=b),
+        mistakes={
+            "the paper": 0,
+            "same side": -first - second,
+            "both turned": first + second,
+            "sign": -b,
+            "halves for c": b / 2,
+            "twice c": 2 * b,
+            "first unit turned": first,
+            "second unit turned": -second,
+            "first unit": -first,
+            "second unit": second,
+            "no weights": 1,
+        },
+    )
+
 
 # --- 03.mean-norm
 
@@ -209,6 +235,7 @@ EXERCISES = (
     ),
     Exercise(
         name="03.offset",
+        vary=_own_offset,
         judge=partial(
             compare_number,
             value=OFFSET,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,6 +19,7 @@ from lipteach.classroom.compare import (
     show_values,
 )
 from lipteach.classroom.lessons.l06_spectral_vs_bjorck.figures import convolution_matrix
+from lipteach.classroom.own import Own
 from lipteach.primitives import operator_norm
 
 # --- 06.kept
@@ -34,6 +37,24 @@ def _judge_kept(answer: Any, mistakes: Sequence[Mistake]) -> None:
 
 KEPT = math.sqrt((1 + 0.25) / 2)
 """The root mean square of √(cos²t + sin²t/4) over all directions t."""
+
+
+def _own_kept(draw: random.Random) -> Own:
+    s = draw.randrange(201, 900, 2) / 1000
+    value = math.sqrt((1 + s**2) / 2)
+    return Own(
+        given=f"the singular values are 1 and {s}",
+        value=value,
+        judge=partial(compare_number, value=value, decimals=3),
+        mistakes={
+            "squared": value**2,
+            "Frobenius": math.sqrt(1 + s**2),
+            "divided late": math.sqrt(1 + s**2) / 2,
+            "all": 1,
+            "the least": s,
+        },
+    )
+
 
 # --- 06.one-direction
 
@@ -100,6 +121,7 @@ def _judge_kernel(answer: Any) -> None:
 EXERCISES = (
     Exercise(
         name="06.kept",
+        vary=_own_kept,
         judge=_judge_kept,
         solution=KEPT,
         right={"three digits": 0.791, "a root": 0.625**0.5},

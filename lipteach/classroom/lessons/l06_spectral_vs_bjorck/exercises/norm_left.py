@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,6 +17,7 @@ from lipteach.classroom.compare import (
     need_tensor,
     show_values,
 )
+from lipteach.classroom.own import Own
 
 # --- 06.blind-start
 
@@ -52,6 +55,25 @@ OVERSHOOT = 3 / math.sqrt(8.2)
 """The norm of diag(3, 1) divided by its estimate √(82/10), after one step from (1, 1)."""
 
 
+def _own_overshoot(draw: random.Random) -> Own:
+    a = draw.randrange(201, 600, 2) / 100
+    estimate = math.sqrt((a**4 + 1) / (a**2 + 1))
+    return Own(
+        given=f"the matrix is diag({a}, 1)",
+        value=a / estimate,
+        judge=partial(compare_number, value=a / estimate, decimals=4),
+        mistakes={
+            "the estimate": estimate,
+            "no length": a / math.sqrt(a**4 + 1),
+            "the norm": a,
+            "its square": estimate**2,
+            "the excess": a / estimate - 1,
+            "percent": 100 * (a / estimate - 1),
+            "the other value": 1 / estimate,
+        },
+    )
+
+
 EXERCISES = (
     Exercise(
         name="06.blind-start",
@@ -75,6 +97,7 @@ EXERCISES = (
     ),
     Exercise(
         name="06.overshoot",
+        vary=_own_overshoot,
         judge=_judge_overshoot,
         solution=OVERSHOOT,
         right={"four decimals": 1.0476, "by the formula": 3 * math.sqrt(10 / 82)},
