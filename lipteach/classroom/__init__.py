@@ -12,7 +12,7 @@ from lipteach.classroom.figure_view import (
 )
 
 if TYPE_CHECKING:
-    from lipteach.classroom.course import check_release, release
+    from lipteach.classroom.course import check_release, grade, release
 
 __all__ = [
     "Exercise",
@@ -23,6 +23,7 @@ __all__ = [
     "check",
     "check_release",
     "exercises",
+    "grade",
     "own_numbers",
     "predicted",
     "release",
@@ -31,7 +32,7 @@ __all__ = [
     "slider_figure",
 ]
 
-_OF_THE_COURSE = {"check_release", "release"}
+_OF_THE_COURSE = {"check_release", "grade", "release"}
 
 
 def __getattr__(name: str) -> Any:

@@ -21,7 +21,7 @@ def write_feedback(folder: Path, assignment: str, title: str, graded: Graded) ->
     lines += [_exercise(verdict) for verdict in graded.verdicts]
     lines.append(
         '<p class="small">A hint is the one that the check gives in your notebook. Cells are '
-        "counted from 1, text cells included. In the grey cells of the lesson you can try again.</p>"
+        "counted from 1, text cells included.</p>"
     )
     write_page(path, title, "\n".join(lines))
     return path

@@ -20,6 +20,7 @@ from lipteach.classroom import guard
 from lipteach.classroom.checks import Exercise, Report, examine, lesson_exercises
 from lipteach.classroom.course.answers import pack
 from lipteach.classroom.course.seal import Seal
+from lipteach.classroom.own import plain_name, with_own_numbers
 
 LONGEST = 2_000  # letters of a hint
 
@@ -49,6 +50,14 @@ def make_shell() -> InteractiveShell:
     return shell
 
 
+def exercise_for(name: str, vary: int | None, student: str) -> Exercise:
+    """The exercise as a student of the course has it, with numbers of their own where they vary."""
+    exercise = lesson_exercises(name[:2])[name]
+    if vary is None or exercise.vary is None:
+        return exercise
+    return with_own_numbers(exercise, vary, plain_name(student))
+
+
 def report_of(report: Report) -> dict[str, Any]:
     """A report in terms of JSON."""
     hint = report.hint[:LONGEST]
@@ -57,8 +66,8 @@ def report_of(report: Report) -> dict[str, Any]:
 
 def judge_attempt(attempt: dict[str, Any], write: Callable[[bytes], object], seal: Seal) -> None:
     """Run the cells of an attempt, judge the answer, and send what was found."""
-    word, name = attempt["word"], attempt["exercise"]
-    exercise = lesson_exercises(name[:2])[name]
+    word = attempt["word"]
+    exercise = exercise_for(attempt["exercise"], attempt.get("vary"), attempt.get("student", ""))
 
     def send(**said: Any) -> None:
         write(json.dumps({"word": word} | said).encode() + b"\n")

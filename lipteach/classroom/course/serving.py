@@ -22,7 +22,7 @@ from lipteach.classroom import lessons
 from lipteach.classroom.checks import Exercise, examine, lesson_exercises
 from lipteach.classroom.course.answers import pack, unpack
 from lipteach.classroom.course.attempts import Ended, Launch, attempt_here, launcher
-from lipteach.classroom.course.judging import make_shell, report_of
+from lipteach.classroom.course.judging import exercise_for, make_shell, report_of
 from lipteach.classroom.course.sandbox import Limits
 from lipteach.classroom.course.seal import Seal
 from lipteach.classroom.course.slices import needed_before
@@ -64,7 +64,7 @@ def _judge_answer(
     launch: Launch,
 ) -> tuple[dict[str, Any], Ended]:
     """One cell with an answer. A student's other cell that stops it is left out the next time."""
-    exercise = lesson_exercises(wanted["name"][:2])[wanted["name"]]
+    exercise = exercise_for(wanted["name"], job["vary"], job["student"])
     given, said = dict(job["cells"]), []
     limits = Limits(job["seconds"], job["megabytes"], "", job["hidden"], job["number"])
     left_out: set[int] = set()
@@ -72,7 +72,7 @@ def _judge_answer(
         kept = {at: text for at, text in sources.items() if at not in left_out}
         cells = [[at, given[at]] for at in needed_before(kept, place)]
         attempt = {"cells": cells, "exercise": exercise.name, "variable": wanted["variable"]}
-        ended = launch(attempt | {"student": job["student"]}, limits)
+        ended = launch(attempt | {"student": job["student"], "vary": job["vary"]}, limits)
         stopped_by = None if ended.found else _stopped_by(ended, set(job["own"]) - {place})
         if stopped_by is None or len(left_out) == 2:
             break

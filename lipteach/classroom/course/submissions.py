@@ -16,6 +16,7 @@ from nbformat import NotebookNode
 
 from lipteach.classroom.course.slices import names
 
+_STUDENT = re.compile(r"""^STUDENT = (["'])(.*)\1\s*$""", re.MULTILINE)
 _MOST = 20 * 2**20  # bytes of a notebook
 
 
@@ -104,6 +105,14 @@ def understand(
                 submission.minutes[exercise["name"]] = minutes
     _say_what_differs(submission, entry, released)
     return submission
+
+
+def name_in(submission: Submission) -> str | None:
+    """The name that a student wrote into STUDENT, if the cell is there."""
+    for _, source in submission.cells:
+        if written := _STUDENT.search(source):
+            return written[2]
+    return None
 
 
 def _parse(data: bytes, said: list[str]) -> NotebookNode | None:
