@@ -63,7 +63,7 @@ def unpack(packed: Any) -> Any:
     """
     try:
         return _unpack(packed)
-    except (TypeError, KeyError, IndexError, ZeroDivisionError, RecursionError) as error:
+    except (TypeError, ValueError, LookupError, ArithmeticError, RecursionError) as error:
         raise ValueError("this is no packed answer") from error
 
 

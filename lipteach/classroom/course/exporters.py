@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from nbgrader.api import MissingEntry
-from nbgrader.plugins import ExportPlugin
+from lipteach.classroom.course.configuration import application, nbgrader_at_work
 
-from lipteach.classroom.course.configuration import application
+with nbgrader_at_work():
+    from nbgrader.api import MissingEntry
+    from nbgrader.plugins import ExportPlugin
 
 
 class _TableExport(ExportPlugin):  # type: ignore[misc]
@@ -81,7 +82,7 @@ class CanvasExport(_TableExport):
 
 def export_grades(folder: Path, assignment: str, to: Path) -> None:
     """Write both tables of one assignment."""
-    with application(folder).gradebook as book:
+    with nbgrader_at_work(), application(folder).gradebook as book:
         for kind in (MoodleExport, CanvasExport):
             own = kind(to=str(to / kind.name), assignment=[assignment])
             own.export(book)

@@ -10,7 +10,7 @@ import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
-from lipteach.classroom.course.configuration import application
+from lipteach.classroom.course.configuration import application, nbgrader_at_work
 from lipteach.classroom.course.submissions import Submission, grade_id
 from lipteach.classroom.course.verdicts import Graded, Verdict
 
@@ -19,7 +19,7 @@ def record(
     folder: Path, assignment: str, entry: Mapping[str, Any], all_of: Iterable[Graded]
 ) -> None:
     """Write the automatic scores; what a person has graded or remarked stays."""
-    with application(folder).gradebook as book:
+    with nbgrader_at_work(), application(folder).gradebook as book:
         notebook = Path(entry["notebook"]).stem
         _prepare(book, assignment, notebook, entry)
         for graded in all_of:

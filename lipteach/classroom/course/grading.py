@@ -15,7 +15,6 @@ from lipteach.classroom.checks import lesson_exercises
 from lipteach.classroom.course.class_report import write_report
 from lipteach.classroom.course.counting import count
 from lipteach.classroom.course.cures import find_cures
-from lipteach.classroom.course.exporters import export_grades
 from lipteach.classroom.course.feedback import write_feedback
 from lipteach.classroom.course.gradebook import autograded, record, write_autograded
 from lipteach.classroom.course.judges import judge_all
@@ -82,6 +81,8 @@ def _need_limits(workers: int, seconds: float, megabytes: int) -> None:
 
 
 def _grade_one(folder: Path, assignment: str, manifest: Mapping[str, Any], **limits: Any) -> Path:
+    from lipteach.classroom.course.exporters import export_grades  # it is made of nbgrader's
+
     entry = manifest["assignments"][assignment]
     released, source = (
         nbformat.read(folder / kind / assignment / entry["notebook"], as_version=4)

@@ -12,6 +12,7 @@ import os
 import pkgutil
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -21,11 +22,14 @@ from IPython.core.inputtransformer2 import TransformerManager
 from lipteach.classroom import lessons
 from lipteach.classroom.checks import Exercise, examine, lesson_exercises
 from lipteach.classroom.course.answers import pack, unpack
-from lipteach.classroom.course.attempts import Ended, Launch, attempt_here, launcher
+from lipteach.classroom.course.attempts import Ended, Launch, apart, attempt_here, launcher
 from lipteach.classroom.course.judging import exercise_for, make_shell, report_of
 from lipteach.classroom.course.sandbox import Limits
 from lipteach.classroom.course.seal import Seal
 from lipteach.classroom.course.slices import needed_before
+
+_IMPORTED_LATE = ("z3", "torch.fx.experimental.symbolic_shapes", "torch.func", "torch._refs")
+"""What checks would import anew in each process, within the time of the answer."""
 
 _LOUD = 2**20  # letters from which on we say that much was printed
 
@@ -74,7 +78,7 @@ def _judge_answer(
         attempt = {"cells": cells, "exercise": exercise.name, "variable": wanted["variable"]}
         ended = launch(attempt | {"student": job["student"], "vary": job["vary"]}, limits)
         stopped_by = None if ended.found else _stopped_by(ended, set(job["own"]) - {place})
-        if stopped_by is None or len(left_out) == 2:
+        if stopped_by is None or stopped_by in left_out or len(left_out) == 2:
             break
         left_out.add(stopped_by)
         said.append(f"{_how(ended, limits)} Cell {stopped_by + 1} was left out.")
@@ -128,7 +132,8 @@ def _result(exercise: Exercise, ended: Ended, limits: Limits, place: int) -> dic
     raised = {int(at): text for at, text in found["errors"].items()}
     said += [f"Cell {at + 1} raised {text}." for at, text in raised.items() if at != place]
     if "value" in found:
-        return report_of(examine(exercise, unpack(found["value"]))) | {"said": said}
+        value = unpack(found["value"])
+        return apart(lambda: report_of(examine(exercise, value))) | {"said": said}
     if "missing" in found:
         text = f"There is no answer to judge ({found['missing']})."
         if place in raised:
@@ -150,6 +155,9 @@ def prepare(numbers: list[str]) -> Callable[[], Seal]:
     """Import what the lessons need, and note what the judge is made of."""
     torch.set_num_threads(1)
     make_shell()
+    for name in _IMPORTED_LATE:
+        with suppress(ImportError):
+            importlib.import_module(name)
     bank: dict[str, Exercise] = {}
     for number in numbers:
         bank |= lesson_exercises(number)
