@@ -61,7 +61,7 @@ def grade(
     reports = {}
     for assignment in sorted(manifest["assignments"]):
         if any((folder / "submitted").glob(f"*/{assignment}")):
-            limits = {"workers": workers, "seconds": seconds, "megabytes": megabytes}
+            limits = {"workers": workers, "seconds": float(seconds), "megabytes": megabytes}
             reports[assignment] = _grade_one(folder, assignment, manifest, **limits)
     if not reports:
         raise FileNotFoundError(

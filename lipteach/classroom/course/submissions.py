@@ -131,7 +131,9 @@ def _parse(data: bytes, said: list[str]) -> NotebookNode | None:
             text = cell.get("source", "")
             cell.source = text if isinstance(text, str) else "".join(text)
             cell.metadata = cell.get("metadata") or NotebookNode()
-        book = nbformat.v4.new_notebook(cells=known, metadata=read.get("metadata") or {})
+        metadata = dict(read.get("metadata") or {})
+        book = nbformat.from_dict({"nbformat": 4, "nbformat_minor": 5, "metadata": metadata})
+        book.cells = known
     except (AttributeError, TypeError, KeyError, ValueError, RecursionError):
         said.append("The file is JSON, but no notebook; nothing in it could be read.")
         return None
