@@ -146,6 +146,17 @@ check("00.first-check", larger)
 # </details>
 
 # %% [markdown]
+# ## How far have I come?
+#
+# `make lab` has opened copies of the lessons. Beside them lies a small file in which `check` notes what
+# is passed and what was tried. We read it here, and it names the next exercise to do.
+
+# %%
+from lipteach.classroom import progress
+
+print(progress())
+
+# %% [markdown]
 # ## The map of the appendix
 #
 # Each item of the appendix has a row: what it says, our verdict, and, where a lesson is built, the

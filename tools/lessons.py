@@ -18,6 +18,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+PROGRESS = ".progress.json"  # in work/: there, `check` notes what is passed
 COPIES = ".copies.json"  # in work/: the digest of each lesson that was copied
 
 
@@ -59,6 +60,9 @@ def copy_lessons(source: Path, work: Path) -> list[str]:
                 f"To start it anew:  make fresh LESSON={lesson.name[:2]}"
             )
     record.write_text(json.dumps(copied, indent=1), encoding="utf-8")
+    progress = work / PROGRESS
+    if not progress.exists():
+        progress.write_text("{}\n", encoding="utf-8")
     shutil.copytree(source / "results", work / "results", dirs_exist_ok=True)
     if new:
         said.insert(0, f"Copied {new} lesson{'s' * (new > 1)} to {work.name}/: write there.")

@@ -10,6 +10,7 @@ from lipteach.classroom.figure_view import (
     show_benchmark,
     slider_figure,
 )
+from lipteach.classroom.progress_file import Progress, progress
 
 if TYPE_CHECKING:
     from lipteach.classroom.course import check_release, grade, release
@@ -19,6 +20,7 @@ __all__ = [
     "FigureView",
     "Hint",
     "Mistake",
+    "Progress",
     "Report",
     "check",
     "check_release",
@@ -26,6 +28,7 @@ __all__ = [
     "grade",
     "own_numbers",
     "predicted",
+    "progress",
     "release",
     "show",
     "show_benchmark",

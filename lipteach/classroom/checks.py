@@ -21,6 +21,7 @@ from lipteach.classroom import guard, lessons
 from lipteach.classroom.calling import is_stub, runnable
 from lipteach.classroom.hints import Hint, Mistake, NotTried
 from lipteach.classroom.own import Own, draw_for, plain_name, with_own_numbers
+from lipteach.classroom.progress_file import note
 from lipteach.classroom.style import GREEN, ORANGE, SKY
 from lipteach.primitives._printing import say
 
@@ -229,4 +230,5 @@ def check(name: str, answer: Any, own: tuple[int, str] | None = None) -> Report:
             return report
     report = examine(exercise, answer)
     report.show()
+    note(report)
     return report

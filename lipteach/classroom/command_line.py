@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lipteach.classroom.progress_file import progress
 from lipteach.primitives._printing import say
 
 
@@ -69,10 +70,20 @@ def _grade(options: argparse.Namespace) -> int:
     return 0
 
 
+def _progress_folder(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--folder", type=Path, default=Path("work"), help="of your copies (work)")
+
+
+def _progress(options: argparse.Namespace) -> int:
+    say(progress(options.folder))
+    return 0
+
+
 COMMANDS = {
     "release": Command("lessons as assignments of nbgrader", _release_arguments, _release),
     "grade": Command("what students handed in", _grade_arguments, _grade),
     "check-release": Command("is a release fit to go out?", _folder, _check_release),
+    "progress": Command("passed, tried and open exercises", _progress_folder, _progress),
 }
 
 

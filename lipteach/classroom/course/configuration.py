@@ -29,6 +29,10 @@ c.Exchange.root = ""
 # between them goes, and nothing comes in its place.
 c.ClearSolutions.code_stub = {"python": ""}
 
+# A cell of a lesson may train for a while, on a machine that does other things as well.
+c.Execute.timeout = 300
+c.Execute.iopub_timeout = 60
+
 # As nbgrader has them, but the lesson's figures stay: an exercise's cells come without outputs.
 c.GenerateAssignment.preprocessors = [
     f"nbgrader.preprocessors.{name}"

@@ -12,13 +12,12 @@ import nbformat
 from jupytext.config import load_jupytext_config
 from nbformat import NotebookNode
 
+from lipteach.classroom.marks import CHECK, HEADING
 from lipteach.experiments.machine.records import RESULTS
 
 NOTEBOOKS = RESULTS.parent
 """Where the lessons stand: beside the package, in a copy of the repository."""
 
-HEADING = re.compile(r"### Exercise (\d+) (●{1,3})○{0,2} · (\d+) min · ([a-z0-9-]+)")
-CHECK = re.compile(r'^check\("([\w.-]+)", (.+)\)$', re.MULTILINE)
 _FOLDED = re.compile(r"<details><summary>(Hint|Solution)</summary>(.*?)</details>\n*", re.DOTALL)
 _CODE = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
@@ -118,7 +117,7 @@ def _exercises(book: NotebookNode) -> dict[int, Assigned]:
             if call and heading:
                 stub = cell.source[: call.start()].rstrip()
                 found[place] = Assigned(
-                    call[1], len(heading[2]), int(heading[3]), call[2], stub, "", ""
+                    call[1], heading[2].count("●"), int(heading[3]), call[2], stub, "", ""
                 )
                 open_at = place
             continue

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import hashlib
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,8 @@ from lipteach.classroom.course.configuration import (
     nbgrader_at_work,
     write_configuration,
 )
+from lipteach.classroom.course.instructor_page import FILE as PAGE
+from lipteach.classroom.course.instructor_page import instructor_page
 from lipteach.classroom.course.lesson import (
     Assigned,
     Lesson,
@@ -48,9 +52,10 @@ def release(
 ) -> Path:
     """Write lessons into a course folder of nbgrader, and return the folder.
 
-    ``source/`` is yours, with the solutions; ``release/`` is what students get, with each
-    exercise's own stub, a locked cell that gives its points (one for each ●) and no solution.
-    A second release changes nothing but what changed. With ``vary``, a seed, some exercises of
+    ``source/`` and INSTRUCTOR.md are yours, with the solutions; ``release/`` is what students get,
+    with each exercise's own stub, a locked cell that gives its points (one for each ●) and no
+    solution. A second release changes nothing but what changed; a source that you have changed
+    is kept, and released as it is. With ``vary``, a seed, some exercises of
     kind number give each student numbers of their own, by the name in ``STUDENT``.
 
     The package that students install holds the bank of exercises with its solutions. A release
@@ -71,17 +76,15 @@ def release(
     folder.mkdir(parents=True, exist_ok=True)
     write_configuration(folder)
     for stem in stems:
-        lesson = read_lesson(stem)
+        lesson, before = read_lesson(stem), manifest["assignments"].get(stem, {})
         source = source_notebook(lesson, hints, vary)
-        released = released_notebook(source)
-        for book in (source, released):
-            book.metadata["lipteach"] = {"assignment": stem, "release": digest(released)}
-        path = folder / "source" / stem / f"{stem}.ipynb"
-        changed = write_if_new(path, nbformat.writes(source) + "\n")
-        if changed or not (folder / "release" / stem / path.name).exists():
-            _generate(folder, stem)
-        manifest["assignments"][stem] = _entry(lesson, digest(released), vary)
+        noted = _write_source(folder / "source" / stem / f"{stem}.ipynb", source, before)
+        released = folder / "release" / stem / f"{stem}.ipynb"
+        if noted != {key: before.get(key) for key in noted} or not released.exists():
+            noted["sha256"] = _generate(folder, released)
+        manifest["assignments"][stem] = before | _entry(lesson, vary) | noted
     write_manifest(folder, manifest)
+    write_if_new(folder / PAGE, instructor_page(manifest))
     return folder
 
 
@@ -109,10 +112,29 @@ def _manifest(folder: Path, stems: set[str], hints: bool, vary: int | None) -> d
     return manifest | {"lipteach": lipteach.__version__, "vary": vary, "hints": hints}
 
 
-def _entry(lesson: Lesson, sha: str, vary: int | None) -> dict[str, Any]:
+def _write_source(path: Path, source: NotebookNode, before: dict[str, Any]) -> dict[str, str]:
+    """Write the source unless the instructor has changed it; return what tells them apart later.
+
+    "lesson" is a digest of what we would write, "source" one of what stands there.
+    """
+    text = nbformat.writes(source) + "\n"
+    lesson = hashlib.sha256(text.encode()).hexdigest()
+    if path.is_file():
+        standing = digest(nbformat.read(path, as_version=4))
+        if standing not in (before.get("ours"), digest(source)):
+            warnings.warn(
+                f"source/{path.stem} was changed by hand and is kept; to release the lesson as it "
+                "is now, move that folder away first",
+                stacklevel=3,
+            )
+            return {"lesson": lesson, "source": standing, "ours": before.get("ours", "")}
+    write_if_new(path, text)
+    return {"lesson": lesson, "source": digest(source), "ours": digest(source)}
+
+
+def _entry(lesson: Lesson, vary: int | None) -> dict[str, Any]:
     return {
         "notebook": f"{lesson.stem}.ipynb",
-        "sha256": sha,
         "exercises": [
             {
                 "name": one.name,
@@ -136,7 +158,10 @@ def source_notebook(lesson: Lesson, hints: bool = True, vary: int | None = None)
     """The instructor's notebook: solutions between marks, and each check in a cell of its own."""
     book = copy.deepcopy(lesson.book)
     book.metadata.pop("jupytext", None)  # or saving it would write a .py beside it
-    book.metadata["language_info"] = {"name": "python"}
+    book.metadata |= {
+        "language_info": {"name": "python"},
+        "lipteach": {"assignment": lesson.stem},
+    }
     cells = [
         new_markdown_cell(HONOUR, id="honour"),
         new_code_cell('STUDENT = ""', id="student"),
@@ -214,8 +239,14 @@ def released_notebook(source: NotebookNode) -> NotebookNode:
     return book
 
 
-def _generate(folder: Path, stem: str) -> None:
+def _generate(folder: Path, released: Path) -> str:
+    """Let nbgrader make the release; it then names the digest of its own cells."""
     with nbgrader_at_work():
-        said = application(folder).generate_assignment(stem)
+        said = application(folder).generate_assignment(released.stem)
     if not said["success"]:
-        raise RuntimeError(f"nbgrader could not release {stem}:\n{said['log']}{said['error']}")
+        raise RuntimeError(f"nbgrader could not release {released.stem}: {said['log'][-200:]}")
+    book = nbformat.read(released, as_version=4)
+    sha = digest(book)
+    book.metadata["lipteach"]["release"] = sha
+    write_if_new(released, nbformat.writes(book) + "\n")
+    return sha

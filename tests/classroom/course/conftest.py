@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from lipteach.classroom import release
+
 
 @pytest.fixture(scope="session")
 def course(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    pytest.importorskip("nbgrader")
-    from lipteach.classroom import release
-
     return release(["0"], tmp_path_factory.mktemp("course"))

@@ -9,7 +9,8 @@ import nbformat
 import pytest
 from lesson_support import STEMS, cells
 
-from lipteach.classroom import exercises, release
+from lipteach.classroom import check_release, exercises, release
+from lipteach.classroom.course.instructor_page import instructor_page
 from lipteach.classroom.course.lesson import read_lesson
 from lipteach.classroom.course.releasing import released_notebook, source_notebook
 
@@ -76,7 +77,7 @@ def test_nbgrader_makes_the_notebook_that_we_say(course: Path) -> None:
 
 def test_a_second_release_changes_nothing(course: Path) -> None:
     before = contents(course)
-    assert {"nbgrader_config.py", "release.json", "gradebook.db"} < set(before)
+    assert {"nbgrader_config.py", "release.json", "gradebook.db", "INSTRUCTOR.md"} < set(before)
     release(["00"], course)
     assert contents(course) == before
 
@@ -104,3 +105,63 @@ def test_one_course_has_one_seed(course: Path) -> None:
     with pytest.raises(ValueError, match="was released here with hints=True; got hints=False"):
         release(["01"], course, hints=False)
     assert contents(course) == before
+
+
+def test_the_instructor_is_told_each_solution_and_each_known_mistake(course: Path) -> None:
+    page = (course / "INSTRUCTOR.md").read_text(encoding="utf-8")
+    for one in read_lesson("00_start_here").exercises.values():
+        assert f"| {one.name} | {one.points} | {one.minutes} | fixed |" in page
+        assert one.solution in page
+        for mistake in exercises()[one.name].known:
+            assert f"- *{mistake.label}*: {mistake.hint}" in page
+    assert "Reading 9 minutes, exercises 4 · points 2" in page
+    manifest = json.loads((course / "release.json").read_text(encoding="utf-8"))
+    manifest |= {"vary": 7, "hints": False, "assignments": {"04_bjorck": {}}}
+    page = instructor_page(manifest)
+    assert "| 04.regularizer | 2 | 6 | each student's own |" in page
+    assert "hints: no; numbers: own ones where they vary (seed 7)." in page
+
+
+def test_a_source_that_the_instructor_changed_is_kept_and_released(course: Path) -> None:
+    path = course / "source" / "00_start_here" / "00_start_here.ipynb"
+    original, before = path.read_bytes(), contents(course)
+    book = nbformat.read(path, as_version=4)
+    book.cells.insert(2, nbformat.v4.new_markdown_cell("Due on Monday.", id="due"))
+    book.metadata["widgets"] = {}
+    nbformat.write(book, path)
+    with pytest.warns(UserWarning, match="source/00_start_here was changed by hand and is kept"):
+        release(["00"], course)
+    released = nbformat.read(course / "release" / "00_start_here" / path.name, as_version=4)
+    assert "Due on Monday." in [cell.source for cell in released.cells]
+    assert check_release(course) == []
+    path.write_bytes(original)
+    release(["00"], course)
+    after = contents(course)
+    assert {name for name in after if after[name] != before[name]} <= {
+        "gradebook.db",
+        "nbgrader.log",
+    }
+
+
+def test_the_validator_of_nbgrader_passes_what_is_solved_and_names_what_is_not(
+    course: Path, tmp_path: Path
+) -> None:
+    """A small notebook is run: one exercise as in the source, the other as students get it."""
+    from lipteach.classroom.course.configuration import application, nbgrader_at_work
+
+    slow = "import torch\nfrom lipteach.classroom import guard\nguard.SECONDS = 60"
+    taken = [nbformat.v4.new_code_cell(slow, id="torch")]  # on a busy machine
+    for kind, name in (("source", "first-check"), ("release", "verdict")):
+        path = course / kind / "00_start_here" / "00_start_here.ipynb"
+        book = nbformat.read(path, as_version=4)
+        taken += [c for c in book.cells if c.id in (f"00-{name}-answer", f"00-{name}-test")]
+    book.cells = [*taken, nbformat.v4.new_code_cell("ended = True\nassert ended", id="last")]
+    nbformat.write(book, tmp_path / "small.ipynb")
+    with nbgrader_at_work():
+        from nbgrader.validator import Validator
+
+        validator = Validator(config=application(course).config, validate_all=True)
+        said = validator.validate(str(tmp_path / "small.ipynb"))
+    assert list(said) == ["failed"], "no cell has changed, except for the answers"
+    assert [cell["source"] for cell in said["failed"]] == [taken[-1].source]
+    assert said["failed"][0]["raw_error"].endswith("not tried yet")
