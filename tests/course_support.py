@@ -165,6 +165,7 @@ ZOO: dict[str, tuple[str, Callable[[NotebookNode], NotebookNode], bool, str]] = 
         False,
         "Cell 1 was left out",
     ),
+    "half a letter": ("raise ValueError('\\ud800')", SAME, False, "ValueError"),
     "no Python": ("def larger(a, b", SAME, False, "SyntaxError"),
 }
 BROKEN = {

@@ -113,7 +113,7 @@ def _walls(found: ClassCount) -> str:
 
 def _write_table(path: Path, found: ClassCount, cures: Mapping[str, str]) -> None:
     head = ["exercise", "students", "tried", "passed", "minutes", "taught in"]
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with path.open("w", encoding="utf-8", errors="replace", newline="") as file:
         table = csv.writer(file)
         table.writerow([*head, "met by", "mistake", "kind", "hint"])
         for one in found.exercises:

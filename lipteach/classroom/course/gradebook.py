@@ -109,4 +109,4 @@ def write_autograded(folder: Path, assignment: str, student: str, name: str, boo
     """Put it where nbgrader looks for it."""
     place = folder / "autograded" / student / assignment
     place.mkdir(parents=True, exist_ok=True)
-    (place / name).write_text(nbformat.writes(book) + "\n", encoding="utf-8")
+    (place / name).write_text(nbformat.writes(book) + "\n", encoding="utf-8", errors="replace")

@@ -77,7 +77,7 @@ def judge_attempt(attempt: dict[str, Any], write: Callable[[bytes], object], sea
     errors = {}
     for place, source in attempt["cells"]:
         send(at=place)
-        error = _run(shell, source)
+        error = run_cell(shell, source)
         if error is not None:
             errors[place] = guard.describe(error)
             send(errors=errors)
@@ -88,7 +88,8 @@ def judge_attempt(attempt: dict[str, Any], write: Callable[[bytes], object], sea
     send(found=found | {"printed": printed.size})
 
 
-def _run(shell: InteractiveShell, source: str) -> BaseException | None:
+def run_cell(shell: InteractiveShell, source: str) -> BaseException | None:
+    """What a cell raised, or None."""
     try:
         result: Any = shell.run_cell(source, store_history=False)  # type: ignore[no-untyped-call]
     except BaseException as stop:  # exit() in a cell is no end of the judge

@@ -39,7 +39,7 @@ def write_page(path: Path, title: str, body: str) -> None:
         f"<title>{text(title)}</title><style>{_STYLE}</style></head>"
     )
     page = f"{head}\n<body><main><h1>{text(title)}</h1>\n{body}\n</main></body></html>\n"
-    path.write_text(page, encoding="utf-8")
+    path.write_text(page, encoding="utf-8", errors="replace")
 
 
 def many(number: int, one: str, more: str = "") -> str:

@@ -23,7 +23,7 @@ from lipteach.classroom import lessons
 from lipteach.classroom.checks import Exercise, examine, lesson_exercises
 from lipteach.classroom.course.answers import pack, unpack
 from lipteach.classroom.course.attempts import Ended, Launch, apart, attempt_here, launcher
-from lipteach.classroom.course.judging import exercise_for, make_shell, report_of
+from lipteach.classroom.course.judging import exercise_for, make_shell, report_of, run_cell
 from lipteach.classroom.course.sandbox import Limits
 from lipteach.classroom.course.seal import Seal
 from lipteach.classroom.course.slices import needed_before
@@ -154,7 +154,7 @@ def _result(exercise: Exercise, ended: Ended, limits: Limits, place: int) -> dic
 def prepare(numbers: list[str]) -> Callable[[], Seal]:
     """Import what the lessons need, and note what the judge is made of."""
     torch.set_num_threads(1)
-    make_shell()
+    run_cell(make_shell(), "None")  # the first cell of a shell imports what all need
     for name in _IMPORTED_LATE:
         with suppress(ImportError):
             importlib.import_module(name)

@@ -129,8 +129,10 @@ def _parse(data: bytes, said: list[str]) -> NotebookNode | None:
         known = [c for c in cells if c.get("cell_type") in ("code", "markdown", "raw")]
         for cell in known:
             text = cell.get("source", "")
-            cell.source = text if isinstance(text, str) else "".join(text)
-            cell.metadata = cell.get("metadata") or NotebookNode()
+            text = text if isinstance(text, str) else "".join(text)
+            cell.source = text.encode("utf-8", "replace").decode("utf-8")  # half a letter is none
+            marks = cell.get("metadata")
+            cell.metadata = marks if isinstance(marks, NotebookNode) else NotebookNode()
         metadata = dict(read.get("metadata") or {})
         book = nbformat.from_dict({"nbformat": 4, "nbformat_minor": 5, "metadata": metadata})
         book.cells = known

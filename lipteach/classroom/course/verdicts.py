@@ -62,7 +62,7 @@ def keep(path: Path, graded: Graded) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(asdict(graded), ensure_ascii=False, indent=1)
     draft = path.with_suffix(".part")
-    draft.write_text(text + "\n", encoding="utf-8")
+    draft.write_text(text + "\n", encoding="utf-8", errors="replace")
     os.replace(draft, path)
 
 
