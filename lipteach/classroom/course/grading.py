@@ -88,7 +88,8 @@ def _grade_one(folder: Path, assignment: str, manifest: Mapping[str, Any], **lim
         nbformat.read(folder / kind / assignment / entry["notebook"], as_version=4)
         for kind in ("release", "source")
     )
-    title = str(released.cells[0].source).splitlines()[0].removeprefix("# ")
+    lines = [line for cell in released.cells for line in cell.source.splitlines()]
+    title = next((line[2:] for line in lines if line.startswith("# ")), assignment)
     pairs = judge_assignment(folder, assignment, manifest, released, **limits)
     all_of = [graded for _, graded in pairs]
     record(folder, assignment, entry, all_of)

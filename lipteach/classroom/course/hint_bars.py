@@ -12,7 +12,7 @@ from lipteach.classroom.course.counting import Counted
 from lipteach.classroom.style import BLUE, ORANGE, SKY, new_figure
 
 _MOST = 3  # hints of an exercise
-_LETTERS = 92
+_LETTERS = 124
 _BAR, _LINE, _GAP = 0.30, 0.19, 0.22  # inches
 _HEAD = 0.75
 
@@ -31,7 +31,7 @@ def draw_hints(exercises: Sequence[Counted], title: str) -> Figure:
         _draw_bar(axes, one, y)
         for line in words:
             y += _LINE
-            axes.text(0.01, y + _BAR / 2 + 0.04, line, fontsize=8.5, va="center")
+            axes.text(0.01, y + _BAR / 2 - 0.02, line, fontsize=8.5, va="center")
         y += _BAR + _GAP
     axes.set(xlim=(0, 1), ylim=(y, -_BAR), yticks=[], xticks=[], title=title)
     axes.grid(visible=False)

@@ -209,3 +209,8 @@ def test_the_report_needs_no_network_and_its_picture_is_there(zoo: Path) -> None
     assert (place / "hints.png").read_bytes()[:4] == b"\x89PNG"
     assert re.findall(r'(?:src|href)="([^"]+)"', text) == ["hints.png"]
     assert 'alt="' in text
+
+
+def test_pages_bear_the_title_of_the_lesson(zoo: Path) -> None:
+    pages = [zoo / "reports" / STEM / "report.html", *zoo.glob("feedback/right/*/*.html")]
+    assert all("<h1>00 · Start here" in path.read_text(encoding="utf-8") for path in pages)
