@@ -13,7 +13,7 @@ from lipteach.classroom.figure_view import (
 from lipteach.classroom.progress_file import Progress, progress
 
 if TYPE_CHECKING:
-    from lipteach.classroom.course import check_release, release
+    from lipteach.classroom.course import check_release, grade, release
 
 __all__ = [
     "Exercise",
@@ -25,6 +25,7 @@ __all__ = [
     "check",
     "check_release",
     "exercises",
+    "grade",
     "own_numbers",
     "predicted",
     "progress",
@@ -34,7 +35,7 @@ __all__ = [
     "slider_figure",
 ]
 
-_OF_THE_COURSE = {"check_release", "release"}
+_OF_THE_COURSE = {"check_release", "grade", "release"}
 
 
 def __getattr__(name: str) -> Any:

@@ -49,6 +49,27 @@ def _check_release(options: argparse.Namespace) -> int:
     return 1 if faults else 0
 
 
+def _grade_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", nargs="?", type=Path, default=Path("course"), help="(course)")
+    parser.add_argument("--workers", type=int, default=2, help="processes side by side (2)")
+    parser.add_argument("--seconds", type=float, default=20, help="of an exercise's computing (20)")
+    parser.add_argument("--megabytes", type=int, default=2048, help="of memory (2048)")
+
+
+def _grade(options: argparse.Namespace) -> int:
+    from lipteach.classroom.course import grade
+
+    limits = {"seconds": options.seconds, "megabytes": options.megabytes}
+    try:
+        reports = grade(options.folder, workers=options.workers, **limits)
+    except KeyboardInterrupt:
+        say("Stopped. What is graded is kept: the same command goes on from there.")
+        return 130
+    for assignment, path in reports.items():
+        say(f"{assignment}: {path}")
+    return 0
+
+
 def _progress_folder(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--folder", type=Path, default=Path("work"), help="of your copies (work)")
 
@@ -60,6 +81,7 @@ def _progress(options: argparse.Namespace) -> int:
 
 COMMANDS = {
     "release": Command("lessons as assignments of nbgrader", _release_arguments, _release),
+    "grade": Command("what students handed in", _grade_arguments, _grade),
     "check-release": Command("is a release fit to go out?", _folder, _check_release),
     "progress": Command("passed, tried and open exercises", _progress_folder, _progress),
 }

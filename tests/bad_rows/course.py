@@ -24,3 +24,12 @@ def rows():
     yield classroom.progress, [folder], FileNotFoundError, "there is no folder 'nowhere'"
     yield classroom.progress, [4], TypeError, "folder must be a path; got int"
     yield classroom.check_release, [folder], FileNotFoundError, "nowhere is no released course"
+    grade = classroom.grade
+    yield grade, [folder], FileNotFoundError, "nowhere is no released course"
+    for name in ("workers", "seconds", "megabytes"):
+        call = lambda value, name=name: grade(folder, **{name: value})  # noqa: E731
+        for bad in ("2", None, True):
+            yield call, [bad], TypeError, f"{name} must be a"
+        for bad in (0, -1, 10**9):
+            yield call, [bad], ValueError, f"{name} must be at least 1 and below a million; got"
+    yield lambda w: grade(folder, workers=w), [1.5], TypeError, "must be an integer; got 1.5"

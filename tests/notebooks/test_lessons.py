@@ -11,9 +11,9 @@ import nbformat
 import pytest
 import torch
 from lesson_support import CHECK, NOTEBOOKS, STEMS, cells, header
-from slice_support import needed
 
 from lipteach.classroom import exercises
+from lipteach.classroom.course.slices import needed
 from lipteach.classroom.guard import kept_settings
 
 LESSONS = [stem for stem in STEMS if not stem.startswith("00")]
