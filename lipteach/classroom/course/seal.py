@@ -6,7 +6,7 @@ import builtins
 import math
 import sys
 from collections.abc import Iterator, Mapping
-from types import FunctionType, ModuleType
+from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ import torch
 from lipteach.classroom.checks import Exercise
 
 _CONSTANTS = (int, float, str, tuple, frozenset)
+_CALLED = (FunctionType, BuiltinFunctionType)
 _CODE = ("__code__", "__defaults__", "__kwdefaults__")
 
 
@@ -78,7 +79,9 @@ class Seal:
         noted, now, own = self._names[id(room)], vars(room), room.__name__ in self._modules
         changed = []
         for name, value in noted.items():
-            matters = callable(value) or (own and isinstance(value, _CONSTANTS))
+            matters = isinstance(value, _CALLED)  # torch.Storage follows the default dtype
+            if own:
+                matters = callable(value) or isinstance(value, _CONSTANTS)
             if matters and now.get(name) is not value and not name.startswith("__"):
                 now[name] = value
                 changed.append(name)

@@ -84,6 +84,14 @@ def test_a_seal_finds_what_was_replaced_and_puts_it_back() -> None:
     assert seal.mend() == []
 
 
+def test_a_default_dtype_is_nobody_replacing_the_judge() -> None:
+    """PyTorch itself puts another class under one of its names then."""
+    seal = Seal(lesson_exercises("00"))
+    with guard.kept_settings():
+        torch.set_default_dtype(torch.float64)
+        assert seal.mend() == []
+
+
 def test_a_wall_that_the_system_refuses_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise OSError(errno.EPERM, "no")
