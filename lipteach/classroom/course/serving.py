@@ -31,6 +31,9 @@ from lipteach.classroom.course.slices import needed_before
 _IMPORTED_LATE = ("z3", "torch.fx.experimental.symbolic_shapes", "torch.func", "torch._refs")
 """What checks would import anew in each process, within the time of the answer."""
 
+_BY_TRAINING = ("torch._dynamo",)
+"""What optimizers import besides, in lessons that train."""
+
 _LOUD = 2**20  # letters from which on we say that much was printed
 
 
@@ -76,9 +79,8 @@ def _judge_answer(
         kept = {at: text for at, text in sources.items() if at not in left_out}
         cells = [[at, given[at]] for at in needed_before(kept, place)]
         attempt = {"cells": cells, "exercise": exercise.name, "variable": wanted["variable"]}
-        ended = launch(
-            attempt | {name: job[name] for name in ("student", "vary", "seconds")}, limits
-        )
+        attempt |= {name: job[name] for name in ("student", "vary", "seconds")}
+        ended = launch(attempt, limits)
         stopped_by = None if ended.found else _stopped_by(ended, set(job["own"]) - {place})
         if stopped_by is None or stopped_by in left_out or len(left_out) == 2:
             break
@@ -134,8 +136,7 @@ def _result(
     if found["printed"] > _LOUD:
         said.append(f"Its cells print {found['printed'] / 1e6:.0f} million letters; none was kept.")
     raised = {int(at): text for at, text in found["errors"].items()}
-    others = own - {place}
-    said += [f"Cell {at + 1} raised {text}." for at, text in raised.items() if at in others]
+    said += [f"Cell {at + 1} raised {raised[at]}." for at in raised if at in own - {place}]
     if "value" in found:
         value = unpack(found["value"])
         judge = partial(examine_patiently, exercise, value, limits.seconds)
@@ -161,15 +162,16 @@ def prepare(numbers: list[str]) -> Callable[[], Seal]:
     """Import what the lessons need, and note what the judge is made of."""
     torch.set_num_threads(1)
     run_cell(make_shell(), "None")  # the first cell of a shell imports what all need
-    for name in _IMPORTED_LATE:
-        with suppress(ImportError):
-            importlib.import_module(name)
     bank: dict[str, Exercise] = {}
     for number in numbers:
         bank |= lesson_exercises(number)
     for info in pkgutil.iter_modules(lessons.__path__):
         if info.name[1:3] in numbers:
             importlib.import_module(f"{lessons.__name__}.{info.name}.figures")
+    late = [*_IMPORTED_LATE, *_BY_TRAINING * ("lipteach.training" in sys.modules)]
+    for name in late:
+        with suppress(ImportError):
+            importlib.import_module(name)
     return cache(lambda: Seal(bank))
 
 
