@@ -1,7 +1,9 @@
 """Lessons as assignments: what students get, what the instructor keeps, and what nbgrader says."""
 
 import json
+import os
 import re
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -10,6 +12,8 @@ import pytest
 from lesson_support import STEMS, cells
 
 from lipteach.classroom import check_release, exercises, release
+from lipteach.classroom.checks import examine
+from lipteach.classroom.course.configuration import application, nbgrader_at_work
 from lipteach.classroom.course.instructor_page import instructor_page
 from lipteach.classroom.course.lesson import read_lesson
 from lipteach.classroom.course.releasing import released_notebook, source_notebook
@@ -147,7 +151,6 @@ def test_the_validator_of_nbgrader_passes_what_is_solved_and_names_what_is_not(
     course: Path, tmp_path: Path
 ) -> None:
     """A small notebook is run: one exercise as in the source, the other as students get it."""
-    from lipteach.classroom.course.configuration import application, nbgrader_at_work
 
     slow = "import torch\nfrom lipteach.classroom import guard\nguard.SECONDS = 60"
     taken = [nbformat.v4.new_code_cell(slow, id="torch")]  # on a busy machine
@@ -165,3 +168,25 @@ def test_the_validator_of_nbgrader_passes_what_is_solved_and_names_what_is_not(
     assert list(said) == ["failed"], "no cell has changed, except for the answers"
     assert [cell["source"] for cell in said["failed"]] == [taken[-1].source]
     assert said["failed"][0]["raw_error"].endswith("not tried yet")
+
+
+def test_nbgrader_finds_its_tools_where_no_environment_is_activated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert shutil.which("alembic") is None
+    with nbgrader_at_work():
+        assert shutil.which("alembic")
+    assert os.environ["PATH"] == ""
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_what_stands_in_the_answer_cells_is_not_tried(stem: str) -> None:
+    """The bank itself finds no answer there."""
+    book = released_notebook(source_notebook(read_lesson(stem)))
+    by_id = {cell.id: cell.source for cell in book.cells}
+    for one in read_lesson(stem).exercises.values():
+        namespace: dict = {}
+        exec(by_id[one.answer_id], namespace)
+        report = examine(exercises()[one.name], eval(one.variable, namespace))
+        assert (report.passed, report.tried) == (False, False), one.name
