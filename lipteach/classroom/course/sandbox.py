@@ -13,6 +13,7 @@ import importlib
 import math
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -118,6 +119,7 @@ def enter(limits: Limits, walls: Walls) -> Walls:
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     os.environ.clear()
     os.environ.update(kept, HOME=limits.home, TMPDIR=limits.home, TEMP=limits.home)
+    tempfile.tempdir = None  # found anew, at home
     os.chdir(limits.home)
     return walls
 

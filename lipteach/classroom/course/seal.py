@@ -6,7 +6,7 @@ import builtins
 import math
 import sys
 from collections.abc import Iterator, Mapping
-from types import FunctionType, ModuleType
+from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
 import torch
@@ -14,6 +14,8 @@ import torch
 from lipteach.classroom.checks import Exercise
 
 _CONSTANTS = (int, float, str, tuple, frozenset)
+_OF_TORCH = {"allclose", "isclose", "equal"}  # others it replaces itself, as for a default dtype
+_CALLED = (FunctionType, BuiltinFunctionType)
 _CODE = ("__code__", "__defaults__", "__kwdefaults__")
 
 
@@ -30,11 +32,11 @@ class Seal:
             for name, module in sys.modules.items()
             if isinstance(module, ModuleType) and name.partition(".")[0] == "lipteach"
         }
-        others = (builtins, math, torch, torch.linalg, torch.testing)
+        others = (builtins, math, torch)
         self._names = {id(m): dict(vars(m)) for m in (*self._modules.values(), *others)}
         self._rooms = (*self._modules.values(), *others)
         self._codes = {f: tuple(getattr(f, part) for part in _CODE) for f in self._functions()}
-        self._classes = {c: dict(vars(c)) for c in (*self._own_classes(), torch.Tensor)}
+        self._classes = {c: dict(vars(c)) for c in self._own_classes()}
         self._exercises = {e: dict(vars(e)) for e in exercises.values()}
 
     def _values(self) -> Iterator[Any]:
@@ -78,7 +80,9 @@ class Seal:
         noted, now, own = self._names[id(room)], vars(room), room.__name__ in self._modules
         changed = []
         for name, value in noted.items():
-            matters = callable(value) or (own and isinstance(value, _CONSTANTS))
+            matters = isinstance(value, _CALLED) and (room is not torch or name in _OF_TORCH)
+            if own:
+                matters = callable(value) or isinstance(value, _CONSTANTS)
             if matters and now.get(name) is not value and not name.startswith("__"):
                 now[name] = value
                 changed.append(name)

@@ -13,23 +13,26 @@ import pkgutil
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import torch
 from IPython.core.inputtransformer2 import TransformerManager
 
 from lipteach.classroom import lessons
-from lipteach.classroom.checks import Exercise, examine, lesson_exercises
+from lipteach.classroom.checks import Exercise, lesson_exercises
 from lipteach.classroom.course.answers import pack, unpack
 from lipteach.classroom.course.attempts import Ended, Launch, apart, attempt_here, launcher
-from lipteach.classroom.course.judging import exercise_for, make_shell, report_of, run_cell
+from lipteach.classroom.course.judging import examine_patiently, exercise_for, make_shell, run_cell
 from lipteach.classroom.course.sandbox import Limits
 from lipteach.classroom.course.seal import Seal
 from lipteach.classroom.course.slices import needed_before
 
 _IMPORTED_LATE = ("z3", "torch.fx.experimental.symbolic_shapes", "torch.func", "torch._refs")
 """What checks would import anew in each process, within the time of the answer."""
+
+_BY_TRAINING = ("torch._dynamo",)
+"""What optimizers import besides, in lessons that train."""
 
 _LOUD = 2**20  # letters from which on we say that much was printed
 
@@ -76,7 +79,8 @@ def _judge_answer(
         kept = {at: text for at, text in sources.items() if at not in left_out}
         cells = [[at, given[at]] for at in needed_before(kept, place)]
         attempt = {"cells": cells, "exercise": exercise.name, "variable": wanted["variable"]}
-        ended = launch(attempt | {"student": job["student"], "vary": job["vary"]}, limits)
+        attempt |= {name: job[name] for name in ("student", "vary", "seconds")}
+        ended = launch(attempt, limits)
         stopped_by = None if ended.found else _stopped_by(ended, set(job["own"]) - {place})
         if stopped_by is None or stopped_by in left_out or len(left_out) == 2:
             break
@@ -84,7 +88,7 @@ def _judge_answer(
         said.append(f"{_how(ended, limits)} Cell {stopped_by + 1} was left out.")
     if ended.forged:
         said.append("The notebook wrote into the channel of the judge; this was not read.")
-    result = _result(exercise, ended, limits, place)
+    result = _result(exercise, ended, limits, place, set(job["own"]))
     return result | {"said": said + result["said"]}, ended
 
 
@@ -114,7 +118,9 @@ def _how(ended: Ended, limits: Limits) -> str:
     return f"{where} ended its own process (exit code {number or 0})."
 
 
-def _result(exercise: Exercise, ended: Ended, limits: Limits, place: int) -> dict[str, Any]:
+def _result(
+    exercise: Exercise, ended: Ended, limits: Limits, place: int, own: set[int]
+) -> dict[str, Any]:
     """What counts, from what the attempt sent; what is data is judged here."""
     failed = {"passed": False, "tried": True, "said": []}
     found = ended.found
@@ -130,10 +136,11 @@ def _result(exercise: Exercise, ended: Ended, limits: Limits, place: int) -> dic
     if found["printed"] > _LOUD:
         said.append(f"Its cells print {found['printed'] / 1e6:.0f} million letters; none was kept.")
     raised = {int(at): text for at, text in found["errors"].items()}
-    said += [f"Cell {at + 1} raised {text}." for at, text in raised.items() if at != place]
+    said += [f"Cell {at + 1} raised {raised[at]}." for at in raised if at in own - {place}]
     if "value" in found:
         value = unpack(found["value"])
-        return apart(lambda: report_of(examine(exercise, value))) | {"said": said}
+        judge = partial(examine_patiently, exercise, value, limits.seconds)
+        return apart(judge) | {"said": said}
     if "missing" in found:
         text = f"There is no answer to judge ({found['missing']})."
         if place in raised:
@@ -155,15 +162,16 @@ def prepare(numbers: list[str]) -> Callable[[], Seal]:
     """Import what the lessons need, and note what the judge is made of."""
     torch.set_num_threads(1)
     run_cell(make_shell(), "None")  # the first cell of a shell imports what all need
-    for name in _IMPORTED_LATE:
-        with suppress(ImportError):
-            importlib.import_module(name)
     bank: dict[str, Exercise] = {}
     for number in numbers:
         bank |= lesson_exercises(number)
     for info in pkgutil.iter_modules(lessons.__path__):
         if info.name[1:3] in numbers:
             importlib.import_module(f"{lessons.__name__}.{info.name}.figures")
+    late = [*_IMPORTED_LATE, *_BY_TRAINING * ("lipteach.training" in sys.modules)]
+    for name in late:
+        with suppress(ImportError):
+            importlib.import_module(name)
     return cache(lambda: Seal(bank))
 
 
