@@ -50,7 +50,7 @@ def _check_release(options: argparse.Namespace) -> int:
 
 
 def _grade_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", nargs="?", type=Path, default=Path("course"), help="(course)")
+    _folder(parser)
     parser.add_argument("--workers", type=int, default=2, help="processes side by side (2)")
     parser.add_argument("--seconds", type=float, default=20, help="of an exercise's computing (20)")
     parser.add_argument("--megabytes", type=int, default=2048, help="of memory (2048)")

@@ -30,7 +30,7 @@ def rows():
                 call,
                 [model, X],
                 ValueError,
-                "f must be in evaluation mode, f.eval(), for",
+                "f must be in evaluation mode, f.eval() or `with lt.evaluating(f)`, for",
             )
         yield from tensor_rows(lambda x, c=call: c(double, x), "x")
         yield call, [double, X[0]], ValueError, "x must have at least 2 dimensions; got shape (2,)"
