@@ -30,7 +30,7 @@ def killed_and_graded(course: Path, tmp_path_factory: pytest.TempPathFactory) ->
     before = _digests(folder / "submitted")
     options = [part for name, value in LIMITS.items() for part in (f"--{name}", str(value))]
     started = subprocess.Popen(
-        [sys.executable, "-m", "lipteach.classroom", "grade", str(folder), *options],
+        [sys.executable, "-m", "lipteach.classroom", "grade", "--folder", str(folder), *options],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
     )
     while len(_kept(folder)) < 3 and started.poll() is None:

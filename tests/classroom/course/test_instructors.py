@@ -70,7 +70,7 @@ def test_every_exercise_and_every_heading_is_there() -> None:
 
 def test_the_commands_are_there() -> None:
     typed = set(re.findall(r"-m lipteach\.classroom ([a-z-]+)", GUIDE))
-    assert typed == {*COMMANDS, "grade"}
+    assert typed == {*COMMANDS}
     assert all(re.search(rf"^{name}:", MAKEFILE, re.MULTILINE) for name in ("course", "lab"))
 
 
