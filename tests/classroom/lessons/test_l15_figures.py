@@ -82,8 +82,9 @@ def test_the_slider_of_distances_states_what_it_draws() -> None:
 
 
 def test_the_bound_of_the_first_modules_is_drawn_beside_what_is_found() -> None:
-    figure = figures.draw_depth([3.0, 60.0, 12_345.0], [2.0, 4.0, 8.0])
+    figure = figures.draw_depth(["a", "b", "c"], [3.0, 60.0, 12_345.0], [2.0, 4.0, 8.0])
     assert drawn(figure) == "The bound grows from 3 to 12,345; what is found goes from 2 to 8."
+    assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()] == ["a", "b", "c"]
     bound, found = figure.axes[0].lines
     assert list(bound.get_xdata()) == [1, 2, 3]
     assert list(bound.get_ydata()) == [3.0, 60.0, 12_345.0]

@@ -127,13 +127,14 @@ def draw_pair(log_distance: float = -1.0) -> Figure:
     return figure
 
 
-def draw_depth(upper: Sequence[float], found: Sequence[float]) -> Figure:
+def draw_depth(names: Sequence[str], upper: Sequence[float], found: Sequence[float]) -> Figure:
     """The bound of the first k modules of a network, and the steepest Jacobian found of them."""
-    figure, axes = new_figure(6.4, 2.8)
+    figure, axes = new_figure(6.4, 3.3)
     depths = range(1, len(upper) + 1)
     for style, name, values in zip(LINES, ("bound", "found"), (upper, found), strict=False):
         axes.plot(depths, values, label=name, **style | {"markevery": 1})
-    axes.set(xlabel="the first k modules", yscale="log")
+    axes.set(yscale="log", xlabel="the network's modules, up to here")
+    axes.set_xticks(depths, names, rotation=35, ha="right", rotation_mode="anchor", fontsize=8)
     axes.legend(fontsize=8)
     figure.set_label(
         f"The bound grows from {upper[0]:.3g} to {upper[-1]:,.0f}; what is found goes from "
