@@ -15,10 +15,11 @@
 # %% [markdown]
 # # 15 · Colour images: what drop-in means
 #
-# So far we have built networks so that their constant is known: orthonormal weights, MaxMin, nothing else. Most networks
-# for colour images are built otherwise. They have residual connections and batch normalization, and nobody asks them for a
-# constant. The paper puts MaxMin into such a network, in the place of ReLU, and looks at the accuracy. In this lesson we read its table, make
-# the exchange ourselves, and ask for the constant after all: what does a sum do to it, and what a normalization?
+# So far we have built networks so that their constant is known: orthonormal weights, MaxMin, nothing else. Most
+# networks for colour images are built otherwise. They have residual connections and batch normalization, and nobody
+# asks them for a constant. The paper puts MaxMin into such a network, in the place of ReLU, and looks at the accuracy.
+# In this lesson we read its table, make the exchange ourselves, and ask for the constant after all: what does a sum do
+# to it, and what a normalization?
 #
 # We follow G.1 of "Sorting Out Lipschitz Function Approximation" (Anil, Lucas and Grosse, 2019), which we call the paper.
 #
@@ -57,9 +58,9 @@ torch.set_num_threads(1)  # the matrices are small: a second thread would only w
 # %% [markdown]
 # ## What the paper has (Table 6, G.1)
 #
-# Wide residual networks, 28 layers deep and 4 times as wide as the narrowest, on CIFAR-10: 60,000 colour images of ten kinds of
-# things. Three ways of training, two activations. One caution first: Tables 4, 5 and 7 give errors, and this table gives
-# accuracies. More is better here.
+# Wide residual networks, 28 layers deep and 4 times as wide as the narrowest, on CIFAR-10: 60,000 colour images of ten
+# kinds of things. Three ways of training, two activations. One caution first: Tables 4, 5 and 7 give errors, and this
+# table gives accuracies. More is better here.
 
 # %%
 behind = {}
@@ -84,11 +85,11 @@ assert 0.2 < one < 0.23 and 2 < 0.62 / (math.sqrt(2) * one) < 0.82 / (math.sqrt(
 print(f"One accuracy: ± {one:.2f}. The difference of two: ± {math.sqrt(2) * one:.2f} points.")
 
 # %% [markdown]
-# So the differences are two to three standard errors long, if the two networks err independently. (On the same images they err
-# partly together, which makes the difference surer.) The second spread is that between seeds: train the same network once more, from
-# another start, and the accuracy is another one. The paper does not give it. And all networks ran with
-# settings that were best for ReLU, as it says itself. What the table shows, then, is that MaxMin *can* stand there, at a small price
-# that may or may not be chance.
+# So the differences are two to three standard errors long, if the two networks err independently. (On the same images
+# they err partly together, which makes the difference surer.) The second spread is that between seeds: train the same
+# network once more, from another start, and the accuracy is another one. The paper does not give it. And all networks
+# ran with the optimizer's settings that were best for ReLU, as it says itself. What the table shows, then, is that
+# MaxMin *can* stand there, at a small price that may or may not be chance.
 #
 # ## Drop-in, literally
 #
@@ -111,8 +112,9 @@ assert count == sum(p.numel() for p in untrained("ReLU").parameters()) == 77_850
 print(f"{len(relu)} tensors, {count:,} parameters: the same names, shapes and numbers in both.")
 
 # %% [markdown]
-# That is what drop-in means: nothing else changes. An activation has no parameters, and gives back as many numbers as it gets.
-# ReLU clips each channel on its own; MaxMin takes the channels in pairs, 0 with 1, 2 with 3, and sorts each pair at each pixel.
+# That is what drop-in means: nothing else changes. An activation has no parameters, and gives back as many numbers as
+# it gets. ReLU clips each channel on its own; MaxMin takes the channels in pairs, 0 with 1, 2 with 3, and sorts each
+# pair at each pixel.
 
 # %%
 x = torch.randn(2, 6, 4, 4, generator=torch.Generator().manual_seed(0))
@@ -132,12 +134,13 @@ except ValueError as error:
     print(error)
 
 # %% [markdown]
-# Three channels make no pairs. In the network this does no harm, for a convolution comes first, and all widths are multiples of 16.
+# Three channels make no pairs. In the network this does no harm, for a convolution comes first, and all widths are
+# multiples of 16.
 #
 # ## Both, trained live
 #
-# CIFAR-10 is not in the package, and a network of the paper's size takes hours. We train on what is here: the embedded digits,
-# 16 × 16 pixels, each in two colours of its own. A picture's colours say nothing of its digit.
+# CIFAR-10 is not in the package, and a network of the paper's size takes hours. We train on what is here: the embedded
+# digits, 16 × 16 pixels, each in two colours of its own. A picture's colours say nothing of its digit.
 
 # %%
 parts = {split: table6_cifar.load_images("coloured", split) for split in ("train", "test")}
@@ -170,8 +173,8 @@ def train(name, seed):
 trained = {(name, seed): train(name, seed) for seed in (0, 1) for name in ACTIVATIONS}
 
 # %% [markdown]
-# **Predict:** in percent, how many of the 1,000 test images does each of the four read wrongly? How large is the standard error of one
-# such number? Which differ more: the two activations, or the two seeds?
+# **Predict:** in percent, how many of the 1,000 test images does each of the four read wrongly? How large is the
+# standard error of one such number? Which differ more: the two activations, or the two seeds?
 
 # %% jupyter={"outputs_hidden": true} tags=["hide-output", "nbval-ignore-output"]
 show(figures.draw_losses({name: trained[name, 0][1] for name in ACTIVATIONS}))
@@ -184,10 +187,11 @@ for (name, seed), (network, losses) in trained.items():
     print(f"{name:7} seed {seed}: {percent:.1f} ± {standard_error(percent, len(y)):.1f} % wrong")
 
 # %% [markdown]
-# Both learn, with settings made for ReLU. A standard error is a point or a little more, and so a difference of two or three
-# points says nothing. And look at the two seeds of one network: after so few steps they may lie farther apart than their standard
-# errors allow, and turn the order of the activations, for here it is not the test images that differ, but the networks.
-# "Comparable" is a word about a difference and a spread. Whoever has one run of each has no spread.
+# Both learn, with settings made for ReLU. A standard error is a point or a little more, and so a difference of two or
+# three points says nothing. And look at the two seeds of one network: after so few steps they may lie farther apart
+# than their standard errors allow, and turn the order of the activations, for here it is not the test images that
+# differ, but the networks. "Comparable" is a word about a difference and a spread. Whoever has one run of each has no
+# spread.
 #
 # ## A sum adds constants
 #
@@ -211,8 +215,8 @@ print(f"Three blocks: between {bounds.lower:.3f} and {bounds.upper:.3f}.")
 # In a row the bounds multiply. With bodies of constant $a$, $n$ blocks have at most $(1 + a)^n$. Such a network is not
 # 1-Lipschitz by its making, even if every weight in it is orthonormal.
 #
-# **Predict:** eight blocks with $a = 1$: what is the bound? Bodies that turn their input at random seldom move with the shortcut: how
-# much of the bound do they reach? And what remains if each block is the *mean* of the two, half the sum?
+# **Predict:** eight blocks with $a = 1$: what is the bound? Bodies that turn their input at random seldom move with the
+# shortcut: how much of the bound do they reach? And what remains if each block is the *mean* of the two, half the sum?
 
 # %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 show(figures.draw_sums(8, 1.0))
@@ -221,8 +225,9 @@ show(figures.draw_sums(8, 1.0))
 slider_figure(figures.draw_sums, blocks_in_a_row=(1, 8, 1, 4), body_norm=(0.1, 1.0, 0.1, 0.5))
 
 # %% [markdown]
-# The bound is 256, and bodies that agree with the shortcut have it. Random ones have less, but still grow without end. Small bodies help: with
-# $a = 0.1$ eight blocks have 2.14. The mean keeps 1 for $a = 1$, whatever the body, and whatever the number of blocks.
+# The bound is 256, and bodies that agree with the shortcut have it. Random ones have less, and still more than 50.
+# Small bodies help: with $a = 0.1$ eight blocks have 2.14. The mean keeps 1 for $a = 1$, whatever the body, and
+# whatever the number of blocks.
 
 # %%
 alike, turned = (figures.steepest(figures.blocks(8, 1.0, aligned)) for aligned in (True, False))
@@ -230,8 +235,8 @@ assert math.isclose(alike, 256) and 50 < turned < 150
 assert round(1.1**8, 2) == 2.14
 
 # %% [markdown]
-# For two numbers and MaxMin we let the solver prove it: the mean of $x$ and $\mathrm{MaxMin}(x)$ moves no two points apart. For the sum it
-# finds two that come apart.
+# For two numbers and MaxMin we let the solver prove it: the mean of $x$ and $\mathrm{MaxMin}(x)$ moves no two points
+# apart. For the sum it finds two that come apart.
 
 
 # %%
@@ -257,8 +262,8 @@ print("The mean:", proof)
 
 # %% [markdown]
 # ### Exercise 1 ●○○ · 4 min · bound
-# Four residual blocks $x + g_k(x)$ stand in a row, and each body has the constant ½. What is the least number that bounds the
-# constant of all four together, whatever the bodies are?
+# Four residual blocks $x + g_k(x)$ stand in a row, and each body has the constant ½. What is the least number that
+# bounds the constant of all four together, whatever the bodies are?
 
 # %%
 answer = ...
@@ -273,15 +278,16 @@ check("15.bound", answer)
 # answer = (1 + 1 / 2) ** 4
 # ```
 #
-# $81/16 = 5.0625$, and $g_k(x) = x/2$ attains it. Written out, $(1 + a)^4$ has sixteen terms, one for each way through the four blocks: at
-# each of them either around the body or through it.
+# $81/16 = 5.0625$, and $g_k(x) = x/2$ attains it. Written out, $(1 + a)^4$ has sixteen terms, one for each way through
+# the four blocks: at each of them either around the body or through it.
 #
 # </details>
 
 # %% [markdown]
 # ### Exercise 2 ●●○ · 8 min · block
-# Write `my_block(body)`. It returns a block, a module or a function of $x$, that adds $x$ and `body(x)` and multiplies the sum by one
-# factor: the largest with which the block is 1-Lipschitz for *every* body that is. It is tried with several bodies, and $x$ keeps its value.
+# Write `my_block(body)`. It returns a block, a module or a function of $x$, that adds $x$ and `body(x)` and multiplies
+# the sum by one factor: the largest with which the block is 1-Lipschitz for *every* body that is. It is tried with
+# several bodies, and $x$ keeps its value.
 
 
 # %%
@@ -293,7 +299,8 @@ def my_block(body):
 check("15.block", my_block)
 
 # %% [markdown]
-# <details><summary>Hint</summary>Which 1-Lipschitz body makes the sum grow most? <code>lt.Residual(body)</code> is the sum, and
+# <details><summary>Hint</summary>Which 1-Lipschitz body makes the sum grow most? <code>lt.Residual(body)</code> is
+# the sum, and
 # <code>lt.Scale(factor)</code> the factor.
 # </details>
 # <details><summary>Solution</summary>
@@ -303,8 +310,9 @@ check("15.block", my_block)
 #     return nn.Sequential(lt.Residual(body), lt.Scale(0.5))
 # ```
 #
-# Any two weights $1 - t$ and $t$ would keep the constant 1, too: by $t$ a network can say how much of the body it wants. What it
-# loses is the plain identity of the shortcut. With the body $-x$ the block is 0 everywhere, and with most bodies it shrinks something.
+# Any two weights $1 - t$ and $t$ would keep the constant 1, too: by $t$ a network can say how much of the body it
+# wants. What it loses is the plain identity of the shortcut. With the body $-x$ the block is 0 everywhere, and with
+# most bodies it shrinks something.
 #
 # </details>
 
@@ -331,9 +339,9 @@ assert above > 0.999 and below < -0.999
 print(f"In the batch (0, -1) it becomes {above:.4f}, in the batch (0, 1) {below:.4f}.")
 
 # %% [markdown]
-# The sample is the same, its companions are not. So in training mode there is no function $f(x)$ of one sample, and nothing that could
-# have a Lipschitz constant. What one can ask is by how much a whole batch is stretched. Take two numbers at the distance
-# $\delta$: their variance is $\delta^2 / 4$, so that they come out
+# The sample is the same, its companions are not. So in training mode there is no function $f(x)$ of one sample, and
+# nothing that could have a Lipschitz constant. What one can ask is by how much a whole batch is stretched. Take two
+# numbers at the distance $\delta$: their variance is $\delta^2 / 4$, so that they come out
 #
 # $$\frac{\delta}{\sqrt{\delta^2 / 4 + \varepsilon}}$$
 #
@@ -359,8 +367,9 @@ assert math.isclose(near / 1e-5, 1 / math.sqrt(norm.eps), rel_tol=1e-5)
 assert figures.normalized_apart(1.99, True) > 1.99 and figures.normalized_apart(2.0, True) < 2.0
 
 # %% [markdown]
-# In evaluation mode $m$ and $v$ are numbers that the layer has kept from training, the same for all. Then a sample's output is its own again, and
-# each channel is multiplied by $\gamma / \sqrt{v + \varepsilon}$. The constant is the largest $|\gamma| / \sqrt{v + \varepsilon}$.
+# In evaluation mode $m$ and $v$ are numbers that the layer has kept from training, the same for all. Then a sample's
+# output is its own again, and each channel is multiplied by $\gamma / \sqrt{v + \varepsilon}$. The constant is the
+# largest $|\gamma| / \sqrt{v + \varepsilon}$.
 
 # %%
 norm.eval()
@@ -371,12 +380,14 @@ assert math.isclose(bounds.upper, 1 / math.sqrt(1 / 16 + norm.eps))
 print(f"A channel of variance 1/16 is stretched {bounds.upper:.4f} times.")
 
 # %% [markdown]
-# A quiet channel gets a large factor. And the largest one possible is $|\gamma|/\sqrt\varepsilon$, of a channel that never moved in training.
+# A quiet channel gets a large factor. And the largest one possible is $|\gamma|/\sqrt\varepsilon$, of a channel that
+# never moved in training.
 #
 # ### Exercise 3 ●●○ · 8 min · factors
-# `my_factors(norm)` takes an `nn.BatchNorm2d` in evaluation mode, and returns for each channel by how much it stretches, $|\gamma| / \sqrt{v +
-# \varepsilon}$, as one tensor. Look at `norm.weight`, `norm.bias`, `norm.running_mean`, `norm.running_var` and `norm.eps`, and take what you
-# need. With `affine=False` the layer has no weight (`None`), and $\gamma = 1$.
+# `my_factors(norm)` takes an `nn.BatchNorm2d` in evaluation mode, and returns for each channel by how much it
+# stretches, $|\gamma| / \sqrt{v + \varepsilon}$, as one tensor. Look at `norm.weight`, `norm.bias`,
+# `norm.running_mean`, `norm.running_var` and `norm.eps`, and take what you need. With `affine=False` the layer has no
+# weight (`None`), and $\gamma = 1$.
 
 
 # %%
@@ -388,7 +399,8 @@ def my_factors(norm):
 check("15.factors", my_factors)
 
 # %% [markdown]
-# <details><summary>Hint</summary>Which of the five only shift? Is ε inside the root or outside? And can a stretch be below 0?
+# <details><summary>Hint</summary>Which of the five only shift? Is ε inside the root or outside? And can a stretch be
+# below 0?
 # </details>
 # <details><summary>Solution</summary>
 #
@@ -398,22 +410,24 @@ check("15.factors", my_factors)
 #     return (1 if norm.weight is None else norm.weight.abs()) / root
 # ```
 #
-# One can also measure it: two images of one pixel, at the distance 1 in each channel, come out as far apart as the factors say.
+# One can also measure it: two images of one pixel, at the distance 1 in each channel, come out as far apart as the
+# factors say.
 #
 # </details>
 
 # %% [markdown]
 # ### Exercise 4 ●●● · 14 min · companion
-# A fresh `nn.BatchNorm1d(1)` in training mode, $\gamma = 1$ and $\varepsilon = 10^{-5}$. Hand in two batches of two numbers,
-# `[[a, b], [a, c]]`. The first number is the same in both, and its companion moves by at most 0.01. Yet the *output of the first number* is to
-# move by at least 1, a hundred times as far.
+# A fresh `nn.BatchNorm1d(1)` in training mode, $\gamma = 1$ and $\varepsilon = 10^{-5}$. Hand in two batches of two
+# numbers, `[[a, b], [a, c]]`. The first number is the same in both, and its companion moves by at most 0.01. Yet the
+# *output of the first number* is to move by at least 1, a hundred times as far.
 
 # %%
 my_batches = ...
 check("15.companion", my_batches)
 
 # %% [markdown]
-# <details><summary>Hint</summary>Let a = 0. As a function of the companion, what is the first output? Where is it 0, where does it end on
+# <details><summary>Hint</summary>Let a = 0. As a function of the companion, what is the first output? Where is it 0,
+# where does it end on
 # either side, and where is it steepest?
 # </details>
 # <details><summary>Solution</summary>
@@ -422,21 +436,22 @@ check("15.companion", my_batches)
 # my_batches = [[0.0, -0.005], [0.0, 0.005]]
 # ```
 #
-# With a companion at $c$ the output of 0 is $-\frac{c}{2} / \sqrt{c^2/4 + \varepsilon}$. It lies between $-1$ and 1, so no step from 0
-# can move it by 1. The companion has to pass from one side to the other: from 0.62 to $-0.62$ here. The shortest step that does it
-# has the length $2 \sqrt{4 \varepsilon / 3} = 0.0073$.
+# With a companion at $c$ the output of 0 is $-\frac{c}{2} / \sqrt{c^2/4 + \varepsilon}$. It lies between $-1$ and 1, so
+# no step from 0 can move it by 1. The companion has to pass from one side to the other: from 0.62 to $-0.62$ here. The
+# shortest step that does it has the length $2 \sqrt{4 \varepsilon / 3} = 0.0073$.
 #
 # </details>
 
 # %% [markdown]
 # ## What training did to the two numbers
 #
-# Back to the trained networks, in evaluation mode, where they have a constant. From above it is bounded by the product of
-# norms, with sums at the residual connections: `lt.audit` prints it. From below by any Jacobian: we take the largest norm at
-# a few test images. (`lt.lipschitz_bounds` does both, and searches for a steeper point; for this network that takes half a minute
-# or more.)
+# Back to the trained networks, in evaluation mode, where they have a constant. From above it is bounded by the product
+# of norms, with sums at the residual connections: `lt.audit` prints it. From below by any Jacobian: we take the largest
+# norm at a few test images. (`lt.lipschitz_bounds` does both, and searches for a steeper point; for this network that
+# takes half a minute or more.)
 #
-# **Predict:** which lines of the table will have norms above 1, the convolutions or the normalizations? Of what size is the product?
+# **Predict:** which lines of the table will have norms above 1, the convolutions or the normalizations? Of what size is
+# the product?
 
 # %% jupyter={"outputs_hidden": true} tags=["hide-output", "nbval-ignore-output"]
 predicted()
@@ -449,10 +464,10 @@ assert min(layer.upper for layer in normalizations) < 1
 assert 2e3 < report.upper < 2e5
 
 # %% [markdown]
-# Every convolution has a norm above 1: they begin as random numbers that keep signals alive, and nothing in training holds
-# them down. Of the normalizations some shrink, for they divide by what the convolution before has made large. The product is
-# in the thousands or above. We multiply it ourselves, module by module, and put beside it what is found of the network's
-# first modules up to there.
+# Every convolution has a norm above 1: they begin as random numbers that keep signals alive, and nothing in training
+# holds them down. Of the normalizations some shrink, for they divide by what the convolution before has made large. The
+# product is in the thousands or above. We multiply it ourselves, module by module, and put beside it what is found of
+# the network's first modules up to there.
 
 # %%
 bound, found = [1.0], []
@@ -479,10 +494,11 @@ names = [type(module).__name__ for module in network]
 show(figures.draw_depth(names, bound[1:], found))
 
 # %% [markdown]
-# At the three residual blocks, modules 2, 5 and 8. Each multiplies the bound by 8 or more: in its body stand two convolutions
-# and a normalization or two, whose norms are taken one by one, as if the worst direction of each met that of the next. What
-# is found stays below 80 all the way. The mean over the pixels parts the two as well. It takes the 16 numbers of a channel
-# to their mean, which has the norm $1/\sqrt{16}$, while the audit only knows that it does not stretch.
+# At the three residual blocks, modules 2, 5 and 8. Each multiplies the bound by 8 or more: in its body stand two
+# convolutions and a normalization or two, whose norms are taken one by one, as if the worst direction of each met that
+# of the next. What is found stays below 80 all the way. The mean over the pixels parts the two as well. It takes the 16
+# numbers of a channel to their mean, which has the norm $1/\sqrt{16}$, while the audit only knows that it does not
+# stretch.
 
 # %%
 blocks = [k for k, module in enumerate(network) if isinstance(module, lt.Residual)]
@@ -493,8 +509,9 @@ pool = [k for k, module in enumerate(network) if isinstance(module, nn.AdaptiveA
 assert network[:pool](x[:1]).shape[-2:] == (4, 4) and found[pool] < found[pool - 1] / 3
 
 # %% [markdown]
-# And the normalizations? They keep the product from running away. If a convolution between two of them doubles, so does the root of the
-# variance behind it, and the factor is halved: the function is the same, and so is the bound. (Up to ε, which we leave out here.)
+# And the normalizations? They keep the product from running away. If a convolution between two of them doubles, so does
+# the root of the variance behind it, and the factor is halved: the function is the same, and so is the bound. (Up to ε,
+# which we leave out here.)
 
 # %%
 doubled = copy.deepcopy(network).double()
@@ -522,7 +539,7 @@ for name in ACTIVATIONS:
         for images in parts["train"][0].split(60):
             start(images)
     for when, one in (("before", start.eval()), ("after", trained[name, 0][0])):
-        lower = lt.jacobian_spectral_norm(one, x[:32], steps=10).max().item()
+        lower = lt.jacobian_spectral_norm(one, x[:16], steps=10).max().item()
         with redirect_stdout(None):  # of these tables we want one number each
             sizes[name, when] = lower, lt.audit(one).upper
 
@@ -538,15 +555,15 @@ for name in ACTIVATIONS:
     print(f"{name:7} found {low:.2f} -> {lower:.1f}; bound {high:,.0f} -> {upper:,.0f}")
 
 # %% [markdown]
-# What is found grew, to more than four times as much; the bound grew by a smaller factor. It was in the thousands before the
-# network had learnt anything, and so it says little of what was learnt. Between the two there is a factor of 50 or more, and
-# the truth is somewhere within. That is the price of a network that was not built for a constant. The lessons before go the
-# other way: orthonormal weights and MaxMin, where both bounds meet.
+# What is found grew, to more than four times as much; the bound grew by a smaller factor. It was in the thousands
+# before the network had learnt anything, and so it says little of what was learnt. Between the two there is a factor of
+# 50 or more, and the truth is somewhere within. That is the price of a network that was not built for a constant. The
+# lessons before go the other way: orthonormal weights and MaxMin, where both bounds meet.
 #
 # ## The Jacobian of one sample
 #
-# One of the table's columns is the spectral Jacobian penalty. It needs the Jacobian of *one* sample, and in training mode there is none, as we have
-# seen. So the package refuses:
+# One of the table's columns is the spectral Jacobian penalty. It needs the Jacobian of *one* sample, and in training
+# mode there is none, as we have seen. So the package refuses:
 
 # %%
 network.train()
@@ -558,8 +575,8 @@ assert "evaluation mode" in refused and "training mode" in refused
 print(refused)
 
 # %% [markdown]
-# `with lt.evaluating(network):` gives all modules the flags of evaluation mode, and afterwards each its own. The loss itself is then taken
-# in training mode, as before, and both are added. (How the paper did it, it does not say.)
+# `with lt.evaluating(network):` gives all modules the flags of evaluation mode, and afterwards each its own. The loss
+# itself is then taken in training mode, as before, and both are added. (How the paper did it, it does not say.)
 
 # %%
 loss = functional.cross_entropy(network(x[:60]), y[:60])
@@ -573,13 +590,14 @@ print("Loss in training mode, penalty in evaluation mode, one gradient of both."
 # %% [markdown]
 # ## Recap
 #
-# - Table 6 gives accuracies; ReLU is ahead by 0.6 to 0.8 points in every row. "Comparable" needs a spread between seeds, which is not given.
+# - Table 6 gives accuracies; ReLU is ahead by 0.6 to 0.8 points in every row. "Comparable" needs a spread between
+#   seeds, which is not given.
 # - MaxMin is a drop-in: the same parameters, the same shapes. Only the number of channels must be even.
 # - A sum adds constants: $n$ residual blocks have up to $(1 + a)^n$. The mean of shortcut and body keeps 1.
-# - Batch normalization in training mode is no function of one sample. Two numbers come up to 316 times as far apart. In evaluation mode the constant is the largest
-#   $|\gamma| / \sqrt{v + \varepsilon}$.
-# - A network that was not built for a constant has a bound in the thousands before it has learnt anything. What is found is far
-#   below, and grows in training.
+# - Batch normalization in training mode is no function of one sample. Two numbers come up to 316 times as far apart.
+#   In evaluation mode the constant is the largest $|\gamma| / \sqrt{v + \varepsilon}$.
+# - A network that was not built for a constant has a bound in the thousands before it has learnt anything. What is
+#   found is far below, and grows in training.
 #
 # ## Where next
 #

@@ -74,11 +74,20 @@ def _mean(body: nn.Module, x: Tensor) -> Tensor:
 
 
 def _judge_block(answer: Any, mistakes: Sequence[Mistake]) -> None:
-    if isinstance(answer, (type, nn.Module)) or not callable(answer):
+    if isinstance(answer, nn.Module) or not callable(answer):
         text = f"A function of a body is needed, and this is {a_kind(answer)}"
         raise Hint("type", f"{text}: what makes a block of any body?")
     known = [Mistake(m.label, _Built(m.answer), m.hint, m.when) for m in mistakes]
     compare_function(_Built(answer), _mean, CALLS, mistakes=known)
+
+
+def _another_mean(got: Tensor, _want: Tensor, body: nn.Module, x: Tensor) -> bool | None:
+    """Whether it is (1 − t) x + t body(x) for some t in [0, 1]; for x -> x nobody can tell."""
+    way = body(x) - x
+    if not bool(way.any()):
+        return None
+    t = float(((got - x) * way).sum() / way.square().sum())
+    return 0 <= t <= 1 and bool(torch.allclose(got, x + t * way))
 
 
 def _sum_in_place(body: nn.Module, x: Tensor) -> Tensor:
@@ -164,7 +173,7 @@ EXERCISES = (
         },
         mistakes={
             "a plain sum": (
-                lambda body: Residual(body),
+                Residual,
                 "This is the plain sum: for the body x -> x it is 2 x. Which factor brings that "
                 "back to x?",
             ),
@@ -218,6 +227,12 @@ EXERCISES = (
             "body of the sum": (
                 _of(lambda body, x: body((x + body(x)) / 2)),
                 "The body runs once more behind the mean: how often does it stand in a block?",
+            ),
+            "unequal parts": (
+                _of(lambda body, x: 0.9 * x + 0.1 * body(x)),
+                "A mean, and 1-Lipschitz, but of unequal parts: which one factor stands behind a "
+                "plain sum?",
+                _another_mean,
             ),
             "a product": (
                 _of(lambda body, x: x * body(x)),

@@ -94,6 +94,24 @@ EXERCISES = (
                 lambda norm: _weight(norm) / (norm.running_var + norm.eps).sqrt(),
                 "The sign of γ is left: is a channel that is turned over stretched by less than 0?",
             ),
+            "signed, no ε": (
+                lambda norm: _weight(norm) / norm.running_var.sqrt(),
+                "ε is missing under the root, and the sign of γ is left: what keeps a channel that "
+                "does not vary finite?",
+            ),
+            "signed, no root": (
+                lambda norm: _weight(norm) / (norm.running_var + norm.eps),
+                "No root of the variance, and the sign of γ is left: in which unit is a deviation, "
+                "and can a stretch be below 0?",
+            ),
+            "no ε, no root": (
+                _with(lambda gamma, v, _eps: gamma / v),
+                "γ is divided by the variance alone: where are ε and the root?",
+            ),
+            "no ε, no γ": (
+                _with(lambda _gamma, v, _eps: 1 / v.sqrt()),
+                "1 over the deviation alone: where do ε and γ enter?",
+            ),
             "β": (
                 lambda norm: (
                     (torch.zeros_like(norm.running_var) if norm.bias is None else norm.bias).abs()
