@@ -112,7 +112,7 @@ def test_the_first_lessons_are_built():
     here = {"A", "A.1", "A.2", "A.3", "A.4", "B", "B.1", "B.2", "B.3", "B.4", "C", "D"}
     here |= {"E", "F", "G", "G.1", "G.3", "H", "H.1", "H.4", "H.5"}
     due = {row.item for row in ROWS if {ITEM.match(row.item)[0], WHERE.get(row.item)} & here}
-    assert due - {"Table 6"} == {row.item for row in BUILT}
+    assert due == {row.item for row in BUILT}
 
 
 # --- What the map points at.
@@ -242,7 +242,8 @@ def test_the_table_has_a_line_for_each_row_and_four_cells_in_each():
     with pytest.raises(TypeError, match="got int"):
         appendix.markdown_table(3)
     assert appendix.markdown_table(SOUND) == appendix.markdown_table([SOUND])
-    assert "not yet built: lesson 15_cifar" in appendix.markdown_table([appendix.find("Table 6")])
+    planned = replace(SOUND, function="", anchor="", test="")
+    assert "not yet built: lesson 01_groupsort" in appendix.markdown_table([planned])
 
 
 def test_links_follow_the_rule_of_jupyterlab():
