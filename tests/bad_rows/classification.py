@@ -58,11 +58,11 @@ def rows():
     yield from integer_rows(lambda n: attacks(nn.Sequential(three), x, y, 0.1, n, 1.0), "steps")
     yield attacks, [nn.Sequential(three), 2 * x, y, 0.1, 8, 1.0], ValueError, "entries in [0, 1]"
     yield attacks, [nn.Sequential(three), x, y, 0.1, 8, 0.0], ValueError, "L must be greater than"
+    yield from images()
 
 
 def training_network():
     return nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 1))
-    yield from images()
 
 
 def images():
