@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -37,8 +38,8 @@ def draw_for(name: str, seed: int, student: str) -> random.Random:
 
 
 def plain_name(student: str) -> str:
-    """A name without what is typed in two ways: blanks around it, and capitals."""
-    return " ".join(student.split()).casefold()
+    """A name without what is typed in two ways: outer blanks, capitals, and composed letters."""
+    return unicodedata.normalize("NFC", " ".join(student.split()).casefold())
 
 
 def with_own_numbers(exercise: Exercise, seed: int, student: str) -> Exercise:

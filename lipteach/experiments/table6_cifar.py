@@ -111,7 +111,7 @@ def train(settings: Settings, seed: int, run: Run) -> dict[str, Any]:
 
 
 def load_images(data: str, split: str) -> tuple[Tensor, Tensor]:
-    """Load images (N, channels, height, width) with mean 0 and variance 1 overall, and labels."""
+    """Load images (N, channels, height, width), roughly centred and scaled, and labels."""
     if data == "cifar":
         images, labels = load_cifar10(data_folder(), split)
     elif data == "fashion":

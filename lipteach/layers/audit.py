@@ -152,7 +152,8 @@ def _layer(
         kind = f"{type(module).__name__} {module.in_features}→{module.out_features}"
     else:
         kind = f"{type(module).__name__} {module.in_channels}→{module.out_channels}"
-    if not isinstance(module, (Selection, Scale, *NORMALIZATIONS)):
+    given = not isinstance(module, (Selection, Scale))
+    if given and module.weight is not None:  # a normalization may have none
         check_tensor(module.weight, f"The weight of {name}")
     if unlike or not is_layer(module):
         nan, said = math.nan, unlike or alteration(module) or "a forward or a setting of its own"

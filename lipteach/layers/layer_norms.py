@@ -225,7 +225,9 @@ def product(
                 return None, missing or also
             bound = bound * (shortcut + body)
             continue
-        known = norms[id(step)] if is_layer(step) else ONE if one_lipschitz(step, sizes) else None
+        known = (
+            norms.get(id(step)) if is_layer(step) else ONE if one_lipschitz(step, sizes) else None
+        )
         if known is None:
             return None, said_name(name, step)
         if mixes(step, sizes):

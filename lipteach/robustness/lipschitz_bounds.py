@@ -195,8 +195,13 @@ def _certified(
 def _of_sum(
     block: Residual, shapes: set[tuple[int, ...]], x: Tensor, name: str, layers: Layers
 ) -> tuple[dict[tuple[float, float], Magnitude] | None, str]:
-    """The same for a residual connection, by the pair (r, q): the sums of its two parts' bounds."""
+    """The same for a residual connection, by the pair (r, q): the sums of its two parts' bounds.
+
+    The bounds are those of one row: where a sample comes as several, they are not of the whole.
+    """
     found: dict[tuple[float, float], Magnitude] = {}
+    if any(shape[0] != 1 for shape in shapes):
+        return None, f"{said_name(name, block)}, which takes a sample as several rows"
     for shape, r in product(shapes, NORMS):
         parts = []
         for part in ("skip", "body"):

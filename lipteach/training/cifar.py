@@ -100,15 +100,24 @@ def _read(archive: Path, names: tuple[str, ...]) -> Tensor:
 
 def _check_sum(path: Path, where: str = "") -> None:
     """Require the original."""
+    found = _digest(path)
+    if found != MD5:
+        raise ValueError(
+            f"{where or path} is not CIFAR-10's archive: its MD5 begins with {found[:12]} and must "
+            f"begin with {MD5[:12]}."
+        )
+
+
+def _is_original(path: Path) -> bool:
+    return path.exists() and _digest(path) == MD5
+
+
+def _digest(path: Path) -> str:
     digest = hashlib.md5(usedforsecurity=False)
     with path.open("rb") as file:
         while block := file.read(BLOCK):
             digest.update(block)
-    if digest.hexdigest() != MD5:
-        raise ValueError(
-            f"{where or path} is not CIFAR-10's archive: its MD5 begins with "
-            f"{digest.hexdigest()[:12]} and must begin with {MD5[:12]}."
-        )
+    return digest.hexdigest()
 
 
 def _fetch(archive: Path) -> None:
@@ -116,7 +125,8 @@ def _fetch(archive: Path) -> None:
     part = archive.with_name(f"{archive.name}.part")
     try:
         archive.parent.mkdir(parents=True, exist_ok=True)
-        _continue(part)
+        if not _is_original(part):  # an earlier try may have ended before it got its name
+            _continue(part)
     except (OSError, HTTPException) as error:
         kept = "; the part that came is kept" if part.exists() else ""
         raise OSError(f"CIFAR-10 could not be fetched from {URL} ({error}){kept}.") from error

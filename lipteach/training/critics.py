@@ -132,7 +132,9 @@ _maxmin = partial(MaxMin, 1)
 _clipped, _penalized = Scheme(after_step=clip_weights_), Scheme(penalty=partial(_penalize, 10.0))
 
 CRITICS: dict[str, CriticRow] = {
-    "clipped": CriticRow(_leaky, _clipped, "at most 0.01 √(mn) for a layer of m × n"),
+    "clipped": CriticRow(
+        _leaky, _clipped, "at most 0.01 √(mn) for a layer of m × n, of a convolution twice that"
+    ),
     "penalty, LeakyReLU": CriticRow(_leaky, _penalized, "nothing"),
     "penalty, MaxMin": CriticRow(_maxmin, _penalized, "nothing"),
     "Lipschitz, ReLU": CriticRow(nn.ReLU, make_scheme("Björck", 1.0), "at most 1"),

@@ -152,8 +152,9 @@ def _sizes(channels: int, side: int, width: int, deep: bool) -> tuple[list[int],
 def _drawn(network: nn.Sequential, generator: torch.Generator) -> nn.Sequential:
     """Give a network on the meta device its values: the constructors would draw globally."""
     network.to_empty(device="cpu")
-    for module in network:
-        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-            module.reset_parameters()
+    for module in network:  # of those with weights only these draw none
+        drawn = isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d)
+        if not drawn and [*module.parameters(recurse=False)]:
+            module.reset_parameters()  # type: ignore[operator]
     initialize_(network, generator)
     return network

@@ -40,7 +40,8 @@ def wide_resnet(
         width: k.
         activation: what makes one activation.
         generator: the source of the weights; convolutions are normal with the variance
-            $2 / (k_1 k_2 c_\text{out})$, the last layer is uniform as PyTorch's.
+            $2 / (k_1 k_2 c_\text{out})$, the weights of the last layer are
+            uniform as PyTorch's, and its biases 0.
         channels: of the images.
         classes: the number of outputs.
 
@@ -105,5 +106,6 @@ def _draw_(network: nn.Module, generator: torch.Generator) -> None:
         elif isinstance(module, nn.Linear):
             nn.init.kaiming_uniform_(module.weight, a=5**0.5, generator=generator)
             nn.init.zeros_(module.bias)
-        elif isinstance(module, nn.BatchNorm2d):
-            module.reset_parameters()
+        elif [*module.parameters(recurse=False)]:  # a normalization, or an activation that learns
+            reset: Any = module
+            reset.reset_parameters()

@@ -173,6 +173,35 @@ def test_what_stands_in_a_residual_is_named() -> None:
         lt.lipschitz_bounds(sorts, uniform(3, 2))
 
 
+@pytest.mark.parametrize("p", NORMS)
+@pytest.mark.parametrize("body", [nn.Identity(), nn.ReLU()])
+def test_rows_of_a_sample_are_no_samples(body: nn.Module, p: float) -> None:
+    """Bounds of one row from norm to norm are too small for four rows together."""
+    rows = lt.ChunkedSequential(lt.Residual(body))
+    summed = nn.Linear(32, 1, bias=False).double()
+    summed.requires_grad_(False).weight.fill_(1.0)
+    network = nn.Sequential(rows, nn.Flatten(), summed)
+    with pytest.warns(lt.UnknownBoundWarning, match="takes a sample as several rows"):
+        bounds = lt.lipschitz_bounds(network, uniform(3, 4, 8, low=0.5), p)
+    assert bounds.upper == math.inf
+    assert bounds.lower > 0
+    single = nn.Sequential(rows, lt.frozen_linear(uniform(2, 8)))
+    assert lt.lipschitz_bounds(single, uniform(3, 8), p).upper < math.inf
+    turned = nn.Sequential(nn.Flatten(0, 1), lt.Residual(nn.Conv2d(3, 3, 3, padding=1).double()))
+    with pytest.warns(lt.UnknownBoundWarning):
+        lt.lipschitz_bounds(turned, uniform(1, 3, 6, 6), p)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_weight_that_is_no_number_is_refused(value: float) -> None:
+    norm = normalization(3)
+    norm.weight[1] = value
+    with pytest.raises(ValueError, match="finite"):
+        lt.audit(norm)
+    with pytest.raises(ValueError, match="finite"):
+        lt.lipschitz_bounds(norm, uniform(2, 3))
+
+
 def test_a_residual_with_another_forward_has_no_bound() -> None:
     class Tripled(lt.Residual):
         def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -165,6 +165,12 @@ def test_a_download_that_broke_off_goes_on(resumes: bool, server, tmp_path) -> N
     assert len(server.asked) == 2, "nothing is fetched twice"
 
 
+def test_a_download_that_had_ended_is_not_asked_for_again(server, tmp_path) -> None:
+    (tmp_path / f"{NAME}.part").write_bytes(server.data)
+    assert len(load_cifar10(tmp_path, download=True)[0]) == 90
+    assert not server.asked
+
+
 def test_what_is_not_the_original_is_not_kept(server, tmp_path) -> None:
     server.data = packed(cifar.TRAIN)
     with pytest.raises(ValueError, match=r"What http.* sent is not CIFAR-10's archive"):

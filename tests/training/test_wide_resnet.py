@@ -47,6 +47,12 @@ def test_the_weights_have_the_variance_that_is_said() -> None:
         assert float(conv.weight.detach().var()) == pytest.approx(2 / fan_out, rel=0.2)
 
 
+def test_activations_that_learn_begin_as_their_class_says() -> None:
+    network = wide_resnet(10, 1, nn.PReLU, generator())
+    slopes = [m.weight.item() for m in network.modules() if isinstance(m, nn.PReLU)]
+    assert slopes == [0.25] * len(slopes)
+
+
 def test_the_bounds_of_a_trained_mode_network_know_all_its_parts() -> None:
     """Sums and normalization leave nothing unknown; one block alone is checked in test_residual."""
     network = wide_resnet(10, 1, MAXMIN, generator(), channels=1)

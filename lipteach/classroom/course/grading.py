@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from lipteach.classroom.course.judges import judge_all
 from lipteach.classroom.course.manifest import read_manifest
 from lipteach.classroom.course.submissions import (
     Submission,
+    misplaced,
     name_in,
     read_submissions,
     understand,
@@ -63,6 +65,12 @@ def grade(
         if any((folder / "submitted").glob(f"*/{assignment}")):
             limits = {"workers": workers, "seconds": float(seconds), "megabytes": megabytes}
             reports[assignment] = _grade_one(folder, assignment, manifest, **limits)
+    if elsewhere := misplaced(folder, manifest["assignments"]):
+        warnings.warn(
+            "not graded, since they are not in submitted/STUDENT/ASSIGNMENT/: "
+            + ", ".join(elsewhere),
+            stacklevel=2,
+        )
     if not reports:
         raise FileNotFoundError(
             f"nothing is handed in: {folder.name}/submitted/STUDENT/ASSIGNMENT/ has no folder"

@@ -47,7 +47,12 @@ def make_shell() -> InteractiveShell:
     config.InteractiveShell.colors = "NoColor"
     shell = InteractiveShell.instance(config=config)
     shell.user_ns["__name__"] = "__main__"
+    shell.ask_exit = _end  # type: ignore[attr-defined]  # what `exit` calls in a kernel
     return shell
+
+
+def _end() -> None:
+    raise SystemExit("exit() was called")
 
 
 def exercise_for(name: str, vary: int | None, student: str) -> Exercise:

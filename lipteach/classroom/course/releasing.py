@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import shutil
+import tempfile
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +68,8 @@ def release(
         TypeError, ValueError: no such lesson, or other hints or another seed than the lessons
             which are there already.
         FileNotFoundError: the lessons are not beside the package.
-        RuntimeError: nbgrader refused the notebook.
+        RuntimeError: nbgrader refused the notebook, as it does where exercises would change which
+            have been graded; what was released stays.
     """
     if not isinstance(hints, bool):
         raise TypeError(f"hints must be True or False; got {hints!r}")
@@ -78,14 +82,33 @@ def release(
     for stem in stems:
         lesson, before = read_lesson(stem), manifest["assignments"].get(stem, {})
         source = source_notebook(lesson, hints, vary)
-        noted = _write_source(folder / "source" / stem / f"{stem}.ipynb", source, before)
-        released = folder / "release" / stem / f"{stem}.ipynb"
-        if noted != {key: before.get(key) for key in noted} or not released.exists():
-            noted["sha256"] = _generate(folder, released)
+        with _kept_if_refused(folder / "source" / stem, folder / "release" / stem):
+            noted = _write_source(folder / "source" / stem / f"{stem}.ipynb", source, before)
+            released = folder / "release" / stem / f"{stem}.ipynb"
+            if noted != {key: before.get(key) for key in noted} or not released.exists():
+                noted["sha256"] = _generate(folder, released)
         manifest["assignments"][stem] = before | _entry(lesson, vary) | noted
     write_manifest(folder, manifest)
     write_if_new(folder / PAGE, instructor_page(manifest))
     return folder
+
+
+@contextmanager
+def _kept_if_refused(*places: Path) -> Iterator[None]:
+    """Put folders back as they were if what is done to them ends in an error."""
+    with tempfile.TemporaryDirectory() as beside:
+        before = [Path(beside, str(k)) for k in range(len(places))]
+        for place, copied in zip(places, before, strict=True):
+            if place.exists():
+                shutil.copytree(place, copied)
+        try:
+            yield
+        except BaseException:
+            for place, copied in zip(places, before, strict=True):
+                shutil.rmtree(place, ignore_errors=True)
+                if copied.exists():
+                    shutil.copytree(copied, place)
+            raise
 
 
 def _stems(lessons: Iterable[str]) -> list[str]:
@@ -244,7 +267,12 @@ def _generate(folder: Path, released: Path) -> str:
     with nbgrader_at_work():
         said = application(folder).generate_assignment(released.stem)
     if not said["success"]:
-        raise RuntimeError(f"nbgrader could not release {released.stem}: {said['log'][-200:]}")
+        lines = [*said.get("log", "").splitlines(), said.get("error") or "it gives no reason"]
+        why = next((line for line in lines if "ERROR" in line), lines[-1])
+        raise RuntimeError(
+            f"nbgrader could not release {released.stem}, and nothing was changed: {why} (What has "
+            "been graded keeps its exercises: release others into another folder.)"
+        )
     book = nbformat.read(released, as_version=4)
     sha = digest(book)
     book.metadata["lipteach"]["release"] = sha

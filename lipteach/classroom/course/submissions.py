@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -105,6 +105,18 @@ def understand(
                 submission.minutes[exercise["name"]] = minutes
     _say_what_differs(submission, entry, released)
     return submission
+
+
+def misplaced(folder: Path, assignments: Collection[str]) -> list[str]:
+    """The notebooks in ``submitted/`` that lie in no student's folder of an assignment."""
+    place = folder / "submitted"
+    found = (path.relative_to(place) for path in sorted(place.rglob("*.ipynb")))
+    hidden = ".ipynb_checkpoints"
+    return [
+        str(path)
+        for path in found
+        if hidden not in path.parts and (len(path.parts) < 3 or path.parts[1] not in assignments)
+    ]
 
 
 def name_in(submission: Submission) -> str | None:

@@ -127,7 +127,8 @@ def improve_critic(
 ) -> float:
     """Take one step up the critic's estimate, and return what it was."""
     with torch.no_grad():
-        y = maker(draw_latent(len(x), source).to(x.device))
+        # one alone has no batch to be normalized by
+        y = maker(draw_latent(max(2, len(x)), source).to(x.device))[: len(x)]
     with parametrize.cached():  # the weights are computed once for x and y
         claim = wasserstein_dual(critic, x, y)
     loss = -claim

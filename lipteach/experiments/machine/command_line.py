@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -150,7 +151,7 @@ def _run_one(one: Experiment, options: argparse.Namespace, cluster: Cluster | No
     path, jobs = None, []
     try:
         jobs = list_jobs(*grid, options.runs, cluster)
-        _announce(one, jobs, options)
+        _announce(one, [replace(job, threads=threads) for job in jobs], options)
         with make_workers(options.workers) as workers:
             path = run_experiment(
                 *grid, cluster or workers,

@@ -55,12 +55,13 @@ def estimate_hours(jobs: Sequence[Job], workers: int = 1, seconds: float = 8.0) 
 
 
 def _seconds_of(job: Job, seconds: float) -> float:
-    if job.threads:
-        torch.set_num_threads(job.threads)
-    began = time.monotonic()
+    before, began = torch.get_num_threads(), time.monotonic()
+    torch.set_num_threads(job.threads or before)
     try:
         job.experiment.train(job.settings, job.seed, Trial(job.device, seconds))
     except _Tried as end:
         (found,) = end.args
         return float(found)
+    finally:
+        torch.set_num_threads(before)
     return time.monotonic() - began

@@ -11,7 +11,7 @@ from torch import nn
 import lipteach as lt
 from lipteach.classroom import check, exercises, own_numbers
 from lipteach.classroom.checks import NAMELESS, examine
-from lipteach.classroom.own import draw_for, with_own_numbers
+from lipteach.classroom.own import draw_for, plain_name, with_own_numbers
 
 VARIED = {name: e for name, e in exercises().items() if e.vary}
 STUDENTS = [f"student {k}" for k in range(12)]
@@ -143,3 +143,10 @@ def test_an_exercise_without_own_numbers_stays_as_it_is() -> None:
     exercise = exercises()["04.steps"]
     assert with_own_numbers(exercise, 7, "ada") is exercise
     assert dataclasses.replace(exercise, vary=None).vary is None
+
+
+def test_a_letter_may_be_composed_or_not() -> None:
+    """As folders are on a Mac, and names in a notebook."""
+    composed, apart = "Zo\N{LATIN SMALL LETTER E WITH DIAERESIS}", "Zoe\N{COMBINING DIAERESIS}"
+    assert composed != apart
+    assert plain_name(composed) == plain_name(apart)

@@ -190,3 +190,22 @@ def test_what_stands_in_the_answer_cells_is_not_tried(stem: str) -> None:
         exec(by_id[one.answer_id], namespace)
         report = examine(exercises()[one.name], eval(one.variable, namespace))
         assert (report.passed, report.tried) == (False, False), one.name
+
+
+def test_a_release_that_nbgrader_refuses_changes_nothing(
+    course: Path, tmp_path, monkeypatch
+) -> None:
+    folder = shutil.copytree(course, tmp_path / "course")
+    before = contents(folder)
+
+    class Refuses:
+        def generate_assignment(self, stem: str) -> dict[str, object]:
+            shutil.rmtree(folder / "release" / stem)  # as nbgrader does
+            return {"success": False, "error": "Traceback", "log": "[INFO] a\n[ERROR] graded\n"}
+
+    monkeypatch.setattr("lipteach.classroom.course.releasing.application", lambda _: Refuses())
+    with pytest.raises(
+        RuntimeError, match=r"nothing was changed: \[ERROR\] graded \(What has been"
+    ):
+        release(["0"], folder, hints=False)
+    assert contents(folder) == before

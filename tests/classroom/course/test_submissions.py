@@ -15,6 +15,7 @@ from lipteach.classroom.course.manifest import read_manifest
 from lipteach.classroom.course.submissions import (
     Submission,
     grade_id,
+    misplaced,
     name_in,
     read_submissions,
     understand,
@@ -124,3 +125,12 @@ def test_numbers_of_their_own_are_those_of_the_folder() -> None:
     assert examine(ada, ada.solution).passed
     assert not examine(bob, ada.solution).passed
     assert exercise_for("04.steps", 7, "Ada") is lesson_exercises("04")["04.steps"]
+
+
+def test_notebooks_in_no_students_folder_are_named(tmp_path: Path) -> None:
+    for path in ("a/00_start_here/x.ipynb", "b/y.ipynb", "c/00/z.ipynb", "w.ipynb"):
+        place = tmp_path / "submitted" / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.touch()
+    found = misplaced(tmp_path, {"00_start_here": {}})
+    assert found == [str(Path("b/y.ipynb")), str(Path("c/00/z.ipynb")), "w.ipynb"]
