@@ -192,7 +192,7 @@ for name, value in pairs:
     found[label] = measure_classifier(networks[label], parts, scheme.p)
     found[label]["promised"] = scheme.constant
 
-# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
+# %% jupyter={"outputs_hidden": true} tags=["hide-output", "nbval-ignore-output"]
 show(figures.draw_constants(found))
 
 # %% [markdown]
@@ -202,7 +202,7 @@ show(figures.draw_constants(found))
 # pushes. What do the constants cost? In the ∞-norm $L = 10$ is far too little for so small a network, and the 2-norm's
 # 10 costs nothing.
 
-# %%
+# %% tags=["nbval-ignore-output"]
 for name in ("Björck 10", "Spectral Norm 10", "L∞ 10"):
     assert 9 < found[name]["lower"] <= found[name]["upper"] < 10 + 1e-9
 assert math.isclose(found["Björck 10"]["lower"], found["Björck 10"]["upper"])
@@ -393,7 +393,7 @@ check("12.slope", answer)
 # answer changes. This is what $L$ buys. We look at the small networks: their gradients, and the steepest that the constant
 # permits, $\sqrt 2\, L$.
 
-# %%
+# %% tags=["nbval-ignore-output"]
 margins = measure_margins(networks["Björck 10"], *parts["validation"])
 steepest = math.sqrt(2) * 10
 assert all(math.isclose(g, steepest, rel_tol=1e-6) for g in margins["gradients"])

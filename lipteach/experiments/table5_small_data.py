@@ -125,7 +125,7 @@ def train(settings: Settings, seed: int, run: Run) -> dict[str, Any]:
     rate = torch.optim.lr_scheduler.MultiStepLR(optimizer, milestones)
     train_classifier(run, scheme, network, optimizer, rate, parts["train"], epochs, total)
     lay_out(network, torch.contiguous_format)
-    return measure_classifier(scheme.finish(network.cpu()), parts, points=2)
+    return measure_classifier(scheme.finish(network.cpu()), parts)
 
 
 def lay_out(network: nn.Module, order: torch.memory_format) -> None:
