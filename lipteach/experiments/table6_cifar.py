@@ -30,7 +30,7 @@ from lipteach.experiments import Experiment, Record, Run
 from lipteach.experiments.machine.classifier import train_classifier
 from lipteach.experiments.machine.records import data_folder
 from lipteach.primitives import MaxMin, jacobian_spectral_norm
-from lipteach.robustness.lipschitz_bounds import norms_along
+from lipteach.robustness.certified_norms import norms_along
 from lipteach.training import (
     Epochs,
     load_cifar10,

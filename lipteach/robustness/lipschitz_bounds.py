@@ -6,43 +6,28 @@ Source: the composition of Lipschitz maps; Anil, Lucas and Grosse (2019), sectio
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from itertools import product
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from lipteach.layers.copies import said_name
 from lipteach.layers.jacobian_norms import is_large, jacobian_norms, largest_norm, stretched
-from lipteach.layers.known_modules import KNOWN, mixes, one_lipschitz
 from lipteach.layers.layer_norms import (
-    LAYERS,
-    MIXES,
     draws,
-    image_sizes,
-    input_sizes,
-    is_layer,
-    upper_norm,
-    upper_norm_to_max,
 )
-from lipteach.layers.magnitudes import Magnitude, lower_bound
+from lipteach.layers.magnitudes import lower_bound
 from lipteach.layers.measured import measured, why_none
-from lipteach.primitives import Residual, Selection
 from lipteach.primitives._sample_by_sample import jacobians
 from lipteach.primitives._torch_private import undisturbed
-from lipteach.primitives._validate import NORMS, check_norm, check_tensor
-from lipteach.primitives.composition import alteration, runs_as, walk
+from lipteach.primitives._validate import check_norm, check_tensor
 from lipteach.primitives.jacobian import run_once
 from lipteach.primitives.norms import normalized, start_vector
 from lipteach.primitives.numerical_warnings import warn_caller
+from lipteach.robustness.certified_norms import certified
 
 BEST, GOALS, DIRECTIONS, ROUNDS, ROUNDS_OF_LARGE = 4, 8, 2, 20, 3
 LENGTHS = [2.0**-k for k in range(-1, 5)]  # of a jump, in spreads of the points
 NUDGE = 1e-7  # in spreads
-ZERO = Magnitude.of(0.0)
-Norms = tuple[dict[float, Magnitude], dict[float, Magnitude]]
-Layers = dict[tuple[int, frozenset[tuple[int, ...]]], Norms]
 
 
 class LipschitzBounds(NamedTuple):
@@ -127,7 +112,7 @@ def lipschitz_bounds(model: nn.Module, x: Tensor, p: float = 2) -> LipschitzBoun
         if not missing and draws(plain, points):
             missing = f"{type(model).__name__}, which draws random numbers"
         if not missing:
-            bounds, missing = _certified(plain, points, p)
+            bounds, missing = certified(plain, points, p)
             upper = bounds[p] if bounds else None
             most = float(upper) if upper else math.inf
             lower = _steepest(plain, points, p, spread, most * (1 - 1e-12))
@@ -142,111 +127,6 @@ def check_parameters(model: nn.Module) -> None:
     for name, parameter in model.named_parameters():
         if not bool(torch.isfinite(parameter).all()):
             raise ValueError(f"{name} of model must be finite; it holds NaN or infinity.")
-
-
-def norms_along(model: nn.Module, x: Tensor, p: float) -> dict[float, float]:
-    """Upper bounds from the p-norm of inputs to the q-norm of outputs, by q; infinite if unknown.
-
-    The model is a plain copy, as `measured` makes it.
-    """
-    bounds, _ = _certified(model, x, p)
-    return {q: float(bounds[q]) if bounds else math.inf for q in NORMS}
-
-
-def _certified(
-    model: nn.Module, x: Tensor, p: float, above: str = "", layers: Layers | None = None
-) -> tuple[dict[float, Magnitude] | None, str]:
-    """The upper bounds and "", or None and the first module without a bound.
-
-    bounds[q] is an upper bound of the steps so far, from the p-norm to the q-norm. Of a model that
-    is a part of another, `above` is the name there, and `layers` keeps the norms that are known.
-    """
-    layers = {} if layers is None else layers
-    sizes = input_sizes(model, x)
-    steps = list(walk(model, above))
-    calls = _calls(model, x, [step for _, step in steps])
-    bounds = {q: _conversion(x[0].numel(), p, q) for q in NORMS}
-    for name, step in steps:
-        summed = runs_as(step, Residual)
-        if not (summed or is_layer(step) or one_lipschitz(step, sizes)):
-            said = alteration(step)
-            return None, said_name(name, step) + (f", which has {said}" if said else "")
-        if mixes(step, sizes):
-            return None, f"{said_name(name, step)}, {MIXES}"
-        called, count = next(calls, (None, 0))
-        if called is not step:  # what runs is another composition
-            return None, said_name(name, step)
-        if isinstance(step, Residual):
-            through, missing = _of_sum(step, sizes[id(step)], x, name, layers)
-            if through is None:
-                return None, missing
-            bounds = {q: min(bounds[r] * through[r, q] for r in NORMS) for q in NORMS}
-        elif is_layer(step):
-            own, to_max = _norms(step, image_sizes(step, sizes), layers)
-            most = min(bounds[q] * to_max[q] for q in NORMS)
-            bounds = {q: bounds[q] * own[q] for q in NORMS}
-            bounds[math.inf] = min(bounds[math.inf], most)
-        bounds = {q: min(bounds[r] * _conversion(count, r, q) for r in NORMS) for q in NORMS}
-    if more := next(calls, None):  # a chunk took the sample in parts, and each has fewer numbers
-        return None, said_name(steps[-1][0], more[0])
-    return bounds, ""
-
-
-def _of_sum(
-    block: Residual, shapes: set[tuple[int, ...]], x: Tensor, name: str, layers: Layers
-) -> tuple[dict[tuple[float, float], Magnitude] | None, str]:
-    """The same for a residual connection, by the pair (r, q): the sums of its two parts' bounds.
-
-    The bounds are those of one row: where a sample comes as several, they are not of the whole.
-    """
-    found: dict[tuple[float, float], Magnitude] = {}
-    if any(shape[0] != 1 for shape in shapes):
-        return None, f"{said_name(name, block)}, which takes a sample as several rows"
-    for shape, r in product(shapes, NORMS):
-        parts = []
-        for part in ("skip", "body"):
-            within = f"{name}.{part}" if name else part
-            given = x.new_zeros(shape)
-            bounds, missing = _certified(getattr(block, part), given, r, within, layers)
-            if bounds is None:
-                return None, missing
-            parts.append(bounds)
-        for q in NORMS:
-            found[r, q] = max(found.get((r, q), ZERO), parts[0][q] + parts[1][q])
-    return found, ""
-
-
-def _norms(step: nn.Module, places: set[tuple[int, ...]], layers: Layers) -> Norms:
-    """The norms of a layer from each q to q, and from each q to ∞; computed once."""
-    key = id(step), frozenset(places)
-    if key not in layers:
-        own = {q: upper_norm(step, q, places) for q in NORMS}
-        wide = not isinstance(step, nn.Linear | Selection)  # then the same
-        layers[key] = own, own if wide else {q: upper_norm_to_max(step, q, places) for q in NORMS}
-    return layers[key]
-
-
-def _calls(model: nn.Module, x: Tensor, steps: list[nn.Module]) -> Iterator[tuple[nn.Module, int]]:
-    """The steps in the order in which a sample meets them, and how many numbers each one returns.
-
-    A ChunkedSequential gives them rows, in parts: their outputs tell, not what the sample is like.
-    """
-    found: list[tuple[nn.Module, int]] = []
-
-    def note(module: nn.Module, _: Any, output: Any) -> None:
-        found.append((module, output.numel() if isinstance(output, Tensor) else 0))
-
-    known = {id(step): step for step in steps if isinstance(step, (*LAYERS, *KNOWN, Residual))}
-    hooks = [step.register_forward_hook(note) for step in known.values()]
-    model(x[:1])
-    for hook in hooks:
-        hook.remove()
-    return iter(found)
-
-
-def _conversion(m: int, r: float, q: float) -> Magnitude:
-    """The least c with ‖·‖_q ≤ c ‖·‖_r for m numbers."""
-    return Magnitude.of(m ** max(0.0, 1 / q - 1 / r))
 
 
 def _moved(x: Tensor) -> tuple[Tensor, float]:

@@ -19,12 +19,9 @@ from lipteach.primitives.composition import walk
 from lipteach.primitives.numerical_warnings import warn_caller
 from lipteach.robustness.attacks import check_logits
 from lipteach.robustness.balls import check_images
+from lipteach.robustness.certified_norms import norms_along
 from lipteach.robustness.interval_bounds import EXACT, Format, Reach, reach_of, rounding_of, through
-from lipteach.robustness.lipschitz_bounds import (
-    UnknownBoundWarning,
-    check_parameters,
-    norms_along,
-)
+from lipteach.robustness.lipschitz_bounds import UnknownBoundWarning, check_parameters
 from lipteach.theory.lipschitz_class import dual
 
 ROWS = 500  # of a batch at once

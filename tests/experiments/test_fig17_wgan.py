@@ -28,9 +28,11 @@ def test_the_full_profiles_are_the_authors() -> None:
         assert (match.rate, match.betas, match.falling) == (2e-4, (0.5, 0.999), False)
         assert match.critic_rate == (2e-4 if match.critic == "clipped" else 2e-3)
         images = {"mnist": 60_000, "cifar": 50_000}[match.data]
-        assert match.steps == pytest.approx(50 * images / 64, rel=0.01)
+        assert match.steps * 5 == pytest.approx(50 * images / 64, rel=0.01), "passes of the critic"
     for match in fig15_wgan_gp.cells("full"):
         assert (match.data, match.side, match.deep) == ("faces", 64, True)
+        seen = match.steps * match.critic_steps * match.batch
+        assert seen == pytest.approx(50 * 0.9 * 202_599, rel=0.01)
     faces = {match.critic for match in fig15_wgan_gp.cells("full")}
     assert faces == {"penalty, LeakyReLU", "penalty, MaxMin"}
 

@@ -148,24 +148,3 @@ def test_every_solution_passes_its_check(stem: str) -> None:
             exec(compile(sources[place], f"{stem}, cell {place}", "exec"), namespace)
     lines = printed.getvalue().splitlines()
     assert [line for line in lines if re.match(r"[\d]{2}\.[\w-]+: ", line)] == passed
-
-
-def test_an_exercise_needs_what_it_reads_and_what_changes_that() -> None:
-    sources = dict(
-        enumerate(
-            [
-                "import math",
-                "a = math.pi",
-                "b = 2",
-                "def f(x):\n    return a * x",
-                "table = {}",
-                "table[1] = 3",
-                "shown = b",
-                "fill_(table[2])",
-                "answer = f(1) + table[1]",
-                "print(answer)",
-                "c = b",
-            ]
-        )
-    )
-    assert needed(sources, {8}) == [0, 1, 3, 4, 5, 7, 8, 9]

@@ -30,7 +30,8 @@ _FEW = 3  # who knows the minutes of fewer knows those of single persons
 class Met:
     """A hint with the number of students who met it; ``label`` is the bank's name of the mistake.
 
-    Hints that differ in their numbers alone are counted together, and ``hint`` is one of them.
+    Hints of one kind that ask the same question, or differ in their numbers alone, are counted
+    together; ``hint`` is then what they have in common.
     """
 
     label: str
@@ -107,11 +108,13 @@ def _count_one(verdicts: Sequence[Verdict], exercise: Exercise) -> Counted:
     for verdict in verdicts:
         if verdict.tried and not verdict.passed:
             key, label = recognise(verdict.hint, exercise)
-            groups[key].append((label, verdict))
+            groups[f"{verdict.kind}: {key}"].append((label, verdict))
     hints = []
     for group in groups.values():
         label, first = group[0]
-        hints.append(Met(label, first.hint, len(group), first.kind))
+        alike = all(verdict.hint == first.hint for _, verdict in group)
+        said = first.hint if alike else general(first.hint)
+        hints.append(Met(label, said, len(group), first.kind))
     hints.sort(key=lambda met: (-met.count, met.hint))
     minutes = [verdict.minutes for verdict in verdicts if verdict.minutes is not None]
     return Counted(
@@ -129,9 +132,6 @@ def recognise(hint: str, exercise: Exercise) -> tuple[str, str]:
     for mistake in exercise.known:
         if mistake.hint == hint:
             return f"known {mistake.label}", mistake.label
-    for label, (_, fragment) in exercise.wrong.items():
-        if fragment in hint:
-            return f"wrong {label}", ""
     return general(hint), ""
 
 

@@ -11,6 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from IPython.core.interactiveshell import InteractiveShell
@@ -20,6 +21,7 @@ from lipteach.classroom import guard
 from lipteach.classroom.checks import Exercise, Report, examine, lesson_exercises
 from lipteach.classroom.course.answers import pack
 from lipteach.classroom.course.seal import Seal
+from lipteach.classroom.course.slices import names
 from lipteach.classroom.own import plain_name, with_own_numbers
 
 LONGEST = 2_000  # letters of a hint
@@ -80,8 +82,11 @@ def judge_attempt(attempt: dict[str, Any], write: Callable[[bytes], object], sea
     shell, printed = make_shell(), Counted()
     sys.stdout = sys.stderr = printed
     errors = {}
+    *_, (last, _) = attempt["cells"]  # the answer's
     for place, source in attempt["cells"]:
         send(at=place)
+        if place == last:
+            _forget(shell, attempt["variable"], source)
         error = run_cell(shell, source)
         if error is not None:
             errors[place] = guard.describe(error)
@@ -91,6 +96,14 @@ def judge_attempt(attempt: dict[str, Any], write: Callable[[bytes], object], sea
     found: dict[str, Any] = {"errors": errors, "changed": changed}
     found |= _judge(exercise, attempt, shell.user_ns, seal)
     send(found=found | {"printed": printed.size})
+
+
+def _forget(shell: InteractiveShell, variable: str, source: str) -> None:
+    """Remove what an earlier cell calls as the answer, if this one makes it anew, or fails to."""
+    with suppress(SyntaxError, ValueError, RecursionError):
+        own = names(source)
+        for name in (names(variable).read & own.made) - own.read:
+            shell.user_ns.pop(name, None)
 
 
 def run_cell(shell: InteractiveShell, source: str) -> BaseException | None:

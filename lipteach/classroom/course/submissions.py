@@ -178,10 +178,12 @@ def _find_answers(
     places = [place for place, _ in cells if marks[place] == exercise["answer"]]
     if places:
         tests = [p for p, mark in marks.items() if mark == exercise["test"] and p > places[-1]]
-        between = [
+        answers = {other["answer"] for other in others}
+        ends = [p for p, mark in marks.items() if mark in answers and p > places[-1]] + tests
+        between = [  # a test may have been moved to behind other answers
             place
             for place, source in cells
-            if tests and places[-1] < place < tests[0] and _makes(source, variable)
+            if tests and places[-1] < place < min(ends) and _makes(source, variable)
         ]
         return [*places[:-1], (between or places)[-1]]  # an answer in a cell of its own below
     called = re.compile(rf"""check\(\s*["']{re.escape(exercise["name"])}["']""")

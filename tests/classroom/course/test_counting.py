@@ -66,7 +66,24 @@ def test_hints_that_differ_in_numbers_alone_are_one() -> None:
     assert general("Your code raised ValueError: no 3, in line 2: `x = 3`.") == general(
         "Your code raised ValueError: no 4, in line 2: `y = 4`."
     )
-    assert recognise("From 7 it runs away: where do", BANK["04.minus-one"])[0] == "wrong too far"
+    assert recognise("From 7 it runs away: where do", BANK["04.minus-one"]) == (
+        "From … it runs away: where do",
+        "",
+    )
+
+
+def test_what_is_said_of_several_holds_for_each() -> None:
+    """No number and no word of one answer stands beside the count of others."""
+    hints = ["The smallest is 0.7. Which?", "The smallest is 1. Which?", "From 3 on", "From 2.5 on"]
+    kinds = ["value", "value", "value", "value"]
+    hints += ["A list is needed; this is an A.", "The shape is (3,); a list is needed."]
+    kinds += ["type", "shape"]
+    group = [
+        Graded(str(n), (verdict(STEPS, hint, kind),))
+        for n, (hint, kind) in enumerate(zip(hints, kinds, strict=True))
+    ]
+    met = {one.hint: one.count for one in count(group, BANK).exercises[0].hints}
+    assert met == {"Which?": 2, "From … on": 2, hints[4]: 1, hints[5]: 1}
 
 
 @pytest.mark.parametrize("name", BANK)

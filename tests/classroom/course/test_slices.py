@@ -1,9 +1,11 @@
 """What an answer needs of its notebook: compared with running all of it."""
 
 import random
+from types import SimpleNamespace
 
 import pytest
 
+from lipteach.classroom.course.judging import _forget
 from lipteach.classroom.course.slices import names, needed, needed_before
 
 
@@ -95,3 +97,18 @@ def test_what_nobody_asks_for_is_not_run() -> None:
         6: "later = 1",
     }
     assert needed_before(sources, 5) == [2, 3, 5]
+
+
+@pytest.mark.parametrize(
+    ("source", "kept"),
+    [
+        ("answer = broken(", True),  # no Python: it is said to be none
+        ("answer = broken()", False),
+        ("answer = answer + 1", True),
+        ("print(other)", True),
+    ],
+)
+def test_the_answer_of_another_exercise_is_not_judged_where_this_one_fails(source, kept) -> None:
+    shell = SimpleNamespace(user_ns={"answer": 1, "other": 2})
+    _forget(shell, "answer", source)
+    assert shell.user_ns == ({"answer": 1, "other": 2} if kept else {"other": 2})

@@ -49,6 +49,15 @@ def test_an_answer_in_a_cell_of_its_own_below_counts(course: Path, tmp_path: Pat
     assert sources(understood(course, tmp_path, book), "00.first-check") == [RIGHT]
 
 
+def test_a_test_that_was_moved_is_not_that_of_other_answers(course: Path, tmp_path: Path) -> None:
+    book = answered(course)
+    first = cell(book, "00-first-check-test")
+    book.cells.remove(first)
+    book.cells.append(first)
+    book.cells.insert(book.cells.index(cell(book, "00-verdict-answer")) + 1, new_code_cell(SMALLER))
+    assert sources(understood(course, tmp_path, book), "00.first-check") == [RIGHT]
+
+
 def test_minutes_are_those_that_lab_notes(course: Path, tmp_path: Path) -> None:
     book = answered(course)
     for number, one in enumerate(c for c in book.cells if c.cell_type == "code"):
