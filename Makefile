@@ -9,6 +9,9 @@ PYTHON ?= python3
 BIN    := $(VENV)/bin
 endif
 RUN     := $(BIN)/python
+# Images of containers forbid Python to keep what it has compiled: then each of the many processes
+# that tests start compiles PyTorch's modules anew, for seconds.
+unexport PYTHONDONTWRITEBYTECODE
 ROOT_OK := $(shell [ "$$(id -u 2>/dev/null)" = 0 ] && echo --allow-root)
 
 .DEFAULT_GOAL := help

@@ -166,7 +166,7 @@ ZOO: dict[str, tuple[str, Callable[[NotebookNode], NotebookNode], bool, str]] = 
         "Cell 1 was left out",
     ),
     "half a letter": ("raise ValueError('\\ud800')", SAME, False, "ValueError"),
-    "no Python": ("def larger(a, b", SAME, False, "SyntaxError"),
+    "no Python": ("def larger(a, b", SAME, False, "SyntaxError: incomplete input, in line 1"),
 }
 BROKEN = {
     "no JSON": ("{'cells': [", "", "is not valid JSON"),

@@ -197,6 +197,8 @@ def describe(error: BaseException) -> str:
         return f"{name}: it asked for more memory than there is"
     if isinstance(error, RecursionError):
         return f"{name}: it calls itself without end"
+    if type(error) is SyntaxError and type(error.lineno) is int:  # without the name of its cell
+        text = f"{error.msg}, in line {error.lineno}"
     text = (text.strip().splitlines() or [""])[0]
     text = _PATH.sub("…", _ADDRESS.sub("…", text)).rstrip(".")
     text = _LONG_NUMBER.sub(lambda found: f"{float(found[0]):.4g}", text)

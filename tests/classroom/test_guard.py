@@ -138,6 +138,10 @@ def test_grad_mode_of_the_caller_does_not_matter():
         (OSError(r"no C:\Users\someone\x.py here"), "OSError: no … here"),
         (ValueError("one\ntwo"), "ValueError: one"),
         (ValueError("n/2 is 0.333333333"), "ValueError: n/2 is 0.3333"),
+        (
+            SyntaxError("'(' was never closed", ("<ipython-input-1-7f>", 2, 1, "f(", 2, 1)),
+            "SyntaxError: '(' was never closed, in line 2",
+        ),
         (MemoryError(), "MemoryError: it asked for more memory than there is"),
     ],
 )

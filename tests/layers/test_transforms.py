@@ -67,7 +67,7 @@ def test_forward_and_reverse_derivatives_agree(constrain, name: str) -> None:
 
 
 @each
-@every
+@pytest.mark.parametrize("name", ["linear", "strided"])  # it takes seconds: one of each path
 @pytest.mark.filterwarnings("ignore")  # the compiler's own, at what it leaves to Python
 def test_a_compiled_layer_computes_the_same(constrain, name: str) -> None:
     model, x = made(constrain, name)

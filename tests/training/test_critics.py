@@ -66,6 +66,9 @@ def test_a_clipped_critic_keeps_its_box_and_the_bound_that_it_gives() -> None:
 
 def test_clipping_is_the_nearest_point_of_the_box() -> None:
     layer = nn.Linear(3, 2).double()
+    with torch.no_grad():
+        for values in layer.parameters():
+            values.copy_(torch.linspace(-0.5, 0.5, values.numel()).view_as(values))
     before = copy.deepcopy(layer)
     clip_weights_(layer, 0.1)
     for now, was in zip(layer.parameters(), before.parameters(), strict=True):

@@ -45,6 +45,8 @@ def _summary(found: ClassCount) -> str:
         return "<p>Nothing was handed in.</p>"
     middle = f"{statistics.median(found.scores):g}"
     said = f"{many(len(found.scores), 'submission')}; median {middle} of {found.points} points."
+    if found.absent:
+        said += f" {many(found.absent, 'student')} of the gradebook handed in nothing: absent.csv."
     return f"<p>{said} No name of a student stands on this page.</p>"
 
 
@@ -63,6 +65,12 @@ def _monday(found: ClassCount, cures: Mapping[str, str]) -> str:
         show = f"<br>Show again: <b>{text(cure)}</b>." if cure else ""
         share = f"<b>{met.count} of {one.of}</b> in {text(one.name)}{label}"
         lines.append(f"<li>{share}: “{text(met.hint)}”{show}</li>")
+    hardest = min(found.exercises, key=lambda one: one.passed / one.of, default=None)
+    if hardest and len(found.scores) > 1 and hardest.passed < hardest.of:
+        where = cures.get(hardest.name, "")
+        show = f"<br>Show again: <b>{text(where)}</b>." if where else ""
+        share = f"{hardest.passed} of {hardest.of}"
+        lines.append(f"<li>Fewest passed {text(hardest.name)}: <b>{share}</b>.{show}</li>")
     untried = [one for one in found.exercises if one.of - one.tried > one.of / 2]
     lines += [f"<li>More than half did not try {text(one.name)}.</li>" for one in untried]
     return f"<ol>{''.join(lines)}</ol>" if lines else "<p>No hint was met by several.</p>"

@@ -72,6 +72,7 @@ class ClassCount:
     lacking: list[str] = field(default_factory=list)
     scores: list[int] = field(default_factory=list)
     points: int = 0
+    absent: int = 0  # who is in the gradebook and handed in nothing
 
 
 def count(all_of: Sequence[Graded], bank: Mapping[str, Exercise]) -> ClassCount:

@@ -1,24 +1,34 @@
-"""The page for a student: each exercise passed, or the hint of the check; no solution."""
+"""The page for a student: their answers, each passed or with the hint of the check; no solution."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from lipteach.classroom.course.pages import many, text, write_page
+from lipteach.classroom.course.submissions import Submission
 from lipteach.classroom.course.verdicts import Graded, Verdict
 
+_MOST = 3000  # letters of an answer
 
-def write_feedback(folder: Path, assignment: str, title: str, graded: Graded) -> Path:
+
+def write_feedback(
+    folder: Path, assignment: str, title: str, submission: Submission, graded: Graded
+) -> Path:
     """Write it where nbgrader's ``release_feedback`` looks for it, and return the path."""
     path = folder / "feedback" / graded.student / assignment / f"{assignment}.html"
     passed = sum(verdict.passed for verdict in graded.verdicts)
     score = f"{graded.score} of {many(graded.points, 'point')}"
-    lines = [f"<p>{score}; {passed} of {len(graded.verdicts)} exercises passed.</p>"]
+    found = f"{score}; {passed} of {len(graded.verdicts)} exercises passed."
+    lines = [f"<p><b>{text(graded.student)}</b>: {found}</p>"]
     if graded.said:
         said = "".join(f"<li>{text(line)}</li>" for line in graded.said)
         lines.append(f"<h2>Your notebook</h2><ul>{said}</ul>")
     lines.append("<h2>Your exercises</h2>")
-    lines += [_exercise(verdict) for verdict in graded.verdicts]
+    cells = dict(submission.cells)
+    for verdict in graded.verdicts:
+        places = submission.answers.get(verdict.name, [])
+        lines.append(_exercise(verdict, [cells[place] for place in places]))
     lines.append(
         '<p class="small">A hint is the one that the check gives in your notebook. Cells are '
         "counted from 1, text cells included.</p>"
@@ -27,7 +37,7 @@ def write_feedback(folder: Path, assignment: str, title: str, graded: Graded) ->
     return path
 
 
-def _exercise(verdict: Verdict) -> str:
+def _exercise(verdict: Verdict, answers: Sequence[str]) -> str:
     state, sign, words = "open", "○", "not tried yet"
     if verdict.passed:
         state, sign, words = "passed", "✓", "passed"
@@ -37,4 +47,9 @@ def _exercise(verdict: Verdict) -> str:
     head = f'<b><span aria-hidden="true">{sign}</span> {text(verdict.name)}: {words}</b> · {score}'
     hint = f"<p>{text(verdict.hint)}</p>" if verdict.hint else ""
     said = "".join(f'<p class="small">{text(line)}</p>' for line in verdict.said)
-    return f'<div class="{state}"><p>{head}</p>{hint}{said}</div>'
+    shown = "".join(f"<pre>{text(_short(answer))}</pre>" for answer in answers if verdict.tried)
+    return f'<div class="{state}"><p>{head}</p>{hint}{said}{shown}</div>'
+
+
+def _short(answer: str) -> str:
+    return answer if len(answer) <= _MOST else f"{answer[:_MOST]} …"

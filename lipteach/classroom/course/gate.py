@@ -10,6 +10,7 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
+from lipteach.classroom.course.assigned_cells import check_source, own_source, varies
 from lipteach.classroom.course.configuration import nbgrader_at_work
 from lipteach.classroom.course.lesson import (
     Assigned,
@@ -19,7 +20,6 @@ from lipteach.classroom.course.lesson import (
     without_solutions,
 )
 from lipteach.classroom.course.manifest import digest, read_manifest
-from lipteach.classroom.course.releasing import check_source, own_source, varies
 
 
 def check_release(folder: str | Path) -> list[str]:
@@ -59,7 +59,10 @@ def _faults(
     for one in lesson.exercises.values():
         yield from _exercise(book, one, manifest["vary"])
     if not manifest["hints"] and any("<summary>Hint</summary>" in c.source for c in book.cells):
-        yield "it was to have no hints, and it has."
+        yield (
+            "it was to have no hints, and it has: a source changed by hand keeps its own. Take "
+            f"them out of source/{lesson.stem}, or move that folder away, and release it again."
+        )
     if digest(book) != entry["sha256"]:
         yield "its cells are not those that release.json has noted: release it again."
     for file in sorted(p for p in place.rglob("*") if p.is_file()):
@@ -114,7 +117,10 @@ def _exercise(book: NotebookNode, one: Assigned, vary: int | None) -> Iterator[s
     marks = test.metadata.nbgrader
     shown = [book.cells[by_id[one.own_id]].source] if one.own_id in by_id else []
     if shown != [own_source(one, vary)] * varies(one, vary):
-        yield f"the cell that shows each student's own numbers for {one.name} is not as it was."
+        yield (
+            f"the cell that shows each student's own numbers for {one.name} is not as it was; a "
+            "source changed by hand keeps the numbers it had until its folder is moved away."
+        )
     if by_id[one.test_id] != by_id[one.answer_id] + 1:
         yield f"the check of {one.name} does not follow its answer: names are used again."
     if answer.source.rstrip() != one.stub:

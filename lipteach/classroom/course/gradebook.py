@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,24 @@ def record(
                 grade.auto_score = verdicts[one["name"]].score
                 grade.needs_manual_grade = False
             book.db.commit()
+
+
+def absent(folder: Path, assignment: str, present: Collection[str]) -> list[tuple[str, str]]:
+    """Who is in the gradebook and has nothing in ``submitted/``, with the points that stand there.
+
+    What once was handed in keeps its points, "" are those of nobody's submission.
+    """
+    found = []
+    with nbgrader_at_work(), application(folder).gradebook as book:
+        from nbgrader.api import MissingEntry
+
+        for student in sorted({one.id for one in book.students} - set(present)):
+            try:
+                points = f"{book.find_submission(assignment, student).score:g}"
+            except MissingEntry:
+                points = ""
+            found.append((student, points))
+    return found
 
 
 def _prepare(book: Any, assignment: str, notebook: str, entry: Mapping[str, Any]) -> None:

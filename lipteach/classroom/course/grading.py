@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +18,7 @@ from lipteach.classroom.course.class_report import write_report
 from lipteach.classroom.course.counting import count
 from lipteach.classroom.course.cures import find_cures
 from lipteach.classroom.course.feedback import write_feedback
-from lipteach.classroom.course.gradebook import autograded, record, write_autograded
+from lipteach.classroom.course.gradebook import absent, autograded, record, write_autograded
 from lipteach.classroom.course.judges import judge_all
 from lipteach.classroom.course.manifest import read_manifest
 from lipteach.classroom.course.submissions import (
@@ -104,10 +105,14 @@ def _grade_one(folder: Path, assignment: str, manifest: Mapping[str, Any], **lim
     for submission, graded in pairs:
         book = autograded(submission, graded, entry, released)
         write_autograded(folder, assignment, graded.student, entry["notebook"], book)
-        write_feedback(folder, assignment, title, graded)
+        write_feedback(folder, assignment, title, submission, graded)
     place = folder / "reports" / assignment
     found = count(all_of, lesson_exercises(assignment[:2]))
+    missing = absent(folder, assignment, [graded.student for graded in all_of])
+    found.absent = len(missing)
     report = write_report(place, title, found, find_cures(source, entry))
+    with (place / "absent.csv").open("w", encoding="utf-8", errors="replace", newline="") as file:
+        csv.writer(file).writerows([("student", "points in the gradebook"), *missing])
     export_grades(folder, assignment, place)
     return report
 

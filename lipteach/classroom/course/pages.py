@@ -21,6 +21,7 @@ img {{ max-width: 100%; background: white; border-radius: 0.5rem }}
 .passed {{ border-color: {GREEN} }}
 .wrong {{ border-color: {ORANGE} }}
 .open {{ border-color: {BLUE} }}
+pre {{ overflow-x: auto; font-size: 0.85rem; margin: 0.4rem 0 }}
 .small {{ font-size: 0.9rem; opacity: 0.85 }} p {{ margin: 0.3rem 0 }}
 """
 

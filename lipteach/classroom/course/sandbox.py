@@ -8,7 +8,6 @@ one that owns nothing. Elsewhere the limits of POSIX hold as far as the system k
 
 from __future__ import annotations
 
-import ctypes
 import importlib
 import math
 import os
@@ -21,6 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lipteach.classroom.course import namespaces
+
 resource: Any = importlib.import_module("resource") if os.name == "posix" else None
 
 _MIB = 2**20
@@ -28,11 +29,6 @@ _FILES = 64 * _MIB  # for one file, and for the whole of a home in memory
 _PROCESSES = 64  # threads count
 _OPEN = 256
 _NOBODY = 61_200  # the first of the users that own nothing, one for each worker
-_NEWNS, _NEWIPC, _NEWUSER, _NEWPID, _NEWNET = 0x20000, 0x8000000, 0x10000000, 0x20000000, 0x40000000
-_NOSUID, _NODEV, _RDONLY, _BIND, _REC, _PRIVATE = 2, 4, 1, 4096, 16384, 1 << 18
-_MOUNT_SETATTR, _AT_RECURSIVE, _AT_FDCWD = 442, 0x8000, -100
-_SIGKILL, _PDEATHSIG, _KEEPCAPS, _NO_NEW_PRIVS = 9, 1, 8, 38
-_READ_ALL = 1 << 2  # CAP_DAC_READ_SEARCH
 
 
 @dataclass(frozen=True)
@@ -73,17 +69,15 @@ def build(limits: Limits) -> Walls:
     """Put up what has to stand before the process is forked that runs a student's code."""
     walls = Walls()
     root = hasattr(os, "geteuid") and os.geteuid() == 0
-    own_user = 0 if root else _NEWUSER
-    together = own_user | _NEWNS | _NEWIPC | _NEWPID | _NEWNET
     user, group = _ids()
     separate = walls.attempt(
         "no network, and no other process in sight",
         "the network is not cut off, and processes left behind may go on",
-        lambda: _unshare(together),
+        lambda: namespaces.separate(own_user=not root),
     )
     if separate:
         if not root:
-            _map_ids(user, group)
+            namespaces.map_ids(user, group)
         walls.attempt(
             "nothing can be written but in a home in memory; the folders of the course are empty",
             "the files are not walled off",
@@ -99,11 +93,11 @@ def build(limits: Limits) -> Walls:
 def enter(limits: Limits, walls: Walls) -> Walls:
     """Put up the rest, from within the process itself; it must not have begun with the code."""
     separate = any("network" in line for line in walls.up)
-    with suppress(OSError, AttributeError):
-        _libc().prctl(_PDEATHSIG, _SIGKILL, 0, 0, 0)
+    with suppress(OSError, NotImplementedError):
+        namespaces.end_with_parent()
     if separate:
         with suppress(OSError):
-            _mount("proc", "/proc", "proc", _NOSUID | _NODEV)
+            namespaces.mount_processes()
     _limit_resources(limits, walls)
     root = hasattr(os, "geteuid") and os.geteuid() == 0
     changed = root and walls.attempt(
@@ -112,10 +106,10 @@ def enter(limits: Limits, walls: Walls) -> Walls:
         lambda: _become(_NOBODY + limits.number, any("memory; the" in line for line in walls.up)),
     )
     if separate and not root:
-        _keep_capabilities(0)
+        namespaces.keep_capabilities(0)
     _limit_processes(walls, counted=changed or (separate and not root))
-    with suppress(OSError, AttributeError):
-        _libc().prctl(_NO_NEW_PRIVS, 1, 0, 0, 0)
+    with suppress(OSError, NotImplementedError):
+        namespaces.gain_no_rights()
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     os.environ.clear()
     os.environ.update(kept, HOME=limits.home, TMPDIR=limits.home, TEMP=limits.home)
@@ -186,61 +180,20 @@ def _used() -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-def _libc() -> ctypes.CDLL:
-    return ctypes.CDLL(None, use_errno=True)
-
-
-def _call(name: str, *arguments: object) -> None:
-    if not sys.platform.startswith("linux"):
-        raise NotImplementedError("this system has no namespaces")
-    if getattr(_libc(), name)(*arguments) != 0:
-        error = ctypes.get_errno()
-        raise OSError(error, os.strerror(error))
-
-
-def _unshare(flags: int) -> None:
-    _call("unshare", flags)
-
-
 def _ids() -> tuple[int, int]:
     return (os.getuid(), os.getgid()) if hasattr(os, "getuid") else (0, 0)
 
 
-def _map_ids(user: int, group: int) -> None:
-    Path("/proc/self/setgroups").write_text("deny")
-    Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
-    Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
-
-
-def _mount(source: str, target: str, kind: str, flags: int, data: str = "") -> None:
-    _call(
-        "mount", *(s.encode() for s in (source, target, kind)), ctypes.c_ulong(flags), data.encode()
-    )
-
-
 def _wall_off_files(limits: Limits, user: int) -> None:
     """A tree of files of its own, read-only, where what is hidden is empty and home is memory."""
-    _mount("none", "/", "", _REC | _PRIVATE)
+    namespaces.own_tree()
     for one in limits.hidden:
         if os.path.isdir(one):
-            _mount("none", one, "tmpfs", _NOSUID | _NODEV | _RDONLY, "size=4k,mode=755")
+            namespaces.mount_memory(one, "size=4k,mode=755", read_only=True)
         elif os.path.exists(one):
-            _mount("/dev/null", one, "", _BIND)
-    _make_read_only()
-    own = f"size={_FILES},mode=700,uid={user}"
-    _mount("none", limits.home, "tmpfs", _NOSUID | _NODEV, own)
-
-
-def _make_read_only() -> None:
-    """All that is mounted, by mount_setattr(2)."""
-    libc = _libc()
-    attributes = (ctypes.c_uint64 * 4)(_RDONLY, 0, 0, 0)
-    size = ctypes.c_size_t(ctypes.sizeof(attributes))
-    libc.syscall.restype = ctypes.c_long
-    at = ctypes.c_int(_AT_FDCWD)
-    if libc.syscall(_MOUNT_SETATTR, at, b"/", _AT_RECURSIVE, ctypes.byref(attributes), size) != 0:
-        error = ctypes.get_errno()
-        raise OSError(error, os.strerror(error))
+            namespaces.empty_file(one)
+    namespaces.make_read_only()
+    namespaces.mount_memory(limits.home, f"size={_FILES},mode=700,uid={user}")
 
 
 def _own(folder: str, user: int) -> None:
@@ -255,16 +208,9 @@ def _become(user: int, walled: bool) -> None:
     closed = [p for f in files for p in f.resolve().parents if not p.stat().st_mode & 0o001]
     if closed and not walled:
         raise NotImplementedError(f"no other user can read {closed[-1]}")
-    if closed and _libc().prctl(_KEEPCAPS, 1, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "")
+    if closed:
+        namespaces.keep_rights_as_another_user()
     os.setgroups([])
     os.setresgid(user, user, user)
     os.setresuid(user, user, user)
-    _keep_capabilities(_READ_ALL if closed else 0)
-
-
-def _keep_capabilities(kept: int) -> None:
-    """Give up all others: whoever may mount could take the walls down."""
-    header = (ctypes.c_uint32 * 2)(0x20080522, 0)
-    sets = (ctypes.c_uint32 * 6)(kept, kept, 0, 0, 0, 0)
-    _call("capset", ctypes.byref(header), ctypes.byref(sets))
+    namespaces.keep_capabilities(namespaces.READ_ALL if closed else 0)

@@ -221,7 +221,11 @@ def _say_what_differs(
     if book is None:
         return
     of = book.metadata.get("lipteach") or {}
-    if isinstance(of, Mapping) and of.get("release", entry["sha256"]) != entry["sha256"]:
+    of = of if isinstance(of, Mapping) else {}
+    here, named = Path(entry["notebook"]).stem, of.get("assignment")
+    if isinstance(named, str) and named != here:
+        submission.said.append(f"It is the notebook of {named:.40}, handed in for {here}.")
+    elif of.get("release", entry["sha256"]) != entry["sha256"]:
         submission.said.append(
             "It comes from another release of the lesson; the checks of the present one counted."
         )

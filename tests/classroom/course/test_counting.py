@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 
 from lipteach.classroom.checks import Exercise, lesson_exercises
+from lipteach.classroom.course.assigned_cells import source_notebook
 from lipteach.classroom.course.class_report import points_of_monday, write_report
 from lipteach.classroom.course.counting import count, general, recognise
 from lipteach.classroom.course.cures import find_cures
 from lipteach.classroom.course.hint_bars import draw_hints
 from lipteach.classroom.course.lesson import read_lesson
-from lipteach.classroom.course.releasing import source_notebook
 from lipteach.classroom.course.verdicts import Graded, Verdict, keep, kept
 
 BANK = lesson_exercises("04")
@@ -130,6 +130,8 @@ def test_monday_speaks_of_what_several_met(tmp_path) -> None:
     page = write_report(tmp_path, "04", found, {"04.steps": "A heading"}).read_text("utf-8")
     assert "<b>4 of 12</b> in 04.steps (one early)" in page
     assert "Show again: <b>A heading</b>" in page
+    assert "Fewest passed 04.steps: <b>2 of 12</b>.<br>Show again: <b>A heading</b>" in page
+    assert "absent.csv" not in page
     assert "<b>Not here:</b> the network is not cut off &lt;x&gt;" in page
     assert "s6" not in page
 

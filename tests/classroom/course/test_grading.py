@@ -4,17 +4,13 @@ import csv
 import json
 import os
 import re
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 from course_support import BROKEN, STEM, ZOO, fill
 
 from lipteach.classroom.checks import lesson_exercises
-from lipteach.classroom.course import grading, judges
+from lipteach.classroom.course import grading, judges, verdicts
 from lipteach.classroom.course.configuration import application, nbgrader_at_work
 from lipteach.classroom.course.lesson import read_lesson
 from lipteach.classroom.course.verdicts import Graded, kept
@@ -24,19 +20,21 @@ LIMITS = {"workers": 1, "seconds": 1, "megabytes": 512}
 
 
 @pytest.fixture(scope="module")
-def killed_and_graded(course: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
-    """The zoo, with what stood there when the first run was killed."""
+def stopped_and_graded(course: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
+    """The zoo, with what stood there when the first run was stopped."""
     folder = fill(course, tmp_path_factory.mktemp("zoo"))
     before = _digests(folder / "submitted")
-    options = [part for name, value in LIMITS.items() for part in (f"--{name}", str(value))]
-    started = subprocess.Popen(
-        [sys.executable, "-m", "lipteach.classroom", "grade", "--folder", str(folder), *options],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-    )
-    while len(_kept(folder)) < 3 and started.poll() is None:
-        time.sleep(0.02)
-    started.send_signal(signal.SIGKILL)
-    assert started.wait() == -signal.SIGKILL
+
+    def keep(path: Path, graded: Graded) -> None:
+        if len(_kept(folder)) == 3:  # as a kill while the fourth is written
+            path.with_suffix(".part").write_text("{", encoding="utf-8")
+            raise KeyboardInterrupt
+        verdicts.keep(path, graded)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(grading, "keep", keep)
+        with pytest.raises(KeyboardInterrupt):
+            grading.grade(folder, **LIMITS)
     done = _kept(folder)
     assert list(grading.grade(folder, **LIMITS)) == [STEM]
     assert _digests(folder / "submitted") == before, "nobody has changed what was handed in"
@@ -44,8 +42,8 @@ def killed_and_graded(course: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture(scope="module")
-def zoo(killed_and_graded: tuple[Path, dict]) -> Path:
-    return killed_and_graded[0]
+def zoo(stopped_and_graded: tuple[Path, dict]) -> Path:
+    return stopped_and_graded[0]
 
 
 def _kept(folder: Path) -> dict[str, int]:
@@ -129,6 +127,36 @@ def test_a_mark_given_by_hand_stays(zoo: Path) -> None:
         book.db.commit()
 
 
+def test_who_handed_in_nothing_is_named_beside_the_report(zoo: Path) -> None:
+    """A student of the gradebook, and one whose folder is gone: points that stand are kept."""
+    place, gone = zoo / "submitted" / "right", zoo / "elsewhere"
+    with nbgrader_at_work(), application(zoo).gradebook as book:
+        book.update_or_create_student("never here")
+    place.rename(gone)
+    try:
+        grading.grade(zoo, **LIMITS)
+        with (zoo / "reports" / STEM / "absent.csv").open(encoding="utf-8") as file:
+            rows = list(csv.reader(file))[1:]
+        report = (zoo / "reports" / STEM / "report.html").read_text(encoding="utf-8")
+    finally:
+        gone.rename(place)
+        with nbgrader_at_work(), application(zoo).gradebook as book:
+            book.remove_student("never here")
+        grading.grade(zoo, **LIMITS)
+    assert rows == [["never here", ""], ["right", "2"]]
+    assert "2 students of the gradebook handed in nothing: absent.csv" in report
+    assert "never here" not in report
+
+
+def test_feedback_bears_the_student_and_their_answers(zoo: Path) -> None:
+    page = (zoo / "feedback" / "wrong 0" / STEM / f"{STEM}.html").read_text(encoding="utf-8")
+    assert "<b>wrong 0</b>: 0 of 2 points" in page
+    assert "return torch.minimum(a, b)</pre>" in page
+    assert "answer = &#x27;correct&#x27;</pre>" in page
+    untouched = (zoo / "feedback" / "untouched" / STEM / f"{STEM}.html").read_text(encoding="utf-8")
+    assert "<pre>" not in untouched
+
+
 def test_learning_platforms_get_their_columns(zoo: Path) -> None:
     place = zoo / "reports" / STEM
     with (place / "grades_moodle.csv").open(encoding="utf-8") as file:
@@ -170,8 +198,8 @@ def test_the_walls_that_stood_are_on_the_report(zoo: Path) -> None:
         assert line in report
 
 
-def test_a_killed_run_goes_on_where_it_was(killed_and_graded: tuple[Path, dict]) -> None:
-    folder, done = killed_and_graded
+def test_a_stopped_run_goes_on_where_it_was(stopped_and_graded: tuple[Path, dict]) -> None:
+    folder, done = stopped_and_graded
     after = _kept(folder)
     assert 3 <= len(done) < len(after) == len(list((folder / "submitted").iterdir()))
     assert {name: after[name] for name in done} == done, "none was judged a second time"

@@ -11,7 +11,7 @@ from lesson_support import EXERCISE, NOTEBOOKS, STEMS, cells, header
 from lipteach.classroom import check, checks, exercises, lessons
 from lipteach.classroom.command_line import COMMANDS
 from lipteach.classroom.course import lesson
-from lipteach.classroom.course.releasing import released_notebook, source_notebook
+from lipteach.classroom.course.assigned_cells import released_notebook, source_notebook
 
 GUIDE = (NOTEBOOKS / "INSTRUCTORS.md").read_text(encoding="utf-8")
 MAKEFILE = (NOTEBOOKS.parent / "Makefile").read_text(encoding="utf-8")

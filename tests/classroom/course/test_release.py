@@ -13,10 +13,10 @@ from lesson_support import STEMS, cells
 
 from lipteach.classroom import check_release, exercises, release
 from lipteach.classroom.checks import examine
+from lipteach.classroom.course.assigned_cells import released_notebook, source_notebook
 from lipteach.classroom.course.configuration import application, nbgrader_at_work
 from lipteach.classroom.course.instructor_page import instructor_page
 from lipteach.classroom.course.lesson import read_lesson
-from lipteach.classroom.course.releasing import released_notebook, source_notebook
 
 FOLDED = re.compile(r"<summary>Solution</summary>(.*?)</details>", re.DOTALL)
 

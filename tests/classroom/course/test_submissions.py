@@ -67,6 +67,13 @@ def test_minutes_are_those_that_lab_notes(course: Path, tmp_path: Path) -> None:
     assert understood(course, tmp_path, book).minutes == {"00.first-check": 3.0}
 
 
+def test_the_notebook_of_another_lesson_is_called_that(course: Path, tmp_path: Path) -> None:
+    book = answered(course)
+    book.metadata["lipteach"] = {"assignment": "04_bjorck", "release": "0" * 64}
+    said = understood(course, tmp_path, book).said
+    assert said == [f"It is the notebook of 04_bjorck, handed in for {STEM}."]
+
+
 def test_links_are_not_followed(course: Path, tmp_path: Path) -> None:
     hand_in(tmp_path, "ada", answered(course))
     try:

@@ -14,7 +14,7 @@ from course_support import RIGHT
 import lipteach.classroom
 from lipteach.classroom import checks, compare, guard
 from lipteach.classroom.checks import lesson_exercises
-from lipteach.classroom.course import sandbox
+from lipteach.classroom.course import namespaces, sandbox
 from lipteach.classroom.course.answers import pack, unpack
 from lipteach.classroom.course.attempts import Ended, spawn_attempt
 from lipteach.classroom.course.sandbox import Limits, Walls
@@ -92,10 +92,10 @@ def test_a_default_dtype_is_nobody_replacing_the_judge() -> None:
 
 
 def test_a_wall_that_the_system_refuses_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
+    def refuse(**_: object) -> None:
         raise OSError(errno.EPERM, "no")
 
-    monkeypatch.setattr(sandbox, "_unshare", refuse)
+    monkeypatch.setattr(namespaces, "separate", refuse)
     monkeypatch.setattr(sandbox, "_own", lambda *_: None)
     walls = sandbox.build(Limits(1, 100, "/nowhere"))
     assert walls.up == []

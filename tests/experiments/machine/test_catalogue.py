@@ -11,7 +11,7 @@ from experiments_support import Stop, StoppingRun
 
 import lipteach.experiments
 from lipteach.appendix import rows
-from lipteach.experiments import NAMES, PROFILES, Experiment, Run, experiment
+from lipteach.experiments import NAMES, PROFILES, Experiment, Run, experiment, table6_cifar
 from lipteach.experiments.machine import adversarial, sample_table
 from lipteach.experiments.machine.cell import settings_dict
 from lipteach.training import classification, critics
@@ -61,26 +61,29 @@ def largest_output(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def few_samples(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A generator's samples are few, and its judge learns little: their own tests have more."""
+    """What is measured is few, and a generator's judge learns little: their own tests have more."""
     monkeypatch.setattr(adversarial, "SAMPLES", 60)
     monkeypatch.setattr(adversarial, "MEASURED", 20)
+    monkeypatch.setattr(table6_cifar, "SAMPLES", 2)
     judge = sample_table.train_judge
     monkeypatch.setattr(sample_table, "train_judge", lambda x, y, g, _: judge(x, y, g, 1))
 
 
-def first_cell(one: Experiment):
-    """The first quick cell; of a generator, which would take a minute, narrow and a few steps."""
-    settings = one.grid("quick")[0]
+def first_cell(name: str):
+    """The first quick cell; of what would take a minute, narrower or fewer steps."""
+    settings = experiment(name).grid("quick")[0]
     if isinstance(settings, adversarial.Match):
         shorter = {"looks": 5} if hasattr(settings, "looks") else {}
         return dataclasses.replace(settings, steps=5, width=2, **shorter)
+    if name == "table6_cifar":
+        return dataclasses.replace(settings, epochs=1, slower=())
     return settings
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_training_repeats_itself_and_leaves_the_global_generator_alone(name: str) -> None:
     one = experiment(name)
-    settings = first_cell(one)
+    settings = first_cell(name)
     before = torch.get_rng_state()
     first, second = Run(), Run()
     metrics = one.train(settings, 1, first)
@@ -96,7 +99,7 @@ def test_a_training_repeats_itself_and_leaves_the_global_generator_alone(name: s
 def test_a_training_that_was_stopped_ends_with_the_same_numbers(name: str, tmp_path: Path) -> None:
     """Whatever changes from step to step is given to ``run.steps``."""
     one, path = experiment(name), tmp_path / "cell.pt"
-    settings = first_cell(one)
+    settings = first_cell(name)
     with pytest.raises(Stop):
         one.train(settings, 1, StoppingRun(path, left=4))
     unbroken, resumed = Run(), Run(path=path)

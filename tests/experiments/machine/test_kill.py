@@ -12,7 +12,7 @@ from tiny_experiment import TINY
 
 from lipteach.experiments import run_experiment
 
-KILLS = 6
+KILLS = 3
 
 
 def newest(folder: Path) -> int:

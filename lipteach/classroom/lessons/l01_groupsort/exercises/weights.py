@@ -295,6 +295,7 @@ EXERCISES = (
         right={"root": math.sqrt(9)},
         mistakes={
             "sum": (9, "That is the sum of the squares of all entries: what makes a length of it?"),
+            "the other root": (-3, "This is the other root of 9: can a length be below 0?"),
             "rows": (1, "Each row has norm 1: what does the layer do to x = u, the row itself?"),
             "factor": (1 / 3, "That is the factor which mends the layer: what is its norm before?"),
             "two rows": (math.sqrt(2), "That is the norm for two rows: how many are here?"),
