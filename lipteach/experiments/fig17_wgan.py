@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lipteach.experiments import Experiment, Run
+from lipteach.experiments import Experiment
 from lipteach.experiments.machine.adversarial import Match
 from lipteach.experiments.machine.sample_table import compare_matches, train_and_score
 
@@ -49,16 +49,11 @@ def cells(profile: str) -> tuple[Match, ...]:
     )
 
 
-def train(settings: Match, seed: int, run: Run) -> dict[str, Any]:
-    """Train one generator and its critic."""
-    return train_and_score(settings, seed, run)
-
-
 EXPERIMENT = Experiment(
     name="fig17_wgan",
     item="Fig. 17",
     title="samples of WGANs with 1-Lipschitz critics",
     cells=cells,
-    train=train,
+    train=train_and_score,
     compare=compare_matches,
 )

@@ -11,13 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from lipteach.primitives._validate import check_integer
-from lipteach.training.networks import check_generator, initialize_
+from lipteach.training.networks import check_generator, check_maker, initialize_
 
 LATENT = 62
 
@@ -103,10 +102,7 @@ def make_critic_network(
     """
     sides, widths = _sizes(channels, side, width, deep)
     check_generator(generator)
-    made: Any = activation
-    if not callable(made) or isinstance(made, nn.Module):
-        name = type(made).__name__
-        raise TypeError(f"activation must make a module, such as nn.ReLU does; got {name}.")
+    check_maker(activation)
     with torch.device("meta"):
         modules: list[nn.Module] = []
         for n, m in pairwise(widths):

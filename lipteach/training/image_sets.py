@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +52,9 @@ def load_image_set(
         raise ValueError(f'split must be "train" or "test"; got {split!r}.')
     check_integer(side, "side")
     if name == "faces":
-        images = load_image_folder(Path(root) / "faces", side)
-        images = images[validation_rows(len(images)) == (split == "test")]
+        files = _list_pictures(Path(root) / "faces")
+        kept = validation_rows(len(files)) == (split == "test")
+        images = _read_all([file for file, wanted in zip(files, kept, strict=True) if wanted], side)
         return images, torch.zeros(len(images), dtype=torch.int64)
     whole_split = "test" if split == "test" else "train+validation"
     if name == "sample":
@@ -94,12 +96,19 @@ def load_image_folder(path: str | os.PathLike[str], side: int) -> Tensor:
     if not isinstance(path, str | os.PathLike):
         raise TypeError(f"path must be a path; got {type(path).__name__}.")
     check_integer(side, "side")
-    folder = Path(path)
+    return _read_all(_list_pictures(Path(path)), side)
+
+
+def _list_pictures(folder: Path) -> list[Path]:
     files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in ENDINGS)
     if not files:
         raise FileNotFoundError(
             f"{folder} must be a folder with pictures, {', '.join(sorted(ENDINGS))}; there is none."
         )
+    return files
+
+
+def _read_all(files: Sequence[Path], side: int) -> Tensor:
     images = torch.empty(len(files), 3, side, side)
     for row, file in enumerate(files):
         images[row] = torch.from_numpy(_read(file, side)).permute(2, 0, 1)

@@ -47,10 +47,7 @@ def orthonormal_network(
     widths: Any = sizes
     if not isinstance(widths, list | tuple):
         raise TypeError(f"sizes must be a list or tuple of widths; got {type(widths).__name__}.")
-    made: Any = activation
-    if not callable(made) or isinstance(made, nn.Module):
-        name = type(made).__name__
-        raise TypeError(f"activation must make a module, such as nn.ReLU does; got {name}.")
+    check_maker(activation)
     if dtype not in (torch.float32, torch.float64):
         raise TypeError(f"dtype must be torch.float32 or torch.float64; got {shown(dtype)}.")
     check_generator(generator)
@@ -111,3 +108,10 @@ def check_generator(generator: Any) -> None:
     if not isinstance(generator, torch.Generator):
         found = type(generator).__name__
         raise TypeError(f"generator must be a torch.Generator; got {found}.")
+
+
+def check_maker(activation: Any) -> None:
+    """Require what makes an activation: nn.ReLU, not nn.ReLU()."""
+    if not callable(activation) or isinstance(activation, nn.Module):
+        found = type(activation).__name__
+        raise TypeError(f"activation must make a module, such as nn.ReLU does; got {found}.")

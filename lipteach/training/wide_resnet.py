@@ -14,7 +14,7 @@ from torch import nn
 
 from lipteach.primitives import Residual
 from lipteach.primitives._validate import check_integer
-from lipteach.training.networks import check_generator
+from lipteach.training.networks import check_generator, check_maker
 
 CHANNELS = (16, 32, 64)  # of the three groups, at width 1
 
@@ -61,10 +61,7 @@ def wide_resnet(
         raise ValueError(f"depth must be 6 n + 4, such as 10, 16, 22 or 28; got {depth}.")
     for value, name in ((width, "width"), (channels, "channels"), (classes, "classes")):
         check_integer(value, name)
-    made: Any = activation
-    if not callable(made) or isinstance(made, nn.Module):
-        kind = type(made).__name__
-        raise TypeError(f"activation must make a module, such as nn.ReLU does; got {kind}.")
+    check_maker(activation)
     check_generator(generator)
     sizes = [CHANNELS[0], *(width * c for c in CHANNELS)]
     with torch.device("meta"):

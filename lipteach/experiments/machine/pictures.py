@@ -49,13 +49,24 @@ def read_picture(record: Path, wanted: str) -> bytes:
     Raises:
         RunError: if there is none, or another than the record was written with.
     """
-    path = picture_path(record)
+    path = picture_path(record, wanted)
     data = path.read_bytes() if path.is_file() else b""
     if digest(data) != wanted:
         raise damaged(record, f"{path.name} beside it is {'another' if data else 'missing'}")
     return data
 
 
-def picture_path(record: Path) -> Path:
-    """Return where the picture of a record stands."""
-    return record.with_suffix(".png")
+def picture_path(record: Path, of: str) -> Path:
+    """Return where the picture of a digest stands beside a record.
+
+    A new record's picture does not overwrite the former one's: a kill between its two files leaves
+    the former record whole.
+    """
+    return record.with_suffix(f".{of[:8]}.png")
+
+
+def remove_others(record: Path, picture: Path | None) -> None:
+    """Remove the pictures of former records."""
+    for path in record.parent.glob(f"{record.stem}.*.png"):
+        if path != picture:
+            path.unlink()

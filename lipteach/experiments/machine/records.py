@@ -17,7 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from lipteach.experiments.machine.files import RunError, damaged, load_json, signed, write_whole
-from lipteach.experiments.machine.pictures import digest, picture_path, read_picture
+from lipteach.experiments.machine.pictures import (
+    digest,
+    picture_path,
+    read_picture,
+    remove_others,
+)
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 ROOT = REPOSITORY if (REPOSITORY / "notebooks").is_dir() else Path.cwd()
@@ -180,13 +185,16 @@ def write_record(record: Record, folder: Path) -> Path:
         "seeds": record.seeds,
     }
     path = record_path(folder, record.experiment, record.profile)
+    picture = None
     if record.picture is not None:
         head["picture"] = digest(record.picture)
-        write_whole(picture_path(path), record.picture)
+        picture = picture_path(path, head["picture"])
+        write_whole(picture, record.picture)
     text = json.dumps(signed({**head, **record.about, "cells": cells}), indent=1)
     lists_of_numbers = r"\[\s+(-?\d[-+\d.e,\s]*?)\s+\]"
     text = re.sub(lists_of_numbers, lambda m: f"[{' '.join(m[1].split())}]", text)
     write_whole(path, (text + "\n").encode())
+    remove_others(path, picture)
     return path
 
 

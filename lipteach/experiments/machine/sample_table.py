@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -63,7 +64,7 @@ def compare_matches(record: Record) -> str:
     for cell in record.cells:
         claimed, exact = (last_text(cell, name) for name in ("claimed", "exact"))
         lower, upper = (cell.mean(name)[-1] for name in ("lower", "upper"))
-        ratio = cell.mean("claimed")[-1] / lower
+        ratio = cell.mean("claimed")[-1] / lower if lower else math.nan  # a critic that is constant
         lines.append(
             f"{name_text(cell):29}{claimed:>16}{exact:>15}"
             f"{f'{lower:.3g} to {upper:.3g}':>22}{ratio:15.2f}"

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from lipteach.experiments import Experiment, Run, RunError, load_record, run_experiment
+from lipteach.experiments.machine import records
 from lipteach.experiments.machine.pictures import GAP, join_pictures
 from lipteach.experiments.machine.records import write_record
 
@@ -30,8 +31,13 @@ def paint(settings: Shade, seed: int, run: Run) -> dict:
 PAINTED = Experiment("painted", "Fig. 0", "", lambda _: (Shade(10), Shade(200)), paint, str)
 
 
-def pixels(path: Path) -> list:
-    with Image.open(path) as image:
+def picture_of(record: Path) -> Path:
+    [path] = record.parent.glob(f"{record.stem}.*.png")
+    return path
+
+
+def pixels(record: Path) -> list:
+    with Image.open(picture_of(record)) as image:
         return list(image.convert("L").tobytes())
 
 
@@ -41,20 +47,43 @@ def made(tmp_path: Path) -> Path:
 
 
 def test_the_first_seed_s_pictures_stand_beside_the_record(made: Path, tmp_path: Path) -> None:
-    assert pixels(made.with_suffix(".png")) == 15 * [10] + GAP * 5 * [255] + 15 * [200]
+    assert pixels(made) == 15 * [10] + GAP * 5 * [255] + 15 * [200]
     record = load_record("painted", "quick", made.parent)
     again = write_record(record, tmp_path / "again")
-    for suffix in (".json", ".png"):
-        assert again.with_suffix(suffix).read_bytes() == made.with_suffix(suffix).read_bytes()
+    assert again.read_bytes() == made.read_bytes()
+    assert picture_of(again).name == picture_of(made).name
+    assert picture_of(again).read_bytes() == picture_of(made).read_bytes()
 
 
 def test_another_picture_or_none_is_told(made: Path) -> None:
-    made.with_suffix(".png").write_bytes(b"another")
-    with pytest.raises(RunError, match=r"painted_quick\.png beside it is another"):
+    picture_of(made).write_bytes(b"another")
+    with pytest.raises(RunError, match=r"painted_quick\.\w{8}\.png beside it is another"):
         load_record("painted", "quick", made.parent)
-    made.with_suffix(".png").unlink()
-    with pytest.raises(RunError, match=r"painted_quick\.png beside it is missing"):
+    picture_of(made).unlink()
+    with pytest.raises(RunError, match=r"painted_quick\.\w{8}\.png beside it is missing"):
         load_record("painted", "quick", made.parent)
+
+
+def test_a_kill_between_picture_and_record_leaves_the_former_whole(
+    made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = load_record("painted", "quick", made.parent)
+    new = dataclasses.replace(record, picture=join_pictures([torch.ones(2, 2, dtype=torch.uint8)]))
+    write = records.write_whole
+
+    def killed(path: Path, data: bytes) -> None:
+        if path.suffix == ".json":
+            raise KeyboardInterrupt
+        write(path, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(records, "write_whole", killed)
+        with pytest.raises(KeyboardInterrupt):
+            write_record(new, made.parent)
+    assert load_record("painted", "quick", made.parent).picture == record.picture
+    write_record(new, made.parent)
+    assert load_record("painted", "quick", made.parent).picture == new.picture
+    assert picture_of(made).read_bytes() == new.picture, "the former one's is gone"
 
 
 def test_a_finished_cell_s_picture_is_kept_over_a_kill(tmp_path: Path) -> None:
@@ -68,7 +97,7 @@ def test_a_finished_cell_s_picture_is_kept_over_a_kill(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run_experiment(dataclasses.replace(PAINTED, train=fails), **asked)
     path = run_experiment(dataclasses.replace(PAINTED, train=paint), **asked)
-    assert pixels(path.with_suffix(".png"))[0] == 10
+    assert pixels(path)[0] == 10
 
 
 def test_grey_and_coloured_pictures_of_any_width_fit_one_page() -> None:
