@@ -23,6 +23,7 @@ from IPython.display import display
 from matplotlib.figure import Figure
 from PIL import Image, ImageChops, ImageDraw
 
+from lipteach.classroom.frames import Ahead
 from lipteach.classroom.guard import describe
 from lipteach.classroom.style import PAPER
 from lipteach.primitives._printing import say
@@ -110,7 +111,8 @@ class FigureView(ipywidgets.VBox):  # type: ignore[misc]
     """Controls above a picture and its statement.
 
     ``controls`` are the widgets by name, ``image`` holds the PNG, ``statement`` is the line
-    under it, and ``status`` is "ok" or what kept the last picture from being drawn.
+    under it, and ``status`` is "ok" or what kept the last picture from being drawn. While the
+    kernel is idle the other pictures are drawn `Ahead`; then they follow the hand.
     """
 
     def __init__(self, draw: Callable[..., Figure], controls: dict[str, ipywidgets.Widget]) -> None:
@@ -121,20 +123,33 @@ class FigureView(ipywidgets.VBox):  # type: ignore[misc]
         super().__init__([*controls.values(), self.image, self.caption])
         for control in controls.values():
             control.observe(self._redraw, names="value")
+        self._ahead: Ahead | None = None
         self._redraw()
+        if self.status == "ok":
+            self._ahead = Ahead(self.frame, controls, self._follow)
+
+    def frame(self, **values: Any) -> tuple[str, bytes, int]:
+        """Draw one position: its statement, the PNG, and the picture's width on the page."""
+        figure = self.draw(**values)
+        return _statement(figure), *_png(figure)
+
+    def _follow(self) -> None:
+        for control in self.controls.values():
+            if hasattr(control, "continuous_update"):
+                control.continuous_update = True
 
     def _redraw(self, _change: Any = None) -> None:
         values = {name: control.value for name, control in self.controls.items()}
+        drawn = self._ahead.frames if self._ahead else {}
         try:
-            figure = self.draw(**values)
-            statement, (picture, width) = _statement(figure), _png(figure)
+            found = drawn.get(tuple(values.values())) or self.frame(**values)
         except Exception as error:  # shown in place; the last picture stays
             self.status = f"could not draw: {describe(error)}"
             self._say(self.status)
             return
-        self.status, self.statement = "ok", statement
-        self.image.value, self.image.width = picture, str(width)
-        self._say(statement)
+        self.status, (self.statement, self.image.value, width) = "ok", found
+        self.image.width = str(width)
+        self._say(self.statement)
 
     def _say(self, text: str) -> None:
         self.caption.value = f'<div role="status" aria-live="polite">{html.escape(text)}</div>'
