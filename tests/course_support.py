@@ -156,7 +156,12 @@ ZOO: dict[str, tuple[str, Callable[[NotebookNode], NotebookNode], bool, str]] = 
         False,
         "has lost its mark",
     ),
-    "doubles a cell": (RIGHT, _doubled, True, "More than one cell, of which the best counts"),
+    "doubles a cell": (
+        RIGHT,
+        _doubled,
+        True,
+        "More than one cell with an answer, of which the best counts",
+    ),
     "loses its marks": (RIGHT, _unmarked, True, "has lost its mark"),
     "older": (RIGHT, _older, True, "comes from another release"),
     "a helper that loops": (

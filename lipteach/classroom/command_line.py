@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,8 @@ def _check_release(options: argparse.Namespace) -> int:
     from lipteach.classroom.course import check_release
 
     faults = check_release(options.folder)
+    if faults:
+        faults.append("Do not hand out release/ like this.")
     say("\n".join(faults) or f"{options.folder}/release can go out: its exercises are whole.")
     return 1 if faults else 0
 
@@ -100,7 +103,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line says; return its exit status."""
     options = build_parser().parse_args(arguments)
     try:
-        return COMMANDS[options.command].run(options)
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", UserWarning)
+            warnings.showwarning = lambda message, *_: print(message, file=sys.stderr)
+            return COMMANDS[options.command].run(options)
     except (ValueError, TypeError, LookupError, OSError, ImportError, RuntimeError) as error:
         print(error, file=sys.stderr)
         return 1

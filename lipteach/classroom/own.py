@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -42,14 +42,30 @@ def plain_name(student: str) -> str:
     return unicodedata.normalize("NFC", " ".join(student.split()).casefold())
 
 
-def with_own_numbers(exercise: Exercise, seed: int, student: str) -> Exercise:
-    """The exercise as that student has it; one whose numbers do not vary is returned as it is."""
+THE_TEXTS = "This answers the numbers of the text: which are your own, above the answer?"
+ANOTHERS = "This would be right for other numbers than yours: which are given above the answer?"
+
+
+def with_own_numbers(
+    exercise: Exercise, seed: int, student: str, others: Iterable[str] = ()
+) -> Exercise:
+    """The exercise as that student has it; one whose numbers do not vary is returned as it is.
+
+    Known as mistakes are the answer to the text's numbers, and those to the numbers of ``others``.
+    """
     if exercise.vary is None:
         return exercise
     own = exercise.vary(draw_for(exercise.name, seed, student))
     mistakes = {
         label: (value, exercise.mistakes[label][1]) for label, value in own.mistakes.items()
     }
+    taken = {"the text's numbers": (exercise.solution, THE_TEXTS)}
+    for other in others:
+        value = exercise.vary(draw_for(exercise.name, seed, other)).value
+        taken[f"another's numbers, {len(taken)}"] = (value, ANOTHERS)
+    for label, (value, hint) in taken.items():
+        if all(value != known for known in (own.value, *(v for v, _ in mistakes.values()))):
+            mistakes[label] = (value, hint)
     right = {"the number": own.value}
     return replace(
         exercise,

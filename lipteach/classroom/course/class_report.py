@@ -46,8 +46,10 @@ def _summary(found: ClassCount) -> str:
     middle = f"{statistics.median(found.scores):g}"
     said = f"{many(len(found.scores), 'submission')}; median {middle} of {found.points} points."
     if found.absent:
-        said += f" {many(found.absent, 'student')} of the gradebook handed in nothing: absent.csv."
-    return f"<p>{said} No name of a student stands on this page.</p>"
+        who = "student of the gradebook has", "students of the gradebook have"
+        said += f" {many(found.absent, *who)} nothing in submitted/: absent.csv."
+    said += " No name of a student stands on this page; notebooks.csv has them."
+    return f"<p>{said}</p>"
 
 
 def points_of_monday(found: ClassCount) -> list[tuple[Counted, Met]]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from lipteach.classroom.checks import Exercise
 from lipteach.classroom.course.verdicts import Graded, Verdict
+from lipteach.classroom.own import ANOTHERS, THE_TEXTS
 
 KINDS = {
     "type": "another kind of thing than is asked for",
@@ -113,9 +114,7 @@ def _count_one(verdicts: Sequence[Verdict], exercise: Exercise) -> Counted:
     hints = []
     for group in groups.values():
         label, first = group[0]
-        alike = all(verdict.hint == first.hint for _, verdict in group)
-        said = first.hint if alike else general(first.hint)
-        hints.append(Met(label, said, len(group), first.kind))
+        hints.append(Met(label, _common([v.hint for _, v in group]), len(group), first.kind))
     hints.sort(key=lambda met: (-met.count, met.hint))
     minutes = [verdict.minutes for verdict in verdicts if verdict.minutes is not None]
     return Counted(
@@ -128,11 +127,22 @@ def _count_one(verdicts: Sequence[Verdict], exercise: Exercise) -> Counted:
     )
 
 
+def _common(hints: Sequence[str]) -> str:
+    """What several hints say alike: all of it, all but numbers and names, or the question alone."""
+    for said in (str, _without_numbers, general):
+        if len({said(hint) for hint in hints}) == 1:
+            break
+    return said(hints[0])
+
+
+_TAKEN = {THE_TEXTS: "the numbers of the text", ANOTHERS: "the numbers of another student"}
+
+
 def recognise(hint: str, exercise: Exercise) -> tuple[str, str]:
     """What a hint is counted under, and the label of the mistake if it is one of the bank's."""
-    for mistake in exercise.known:
-        if mistake.hint == hint:
-            return f"known {mistake.label}", mistake.label
+    labels = {mistake.hint: mistake.label for mistake in exercise.known} | _TAKEN
+    if hint in labels:
+        return f"known {labels[hint]}", labels[hint]
     return general(hint), ""
 
 
@@ -142,9 +152,13 @@ def general(hint: str) -> str:
     >>> general("For [1.0] the result is 2; 3 is right. The sign is turned: what is taken?")
     'The sign is turned: what is taken?'
     """
-    text = _NUMBER.sub("…", re.sub(r"`.*?`", "`…`", hint))
+    text = _without_numbers(hint)
     sentences = re.split(r"(?<=[.?!]) (?=[A-Z])", text)
     return sentences[-1] if sentences[-1].endswith("?") else text
+
+
+def _without_numbers(hint: str) -> str:
+    return _NUMBER.sub("…", re.sub(r"`.*?`", "`…`", hint))
 
 
 def _find_shared(all_of: Sequence[Graded], bank: Mapping[str, Exercise]) -> list[Shared]:
@@ -167,7 +181,10 @@ def _find_shared(all_of: Sequence[Graded], bank: Mapping[str, Exercise]) -> list
 
 def _anonymous(line: str) -> str:
     """A sentence without the numbers and the names that are one student's."""
+    line = re.sub(
+        r"STUDENT .*; the course knows you as .*, and", "STUDENT is another name, and", line
+    )
     line = re.sub(r"is called .*; it was", "has another name; it was", line)
     line = re.sub(r"notebooks; .* was graded", "notebooks; one was graded", line)
-    line = re.sub(r"(No cell found|[^:]* counted|[^:]* counts): .*", r"\1.", line)
+    line = re.sub(r"(No cell with an answer found|[^:]* counted|[^:]* counts): .*", r"\1.", line)
     return re.sub(r"\bCell \d+\b", "A cell", line)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lipteach.classroom.course.configuration import application, nbgrader_at_work
+from lipteach.classroom.course.tables import safe
 
 with nbgrader_at_work():
     from nbgrader.api import MissingEntry
@@ -29,17 +30,12 @@ class _TableExport(ExportPlugin):  # type: ignore[misc]
         chosen = [a for a in gradebook.assignments if not wanted or a.name in wanted]
         students = [s for s in gradebook.students if not self.student or s.id in self.student]
         with open(self.to or self.name, "w", encoding="utf-8", newline="") as file:
-            csv.writer(file).writerows(_safe(self.rows(gradebook, chosen, students)))
+            rows = self.rows(gradebook, chosen, students)
+            csv.writer(file).writerows([safe(value) for value in row] for row in rows)
 
     def rows(self, gradebook: Any, assignments: Any, students: Any) -> Iterator[list[Any]]:
         """The head, and a row for each student."""
         raise NotImplementedError
-
-
-def _safe(rows: Iterator[list[Any]]) -> Iterator[list[Any]]:
-    """A name that begins like a formula must not become one in a spreadsheet."""
-    for row in rows:
-        yield [f"'{v}" if isinstance(v, str) and v[:1] in ("=", "+", "-", "@") else v for v in row]
 
 
 def _score(gradebook: Any, assignment: Any, student: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lipteach.classroom.course.pages import many, text, write_page
@@ -13,9 +13,17 @@ _MOST = 3000  # letters of an answer
 
 
 def write_feedback(
-    folder: Path, assignment: str, title: str, submission: Submission, graded: Graded
+    folder: Path,
+    assignment: str,
+    title: str,
+    submission: Submission,
+    graded: Graded,
+    given: Mapping[str, str],
 ) -> Path:
-    """Write it where nbgrader's ``release_feedback`` looks for it, and return the path."""
+    """Write it where nbgrader's ``release_feedback`` looks for it, and return the path.
+
+    ``given`` are the student's own numbers by the name of an exercise.
+    """
     path = folder / "feedback" / graded.student / assignment / f"{assignment}.html"
     passed = sum(verdict.passed for verdict in graded.verdicts)
     score = f"{graded.score} of {many(graded.points, 'point')}"
@@ -28,7 +36,8 @@ def write_feedback(
     cells = dict(submission.cells)
     for verdict in graded.verdicts:
         places = submission.answers.get(verdict.name, [])
-        lines.append(_exercise(verdict, [cells[place] for place in places]))
+        own = given.get(verdict.name, "")
+        lines.append(_exercise(verdict, [cells[place] for place in places], own))
     lines.append(
         '<p class="small">A hint is the one that the check gives in your notebook. Cells are '
         "counted from 1, text cells included.</p>"
@@ -37,7 +46,7 @@ def write_feedback(
     return path
 
 
-def _exercise(verdict: Verdict, answers: Sequence[str]) -> str:
+def _exercise(verdict: Verdict, answers: Sequence[str], given: str) -> str:
     state, sign, words = "open", "○", "not tried yet"
     if verdict.passed:
         state, sign, words = "passed", "✓", "passed"
@@ -45,10 +54,11 @@ def _exercise(verdict: Verdict, answers: Sequence[str]) -> str:
         state, sign, words = "wrong", "✗", "not yet"
     score = f"{verdict.score} of {many(verdict.points, 'point')}"
     head = f'<b><span aria-hidden="true">{sign}</span> {text(verdict.name)}: {words}</b> · {score}'
+    own = f"<p>Your numbers: {text(given)}.</p>" if given else ""
     hint = f"<p>{text(verdict.hint)}</p>" if verdict.hint else ""
     said = "".join(f'<p class="small">{text(line)}</p>' for line in verdict.said)
     shown = "".join(f"<pre>{text(_short(answer))}</pre>" for answer in answers if verdict.tried)
-    return f'<div class="{state}"><p>{head}</p>{hint}{said}{shown}</div>'
+    return f'<div class="{state}"><p>{head}</p>{own}{hint}{said}{shown}</div>'
 
 
 def _short(answer: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,9 @@ from lipteach.classroom.course.lesson import (
     without_solutions,
 )
 from lipteach.classroom.course.manifest import digest, read_manifest
+
+_HINT = re.compile(r"<summary>[^<]*hint|^\**hint\b", re.IGNORECASE | re.MULTILINE)
+_SOLUTION = re.compile(r"<summary>[^<]*solution", re.IGNORECASE)
 
 
 def check_release(folder: str | Path) -> list[str]:
@@ -58,11 +62,13 @@ def _faults(
     yield from _marks(book)
     for one in lesson.exercises.values():
         yield from _exercise(book, one, manifest["vary"])
-    if not manifest["hints"] and any("<summary>Hint</summary>" in c.source for c in book.cells):
+    if not manifest["hints"] and any(_HINT.search(c.source) for c in book.cells):
         yield (
             "it was to have no hints, and it has: a source changed by hand keeps its own. Take "
             f"them out of source/{lesson.stem}, or move that folder away, and release it again."
         )
+    if any(_SOLUTION.search(cell.source) for cell in book.cells):
+        yield "a folded solution stands in it."
     if digest(book) != entry["sha256"]:
         yield "its cells are not those that release.json has noted: release it again."
     for file in sorted(p for p in place.rglob("*") if p.is_file()):

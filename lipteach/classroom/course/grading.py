@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,6 +27,7 @@ from lipteach.classroom.course.submissions import (
     read_submissions,
     understand,
 )
+from lipteach.classroom.course.tables import own_rows, write_tables
 from lipteach.classroom.course.verdicts import Graded, Verdict, keep, kept, key_of
 from lipteach.classroom.own import plain_name
 
@@ -102,17 +102,20 @@ def _grade_one(folder: Path, assignment: str, manifest: Mapping[str, Any], **lim
     pairs = judge_assignment(folder, assignment, manifest, released, **limits)
     all_of = [graded for _, graded in pairs]
     record(folder, assignment, entry, all_of)
+    vary = manifest.get("vary")
     for submission, graded in pairs:
         book = autograded(submission, graded, entry, released)
         write_autograded(folder, assignment, graded.student, entry["notebook"], book)
-        write_feedback(folder, assignment, title, submission, graded)
+        names = [verdict.name for verdict in graded.verdicts]
+        own = [] if vary is None else own_rows(graded.student, names, vary)
+        given = {name: text for _, name, text, _ in own}
+        write_feedback(folder, assignment, title, submission, graded, given)
     place = folder / "reports" / assignment
     found = count(all_of, lesson_exercises(assignment[:2]))
     missing = absent(folder, assignment, [graded.student for graded in all_of])
     found.absent = len(missing)
     report = write_report(place, title, found, find_cures(source, entry))
-    with (place / "absent.csv").open("w", encoding="utf-8", errors="replace", newline="") as file:
-        csv.writer(file).writerows([("student", "points in the gradebook"), *missing])
+    write_tables(place, all_of, missing, vary)
     export_grades(folder, assignment, place)
     return report
 
@@ -131,7 +134,8 @@ def judge_assignment(
     entry = manifest["assignments"][assignment]
     done: dict[str, Graded] = {}
     jobs, read = {}, {}
-    for student, found in read_submissions(folder, assignment).items():
+    handed_in = read_submissions(folder, assignment)
+    for student, found in handed_in.items():
         submission = understand(student, found, entry, released)
         _say_whose_numbers(submission, manifest.get("vary"))
         key = key_of(submission.digest, found[0], found[2], entry, manifest.get("vary"),
@@ -142,6 +146,7 @@ def judge_assignment(
             done[student] = before
             continue
         jobs[student] = _job(folder, submission, entry, manifest, seconds, megabytes)
+        jobs[student]["others"] = [name for name in handed_in if name != student]
     with tqdm(total=len(done) + len(jobs), initial=len(done), desc=assignment, disable=None) as bar:
 
         def take(student: str, result: dict[str, Any]) -> None:
@@ -161,8 +166,10 @@ def _say_whose_numbers(submission: Submission, vary: int | None) -> None:
         and written is not None
         and plain_name(written) != plain_name(submission.student)
     ):
+        found = f"is {written!r:.60}" if written else "was left empty"
         submission.said.append(
-            "STUDENT is not the name of the folder; the numbers are those of the folder's name."
+            f"STUDENT {found}; the course knows you as {submission.student}, and the numbers of "
+            "that name counted."
         )
 
 

@@ -10,6 +10,10 @@ from lipteach.classroom.checks import find_exercise
 from lipteach.classroom.course.lesson import Assigned, Lesson, read_lesson
 
 FILE = "INSTRUCTOR.md"
+OWN_NUMBERS = (
+    "- The solutions below answer the numbers of the text. What was given to each student, and the "
+    "answers to that, `grade` writes into `reports/ASSIGNMENT/own_numbers.csv`."
+)
 _MINUTES = re.compile(r"^Reading: (\d+) minutes.* · exercises: (\d+) minutes", re.MULTILINE)
 
 
@@ -17,6 +21,7 @@ def instructor_page(manifest: dict[str, Any]) -> str:
     """The page as Markdown, for all that stands in a manifest; the same for the same release."""
     vary, hints = manifest["vary"], manifest["hints"]
     numbers = "the same for all" if vary is None else f"own ones where they vary (seed {vary})"
+    own = [] if vary is None else [OWN_NUMBERS]
     lines = [
         "# For the instructor",
         "",
@@ -30,7 +35,7 @@ def instructor_page(manifest: dict[str, Any]) -> str:
         "numbers.",
         "- Collect into `submitted/STUDENT/ASSIGNMENT/NOTEBOOK.ipynb`.",
         "- What you change in `source/` stays: release again, and it goes into `release/`.",
-        "- To run a notebook of `source/` with own numbers, write any name into `STUDENT`.",
+        *own,
         "",
     ]
     for stem in sorted(manifest["assignments"]):

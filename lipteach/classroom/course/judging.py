@@ -10,7 +10,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -57,12 +57,12 @@ def _end() -> None:
     raise SystemExit("exit() was called")
 
 
-def exercise_for(name: str, vary: int | None, student: str) -> Exercise:
+def exercise_for(name: str, vary: int | None, student: str, others: Sequence[str] = ()) -> Exercise:
     """The exercise as a student of the course has it, with numbers of their own where they vary."""
     exercise = lesson_exercises(name[:2])[name]
     if vary is None or exercise.vary is None:
         return exercise
-    return with_own_numbers(exercise, vary, plain_name(student))
+    return with_own_numbers(exercise, vary, plain_name(student), map(plain_name, others))
 
 
 def report_of(report: Report) -> dict[str, Any]:

@@ -71,7 +71,7 @@ def _judge_answer(
     launch: Launch,
 ) -> tuple[dict[str, Any], Ended]:
     """One cell with an answer. A student's other cell that stops it is left out the next time."""
-    exercise = exercise_for(wanted["name"], job["vary"], job["student"])
+    exercise = exercise_for(wanted["name"], job["vary"], job["student"], job.get("others", ()))
     given, said = dict(job["cells"]), []
     limits = Limits(job["seconds"], job["megabytes"], "", job["hidden"], job["number"])
     left_out: set[int] = set()

@@ -224,8 +224,9 @@ def _say_what_differs(
     of = of if isinstance(of, Mapping) else {}
     here, named = Path(entry["notebook"]).stem, of.get("assignment")
     if isinstance(named, str) and named != here:
-        submission.said.append(f"It is the notebook of {named:.40}, handed in for {here}.")
-    elif of.get("release", entry["sha256"]) != entry["sha256"]:
+        submission.said[:] = [f"It is the notebook of {named:.40}: hand in {entry['notebook']}."]
+        return
+    if of.get("release", entry["sha256"]) != entry["sha256"]:
         submission.said.append(
             "It comes from another release of the lesson; the checks of the present one counted."
         )
@@ -237,9 +238,11 @@ def _say_what_differs(
     for one in entry["exercises"]:
         test, name = sources.get(one["test"], []), one["name"]
         if len(submission.answers.get(name, [])) > 1:
-            said.setdefault("More than one cell, of which the best counts", []).append(name)
+            said.setdefault(
+                "More than one cell with an answer, of which the best counts", []
+            ).append(name)
         if name not in submission.answers:
-            said.setdefault("No cell found", []).append(name)
+            said.setdefault("No cell with an answer found", []).append(name)
         elif not test:
             said.setdefault("No test cell; the released one counted", []).append(name)
         elif any(source != tests.get(one["test"]) for source in test):

@@ -144,8 +144,19 @@ def test_who_handed_in_nothing_is_named_beside_the_report(zoo: Path) -> None:
             book.remove_student("never here")
         grading.grade(zoo, **LIMITS)
     assert rows == [["never here", ""], ["right", "2"]]
-    assert "2 students of the gradebook handed in nothing: absent.csv" in report
+    assert "2 students of the gradebook have nothing in submitted/: absent.csv" in report
     assert "never here" not in report
+
+
+def test_each_notebook_has_a_row_with_what_is_said_of_it(zoo: Path) -> None:
+    with (zoo / "reports" / STEM / "notebooks.csv").open(encoding="utf-8") as file:
+        rows = {row["student"]: row for row in csv.DictReader(file)}
+    assert set(rows) == {path.name for path in (zoo / "submitted").iterdir()}
+    assert rows["right"] | {"said": ""} == rows["right"]
+    assert (rows["right"]["points"], rows["right"]["00.first-check"]) == ("2", "1")
+    assert "wrote into the channel of the judge" in rows["forges"]["said"]
+    assert (rows["empty"]["points"], rows["empty"]["00.first-check"]) == ("0", "")
+    assert not (zoo / "reports" / STEM / "own_numbers.csv").exists(), "they are the same for all"
 
 
 def test_feedback_bears_the_student_and_their_answers(zoo: Path) -> None:

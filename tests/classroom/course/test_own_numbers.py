@@ -1,8 +1,10 @@
 """Own numbers: each student's answer is right, measured in another way, and no other one's is."""
 
+import csv
 import dataclasses
 import math
 import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,7 +13,10 @@ from torch import nn
 import lipteach as lt
 from lipteach.classroom import check, exercises, own_numbers
 from lipteach.classroom.checks import NAMELESS, examine
-from lipteach.classroom.own import draw_for, plain_name, with_own_numbers
+from lipteach.classroom.course.counting import recognise
+from lipteach.classroom.course.tables import write_tables
+from lipteach.classroom.course.verdicts import Graded, Verdict
+from lipteach.classroom.own import ANOTHERS, THE_TEXTS, draw_for, plain_name, with_own_numbers
 
 VARIED = {name: e for name, e in exercises().items() if e.vary}
 STUDENTS = [f"student {k}" for k in range(12)]
@@ -114,7 +119,39 @@ def test_a_mistake_gets_its_hint_with_own_numbers_too(name: str) -> None:
     of_the_text = {"01": "nine", "03": "0.28|0.96", "04": "0.3", "06": "½|diag|3", "10": "784"}
     pattern = of_the_text[name[:2]] + "|3 and 4|" * (name == "10.shared")
     assert not [m.hint for m in exercise.known if re.search(pattern.rstrip("|"), m.hint)]
-    assert set(exercise.mistakes) <= set(known)
+    assert set(exercise.mistakes) - {"the text's numbers"} <= set(known)
+
+
+@pytest.mark.parametrize("name", VARIED)
+def test_the_text_s_and_another_s_number_are_told_from_other_mistakes(name: str) -> None:
+    others = STUDENTS[1:]
+    exercise = with_own_numbers(VARIED[name], SEED, STUDENTS[0], others)
+    plain = with_own_numbers(VARIED[name], SEED, STUDENTS[0])
+    known = [value for value, _ in plain.mistakes.values()]
+    if VARIED[name].solution in known:
+        assert examine(exercise, VARIED[name].solution).hint == THE_TEXTS
+    told = 0
+    for other in others:
+        value = with_own_numbers(VARIED[name], SEED, other).solution
+        hint = examine(exercise, value).hint
+        assert (hint == ANOTHERS) == (value not in [exercise.solution, *known])
+        told += hint == ANOTHERS
+    assert told > 8
+    found = recognise(ANOTHERS, VARIED[name])
+    assert found == recognise(ANOTHERS, VARIED["04.regularizer"])
+    assert found[1] == "the numbers of another student"
+
+
+def test_own_numbers_are_listed_for_the_instructor(tmp_path: Path) -> None:
+    names = ["04.steps", "04.regularizer"]
+    graded = [Graded(who, tuple(Verdict(name, 1) for name in names)) for who in ("ada", "=bob")]
+    write_tables(tmp_path, graded, [], 7)
+    with (tmp_path / "own_numbers.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["student"] for row in rows] == ["ada", "'=bob"]
+    assert {row["exercise"] for row in rows} == {"04.regularizer"}, "04.steps does not vary"
+    assert own_numbers("04.regularizer", 7, "ada") == f"The numbers of ada: {rows[0]['given']}."
+    assert check("04.regularizer", float(rows[0]["answer"]), own=(7, "ada")).passed
 
 
 def test_some_exercises_vary_and_all_of_them_are_measured() -> None:

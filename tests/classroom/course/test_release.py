@@ -13,6 +13,7 @@ from lesson_support import STEMS, cells
 
 from lipteach.classroom import check_release, exercises, release
 from lipteach.classroom.checks import examine
+from lipteach.classroom.command_line import main
 from lipteach.classroom.course.assigned_cells import released_notebook, source_notebook
 from lipteach.classroom.course.configuration import application, nbgrader_at_work
 from lipteach.classroom.course.instructor_page import instructor_page
@@ -126,7 +127,9 @@ def test_the_instructor_is_told_each_solution_and_each_known_mistake(course: Pat
     assert "hints: no; numbers: own ones where they vary (seed 7)." in page
 
 
-def test_a_source_that_the_instructor_changed_is_kept_and_released(course: Path) -> None:
+def test_a_source_that_the_instructor_changed_is_kept_and_released(
+    course: Path, capsys: pytest.CaptureFixture
+) -> None:
     path = course / "source" / "00_start_here" / "00_start_here.ipynb"
     original, before = path.read_bytes(), contents(course)
     book = nbformat.read(path, as_version=4)
@@ -136,6 +139,10 @@ def test_a_source_that_the_instructor_changed_is_kept_and_released(course: Path)
     with pytest.warns(UserWarning, match="source/00_start_here was changed by hand and is kept"):
         release(["00"], course)
     released = nbformat.read(course / "release" / "00_start_here" / path.name, as_version=4)
+    assert main(["release", "00", "--folder", str(course)]) == 0
+    said = capsys.readouterr().err.splitlines()
+    assert [line for line in said if line.startswith("source/00_start_here was changed")]
+    assert not [line for line in said if "UserWarning" in line], "it is said in plain words"
     assert "Due on Monday." in [cell.source for cell in released.cells]
     assert check_release(course) == []
     path.write_bytes(original)

@@ -71,7 +71,7 @@ def test_the_notebook_of_another_lesson_is_called_that(course: Path, tmp_path: P
     book = answered(course)
     book.metadata["lipteach"] = {"assignment": "04_bjorck", "release": "0" * 64}
     said = understood(course, tmp_path, book).said
-    assert said == [f"It is the notebook of 04_bjorck, handed in for {STEM}."]
+    assert said == [f"It is the notebook of 04_bjorck: hand in {STEM}.ipynb."]
 
 
 def test_links_are_not_followed(course: Path, tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def _judge_minus_one(answer: Any) -> None:
     if start < math.sqrt(3):
         raise Hint("constraint", "Between 0 and √3 every start goes to 1: look to the right of √3.")
     if abs(start - math.sqrt(3)) < 1e-12 or abs(start - math.sqrt(5)) < 1e-9:
-        text = "At √3 one step gives 0, and at √5 it gives −√5: neither of them goes to −1."
+        text = "At √3 one step gives 0, and at √5 it gives −√5: which of those between goes to −1?"
         raise Hint("value", text)
     if start > math.sqrt(5):
         raise Hint("value", f"From {start:.4g} it runs away: where do the starts that stay end?")
@@ -138,7 +138,7 @@ EXERCISES = (
             "two short": (8, "After 8 steps |σ − 1| is 2e-3: what does the next step make of it?"),
             "start": (0, "At step 0 stands σ = 0.1: how far is it from 1?"),
             "one early": (9, "After this step |σ − 1| is still above 1e-6: do you count from 0?"),
-            "one late": (11, "One step fewer is enough: is σ = 0.1 itself step 0 or step 1?"),
+            "one late": (11, "It is small enough before that: is σ = 0.1 itself step 0 or step 1?"),
             "order 2": (
                 6,
                 "So many steps has order 2; with order 1, σ has only come out of its growth by "
@@ -188,7 +188,7 @@ EXERCISES = (
         wrong={
             "below": (1.7, "look to the right"),
             "negative": (-2.0, "A singular value is not negative"),
-            "root 3": (math.sqrt(3), "neither of them"),
+            "root 3": (math.sqrt(3), "which of those between"),
             "too far": (2.3, "it runs away"),
             "two turns": (2.2, "into which interval"),
             "infinite": (math.inf, "A finite number is needed"),

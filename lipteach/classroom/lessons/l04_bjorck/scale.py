@@ -88,7 +88,7 @@ def _need_sums_alone(answer: Any, seen: Seen) -> None:
     """No decomposition, no product of matrices, and nothing in which signs cancel."""
     text, divisors = "", [_divisor(answer, W) for W in (_SIGNED, _SIGNED.abs())]
     if seen.decomposition:
-        text = f"calls {seen.decomposition}, a decomposition"
+        text = f"takes a decomposition, {seen.decomposition}, itself or within a norm"
     elif seen.matrix_products and "norm_upper_bounds" not in seen.lipteach:  # it makes all five
         text = "multiplies two matrices, the price of a whole step or more"
     elif abs(divisors[0] / divisors[1] - 1) > 1e-4:
@@ -270,12 +270,18 @@ SCALE = Exercise(
         "too small": (lambda W: W / W.abs().sum() / W.numel(), "Björck would need more steps"),
         "negative": (lambda W: -scaled(W), "see sign(α)"),
         "by 0": (lambda W: W / 0, "An entry is not finite"),
-        "the singular values": (lambda W: W / torch.linalg.svdvals(W)[0], "calls linalg_svd"),
+        "the singular values": (
+            lambda W: W / torch.linalg.svdvals(W)[0],
+            "takes a decomposition, linalg_svd",
+        ),
         "eigenvalues": (
             lambda W: W / torch.linalg.eigvalsh(W.T @ W)[-1].sqrt(),
-            "calls linalg_eigh",
+            "takes a decomposition, linalg_eigh",
         ),
-        "numpy": (lambda W: W / np.linalg.norm(W.numpy(), 2), "calls numpy.linalg.svd"),
+        "numpy": (
+            lambda W: W / np.linalg.norm(W.numpy(), 2),
+            "takes a decomposition, numpy.linalg.svd",
+        ),
         "one product": (lambda W: W / (W.T @ W).norm().sqrt(), "multiplies two"),
         "the Gram matrix of |W|": (
             lambda W: W / (W.abs()[:, None] * W.abs()).sum(-1).norm().sqrt(),
