@@ -23,6 +23,7 @@ from browser.lab import (
     jupyter_lab,
     menu,
     open_notebook,
+    picture,
     run_all,
     seconds_to_change,
     settled,
@@ -131,6 +132,7 @@ def test_a_reader_saves_a_copy_and_comes_back(
         shutil.copytree(ROOT / folder, root / folder, ignore=ignore)
     subprocess.run([sys.executable, str(root / "tools" / "lessons.py")], check=True)
     monkeypatch.setenv("JUPYTER_CONFIG_PATH", str(root / "tools" / "lab"))
+    monkeypatch.delenv("PYTEST_VERSION")  # by which a kernel knows that nobody looks
     copy = root / "work" / "00_start_here.ipynb"
     note = page.get_by_text("to move the slider")
     with jupyter_lab(root / "work", tmp_path) as (base, token):
@@ -148,7 +150,12 @@ def test_a_reader_saves_a_copy_and_comes_back(
         while copy.read_bytes() == before and time.monotonic() < deadline:
             page.wait_for_timeout(200)
         assert "widget-view" not in copy.read_text(encoding="utf-8")
-        expect(page.locator(f"{NOTEBOOK} .widget-slider")).to_have_count(1)  # alive on the page
+        slider = page.locator(f"{NOTEBOOK} .widget-slider")
+        expect(slider).to_have_count(1)  # alive on the page
+        deadline = time.monotonic() + 90
+        while not follows_the_hand(page, slider):  # its pictures are being drawn ahead
+            assert time.monotonic() < deadline
+            page.wait_for_timeout(3000)
         menu(page, "Kernel", "kernelmenu:shutdown")
         page.goto("about:blank")
         open_notebook(page, address)
@@ -157,6 +164,27 @@ def test_a_reader_saves_a_copy_and_comes_back(
         names = page.locator(".jp-DirListing-itemText").all_inner_texts()
     lessons = sorted(path.name for path in NOTEBOOKS.glob("[0-9]*.ipynb"))
     assert sorted(names) == [*lessons, "results"]
+
+
+def follows_the_hand(page: Page, slider: Locator) -> bool:
+    """Whether another picture comes while the mouse is still down."""
+    slider.scroll_into_view_if_needed()
+    area = slider.locator("xpath=ancestor::div[contains(@class, 'jp-OutputArea-child')][1]")
+    image = area.locator("img").first
+    before = settled(page, image)
+    knob = slider.locator(".noUi-handle").bounding_box()
+    bar = slider.locator(".noUi-base").bounding_box()
+    assert knob
+    assert bar
+    middle, height = knob["x"] + knob["width"] / 2, knob["y"] + knob["height"] / 2
+    far = 0.3 if middle > bar["x"] + bar["width"] / 2 else 0.7
+    page.mouse.move(middle, height)
+    page.mouse.down()
+    page.mouse.move(bar["x"] + far * bar["width"], height, steps=4)
+    page.wait_for_timeout(600)
+    followed = picture(image) not in ("", before)
+    page.mouse.up()
+    return followed
 
 
 def move(page: Page, slider: Locator) -> str:

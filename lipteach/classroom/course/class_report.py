@@ -67,7 +67,8 @@ def _monday(found: ClassCount, cures: Mapping[str, str]) -> str:
         show = f"<br>Show again: <b>{text(cure)}</b>." if cure else ""
         share = f"<b>{met.count} of {one.of}</b> in {text(one.name)}{label}"
         lines.append(f"<li>{share}: “{text(met.hint)}”{show}</li>")
-    hardest = min(found.exercises, key=lambda one: one.passed / one.of, default=None)
+    tried = [one for one in found.exercises if one.tried > one.of / 2]
+    hardest = min(tried, key=lambda one: one.passed / one.of, default=None)
     if hardest and len(found.scores) > 1 and hardest.passed < hardest.of:
         where = cures.get(hardest.name, "")
         show = f"<br>Show again: <b>{text(where)}</b>." if where else ""
