@@ -16,7 +16,7 @@ ROOT_OK := $(shell [ "$$(id -u 2>/dev/null)" = 0 ] && echo --allow-root)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help lab fresh course test lint types floors unit lessons browser notebooks check bench experiments clean
+.PHONY: help lab fresh course book test lint types floors unit lessons browser notebooks check bench experiments clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -36,6 +36,9 @@ fresh: $(VENV)/.ready-lab  ## start a lesson anew (LESSON=04); your copy is kept
 
 course: $(VENV)/.ready-course  ## lessons as assignments of nbgrader, in course/ (LESSONS="01 04" VARY=seed)
 	$(RUN) -m lipteach.classroom release $(LESSONS) $(if $(VARY),--vary $(VARY))
+
+book: $(VENV)/.ready-book  ## the lessons as pages that need no kernel, in build/book (LESSONS="04")
+	$(RUN) book/build.py $(LESSONS)
 
 test: lint types floors unit lessons browser  ## everything, as CI runs it
 	@echo "make test: all green"

@@ -1,0 +1,181 @@
+"""From lessons to the pages of the book: sliders and boxes for answers in place of widgets.
+
+The saved outputs stay. The output of a cell that makes a slider becomes a frame for its pictures,
+which `sliders.js` fills; below a check whose answer is a number or a choice stands a box, which
+`answers.js` judges by the values and hints of the bank.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from draw import ROOT, read_sources, slider_cells
+from nbformat import NotebookNode
+from nbformat.v4 import new_output
+from pages import escape, section_label, slug
+
+from lipteach.appendix import rows
+from lipteach.classroom.checks import Exercise, examine, lesson_exercises
+
+CHECK = re.compile(r"""^check\(\s*["'](\d\d\.[\w-]+)["']""", re.MULTILINE)
+NOTEBOOKS = ROOT / "notebooks"
+
+
+def gather_lesson(stem: str, frames: Path, to: Path) -> dict[str, int]:
+    """Write the page of a lesson as a notebook; count its sliders, those that move, its boxes."""
+    book = nbformat.read(NOTEBOOKS / f"{stem}.ipynb", as_version=4)
+    drawn = json.loads((frames / stem / "sliders.json").read_text(encoding="utf-8"))["sliders"]
+    sliders = dict(zip(code_places(book, stem), drawn.values(), strict=True))
+    bank = lesson_exercises(stem[:2])
+    counted = {"sliders": len(sliders), "live": 0, "boxes": 0}
+    by_anchor: dict[str, list[str]] = {}
+    for row in rows():
+        if row.lesson == stem and row.built:
+            by_anchor.setdefault(row.anchor, []).append(row.item)
+    for place, cell in enumerate(book.cells):
+        if cell.cell_type == "markdown":
+            cell.source = with_addresses(cell.source, stem, by_anchor)
+        if place in sliders:
+            cell.outputs = [page_output(slider_html(sliders[place], stem))]
+            counted["live"] += "still" not in sliders[place]
+        elif cell.cell_type == "code" and (called := CHECK.search(cell.source)):
+            data = answer_data(bank[called[1]])
+            if data:
+                cell.outputs.append(page_output(box_html(called[1], data)))
+                counted["boxes"] += 1
+        if cell.cell_type == "code":
+            cell.metadata.pop("jupyter", None)
+            lead_to_pages(cell)
+            name_pictures(cell)
+    to.mkdir(parents=True, exist_ok=True)
+    nbformat.write(book, to / f"{stem}.ipynb")
+    pictures = to.parent / "_static" / "frames" / stem
+    pictures.mkdir(parents=True, exist_ok=True)
+    for picture in (frames / stem).glob("*.webp"):
+        shutil.copy2(picture, pictures)
+    return counted
+
+
+def lead_to_pages(cell: NotebookNode) -> None:
+    """Let the links of an output, which go to notebooks, lead to the pages of these."""
+    for output in cell.outputs:
+        for kind in ("text/markdown", "text/html"):
+            text = output.get("data", {}).get(kind)
+            if isinstance(text, str):
+                output.data[kind] = re.sub(r"(\d\d_\w+)\.ipynb(#[^\s)\"]*)?", page_of, text)
+
+
+def page_of(link: re.Match[str]) -> str:
+    """The address of a section that the map names, or of a lesson."""
+    stem, anchor = link[1], (link[2] or "").lstrip("#")
+    named = {row.anchor.replace(" ", "-"): row.anchor for row in rows() if row.lesson == stem}
+    section = f"#{section_label(stem, named[anchor])}" if anchor in named and anchor else ""
+    return f"{stem}.html{section}"
+
+
+def name_pictures(cell: NotebookNode) -> None:
+    """Give the pictures of a cell their statement as alternative text, and their own colours."""
+    for output in cell.outputs:
+        if "image/png" in output.get("data", {}):
+            said = output.metadata.get("image/png", {})
+            image = {"alt": said.get("alt", "A figure."), "classes": "dark-light"}
+            if "width" in said:
+                image["width"] = f"{said['width']}px"
+            cell.metadata["mystnb"] = {"image": image}
+
+
+def with_addresses(text: str, stem: str, by_anchor: dict[str, list[str]]) -> str:
+    """Give the sections that the map names an address, and links to their items in the map."""
+
+    def address(heading: re.Match[str]) -> str:
+        items = by_anchor.get(heading[2])
+        if items is None:
+            return heading[0]
+        links = ", ".join(f"[{escape(item)}](#{slug(item)})" for item in items)
+        said = f"<small>In the map: {links}</small>"
+        return f"({section_label(stem, heading[2])})=\n{heading[0]}\n\n{said}\n"
+
+    return re.sub(r"^(##+) (.*)$", address, text, flags=re.MULTILINE)
+
+
+def code_places(book: NotebookNode, stem: str) -> list[int]:
+    """Where the sliders of the .py stand in the .ipynb: the cells of a pair are the same."""
+    wanted = slider_cells(read_sources(stem))
+    if not all("slider_figure(" in book.cells[place].source for place in wanted):
+        raise ValueError(f"the .ipynb of {stem} is not that of its .py: make notebooks")
+    return wanted
+
+
+def page_output(text: str) -> NotebookNode:
+    """An output of HTML."""
+    return new_output("display_data", {"text/html": text})
+
+
+def slider_html(slider: dict[str, Any], stem: str) -> str:
+    """The frame of a slider: its controls, the first picture, and its statement."""
+    if "still" in slider:
+        return f'<p class="lt-still">{html.escape(slider["still"])} Its picture stands above.</p>'
+    controls, sizes = slider["controls"], [len(one["labels"]) for one in slider["controls"]]
+    start = 0
+    for one, size in zip(controls, sizes, strict=True):
+        start = start * size + one["start"]
+    data = in_script(slider)
+    width, height = slider["size"]
+    statement = html.escape(slider["statements"][start])
+    left_out = [html.escape(one["name"]) for one in controls if one["left_out"]]
+    note = f"<small>Of {' and '.join(left_out)} some positions are left out here.</small>"
+    return (
+        f'<figure class="lt-slider" data-start="{start}">'
+        f'<script type="application/json">{data}</script>'
+        f'<div class="lt-controls"></div>'
+        f'<img class="dark-light" width="{width}" height="{height}" alt="" loading="lazy" '
+        f'src="../_static/frames/{stem}/{slider["pictures"][start]}">'
+        f'<figcaption aria-live="polite">{statement}</figcaption>{note * bool(left_out)}</figure>'
+    )
+
+
+def in_script(data: dict[str, Any]) -> str:
+    """Data as JSON that cannot end the element in which it stands."""
+    return json.dumps(data, ensure_ascii=False).replace("</", "<\\/")
+
+
+def answer_data(exercise: Exercise) -> dict[str, Any] | None:
+    """What a page needs to judge a number or a choice; None where the answer is another thing.
+
+    Values and hints alone: no code. A page knows fewer mistakes than the check, where these are
+    recognised by a rule.
+    """
+    solution = exercise.solution
+    if isinstance(solution, bool) or not isinstance(solution, int | float | str):
+        return None
+    number = not isinstance(solution, str)
+    if number and examine(exercise, 1.01 * float(solution)).passed:
+        return None  # any of many is right, by a rule
+    keywords = getattr(exercise.judge, "keywords", {})
+    known = [(m.answer, m.hint) for m in exercise.known if isinstance(m.answer, int | float | str)]
+    return {
+        "number": number,
+        "right": [solution] if number else sorted({solution, *map(str, exercise.right.values())}),
+        "decimals": keywords.get("decimals"),
+        "tol": keywords.get("tol", 1e-6),
+        "mistakes": [pair for pair in known if not number or math.isfinite(float(pair[0]))],
+        "otherwise": keywords.get("otherwise", ""),
+    }
+
+
+def box_html(name: str, data: dict[str, Any]) -> str:
+    """A box to write an answer into."""
+    return (
+        f'<form class="lt-answer" data-name="{name}">'
+        f'<script type="application/json">{in_script(data)}</script>'
+        f'<label>Your answer to {name}: <input name="answer" autocomplete="off" '
+        f'inputmode="{"decimal" if data["number"] else "text"}"></label> '
+        '<button type="submit">Check</button><output role="status"></output></form>'
+    )
