@@ -57,8 +57,9 @@ def test_a_seed_is_a_critic() -> None:
 
 def test_a_weak_penalty_lets_a_critic_claim_more() -> None:
     """By 1/(2λ), as the lesson finds with one slope for all."""
-    (claim,) = toy.penalized_claims(250, (1.0,))
-    assert claim == pytest.approx(figures.dearest(1.0), abs=0.05)
+    weak, strong = toy.penalized_claims(250, (1.0, 100.0))
+    assert weak == pytest.approx(figures.dearest(1.0), abs=0.05)
+    assert strong < 0.5, "it trains slowly, as a solution says"
 
 
 @pytest.mark.parametrize("strength", [1.0, 2.0, 16.0])

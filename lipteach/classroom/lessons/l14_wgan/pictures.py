@@ -52,7 +52,7 @@ def draw_match(claims: Sequence[float], moments: Mapping[int, Found], rounds: in
     for style, name in zip(LINES, ("upper", "lower"), strict=False):
         values = [found[name] for found in moments.values()]
         right.plot(list(moments), values, label=f"{name} bound", **style | {"markevery": 1})
-    right.set(xlabel="steps of the generator", ylabel="Lipschitz constant", ylim=(0.8, 1.05))
+    right.set(xlabel="steps of the generator", ylabel="Lipschitz constant", ylim=(0.6, 1.05))
     right.legend(fontsize=8, loc="lower right")
     first, last = moments[min(moments)], moments[max(moments)]
     lower = min(found["lower"] for found in moments.values())
