@@ -113,7 +113,7 @@ check("14.cheat", most)
 # %% [markdown]
 # ## Three critics on a toy
 #
-# Three ways to keep the constant down are in use, and the paper's experiments have all three.
+# Three ways to keep the constant down are in use, and the authors of the paper have run all three.
 #
 # - *Clipped*: after each step every weight and bias is cut to $[-0.01, 0.01]$.
 # - *Penalized* (WGAN-GP, I. Gulrajani and others, 2017): the loss has a term more, $\lambda\, E\, (\|\nabla f\| - 1)^2$,
@@ -456,8 +456,9 @@ def look(x):
 
 
 # %% [markdown]
-# (`scheme.step` is a step of the optimizer that leaves the weights orthonormal: tangent gradient, step, retraction, as in
-# lesson 5.) The generator goes the other way, and the critic stays.
+# (`scheme.step` is a step of the optimizer after which the linear weights are orthonormal again: tangent gradient, step,
+# retraction, as in lesson 05. The convolutions are so by `lt.orthonormal`.) The generator goes the other way, and the
+# critic stays.
 
 
 # %%
@@ -728,8 +729,8 @@ for name, row in (("ten by heart", fooled), ("copies", copied)):
 
 # %% [markdown]
 # Full entropy and full confidence, for ten pictures. The Fréchet distance notices: what varies within a class is missing.
-# But a generator that has copied 500 training images (the second row) gets a better value than ours. And it looks at mean and covariance
-# only: two different distributions that agree in these are at the Fréchet distance 0.
+# But a generator that has copied 500 training images (the second row) gets a better value than ours. And it looks at
+# mean and covariance only: two different distributions that agree in these are at the Fréchet distance 0.
 
 # %%
 x = torch.tensor([-1.0, -1.0, 1.0, 1.0]).double()[:, None]

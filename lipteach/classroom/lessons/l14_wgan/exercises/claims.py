@@ -47,6 +47,11 @@ EXERCISES = (
                 6.75 * 0.4,
                 "The norms are added here: what do maps in a row do to their constants?",
             ),
+            "norms added": (
+                6.75,
+                "This is the sum of the norms: do they add up or multiply, and how far apart are "
+                "the two distributions?",
+            ),
             "the mean": (
                 2.25 * 0.4,
                 "This takes the mean of the norms: what do maps in a row do to their constants?",

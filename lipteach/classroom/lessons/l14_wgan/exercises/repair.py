@@ -143,6 +143,17 @@ EXERCISES = (
                 "Both signs are turned, so that the two agree again: was the critic's loss at "
                 "fault?",
             ),
+            "the critic turned, stale gradients": (
+                changed(critic_sign=-1.0, stale=True),
+                "The critic makes its claim smaller now, and what its loss leaves in the generator "
+                "is still there: was the critic's sign at fault, and when must the generator's "
+                "gradients be cleared?",
+            ),
+            "the critic turned, clipped before": (
+                changed(critic_sign=-1.0, clip="before"),
+                "The critic makes its claim smaller now, and is clipped before its step: was its "
+                "sign at fault, and which line is the last to change it?",
+            ),
             "never clipped": (
                 changed(clip="never"),
                 "Nothing is clipped: what keeps the critic from claiming what it likes?",

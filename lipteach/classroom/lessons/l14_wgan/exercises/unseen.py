@@ -57,8 +57,16 @@ def _judge(answer: Any) -> None:
         k = int(off.int().argmax())
         text = f"At z = {ASKED[k]:g} the slope is {show_values(float(slopes[k]))}"
         if bool(((slopes - slopes[0]).abs() < 1e-6).all()):
-            raise Hint("constraint", f"{text}, as everywhere: where is nobody asking?")
+            raise Hint("constraint", f"{text}, as at all eleven: where is nobody asking?")
         raise Hint("constraint", f"{text}, and the penalty sees it: what is asked of it there?")
+    z, h = torch.tensor(ASKED).double()[:, None], 1e-4
+    moved = (call(answer, z + h).detach() - call(answer, z - h).detach()).double() / (2 * h)
+    away = (moved[:, 0] - slopes).abs().nan_to_num(math.inf)
+    if float(away.max()) > 0.1:
+        k = int(away.argmax())
+        text = f"At z = {ASKED[k]:g} the backward pass says {show_values(float(slopes[k]))}, and f"
+        text = f"{text} itself has the slope {float(moved[k]):.3g}"
+        raise Hint("gradient", f"{text}: is there a kink or a jump, or is something detached?")
     curve = call(answer, GRID).detach().double()[:, 0]
     alone = call(answer, GRID[:3]).detach().double()[:, 0]
     if not torch.allclose(curve[:3], alone, atol=1e-4):
@@ -128,6 +136,7 @@ EXERCISES = (
                 lambda z: blind(z) + 20 * (z.detach() - z.detach().mean()),
                 "function of one number",
             ),
+            "detached": (lambda z: -z - 9 * z.detach(), "is something detached"),
             "a constant": (lambda z: 0 * z, "slope is 0"),
             "no gradient": (lambda z: blind(z).detach(), "what cuts the graph"),
             "one number": (lambda z: blind(z).sum(), "shape ()"),
