@@ -548,15 +548,15 @@ show(pictures.draw_match(claimed, measured, LOOKS))
 # First the critic learns, and its claim rises; then the generator learns, and it falls. At no moment is the claim above
 # the exact distance, and the upper bound of the constant is 1 throughout: this critic could not cheat if it wanted to.
 #
-# One thing is odd. From step 50 on the exact distance does not fall any more, although the claim goes on falling. We come
-# back to it.
+# One thing is odd. From step 50 on the exact distance hardly falls any more, although the claim goes on falling. We come back
+# to it.
 
 # %%
 assert max(claimed) > 2 * claimed[0] and max(claimed) > 1.5 * claimed[-1]
 for found in measured.values():
     assert found["claimed"] <= found["exact"] + 1e-9
     assert 0.5 < found["lower"] <= found["upper"] < 1 + 1e-6
-assert measured[200]["exact"] > 0.9 * measured[50]["exact"]
+assert measured[200]["exact"] > 0.8 * measured[50]["exact"]
 assert measured[200]["claimed"] < 0.7 * measured[50]["claimed"]
 
 # %% [markdown]
@@ -813,7 +813,7 @@ show(pictures.draw_distances(distances))
 # value over all such functions. MaxMin finds more than ReLU in both spaces, as in lesson 11.
 #
 # In pixels real images are nearly as far from other real images as samples are from them. Most of the exact distance is the
-# noise of 250 points in 196 dimensions. That is why it did not fall during the match. A critic that finds half of it has
+# noise of 250 points in 196 dimensions. That is why it hardly fell in the match. A critic that finds half of it has
 # not missed half of what is there. In 4 components the share of the noise is smaller.
 
 # %%
