@@ -12,20 +12,28 @@ import torch
 from torch import nn
 
 from lipteach.primitives import MaxMin, wasserstein_dual
-from lipteach.training import CRITICS, cone, initialize_, measure_critic, points_between
+from lipteach.training import (
+    CRITICS,
+    cone,
+    gradient_penalty,
+    initialize_,
+    measure_critic,
+    points_between,
+)
 
 KINDS = ("clipped", "penalty, LeakyReLU", "Lipschitz, MaxMin")
 WIDTH, ROWS = 64, 48
 RATES = {"clipped": 1e-3, "penalty, LeakyReLU": 3e-3, "Lipschitz, MaxMin": 3e-2}
 
 
-def train_toy_critic(kind: str, steps: int, seed: int = 0) -> nn.Sequential:
+def train_toy_critic(kind: str, steps: int, seed: int = 0, strength: float = 10.0) -> nn.Sequential:
     """Let a critic of `CRITICS` look for the distance of the origin to the unit circle.
 
     Args:
         kind: its name there.
         steps: of Adam, at a rate that falls to 0.
         seed: of all random numbers.
+        strength: λ of the penalty, where there is one.
 
     Returns:
         The critic, 2-64-64-1, with plain weights in float64.
@@ -45,7 +53,7 @@ def train_toy_critic(kind: str, steps: int, seed: int = 0) -> nn.Sequential:
         x, y = (side.float() for side in cone(2).sample(ROWS, source))
         loss = -wasserstein_dual(critic, x, y)
         if row.scheme.penalty:
-            loss = row.scheme.add_penalty(loss, critic, (points_between(x, y, source),), {})
+            loss = loss + strength * gradient_penalty(critic, points_between(x, y, source))
         row.scheme.step(critic, loss, optimizer)
         rate.step()
     return row.scheme.finish(critic)
@@ -57,3 +65,13 @@ def toy_critics(steps: int) -> dict[str, tuple[nn.Sequential, dict[str, float]]]
     x, y = cone(2).stratified(120)
     made = {kind: train_toy_critic(kind, steps) for kind in KINDS}
     return {kind: (critic, measure_critic(critic, x, y, 60)) for kind, critic in made.items()}
+
+
+@cache
+def penalized_claims(steps: int, strengths: tuple[float, ...]) -> list[float]:
+    """What penalized critics claim of the distance 1, for some strengths of the penalty."""
+    x, y = cone(2).stratified(120)
+    kind = "penalty, LeakyReLU"
+    made = [train_toy_critic(kind, steps, strength=strength) for strength in strengths]
+    with torch.no_grad():
+        return [float(wasserstein_dual(critic, x, y)) for critic in made]

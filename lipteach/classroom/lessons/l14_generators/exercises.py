@@ -1,5 +1,0 @@
-"""Exercises of lesson 14: none yet."""
-
-from lipteach.classroom.checks import Exercise
-
-EXERCISES: tuple[Exercise, ...] = ()
