@@ -25,7 +25,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 sys.path.insert(0, str(ROOT / "book"))
 from gather import answer_data
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("book")]  # it is built once
 LESSON = "lessons/00_start_here.html"
 OTHERS = ("index", "map", "errata", "results", "api/layers")
 
