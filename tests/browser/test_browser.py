@@ -28,7 +28,7 @@ from browser.lab import (
     seconds_to_change,
     settled,
 )
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from lipteach.classroom.figure_view import PREDICT
 
@@ -36,42 +36,9 @@ pytestmark = pytest.mark.browser
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = ROOT / "notebooks"
 STEMS = [path.stem for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))]
-FLAGS = [
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-]
 
 
-def chromium() -> str:
-    """The browser's path, or a skip that says how to get one."""
-    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
-    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
-    if found:
-        return found
-    how = "no Chromium: apt-get install chromium, or set CHROMIUM to the path of a Chrome"
-    if os.environ.get("LIPTEACH_BROWSER") == "required":
-        pytest.fail(how)
-    pytest.skip(how)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = chromium()
-    root = hasattr(os, "geteuid") and os.geteuid() == 0
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(
-            executable_path=path, args=FLAGS + ["--no-sandbox"] * root
-        )
-        yield started
-        started.close()
-
-
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     """JupyterLab on a copy of the notebooks: a run saves nothing into the repository."""
     home = tmp_path_factory.mktemp("lab")
