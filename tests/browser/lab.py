@@ -29,11 +29,12 @@ SETTINGS = {  # no news, no update check, no autosave over the pairs, every cell
     "notebook-extension/tracker": {"windowingMode": "none"},
 }
 NOTEBOOK = ".jp-NotebookPanel:not(.lm-mod-hidden)"
-# An image's own pixels: its src is a new blob at every update, whatever it shows.
+# An image's own pixels: its src is a new blob at every update, whatever it shows. A third of its
+# width tells as much; to pack all of it at every look would keep the browser busy.
 PIXELS = """img => { if (!img.complete || !img.naturalWidth) return '';
   const c = document.createElement('canvas');
-  c.width = img.naturalWidth; c.height = img.naturalHeight;
-  c.getContext('2d').drawImage(img, 0, 0); return c.toDataURL(); }"""
+  c.width = img.naturalWidth / 3; c.height = img.naturalHeight / 3;
+  c.getContext('2d').drawImage(img, 0, 0, c.width, c.height); return c.toDataURL(); }"""
 IN_SIGHT = ".jp-InputPrompt:not(.jp-Placeholder *)"  # a folded cell has a prompt without a number
 PROMPTS = f"[...document.querySelectorAll('.jp-NotebookPanel .jp-CodeCell {IN_SIGHT}')]"
 NUMBERED = f"n => {{ const p = {PROMPTS}.map(e => e.textContent.trim()); "
