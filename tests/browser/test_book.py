@@ -181,7 +181,9 @@ def test_search_finds_other_spellings(page: Page, address: str) -> None:
     found = {}
     for word in ("Björck", "bjorck", "polar"):
         page.goto(f"{address}search.html?q={word}")
-        expect(page.locator("#search-results .search-summary")).to_contain_text("found")
+        expect(page.locator("#search-results .search-summary")).to_contain_text(
+            "found", timeout=30_000
+        )
         found[word] = set(page.locator("#search-results ul.search > li > a").all_inner_texts())
     assert found["bjorck"] & found["Björck"] & found["polar"], found
 

@@ -119,7 +119,7 @@ def test_a_reader_saves_a_copy_and_comes_back(
         assert "widget-view" not in copy.read_text(encoding="utf-8")
         slider = page.locator(f"{NOTEBOOK} .widget-slider")
         expect(slider).to_have_count(1)  # alive on the page
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 180
         while not follows_the_hand(page, slider):  # its pictures are being drawn ahead
             assert time.monotonic() < deadline
             page.wait_for_timeout(3000)
