@@ -1,7 +1,7 @@
 """Build the book: `python book/build.py [LESSON …]` writes build/book/index.html.
 
-Pictures of sliders are drawn first, two lessons side by side, and kept in build/frames; then the
-pages are laid out in build/book-source, and Sphinx makes the book of them. With lessons given, it
+Pictures of sliders are drawn first, a lesson on each core, and kept in build/frames; then the pages
+are laid out in build/book-source, and Sphinx makes the book of them. With lessons given, it
 has these alone.
 """
 
@@ -94,7 +94,9 @@ def main(chosen: list[str]) -> int:
     command += ["-D", f"html_static_path={SOURCE / '_static'}"]
     if chosen:  # links to the other lessons lead nowhere
         command += ["-D", "suppress_warnings=myst.xref_missing"]
-    done = subprocess.run([*command, "-c", str(BOOK_FOLDER), str(SOURCE), str(BOOK)])
+    shutil.rmtree(BOOK, ignore_errors=True)  # no page of a book before
+    command += ["-d", str(BUILD / "doctrees"), "-c", str(BOOK_FOLDER)]
+    done = subprocess.run([*command, str(SOURCE), str(BOOK)])
     lighten(BOOK)
     size = sum(path.stat().st_size for path in BOOK.rglob("*") if path.is_file()) / 1e6
     told = ", ".join(f"{count} {name}" for name, count in counted.items())

@@ -15,6 +15,7 @@ import io
 import json
 import os
 import re
+import shutil
 import sys
 import time
 import warnings
@@ -34,9 +35,8 @@ from lipteach.classroom.frames import combinations, positions, values_of  # noqa
 
 FRAMES = 72
 """The most pictures of one slider."""
-SECONDS = (
-    100.0  # of computing, for all pictures of one figure; a slower one stays still, and says so
-)
+SECONDS = 100.0
+"""Of computing, for one figure; a slower one stays still, and says so."""
 
 
 def slider_cells(sources: dict[int, str]) -> list[int]:
@@ -69,7 +69,8 @@ def draw_lesson(stem: str, folder: Path) -> None:
     cells = slider_cells(sources)
     namespace: dict[str, Any] = {"__name__": "__main__"}
     found = {}
-    place.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
     matplotlib.use("agg")
     os.chdir(ROOT / "notebooks")
     for cell in needed(sources, set(cells)):
@@ -92,7 +93,7 @@ def draw_slider(view: FigureView, place: Path, number: int) -> dict[str, Any]:
         controls.append({
             "name": control.description,
             "labels": [labels.get(value) or text(value) for value in values[name]],
-            "start": nearest(values[name], control.value),
+            "start": values[name].index(control.value) if control.value in values[name] else 0,
             "menu": hasattr(control, "options"),
             "left_out": len(values[name]) < len(values_of(control)),
         })  # fmt: skip
@@ -125,11 +126,6 @@ def text(value: Any) -> str:
     ('0.3', '−2')
     """
     return f"{value:.6g}".replace("-", "−") if isinstance(value, int | float) else str(value)
-
-
-def nearest(values: list[Any], start: Any) -> int:
-    """The place of a start among values of which some may have been left out."""
-    return values.index(start) if start in values else 0
 
 
 def webp(png: bytes) -> bytes:

@@ -158,16 +158,29 @@ def answer_data(exercise: Exercise) -> dict[str, Any] | None:
     number = not isinstance(solution, str)
     if number and examine(exercise, 1.01 * float(solution)).passed:
         return None  # any of many is right, by a rule
-    keywords = getattr(exercise.judge, "keywords", {})
     known = [(m.answer, m.hint) for m in exercise.known if isinstance(m.answer, int | float | str)]
     return {
         "number": number,
-        "right": [solution] if number else sorted({solution, *map(str, exercise.right.values())}),
-        "decimals": keywords.get("decimals"),
-        "tol": keywords.get("tol", 1e-6),
+        "right": edges(exercise) if number else sorted({solution, *exercise.right.values()}),
         "mistakes": [pair for pair in known if not number or math.isfinite(float(pair[0]))],
-        "otherwise": keywords.get("otherwise", ""),
+        "otherwise": getattr(exercise.judge, "keywords", {}).get("otherwise", ""),
     }
+
+
+def edges(exercise: Exercise) -> list[float]:
+    """The least and the greatest number around the solution that the check accepts, by asking it.
+
+    A check may allow for rounding, by a rule of its own.
+    """
+    solution, found = float(exercise.solution), []
+    for side in (-0.01, 0.01):
+        inside, outside = solution, solution + side * abs(solution)
+        for _ in range(30):
+            middle = (inside + outside) / 2
+            passed = examine(exercise, middle).passed
+            inside, outside = (middle, outside) if passed else (inside, middle)
+        found.append(inside)
+    return found
 
 
 def box_html(name: str, data: dict[str, Any]) -> str:

@@ -114,12 +114,12 @@ def escape(text: str) -> str:
     return re.sub(r"([\\`*_\[\]<>|$])", r"\\\1", text)
 
 
-def entry(row: Row, stems: list[str], level: str = "##") -> Iterator[str]:
+def entry(row: Row, stems: list[str]) -> Iterator[str]:
     """A row with an address of its own."""
     yield f"({slug(row.item)})="
-    yield f"{level} {escape(row.item)}: {escape(row.title)}"
+    yield f"## {escape(row.item)}: {escape(row.title)}"
     yield ""
-    yield f"{escape(row.says)}"
+    yield escape(row.says)
     yield ""
     yield f"**{row.verdict.capitalize()}.** {escape(row.remark)}"
     yield ""
@@ -132,11 +132,9 @@ def errata(stems: list[str]) -> str:
     lines = ["# Errata", "", "Where what holds differs from what is written, kindly meant.", ""]
     for verdict, title in VERDICTS.items():
         lines += [f"## {title}", ""]
-        for row in rows():
-            if row.verdict == verdict:
-                said = [f"[{escape(row.item)}](#{slug(row.item)}), {escape(row.title)}", ""]
-                said += [f": {escape(row.says)} *{escape(row.remark)}* {where(row, stems)}", ""]
-                lines += [f"**{said[0]}**", "", said[2][2:], ""]
+        for row in (row for row in rows() if row.verdict == verdict):
+            lines += [f"**[{escape(row.item)}](#{slug(row.item)}), {escape(row.title)}**", ""]
+            lines += [f"{escape(row.says)} *{escape(row.remark)}* {where(row, stems)}", ""]
     return "\n".join(lines)
 
 

@@ -26,12 +26,11 @@ function judge(data, text) {
   }
   const got = readNumber(text);
   if (Number.isNaN(got)) return {passed: false, hint: "A number is needed, such as 0.5, 1/2 or sqrt(2)."};
-  const half = data.decimals === null ? 0 : 0.5 * 10 ** -data.decimals;
-  const value = data.right[0];
-  if (near(got, value, data.tol) || Math.abs(got - value) <= half + 1e-6 * Math.abs(value)) return {passed: true};
+  const [least, greatest] = data.right;
+  if (least <= got && got <= greatest) return {passed: true};
   const known = data.mistakes.find(([answer]) => near(got, answer, 1e-4));
   if (known) return {passed: false, hint: known[1]};
-  const side = got > value ? "large" : "small";
+  const side = got > greatest ? "large" : "small";
   return {passed: false, hint: `This is not the number we look for, but too ${side}. ${data.otherwise}`.trim()};
 }
 

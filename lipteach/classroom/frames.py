@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 import os
 import time
 from collections import deque
@@ -45,18 +46,19 @@ def positions(controls: Mapping[str, ipywidgets.Widget], most: int = MOST) -> di
     """The values of each control, so few that there are at most so many pictures.
 
     The longest slider loses every second value, and the first and the present one stay, until they
-    are few enough; a menu keeps all of its entries.
+    are few enough. A menu keeps all of its entries, and a slider two values: where these alone are
+    too many, so many there are.
 
     >>> slider = ipywidgets.IntSlider(min=0, max=10, value=3)
     >>> positions({"steps": slider}, most=7)
     {'steps': [0, 1, 3, 5, 7, 9]}
     """
     found = {name: values_of(control) for name, control in controls.items()}
+    sliders = [name for name, control in controls.items() if not hasattr(control, "options")]
     while _count(found) > most:
-        name = max(
-            (name for name, control in controls.items() if not hasattr(control, "options")),
-            key=lambda name: len(found[name]),
-        )
+        name = max(sliders, key=lambda name: len(found[name]), default="")
+        if not name or len(found[name]) <= 2:
+            break
         values, start = found[name], controls[name].value
         kept = values[_nearest(values, start) % 2 :: 2]
         found[name] = kept if kept[0] == values[0] else [values[0], *kept]
@@ -68,10 +70,7 @@ def _nearest(values: list[Any], start: Any) -> int:
 
 
 def _count(values: Mapping[str, list[Any]]) -> int:
-    count = 1
-    for some in values.values():
-        count *= len(some)
-    return count
+    return math.prod(map(len, values.values()))
 
 
 def combinations(values: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:

@@ -67,6 +67,15 @@ def test_menus_keep_their_entries_and_sliders_their_ends_and_start() -> None:
     assert all(set(found[name]) <= set(whole[name]) for name in found)
 
 
+@pytest.mark.parametrize("start", [0, 1])
+def test_what_cannot_be_thinned_ends(start: int) -> None:
+    """Two menus, or a menu and a slider of two values."""
+    menus = slider_figure(lambda a, b: draw(), a=list("abcd"), b=list("efgh")).controls
+    assert positions(menus, most=10) == {"a": list("abcd"), "b": list("efgh")}
+    both = slider_figure(lambda a, b: draw(), a=list("abcd"), b=(0, 1, 1, start)).controls
+    assert positions(both, most=5) == {"a": list("abcd"), "b": [0, 1]}
+
+
 def test_the_neighbours_come_first_and_the_hand_is_followed_at_the_end(loop: Loop) -> None:
     view = slider_figure(draw, n=(0, 4, 1))
     slider = view.controls["n"]
