@@ -16,10 +16,10 @@ ROOT_OK := $(shell [ "$$(id -u 2>/dev/null)" = 0 ] && echo --allow-root)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help lab fresh course book test lint types floors unit lessons browser notebooks check bench experiments clean
+.PHONY: help lab fresh course book book-test test lint types floors unit lessons browser notebooks check bench experiments clean
 
 help:  ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 # A stamp per set of extras: a second call installs nothing.
 $(VENV)/.ready-%: pyproject.toml tools/bootstrap.py
@@ -39,6 +39,9 @@ course: $(VENV)/.ready-course  ## lessons as assignments of nbgrader, in course/
 
 book: $(VENV)/.ready-book  ## the lessons as pages that need no kernel, in build/book (LESSONS="04")
 	$(RUN) book/build.py $(LESSONS)
+
+book-test: book $(VENV)/.ready-test  ## build the whole book, and read every page in a real browser
+	LIPTEACH_LESSONS=all $(RUN) -m pytest -q -n 2 -m browser tests/browser/test_book.py tests/browser/test_book_pages.py
 
 test: lint types floors unit lessons browser  ## everything, as CI runs it
 	@echo "make test: all green"

@@ -41,6 +41,7 @@ html_theme_options = {
     "use_fullscreen_button": False,
     "show_navbar_depth": 1,
     "home_page_in_toc": True,
+    "navbar_persistent": [],  # one box for the search is enough
 }
 if repository := os.environ.get("GITHUB_REPOSITORY"):  # a workflow of GitHub's sets it
     html_theme_options |= {
@@ -108,7 +109,16 @@ def converted(piece: str) -> str:
     return f"``{bare}``" if piece.startswith("`") else piece
 
 
+def number_by_lesson(_app, doctree, page) -> None:
+    """Number the equations of a lesson 4.1, 4.2 …: plain numbers are those of the appendix."""
+    if lesson := re.match(r"lessons/(\d\d)_", page):
+        for equation in doctree.findall(nodes.math_block):
+            if number := equation.get("number"):
+                equation["number"] = f"{int(lesson[1])}.{number}"
+
+
 def setup(app) -> None:
     """Connect the above."""
+    app.connect("doctree-resolved", number_by_lesson)
     app.connect("doctree-read", add_words)
     app.connect("autodoc-process-docstring", as_sphinx_writes, priority=100)

@@ -2,20 +2,20 @@
 
     python book/draw.py 04_bjorck build/frames
 
-What a slider needs is run, and nothing else; then each position of its controls is drawn. The
-pictures of a lesson are kept until its source, or the package under it, changes.
+What a slider needs is run, and nothing else; then each position of its controls is drawn. Its
+pictures are kept until one of these cells, or the package under them, changes.
 """
 
 from __future__ import annotations
 
 import ast
 import contextlib
+import functools
 import hashlib
 import io
 import json
 import os
 import re
-import shutil
 import sys
 import time
 import warnings
@@ -30,7 +30,7 @@ sys.path.insert(0, str(ROOT))
 from PIL import Image  # noqa: E402
 
 from lipteach.classroom.course.slices import needed  # noqa: E402
-from lipteach.classroom.figure_view import FigureView  # noqa: E402
+from lipteach.classroom.figure_view import ON_SCREEN, FigureView  # noqa: E402
 from lipteach.classroom.frames import combinations, positions, values_of  # noqa: E402
 
 FRAMES = 72
@@ -44,6 +44,7 @@ def slider_cells(sources: dict[int, str]) -> list[int]:
     return [place for place, text in sources.items() if re.search(r"^slider_figure\(", text, re.M)]
 
 
+@functools.cache
 def read_sources(stem: str) -> dict[int, str]:
     """The code cells of a lesson by their places, without lines for IPython."""
     book = jupytext.read(ROOT / "notebooks" / f"{stem}.py")
@@ -59,32 +60,43 @@ def run(source: str, name: str, namespace: dict[str, Any]) -> Any:
     return eval(compile(ast.Expression(last.value), name, "eval"), namespace) if last else None  # type: ignore[attr-defined]
 
 
+def drawn(stem: str, folder: Path) -> dict[str, dict[str, Any]]:
+    """The sliders of a lesson that have been drawn, by their keys."""
+    listed = folder / stem / "sliders.json"
+    return json.loads(listed.read_text(encoding="utf-8")) if listed.is_file() else {}
+
+
+def missing(stem: str, folder: Path) -> dict[int, str]:
+    """The sliders that are still to be drawn: the places of their cells, and their keys."""
+    known = drawn(stem, folder)
+    return {place: key for place, key in slider_keys(stem).items() if key not in known}
+
+
 def draw_lesson(stem: str, folder: Path) -> None:
     """Draw what is not there yet into ``folder/stem``: pictures, and a list of them as JSON."""
-    place, key = folder / stem, digest(stem)
-    listed = place / "sliders.json"
-    if listed.is_file() and json.loads(listed.read_text(encoding="utf-8"))["key"] == key:
-        return
-    sources = read_sources(stem)
-    cells = slider_cells(sources)
-    namespace: dict[str, Any] = {"__name__": "__main__"}
-    found = {}
-    shutil.rmtree(place, ignore_errors=True)
-    place.mkdir(parents=True)
+    place, wanted = folder / stem, missing(stem, folder)
+    current = set(slider_keys(stem).values())
+    found = {key: slider for key, slider in drawn(stem, folder).items() if key in current}
+    place.mkdir(parents=True, exist_ok=True)
     matplotlib.use("agg")
     os.chdir(ROOT / "notebooks")
-    for cell in needed(sources, set(cells)):
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    for cell in needed(read_sources(stem), set(wanted)):
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            value = run(sources[cell], f"{stem}, cell {cell}", namespace)
-        if cell in cells:
+            value = run(read_sources(stem)[cell], f"{stem}, cell {cell}", namespace)
+        if cell in wanted:
             if not isinstance(value, FigureView):
                 raise TypeError(f"{stem}, cell {cell}, ends in {type(value).__name__}, no slider")
-            found[str(cell)] = draw_slider(value, place, len(found))
-    text = json.dumps({"key": key, "sliders": found}, ensure_ascii=False, indent=1)
-    listed.write_text(text, encoding="utf-8")
+            found[wanted[cell]] = draw_slider(value, place, wanted[cell])
+            text = json.dumps(found, ensure_ascii=False, indent=1)
+            (place / "sliders.json").write_text(text, encoding="utf-8")
+    listed = {name for slider in found.values() for name in slider.get("pictures", ())}
+    for picture in place.glob("*.webp"):
+        if picture.name not in listed:
+            picture.unlink()
 
 
-def draw_slider(view: FigureView, place: Path, number: int) -> dict[str, Any]:
+def draw_slider(view: FigureView, place: Path, key: str) -> dict[str, Any]:
     """Draw one figure at all its positions, and describe its controls."""
     values = positions(view.controls, FRAMES)
     controls = []
@@ -100,16 +112,17 @@ def draw_slider(view: FigureView, place: Path, number: int) -> dict[str, Any]:
     pictures, statements, began = [], [], time.process_time()
     known: dict[str, str] = {}
     for chosen in combinations(values):
-        statement, png, width = view.frame(**chosen)
-        data = webp(png)
-        name = known.setdefault(hashlib.sha256(data).hexdigest(), f"{number}-{len(known):03d}.webp")
+        statement, card = view.card(**chosen)
+        data = webp(card)
+        name = known.setdefault(
+            hashlib.sha256(data).hexdigest(), f"{key[:12]}-{len(known):03d}.webp"
+        )
         (place / name).write_bytes(data)
         pictures.append(name)
         statements.append(statement)
         if time.process_time() - began > SECONDS:
             return {"still": "Each picture of this figure takes long to draw."}
-    with Image.open(io.BytesIO(png)) as image:
-        size = [width, round(image.height * width / image.width)]
+    size = [card.width // ON_SCREEN, card.height // ON_SCREEN]
     return {"controls": controls, "pictures": pictures, "statements": statements, "size": size}
 
 
@@ -128,25 +141,37 @@ def text(value: Any) -> str:
     return f"{value:.6g}".replace("-", "−") if isinstance(value, int | float) else str(value)
 
 
-def webp(png: bytes) -> bytes:
-    """The same pixels in fewer bytes."""
+def webp(card: Image.Image) -> bytes:
+    """A picture in few bytes."""
     buffer = io.BytesIO()
-    with Image.open(io.BytesIO(png)) as image:
-        image.convert("RGBA").save(buffer, "WEBP", lossless=True, quality=60, method=4)
+    card.convert("RGBA").save(buffer, "WEBP", lossless=True, quality=30, method=2)
     return buffer.getvalue()
 
 
-def digest(stem: str) -> str:
-    """Of the lesson, of the package without the other lessons' rooms, and of this program."""
-    number = stem[:2]
-    found = hashlib.sha256((ROOT / "notebooks" / f"{stem}.py").read_bytes())
-    for path in [Path(__file__), *sorted((ROOT / "lipteach").rglob("*.py"))]:
-        rooms = re.search(r"/lessons/l(\d\d)_", path.as_posix())
-        if (rooms is None or rooms[1] == number) and "/course/" not in path.as_posix():
-            found.update(path.read_bytes())
-    for path in sorted((ROOT / "notebooks" / "results").glob("*.json")):
-        found.update(path.read_bytes())
-    return found.hexdigest()
+def slider_keys(stem: str) -> dict[int, str]:
+    """What tells one drawing of a slider from another, by the places of their cells.
+
+    It is a digest of the cells that the slider needs, of the package without the other lessons'
+    rooms, of the records, and of this program: a change of the text draws nothing anew.
+    """
+    sources, below = read_sources(stem), []
+    for path, found in file_digests().items():
+        rooms = re.search(r"/lessons/l(\d\d)_", path)
+        if (rooms is None or rooms[1] == stem[:2]) and "/course/" not in path:
+            below.append(found)
+    keys = {}
+    for place in slider_cells(sources):
+        cells = [sources[cell] for cell in needed(sources, {place})]
+        keys[place] = hashlib.sha256("\n".join([*below, *cells]).encode()).hexdigest()
+    return keys
+
+
+@functools.cache
+def file_digests() -> dict[str, str]:
+    """Of each file that a picture may depend on."""
+    paths = [Path(__file__), *sorted((ROOT / "lipteach").rglob("*.py"))]
+    paths += sorted((ROOT / "notebooks" / "results").glob("*.json"))
+    return {path.as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
 
 if __name__ == "__main__":

@@ -8,18 +8,20 @@ which `sliders.js` fills; below a check whose answer is a number or a choice sta
 from __future__ import annotations
 
 import html
+import itertools
 import json
 import math
+import os
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 
 import nbformat
-from draw import ROOT, read_sources, slider_cells
+from draw import ROOT, drawn, slider_keys
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
-from pages import escape, section_label, slug
+from pages import escape, section_label, slug, write_new
+from references import with_references
 
 from lipteach.appendix import rows
 from lipteach.classroom.checks import Exercise, examine, lesson_exercises
@@ -31,36 +33,44 @@ NOTEBOOKS = ROOT / "notebooks"
 def gather_lesson(stem: str, frames: Path, to: Path) -> dict[str, int]:
     """Write the page of a lesson as a notebook; count its sliders, those that move, its boxes."""
     book = nbformat.read(NOTEBOOKS / f"{stem}.ipynb", as_version=4)
-    drawn = json.loads((frames / stem / "sliders.json").read_text(encoding="utf-8"))["sliders"]
-    sliders = dict(zip(code_places(book, stem), drawn.values(), strict=True))
+    found = drawn(stem, frames)
+    sliders = {place: found[key] for place, key in slider_keys(stem).items()}
+    if not all("slider_figure(" in book.cells[place].source for place in sliders):
+        raise ValueError(f"the .ipynb of {stem} is not that of its .py: make notebooks")
     bank = lesson_exercises(stem[:2])
     counted = {"sliders": len(sliders), "live": 0, "boxes": 0}
+    numbers = itertools.count(1)
     by_anchor: dict[str, list[str]] = {}
     for row in rows():
         if row.lesson == stem and row.built:
             by_anchor.setdefault(row.anchor, []).append(row.item)
     for place, cell in enumerate(book.cells):
         if cell.cell_type == "markdown":
-            cell.source = with_addresses(cell.source, stem, by_anchor)
+            text = with_references(cell.source, stem, numbers)
+            cell.source = with_addresses(text, stem, by_anchor)
         if place in sliders:
             cell.outputs = [page_output(slider_html(sliders[place], stem))]
             counted["live"] += "still" not in sliders[place]
         elif cell.cell_type == "code" and (called := CHECK.search(cell.source)):
             data = answer_data(bank[called[1]])
             if data:
-                cell.outputs.append(page_output(box_html(called[1], data)))
                 counted["boxes"] += 1
+            cell.outputs.append(
+                page_output(box_html(called[1], data) if data else elsewhere_html(called[1], stem))
+            )
         if cell.cell_type == "code":
             cell.metadata.pop("jupyter", None)
             lead_to_pages(cell)
             name_pictures(cell)
-    to.mkdir(parents=True, exist_ok=True)
-    nbformat.write(book, to / f"{stem}.ipynb")
-    pictures = to.parent / "_static" / "frames" / stem
-    pictures.mkdir(parents=True, exist_ok=True)
-    for picture in (frames / stem).glob("*.webp"):
-        shutil.copy2(picture, pictures)
+            if not any(re.search(r"\S {2,}\S", text) for text in printed(cell)):
+                cell.metadata.setdefault("tags", []).append("prose")  # its lines may be broken
+    write_new(to / f"{stem}.ipynb", nbformat.writes(book))
     return counted
+
+
+def printed(cell: NotebookNode) -> list[str]:
+    """What a cell has printed."""
+    return [str(output.text) for output in cell.outputs if output.output_type == "stream"]
 
 
 def lead_to_pages(cell: NotebookNode) -> None:
@@ -103,14 +113,6 @@ def with_addresses(text: str, stem: str, by_anchor: dict[str, list[str]]) -> str
         return f"({section_label(stem, heading[2])})=\n{heading[0]}\n\n{said}\n"
 
     return re.sub(r"^(##+) (.*)$", address, text, flags=re.MULTILINE)
-
-
-def code_places(book: NotebookNode, stem: str) -> list[int]:
-    """Where the sliders of the .py stand in the .ipynb: the cells of a pair are the same."""
-    wanted = slider_cells(read_sources(stem))
-    if not all("slider_figure(" in book.cells[place].source for place in wanted):
-        raise ValueError(f"the .ipynb of {stem} is not that of its .py: make notebooks")
-    return wanted
 
 
 def page_output(text: str) -> NotebookNode:
@@ -175,7 +177,7 @@ def edges(exercise: Exercise) -> list[float]:
     solution, found = float(exercise.solution), []
     for side in (-0.01, 0.01):
         inside, outside = solution, solution + side * abs(solution)
-        for _ in range(30):
+        for _ in range(20):
             middle = (inside + outside) / 2
             passed = examine(exercise, middle).passed
             inside, outside = (middle, outside) if passed else (inside, middle)
@@ -192,3 +194,14 @@ def box_html(name: str, data: dict[str, Any]) -> str:
         f'inputmode="{"decimal" if data["number"] else "text"}"></label> '
         '<button type="submit">Check</button><output role="status"></output></form>'
     )
+
+
+def elsewhere_html(name: str, stem: str) -> str:
+    """Where an answer is judged that is code: no page runs that."""
+    places = ["JupyterLab (<code>make lab</code>)"]
+    if repository := os.environ.get("GITHUB_REPOSITORY"):  # a workflow of GitHub's sets it
+        path = f"notebooks/{stem}.ipynb"
+        binder = f"https://mybinder.org/v2/gh/{repository}/HEAD?labpath={path}"
+        colab = f"https://colab.research.google.com/github/{repository}/blob/HEAD/{path}"
+        places += [f'<a href="{binder}">Binder</a>', f'<a href="{colab}">Colab</a>']
+    return f'<p class="lt-elsewhere">Write and check {name} in {" or ".join(places)}.</p>'

@@ -46,6 +46,13 @@ verdict, and where it is taught, built and tested.
 """
 
 
+ERRATA = """\
+Where what holds differs from what is written, kindly meant. Each has an address of its own, such as
+`errata.html#erratum-theorem-2`, the statement of the appendix, what holds in its place with the
+counterexample, and the lesson and the test that show it.
+"""
+
+
 def slug(text: str) -> str:
     """An address made of a name.
 
@@ -65,7 +72,12 @@ def write_pages(source: Path, stems: list[str]) -> None:
         **{f"{page}.md": api(page.removeprefix("api/")) for page in API},
     }
     for name, text in texts.items():
-        path = source / name
+        write_new(source / name, text)
+
+
+def write_new(path: Path, text: str) -> None:
+    """Write what is not there already: Sphinx makes a page anew when its source is younger."""
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
 
@@ -129,12 +141,17 @@ def entry(row: Row, stems: list[str]) -> Iterator[str]:
 
 def errata(stems: list[str]) -> str:
     """What a reader of the appendix should be told, each with a counterexample or a condition."""
-    lines = ["# Errata", "", "Where what holds differs from what is written, kindly meant.", ""]
+    lines = ["# Errata", "", ERRATA, ""]
     for verdict, title in VERDICTS.items():
         lines += [f"## {title}", ""]
         for row in (row for row in rows() if row.verdict == verdict):
-            lines += [f"**[{escape(row.item)}](#{slug(row.item)}), {escape(row.title)}**", ""]
-            lines += [f"{escape(row.says)} *{escape(row.remark)}* {where(row, stems)}", ""]
+            lines += [
+                f"({slug('erratum ' + row.item)})=",
+                f"### {escape(row.item)}: {escape(row.title)}",
+            ]
+            lines += ["", f"**The text.** {escape(row.says)}", ""]
+            lines += [f"**What holds.** {escape(row.remark)}", ""]
+            lines += [f"**Shown in** {where(row, stems)} · [in the map](#{slug(row.item)})", ""]
     return "\n".join(lines)
 
 

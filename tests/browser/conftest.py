@@ -9,7 +9,10 @@ from collections.abc import Iterator
 import pytest
 
 pytest.importorskip("playwright.sync_api")
+from browser.bookshelf import address, book, page  # their fixtures
 from playwright.sync_api import Browser, sync_playwright
+
+__all__ = ["address", "book", "browser", "page"]
 
 FLAGS = [
     "--disable-gpu",

@@ -2,112 +2,26 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
-import os
-import re
-import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from html.parser import HTMLParser
-from pathlib import Path
-from urllib.parse import unquote, urldefrag
 
 import pytest
 
 pytest.importorskip("playwright.sync_api")
 pytest.importorskip("myst_nb")
-from axe_playwright_python.sync_playwright import Axe
-from filelock import FileLock
-from playwright.sync_api import Browser, Page, Route, expect
+from browser.bookshelf import LESSONS, ROOT
+from playwright.sync_api import Page, expect
 
-ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "book"))
-from gather import answer_data  # noqa: E402
+from gather import answer_data
 
 pytestmark = pytest.mark.browser
-LESSON = "lessons/00_start_here.html"
-OTHERS = ("index", "map", "errata", "results", "api/layers")
-
-
-class Silent(http.server.SimpleHTTPRequestHandler):
-    """Serves files and says nothing."""
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-class Links(HTMLParser):
-    """The links and the addresses of a page."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.links: set[str] = set()
-        self.ids: set[str] = set()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        for name, value in attrs:
-            if name in ("href", "src") and value:
-                self.links.add(value)
-            if name in ("id", "name") and value:
-                self.ids.add(value)
-
-
-@pytest.fixture(scope="session")
-def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The book of one lesson, as `make book` builds it; a warning is an error.
-
-    The first of several workers builds it, the others wait for it.
-    """
-    own = tmp_path_factory.getbasetemp()
-    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "book"
-    with FileLock(f"{folder}.lock"):
-        if not (folder / "done").exists():
-            environment = os.environ | {"LIPTEACH_BOOK": str(folder)}
-            program = [sys.executable, str(ROOT / "book" / "build.py"), "00"]
-            done = subprocess.run(program, env=environment, capture_output=True, text=True)
-            assert (done.returncode, done.stderr) == (0, ""), done.stderr[-3000:]
-            assert "1 sliders, 1 live, 1 boxes" in done.stdout
-            (folder / "done").touch()
-    return folder / "book"
-
-
-@pytest.fixture(scope="session")
-def address(book: Path) -> Iterator[str]:
-    handler = functools.partial(Silent, directory=str(book))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-
-
-@pytest.fixture(params=[("light", 1400), ("dark", 390)], ids=str)
-def page(request, browser: Browser, address: str) -> Iterator[Page]:
-    """A window in which no request may leave the page's own host, and no script may fail."""
-    scheme, width = request.param
-    window = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900})
-    opened, faults = window.new_page(), []
-
-    def abort(route: Route) -> None:
-        faults.append(route.request.url)
-        route.abort()
-
-    own = (address, "data:", "blob:")
-    opened.route(lambda url: not url.startswith(own), abort)
-    opened.on("pageerror", lambda error: faults.append(str(error)))
-    opened.on("response", lambda r: faults.append(r.url) if r.status >= 400 else None)
-    yield opened
-    window.close()
-    assert faults == []
 
 
 def test_a_slider_moves_picture_and_sentence_by_key_and_by_drag(page: Page, address: str) -> None:
-    page.goto(address + LESSON)
-    figure = page.locator(".lt-slider")
+    page.goto(f"{address}{LESSONS[0]}.html")
+    figure = page.locator(".lt-slider").first
     figure.scroll_into_view_if_needed()
     slider, image, said = (figure.locator(one) for one in ("input", "img", "figcaption"))
-    expect(slider).to_have_count(1)
     page.wait_for_load_state("networkidle")
     seen = {(image.get_attribute("src"), said.inner_text())}
     slider.press("ArrowRight")
@@ -125,11 +39,29 @@ def test_a_slider_moves_picture_and_sentence_by_key_and_by_drag(page: Page, addr
     assert image.evaluate("i => i.complete && i.naturalWidth > 2 * 390")
 
 
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_every_control_of_every_slider_moves(page: Page, address: str, lesson: str) -> None:
+    """To its other end by key: the picture is another one."""
+    page.goto(f"{address}{lesson}.html")
+    figures = page.locator(".lt-slider")
+    assert figures.count() == page.locator(".lt-slider .lt-controls:has(label)").count() > 0
+    for figure in figures.all():
+        figure.scroll_into_view_if_needed()
+        image = figure.locator("img")
+        page.wait_for_load_state("networkidle")
+        for control in figure.locator("input, select").all():
+            before = image.get_attribute("src")
+            at_end = control.evaluate("c => Number(c.value) * 2 > Number(c.max ?? c.length - 1)")
+            control.press("Home" if at_end else "End")
+            page.wait_for_function("i => i.complete && i.naturalWidth", arg=image.element_handle())
+            assert image.get_attribute("src") != before, control.evaluate("c => c.outerHTML")
+
+
 def test_a_box_answers_with_the_words_of_the_check(page: Page, address: str) -> None:
     from lipteach.classroom import exercises
 
     exercise = exercises()["00.verdict"]
-    page.goto(address + LESSON)
+    page.goto(f"{address}{LESSONS[0]}.html")
     box = page.locator(".lt-answer")
     for wrong, hint in list(exercise.mistakes.values())[:2]:
         box.locator("input").fill(str(wrong))
@@ -145,7 +77,7 @@ def test_every_number_is_judged_in_the_page_as_by_the_check(page: Page, address:
     from lipteach.classroom import exercises
     from lipteach.classroom.checks import examine
 
-    page.goto(address + LESSON)
+    page.goto(f"{address}{LESSONS[0]}.html")
     found = 0
     for exercise in exercises().values():
         data = answer_data(exercise)
@@ -168,17 +100,6 @@ def test_every_number_is_judged_in_the_page_as_by_the_check(page: Page, address:
         assert page.evaluate("text => Number.isNaN(readNumber(text))", text), text
 
 
-def test_pages_fit_the_window_and_mathematics_is_drawn(page: Page, address: str) -> None:
-    for name in (LESSON.removesuffix(".html"), *OTHERS):
-        page.goto(f"{address}{name}.html")
-        page.wait_for_function("() => !window.MathJax || MathJax.startup?.promise")
-        page.wait_for_load_state("networkidle")
-        wider = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        assert page.evaluate(wider) <= 0, name
-        raw = page.evaluate(r"document.querySelector('article').innerText.match(/\\\(|\\\[|\$/g)")
-        assert raw is None, (name, raw)
-
-
 def test_search_finds_other_spellings(page: Page, address: str) -> None:
     found = {}
     for word in ("Björck", "bjorck", "polar"):
@@ -190,35 +111,3 @@ def test_search_finds_other_spellings(page: Page, address: str) -> None:
     assert found["Björck"]
     assert found["Björck"] <= found["bjorck"], "who has no ö on the keyboard"
     assert found["Björck"] <= found["polar"], "who knows it by another name"
-
-
-def test_axe_has_no_serious_finding(page: Page, address: str) -> None:
-    for name in (LESSON.removesuffix(".html"), "index"):
-        page.goto(f"{address}{name}.html")
-        page.wait_for_load_state("networkidle")
-        found = Axe().run(page, options={"preload": False}).response["violations"]
-        serious = {
-            one["id"]: [node["html"][:160] for node in one["nodes"][:3]]
-            for one in found
-            if one["impact"] in ("serious", "critical")
-        }
-        assert serious == {}, name
-
-
-def test_every_link_within_the_book_leads_somewhere(book: Path) -> None:
-    pages = {}
-    for path in book.rglob("*.html"):
-        if "_static" not in path.parts:
-            pages[path] = Links()
-            pages[path].feed(path.read_text(encoding="utf-8"))
-    lost = []
-    for path, read in pages.items():
-        for link in read.links:
-            target, anchor = urldefrag(link)
-            if target.startswith(("http:", "https:", "mailto:", "data:")):
-                continue
-            to = (path.parent / unquote(target).partition("?")[0]).resolve() if target else path
-            if not to.exists() or (anchor and to in pages and unquote(anchor) not in pages[to].ids):
-                lost.append((path.name, link))
-    other_lesson = re.compile(r"(.*/|#)?(?!00_)\d\d_\w+\.(html|ipynb)(#.*)?")
-    assert [pair for pair in lost if not other_lesson.fullmatch(pair[1])] == []
