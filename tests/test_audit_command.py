@@ -8,6 +8,7 @@ import pytest
 import torch
 from support import normal
 from torch import nn
+from torch.nn.utils import parametrize
 
 import lipteach as lt
 from lipteach.audit import main
@@ -112,6 +113,17 @@ def make_net() -> nn.Module:
     return nn.Sequential(lt.orthonormal(nn.Linear(4, 4)), lt.MaxMin())
 
 
+class Tripled(nn.Module):
+    def forward(self, W):
+        return 3 * W if self.training else W
+
+
+def make_stale() -> nn.Module:
+    layer = lt.linear(torch.eye(4))
+    parametrize.register_parametrization(layer, "weight", Tripled())
+    return nn.Sequential(layer)
+
+
 def make_nothing() -> None:
     return None
 
@@ -122,8 +134,12 @@ def test_a_state_dict_goes_into_a_model_that_is_made(tmp_path: Path, capsys, mon
     file = saved(tmp_path, make_net().state_dict())
     assert main([file, "--model", "nets:make_net", "--input", "4"]) == 0
     assert "Within: " in capsys.readouterr().out
-    raw = make_net().state_dict()
-    assert main([saved(tmp_path, raw)]) == 2
+    assert main([file]) == 2
+    file = saved(tmp_path, make_stale().state_dict())
+    assert main([file, "--model", "nets:make_stale", "--input", "4"]) == 1
+    out = capsys.readouterr().out
+    assert "Fault: 0, training (Linear 4→4) has norm 3.0000." in out
+    assert "Above: a layer has a norm of more than 1 + 0.001." in out
     other = saved(tmp_path, {"w": torch.eye(2)})
     whole = str(tmp_path / "whole.pt")
     torch.save(scaled(1.0), whole)

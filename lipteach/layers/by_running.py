@@ -36,6 +36,7 @@ LOOKALIKES: dict[str, Run] = {  # each 1-Lipschitz
     "CReLU": lambda z: torch.cat([z.relu(), (-z).relu()], dim=1),
     "MaxMin": lambda z: group_sort(z, 2, 1),
     "MaxMin, ascending": lambda z: group_sort(z, 2, 1, descending=False),
+    "MaxMin of halves": lambda z: _max_min(*z.chunk(2, dim=1)),
     "FullSort": lambda z: full_sort(z, 1),
     "FullSort, ascending": lambda z: full_sort(z, 1, descending=False),
 }
@@ -182,10 +183,19 @@ def _same(y: Tensor, z: Tensor, lost: float = 0.0) -> bool:
     return bool((y - z).abs().max() <= TOLERANCE * float(z.abs().max()) + lost)
 
 
+def _max_min(a: Tensor, b: Tensor) -> Tensor:
+    return torch.cat([torch.maximum(a, b), torch.minimum(a, b)], dim=1)
+
+
 def _does(known: Run, run: Run, points: Tensor) -> bool:
     try:
         return _same(run(points), known(points))
-    except (ValueError, RuntimeError, IndexError):  # an odd number of channels, or the like
+    except (
+        ValueError,
+        TypeError,
+        RuntimeError,
+        IndexError,
+    ):  # an odd number of channels, or the like
         return False
 
 

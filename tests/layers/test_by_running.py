@@ -124,6 +124,7 @@ def test_known_activations_are_recognized_by_what_they_do(name: str) -> None:
         assert found.lower == pytest.approx(1)
         J = torch.func.jacrev(lambda x: known(x[None]))(z[0]).reshape(-1, z[0].numel())
         assert torch.linalg.matrix_norm(J, 2) <= 1 + 1e-12
+        assert run_and_tell(Of(known), -z.abs()).lower == (0 if name == "ReLU" else found.lower)
         twice = run_and_tell(Of(lambda x: 2 * known(x)), z)
         assert math.isnan(twice.if_as_run)
         assert twice.lower == pytest.approx(2)

@@ -80,6 +80,9 @@ def test_what_is_no_checkpoint_is_said_in_one_sentence(tmp_path: Path) -> None:
                 load_checkpoint(path, trust)
             assert "\n" not in str(caught.value)
             assert len(str(caught.value)) < 300
+    path.write_bytes(b"\x80\x05garbage")
+    with pytest.raises(CheckpointError, match="could not be loaded: UnpicklingError"):
+        load_checkpoint(path, trust=True)
     path.write_bytes(pickle.dumps(Missing()).replace(b"Missing", b"Missed_"))
     with pytest.raises(CheckpointError, match="could not be loaded: AttributeError"):
         load_checkpoint(path, trust=True)

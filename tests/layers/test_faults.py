@@ -89,16 +89,22 @@ def test_a_stale_weight_of_another_norm_counts_in_either_mode(capsys) -> None:
     assert "norm 1.0000 there and 1.5000 in evaluation mode" in found.faults()[1]
     layer = nn.Linear(4, 4).double()
     layer.weight.data = torch.eye(4).double()
-    parametrize.register_parametrization(layer, "weight", Tripled())
+    parametrize.register_parametrization(layer, "weight", Times(3.0))
     found = lt.audit(nn.Sequential(layer.eval()), normal(3, 4))
     assert (found.upper, found.in_training) == (pytest.approx(1), pytest.approx(3))
     assert found.within() is None, "one mode is within, and no sample was run in the other"
     assert found.faults()[0] == "0, training (Linear 4→4) has norm 3.0000."
 
 
-class Tripled(nn.Module):
+class Times(nn.Module):
+    """A weight that is so many times larger in training mode."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
     def forward(self, W):
-        return 3 * W if self.training else W
+        return self.factor * W if self.training else W
 
 
 def test_a_forward_of_its_own_may_differ_too(capsys) -> None:
@@ -157,16 +163,43 @@ def test_a_series_that_ends_too_early_leaves_singular_values_near_1(capsys) -> N
             assert found.faults() == ()
 
 
+class Counting(nn.Module):
+    """A weight that is another one at each reading."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("reads", torch.zeros(()))
+
+    def forward(self, W):
+        self.reads = self.reads + 1
+        return W * (1 + 1 / self.reads)
+
+
+def test_a_run_with_a_weight_that_moves_on_is_no_bound(capsys) -> None:
+    layer = Halves(4, 4).double()
+    layer.weight.data = torch.eye(4).double()
+    parametrize.register_parametrization(layer, "weight", Counting())
+    found = lt.audit(nn.Sequential(layer), normal(3, 4))
+    (row,) = found.layers
+    assert math.isnan(row.lower)
+    assert math.isnan(row.if_as_run)
+    assert 0.5 < row.largest <= 1
+    assert row.method.endswith("changes each time it is read; SVD of its map at 4, found affine")
+
+
+def test_a_copy_that_is_not_the_model_is_not_run(capsys) -> None:
+    class Copied(Halves):
+        def __deepcopy__(self, memo):
+            return Copied(4, 4)
+
+    found = lt.audit(nn.Sequential(Copied(4, 4)), normal(3, 4).float())
+    (row,) = found.layers
+    assert row.method == "none: it has a weight that is another in its copy"
+    assert math.isnan(row.largest)
+    assert found.if_as_run == math.inf
+
+
 def test_a_weight_that_moves_on_when_it_is_read(capsys) -> None:
-    class Counting(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.register_buffer("reads", torch.zeros(()))
-
-        def forward(self, W):
-            self.reads = self.reads + 1
-            return W * (1 + 1 / self.reads)
-
     layer = nn.Linear(4, 4).double()
     layer.weight.data = torch.eye(4).double()
     parametrize.register_parametrization(layer, "weight", Counting())
@@ -191,6 +224,30 @@ def test_an_iteration_that_has_converged_is_the_same_in_both_modes(capsys) -> No
     found = lt.audit(nn.Sequential(layer), normal(3, 6).float())
     assert len(found.training) == 1
     assert found.upper > found.in_training > 1
+
+
+def test_what_rounding_or_a_last_step_changes_is_not_stale(capsys) -> None:
+    for factor, rows in ((1 + 1e-6, 0), (1 + 1e-3, 1)):
+        layer = nn.Linear(4, 4).double()
+        parametrize.register_parametrization(layer, "weight", Times(factor))
+        assert len(lt.audit(nn.Sequential(layer), normal(3, 4)).training) == rows
+
+
+def test_statistics_of_a_batch_are_not_compared(capsys) -> None:
+    class Centered(nn.Module):
+        def forward(self, x):
+            return x - x.mean(0) if self.training else x
+
+    found = lt.audit(nn.Sequential(Centered()), normal(3, 4))
+    assert found.layers[0].if_as_run == pytest.approx(1)
+    assert found.training == ()
+
+
+def test_a_kernel_that_is_large_when_flattened_is_not_said_to_deceive(capsys) -> None:
+    conv = nn.Conv2d(2, 2, 3, bias=False).double()
+    conv.weight.data = 5 * normal(2, 2, 3, 3)
+    (fault,) = lt.audit(conv, normal(1, 2, 5, 5)).faults()
+    assert "flattened" not in fault
 
 
 def test_layers_may_make_up_for_one_another(capsys) -> None:
