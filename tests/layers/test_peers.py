@@ -78,12 +78,24 @@ def test_torchlip_s_layers_have_the_norms_that_they_run_with(torchlip, capsys) -
         assert found.within()
 
 
-def test_torchlip_s_convolution_that_reflects_may_stretch(torchlip, capsys) -> None:
-    """The factor of its kernel is for zero padding: a pixel that is used twice counts twice."""
-    layer = torchlip.SpectralConv2d(4, 4, 3, padding=1, padding_mode="reflect")
-    found = lt.audit(trained(layer, 10 * IMAGES), IMAGES)
+@pytest.mark.parametrize(
+    ("padding_mode", "norm"),
+    [("zeros", 0.9212), ("circular", 1.0), ("replicate", 1.0), ("reflect", 1.0594)],
+)
+def test_torchlip_s_convolution_that_reflects_may_stretch(
+    torchlip, padding_mode: str, norm: float, capsys
+) -> None:
+    """Its kernel is divided for zero padding; here it takes means, and two pixels count twice."""
+    layer = torchlip.SpectralConv2d(4, 4, 3, padding=1, padding_mode=padding_mode)
+    kernel = torch.eye(4)[:, :, None, None] * torch.ones(3, 3) / 3
+    layer.parametrizations.weight.original.data = kernel
+    for _ in range(5):
+        layer.train()(IMAGES)
+    found = lt.audit(layer.eval(), IMAGES)
     assert found.layers[0].largest == pytest.approx(true_norm(layer, IMAGES), rel=1e-4)
+    assert found.layers[0].largest == pytest.approx(norm, abs=1e-4)
     assert found.layers[0].flat_norm == pytest.approx(1 / 3, abs=1e-3)
+    assert found.within() is (padding_mode != "reflect")
 
 
 def test_torchlip_keeps_a_stale_weight_for_evaluation(torchlip, capsys) -> None:
