@@ -22,6 +22,10 @@ What all of them keep to, and no docstring says again:
 - `ConvergenceWarning`, `RankWarning` and `UnknownBoundWarning` say what an answer falls short of.
 """
 
+import sys as _sys
+import types as _types
+from typing import Any as _Any
+
 from lipteach.layers import *
 from lipteach.layers import __all__ as _layers
 from lipteach.primitives import *
@@ -33,3 +37,18 @@ from lipteach.theory import __all__ as _theory
 
 __version__ = "0.1.0"
 __all__ = [*_layers, *_primitives, *_robustness, *_theory]
+
+
+class _Package(_types.ModuleType):
+    """This package, in which `audit` stays the function.
+
+    The import of a submodule sets an attribute of its name: ``import lipteach.audit``, the command
+    line, would hide it.
+    """
+
+    def __setattr__(self, name: str, value: _Any) -> None:
+        if not (name == "audit" and isinstance(value, _types.ModuleType)):
+            super().__setattr__(name, value)
+
+
+_sys.modules[__name__].__class__ = _Package

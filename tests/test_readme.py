@@ -20,7 +20,9 @@ def test_the_ten_lines_print_what_the_readme_says() -> None:
     assert len([line for line in code.splitlines() if line.strip()]) <= 10
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "notebooks/README.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", "COMING_FROM.md", "notebooks/README.md"]
+)
 def test_links_lead_somewhere(page: str) -> None:
     folder = (ROOT / page).parent
     text = (ROOT / page).read_text(encoding="utf-8")

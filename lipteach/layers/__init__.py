@@ -1,6 +1,7 @@
 """Floor 2: layers whose weights keep a constraint, and what checks and exports them."""
 
-from lipteach.layers.audit import Audit, LayerAudit, audit
+from lipteach.layers.audit import Audit, audit
+from lipteach.layers.audit_rows import LayerAudit
 from lipteach.layers.constrain import linf, orthonormal, spectral
 from lipteach.layers.copies import evaluating
 from lipteach.layers.export import export

@@ -1,5 +1,8 @@
 """Audit: what the layers of a model and the model itself are bounded by, and by which method.
 
+What a class does not tell is told by running (`by_running`), and what training mode computes
+otherwise than evaluation mode, by `training_mode`; the rows are those of `audit_rows`.
+
 Source: the composition of Lipschitz maps; Anil, Lucas and Grosse (2019), section 2.
 """
 
@@ -7,53 +10,26 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
+from lipteach.layers.audit_rows import LayerAudit, rows_of, table
+from lipteach.layers.by_running import bound_as_run, inputs_of, is_opaque, run_and_tell
+from lipteach.layers.copies import CHANGES
+from lipteach.layers.faults import faults_of
 from lipteach.layers.jacobian_norms import largest_norm
-from lipteach.layers.known_modules import Sizes
-from lipteach.layers.layer_norms import (
-    LAYERS,
-    draws,
-    image_sizes,
-    input_sizes,
-    is_layer,
-    product,
-    spectrum,
-)
+from lipteach.layers.known_modules import Sizes, one_lipschitz
+from lipteach.layers.layer_norms import draws, input_sizes, is_layer, product
 from lipteach.layers.magnitudes import Magnitude, lower_bound
 from lipteach.layers.measured import measured, why_none
-from lipteach.layers.normalizations import NORMALIZATIONS
-from lipteach.layers.parametrizations import LInf
-from lipteach.primitives import Residual, Scale, Selection
+from lipteach.layers.training_mode import rows_in_training
+from lipteach.primitives import Residual
 from lipteach.primitives._printing import say
 from lipteach.primitives._torch_private import undisturbed
-from lipteach.primitives._validate import check_tensor
-from lipteach.primitives.composition import alteration
+from lipteach.primitives._validate import check_real, check_tensor
+from lipteach.primitives.composition import SEQUENCES
 from lipteach.primitives.jacobian import check_initialized, run_once
-
-
-@dataclass(frozen=True)
-class LayerAudit:
-    """The numbers of one layer, in float64; what is not known is NaN.
-
-    `smallest` and `largest` are singular values, of a convolution those of its map at the size of
-    its input. The norm of the layer, at that size if one is given, lies in [lower, upper], found by
-    `method`; all are NaN where there is no bound. `inf_norm` is the largest row sum of |W| where
-    `linf` bounds it, else NaN.
-    """
-
-    name: str
-    kind: str
-    smallest: float
-    largest: float
-    lower: float
-    upper: float
-    method: str
-    inf_norm: float
 
 
 @dataclass(frozen=True)
@@ -62,6 +38,10 @@ class Audit:
 
     `lower` is 0 without samples. `upper` is infinite where a module has no known bound, which
     `unknown` names then; it is empty otherwise. `text` is what was printed.
+
+    `if_as_run` is the upper bound that holds if modules which were run do elsewhere as they did;
+    where no module needs it, it is `upper`. `training` has the layers whose weights training mode
+    computes otherwise, and `in_training` is `if_as_run` with these.
     """
 
     layers: tuple[LayerAudit, ...]
@@ -69,6 +49,30 @@ class Audit:
     upper: float
     unknown: str
     text: str
+    if_as_run: float = math.inf
+    training: tuple[LayerAudit, ...] = ()
+    in_training: float = math.inf
+
+    def within(self, bound: float = 1.0, tol: float = 1e-3) -> bool | None:
+        """Whether the model is Lipschitz with that constant, in both modes; None if unknown.
+
+        It is if the products of the norms are at most bound + tol, in which modules that were run
+        count as far as the runs tell; it is not if a Jacobian shows more.
+        """
+        check_real(bound, "bound", above=0.0)
+        check_real(tol, "tol", 0.0)
+        if max(self.if_as_run, self.in_training) <= bound + tol:
+            return True
+        return False if self.lower > bound + tol else None
+
+    def faults(self, bound: float = 1.0, tol: float = 1e-3) -> tuple[str, ...]:
+        """One sentence for each layer that is above bound + tol, or not what it seems.
+
+        A layer may be above 1 in a model that is 1-Lipschitz, where others make up for it.
+        """
+        check_real(bound, "bound", above=0.0)
+        check_real(tol, "tol", 0.0)
+        return faults_of(self.layers, self.training, bound + tol)
 
 
 @undisturbed
@@ -90,6 +94,13 @@ def audit(model: nn.Module, x: Tensor | None = None) -> Audit:
     the model (a class may say itself how it is copied), nothing is bounded. Without x, samples are
     taken to have the dimensions that each module needs: a convolution is given batches of images,
     not one image.
+
+    Of modules that were not made here, and of those whose class does not say what they compute, x
+    tells something: they are run on what they receive from x and on random inputs. One found affine
+    is measured by its own matrix, and one found equal to ReLU, MaxMin or the like counts as it; of
+    another the norm of its Jacobian at these inputs is a lower bound. No run proves an upper bound,
+    and the table says what was found so. Where training mode computes another weight (one kept for
+    evaluation may be stale) the table has the layer twice.
 
     Args:
         model: any module. An upper bound needs a layer, or an ``nn.Sequential`` of known modules.
@@ -115,80 +126,67 @@ def audit(model: nn.Module, x: Tensor | None = None) -> Audit:
     if x is not None:
         run_once(plain, x, "model")
     sizes: Sizes = {} if x is None else input_sizes(plain, x)
-    originals = dict(model.named_modules(remove_duplicate=False))
-    layers, norms = [], {}
-    for name, module in plain.named_modules():
-        if isinstance(module, LAYERS):
-            inf_norm = _inf_norm(originals.get(name), module)
-            why = unlike.get(name, "")
-            layer, norms[id(module)] = _layer(name or "model", module, sizes, inf_norm, why)
-            layers.append(layer)
-    bound, unknown = product(plain, norms, sizes)
-    lower = 0.0
     none = why_none(model, plain, unlike)
     if not none and x is not None and draws(plain, x):
         none = f"{type(model).__name__}, which draws random numbers"
+    told = not none or CHANGES in none  # one reading of a weight that changes tells its own
+    inputs = _inputs_of_strangers(plain, x, sizes) if told and x is not None else {}
+    ran = {name: run_and_tell(plain.get_submodule(name), z) for name, z in inputs.items()}
+    layers, norms = rows_of(model, plain, unlike, sizes, ran)
+    bound, unknown = product(plain, norms, sizes)
+    lower = 0.0
     if none:
         x, bound, unknown = None, None, f"{none},"
     elif x is not None:
         lower = lower_bound(largest_norm(plain, x, 2), bound)
     upper = float(bound) if bound else math.inf
-    sums = any(isinstance(module, Residual) for module in plain.modules())
-    said = ", with sums at residual connections" if sums else ""
-    text = "\n".join([*_table(layers), *_whole(lower, upper, unknown, x, layers, said)])
+    training: dict[str, LayerAudit] = {}
+    if_as_run = in_training = math.inf
+    if not none:
+        for name, running in ran.items():
+            norms[id(plain.get_submodule(name))] = bound_as_run(running.if_as_run)
+        if_as_run = _norm_of(plain, norms, sizes)
+        training, others = rows_in_training(model, plain, sizes, inputs)
+        in_training = _norm_of(plain, norms | others, sizes)
+        if lower > if_as_run * (1 + 1e-9):  # what was run did something else at a sample
+            if_as_run = math.inf
+    lines = _whole(lower, upper, unknown, x, plain, layers)
+    lines[2:2] = _said_as_run(if_as_run) if if_as_run < upper else []
+    lines += _said_in_training(in_training) if training else []
+    shown = [row for layer in layers for row in (layer, training.get(layer.name)) if row]
+    text = "\n".join([*table(shown), *lines])
     say(text)
-    return Audit(tuple(layers), lower, upper, unknown, text)
+    rows = tuple(training.values())
+    return Audit(tuple(layers), lower, upper, unknown, text, if_as_run, rows, in_training)
 
 
-def _layer(
-    name: str, module: Any, sizes: Sizes, inf_norm: float, unlike: str
-) -> tuple[LayerAudit, Magnitude | None]:
-    """What is said of a layer, and its bound."""
-    if isinstance(module, Scale):
-        kind = f"Scale ×{module.factor:g}" if is_layer(module) else "Scale"
-    elif isinstance(module, NORMALIZATIONS):
-        kind = f"{type(module).__name__} {module.num_features}"
-    elif isinstance(module, nn.Linear):
-        kind = f"{type(module).__name__} {module.in_features}→{module.out_features}"
-    else:
-        kind = f"{type(module).__name__} {module.in_channels}→{module.out_channels}"
-    given = not isinstance(module, (Selection, Scale))
-    if given and module.weight is not None:  # a normalization may have none
-        check_tensor(module.weight, f"The weight of {name}")
-    if unlike or not is_layer(module):
-        nan, said = math.nan, unlike or alteration(module) or "a forward or a setting of its own"
-        return LayerAudit(name, kind, nan, nan, nan, nan, f"none: it has {said}", inf_norm), None
-    found = spectrum(module, image_sizes(module, sizes))
-    return LayerAudit(name, kind, *found[:-1], inf_norm), found.bound
+def _norm_of(plain: nn.Module, norms: dict[int, Magnitude | None], sizes: Sizes) -> float:
+    found = product(plain, norms, sizes)[0]
+    return float(found) if found else math.inf
 
 
-def _inf_norm(original: Any, plain: Any) -> float:
-    """The largest row sum of |W| where `linf` is registered, else NaN."""
-    if not (original and parametrize.is_parametrized(original, "weight")):
-        return math.nan
-    held = any(isinstance(p, LInf) for p in original.parametrizations.weight)
-    return float(plain.weight.flatten(1).abs().sum(dim=1).max()) if held else math.nan
+def _said_as_run(bound: float) -> list[str]:
+    return [f"  {bound:.4f} if each module does elsewhere what it did when it was run"]
 
 
-def _table(layers: list[LayerAudit]) -> list[str]:
-    rows = [["layer", "kind", "smallest", "largest", "norm", "method", "∞-norm"]]
-    for layer in layers:
-        exact = layer.lower == layer.upper
-        norm = _number(layer.upper) if exact else _interval(layer.lower, layer.upper)
-        numbers = [_number(layer.smallest), _number(layer.largest), norm]
-        rows.append([layer.name, layer.kind, *numbers, layer.method, _number(layer.inf_norm)])
-    if all(math.isnan(layer.inf_norm) for layer in layers):
-        rows = [row[:-1] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+def _said_in_training(bound: float) -> list[str]:
+    there = f"{bound:.4f}" if bound < math.inf else "unknown"
+    return [f"  in training mode, with the weights that it computes: {there}"]
 
 
-def _number(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.4f}"
-
-
-def _interval(low: float, high: float) -> str:
-    return "unknown" if math.isnan(high) else f"{low:.4f} to {high:.4f}"
+def _inputs_of_strangers(plain: nn.Module, x: Tensor, sizes: Sizes) -> dict[str, Tensor | None]:
+    """What the modules receive of which no class tells what they compute, by name."""
+    found, within = {}, set[int]()
+    for name, module in plain.named_modules():  # a module comes before its parts
+        if id(module) in within or isinstance(module, (*SEQUENCES, Residual)):
+            continue
+        if is_opaque(module) or isinstance(module, torch.jit.ScriptModule):
+            within |= set(map(id, module.modules()))
+            known = is_layer(module) or one_lipschitz(module, sizes)
+            if not (known or isinstance(module, torch.jit.ScriptModule)):  # which takes no hook
+                found[name] = module
+    given = inputs_of(plain, x, [*found.values()])
+    return {name: given[id(module)] for name, module in found.items() if id(module) in given}
 
 
 def _whole(
@@ -196,9 +194,11 @@ def _whole(
     upper: float,
     unknown: str,
     x: Tensor | None,
+    plain: nn.Module,
     layers: list[LayerAudit],
-    sums: str,
 ) -> list[str]:
+    summed = any(isinstance(module, Residual) for module in plain.modules())
+    sums = ", with sums at residual connections" if summed else ""
     lines = ["Lipschitz constant (p = 2), computed in float64, rounded to 4 decimals:"]
     if unknown:
         lines.append(f"  no upper bound: {unknown} has none that is known")

@@ -78,8 +78,11 @@ def export(model: Model, x: Tensor | None = None) -> Model:
     return plain
 
 
-def plain_copy(model: Model) -> Model:
-    """A copy in which no tensor is parametrized, as far as that is ours to do."""
+def plain_copy(model: Model, training: bool = False) -> Model:
+    """A copy in which no tensor is parametrized, as far as that is ours to do.
+
+    The tensors are those of evaluation mode, or those that training mode computes.
+    """
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be an nn.Module; got {type(model).__name__}.")
     refuse_cycles(model)
@@ -87,7 +90,10 @@ def plain_copy(model: Model) -> Model:
     plain = _copied(model)
     tied: dict[Any, nn.Parameter] = {}
     with evaluating(plain):  # a parametrization with state must not move on while it is read
-        for module in list(plain.modules()):
+        modules = list(plain.modules())
+        for module in modules:
+            module.training = training
+        for module in modules:
             if parametrize.is_parametrized(module):
                 _make_plain(module, tied)
     return plain

@@ -212,8 +212,8 @@ def product(
 ) -> tuple[Magnitude | None, str]:
     """The product of the norms along a Sequential and "", or None and the module without one.
 
-    `norms` holds an upper bound for each layer, by its ``id``. A residual connection counts with
-    the sum of its two products.
+    `norms` holds an upper bound for each layer, and for other modules that were measured, by its
+    ``id``. A residual connection counts with the sum of its two products.
     """
     bound = ONE
     for name, step in walk(module, above):
@@ -225,9 +225,10 @@ def product(
                 return None, missing or also
             bound = bound * (shortcut + body)
             continue
-        known = (
-            norms.get(id(step)) if is_layer(step) else ONE if one_lipschitz(step, sizes) else None
-        )
+        if id(step) in norms or is_layer(step):
+            known = norms.get(id(step))
+        else:
+            known = ONE if one_lipschitz(step, sizes) else None
         if known is None:
             return None, said_name(name, step)
         if mixes(step, sizes):

@@ -16,8 +16,10 @@ from lipteach.primitives._torch_private import is_compiled, undisturbed
 
 @undisturbed
 @torch.no_grad()
-def measured(model: nn.Module) -> tuple[nn.Module, dict[str, str]]:
+def measured(model: nn.Module, training: bool = False) -> tuple[nn.Module, dict[str, str]]:
     """A plain copy in evaluation mode and float64, of which no module overwrites its input.
+
+    With `training` its weights are those that training mode computes, and nothing is compared.
 
     Backward hooks are left out: they change no value, but would change what is called its Jacobian.
     A compiled call is not copied, but what had one is still seen to have it. A forward of its own
@@ -26,8 +28,8 @@ def measured(model: nn.Module) -> tuple[nn.Module, dict[str, str]]:
     The modules that are not copied as they are come with it, by name, and what is said of them:
     what is measured there is not the model.
     """
-    plain = plain_copy(model).eval().double()
-    unlike = {d.path: f"a {d.name} that {d.how}" for d in differences(plain, model)}
+    plain = plain_copy(model, training).eval().double()
+    unlike = {} if training else _unlike(plain, model)
     dtypes = {p.dtype for p in model.parameters() if p.is_floating_point()} or {torch.float32}
     for parameter in plain.parameters():
         parameter.requires_grad_(False)
@@ -42,6 +44,10 @@ def measured(model: nn.Module) -> tuple[nn.Module, dict[str, str]]:
         if "forward" in vars(module):
             vars(module)["forward"] = functools.partial(_in_float64, module.forward, dtypes)
     return plain, unlike
+
+
+def _unlike(plain: nn.Module, model: nn.Module) -> dict[str, str]:
+    return {d.path: f"a {d.name} that {d.how}" for d in differences(plain, model)}
 
 
 def why_none(model: nn.Module, plain: nn.Module, unlike: dict[str, str]) -> str:

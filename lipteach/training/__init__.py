@@ -23,6 +23,14 @@ from lipteach.training.fitting import clip_singular_values_, fit, minibatches
 from lipteach.training.generators import draw_latent, make_critic_network, make_generator
 from lipteach.training.image_sets import IMAGE_SETS, load_image_folder, load_image_set
 from lipteach.training.input_gradients import input_gradients, measure_gradients
+from lipteach.training.losses import (
+    hkr_loss,
+    hkr_multiclass_loss,
+    kr_loss,
+    multiclass_hinge_loss,
+    orthogonality_penalty,
+    tau_cross_entropy,
+)
 from lipteach.training.mnist import load_mnist, mnist_sample
 from lipteach.training.networks import initialize_, orthonormal_network
 from lipteach.training.sample_scores import frechet_distance, score_samples, train_judge
@@ -47,8 +55,11 @@ __all__ = [
     "fit",
     "frechet_distance",
     "gradient_penalty",
+    "hkr_loss",
+    "hkr_multiclass_loss",
     "initialize_",
     "input_gradients",
+    "kr_loss",
     "load_cifar10",
     "load_digits",
     "load_image_folder",
@@ -64,10 +75,13 @@ __all__ = [
     "measure_margins",
     "minibatches",
     "mnist_sample",
+    "multiclass_hinge_loss",
+    "orthogonality_penalty",
     "orthonormal_network",
     "points_between",
     "score_samples",
     "spread_scale",
+    "tau_cross_entropy",
     "three_cones",
     "train_judge",
     "wide_resnet",

@@ -59,6 +59,7 @@ def rows():
     yield attacks, [nn.Sequential(three), 2 * x, y, 0.1, 8, 1.0], ValueError, "entries in [0, 1]"
     yield attacks, [nn.Sequential(three), x, y, 0.1, 8, 0.0], ValueError, "L must be greater than"
     yield from images()
+    yield from losses()
 
 
 def training_network():
@@ -80,3 +81,47 @@ def images():
     yield from integer_rows(lambda n: wide(10, 1, nn.ReLU, generator(), 3, n), "classes")
     yield wide, [10, 1, nn.ReLU(), generator()], TypeError, "activation must make a module, such"
     yield wide, [10, 1, nn.ReLU, 0], TypeError, "generator must be a torch.Generator; got int"
+
+
+def losses():
+    """What the losses refuse."""
+    f, y = torch.tensor([1.0, -1.0, 2.0]), torch.tensor([1, 0, 1])
+    kr, hkr = training.kr_loss, lambda f, y: training.hkr_loss(f, y, 0.5)
+    for loss in (kr, hkr):
+        yield from tensor_rows(lambda f, loss=loss: loss(f, y), "outputs")
+        yield loss, [torch.ones(3, 2), y], ValueError, "outputs must have shape (N,) or (N, 1); got"
+        yield loss, [f, [1, 0, 1]], TypeError, "labels must be a tensor; got [1, 0, 1]"
+        yield loss, [f, y + 0j], TypeError, "labels must be real numbers; got torch.complex64"
+        yield loss, [f, y[:2]], ValueError, "labels must have shape (3,) or (3, 1), one for each"
+        for bad, found in ((y + 1, "1, 2"), (0 * y, "0"), (y / 0, "inf, nan")):
+            part = f"labels must hold 0 and 1, or -1 and 1, both; got {found}"
+            yield loss, [f, bad], ValueError, part
+    z, y = torch.ones(2, 3), torch.tensor([0, 2])
+    many, hinge = training.hkr_multiclass_loss, training.multiclass_hinge_loss
+    tau = training.tau_cross_entropy
+    for loss in (lambda z, y: many(z, y, 0.5), hinge, lambda z, y: tau(z, y, 1.0)):
+        yield from tensor_rows(lambda z, loss=loss: loss(z, y), "logits")
+        yield loss, [torch.ones(3), y], ValueError, "logits must have at least 2 dimensions; got"
+        yield loss, [torch.ones(2, 3, 1), y], ValueError, "logits must have shape (N, classes); got"
+        yield loss, [z[:, :1], 0 * y], ValueError, "There must be two classes at least; got 1"
+        yield loss, [z, [0, 2]], TypeError, "labels must be a tensor of integers; got [0, 2]"
+        yield loss, [z, y.float()], TypeError, "labels must hold integers; got torch.float32"
+        yield loss, [z, y[:1]], ValueError, "labels must have shape (2,), one integer for each row"
+        yield loss, [z, y + 1], ValueError, "labels must be in [0, 3), one of the classes; it holds"
+    yield many, [z, 0 * y, 0.5], ValueError, "labels must name two classes at least; got only 0"
+    signs = torch.tensor([1, -1])
+    for loss in (training.hkr_loss, many):
+        args = [f[:2], signs] if loss is training.hkr_loss else [z, y]
+        yield from number_rows(lambda a, g=loss, args=args: g(*args, a), "alpha", "in [0.0, 1.0]")
+        yield loss, [*args, 1.5], ValueError, "alpha must be in [0.0, 1.0]; got 1.5"
+        of_margin = lambda m, g=loss, args=args: g(*args, 0.5, m)  # noqa: E731
+        yield from number_rows(of_margin, "margin", "greater than 0.0")
+        yield of_margin, [0.0], ValueError, "margin must be greater than 0.0; got 0.0"
+    yield from number_rows(lambda m: hinge(z, y, m), "margin", "greater than 0.0")
+    yield from number_rows(lambda t: tau(z, y, t), "tau", "greater than 0.0")
+    for loss in (hinge, tau):
+        for bad, error in (("median", ValueError), (None, TypeError)):
+            part = f'reduction must be "mean", "sum" or "none"; got {bad!r}'
+            yield loss, [z, y, 1.0, bad], error, part
+    yield from tensor_rows(training.orthogonality_penalty, "W")
+    yield training.orthogonality_penalty, [f], ValueError, "W must have at least 2 dimensions; got"

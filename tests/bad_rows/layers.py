@@ -35,6 +35,10 @@ def rows():
     yield lt.audit, [filled(math.nan)], ValueError, "The weight of model must be finite"
     yield lt.audit, [layer, [1.0]], TypeError, "x must be a torch.Tensor; got list"
     yield lt.audit, [layer, torch.full((1, 2), math.nan)], ValueError, "x must be finite"
+    audited = lt.audit(nn.Identity())
+    for ask in (audited.within, audited.faults):
+        yield from number_rows(lambda b, ask=ask: ask(b), "bound", "greater than 0.0")
+        yield from number_rows(lambda t, ask=ask: ask(tol=t), "tol", "at least 0.0")
 
     bounds = lt.convolution_norm_bounds
     yield from tensor_rows(bounds, "kernel")
