@@ -74,7 +74,13 @@ def printed(cell: NotebookNode) -> list[str]:
 
 
 def lead_to_pages(cell: NotebookNode) -> None:
-    """Let the links of an output, which go to notebooks, lead to the pages of these."""
+    """Let the links of an output, which go to notebooks, lead to the pages of these.
+
+    Where the map or the errata are printed whole, their page is named in place of them.
+    """
+    if found := re.search(r"appendix\.markdown_(errata|table)\(\)", cell.source):
+        page = {"errata": "errata", "table": "map"}[found[1]]
+        cell.outputs = [page_output(f'<p>Here <a href="../{page}.html">a page of its own</a>.</p>')]
     for output in cell.outputs:
         for kind in ("text/markdown", "text/html"):
             text = output.get("data", {}).get(kind)
@@ -137,7 +143,7 @@ def slider_html(slider: dict[str, Any], stem: str) -> str:
         f'<figure class="lt-slider" data-start="{start}">'
         f'<script type="application/json">{data}</script>'
         f'<div class="lt-controls"></div>'
-        f'<img class="dark-light" width="{width}" height="{height}" alt="" loading="lazy" '
+        f'<img class="dark-light" width="{width}" height="{height}" alt="" '
         f'src="../_static/frames/{stem}/{slider["pictures"][start]}">'
         f'<figcaption aria-live="polite">{statement}</figcaption>{note * bool(left_out)}</figure>'
     )

@@ -34,7 +34,8 @@ Nothing has to be installed to read, to move a slider, or to answer where a numb
 run and change the code, get the repository and type `make lab`.
 
 [Begin with the first lesson](lessons/00_start_here.ipynb), look up a claim in the [map](map.md), or
-see what the appendix has [wrong](errata.md), and what our [runs](results.md) found.
+see what the appendix has [wrong](errata.md), and what our [runs](results.md) found. Those who know
+torchlip, orthogonium, geotorch or PyTorch find our names [by theirs](coming_from.md).
 
 ## The lessons
 """
@@ -69,6 +70,7 @@ def write_pages(source: Path, stems: list[str]) -> None:
         "map.md": "\n".join([MAP, *(line for row in rows() for line in entry(row, stems))]),
         "errata.md": errata(stems),
         "results.md": results(),
+        "coming_from.md": (ROOT / "COMING_FROM.md").read_text(encoding="utf-8"),
         **{f"{page}.md": api(page.removeprefix("api/")) for page in API},
     }
     for name, text in texts.items():
@@ -97,7 +99,7 @@ def start(source: Path, stems: list[str]) -> str:
         name = title[1] if title else stem
         listed.append(f"- [{name}](lessons/{stem}.ipynb): {able.get(stem, '')}")
     lessons = toctree((f"lessons/{stem}" for stem in stems), "Lessons")
-    others = toctree(("map", "errata", "results"), "Look up")
+    others = toctree(("map", "errata", "results", "coming_from"), "Look up")
     return "\n".join([START, *listed, "", lessons, others, toctree(API, "The package")])
 
 

@@ -23,18 +23,12 @@ from lipteach.training.fitting import clip_singular_values_, fit, minibatches
 from lipteach.training.generators import draw_latent, make_critic_network, make_generator
 from lipteach.training.image_sets import IMAGE_SETS, load_image_folder, load_image_set
 from lipteach.training.input_gradients import input_gradients, measure_gradients
-from lipteach.training.losses import (
-    hkr_loss,
-    hkr_multiclass_loss,
-    kr_loss,
-    multiclass_hinge_loss,
-    orthogonality_penalty,
-    tau_cross_entropy,
-)
+from lipteach.training.losses import multiclass_hinge_loss, orthogonality_penalty, tau_cross_entropy
 from lipteach.training.mnist import load_mnist, mnist_sample
 from lipteach.training.networks import initialize_, orthonormal_network
 from lipteach.training.sample_scores import frechet_distance, score_samples, train_judge
 from lipteach.training.schemes import SCHEMES, Scheme, SchemeRow, make_scheme
+from lipteach.training.transport_losses import hkr_loss, hkr_multiclass_loss, kr_loss
 from lipteach.training.wide_resnet import wide_resnet
 
 __all__ = [
