@@ -39,9 +39,16 @@ def rows():
     bounds = lt.convolution_norm_bounds
     yield from tensor_rows(bounds, "kernel")
     for dims in (2, 5):
-        yield bounds, [torch.ones(dims * [1])], ValueError, "kernel must have 4 dimensions; got"
-    yield from integer_rows(lambda s: bounds(torch.ones(1, 1, 2, 2), s), "stride")
-    yield bounds, [torch.ones(1, 1, 2, 2), (1, 2, 3)], ValueError, "one integer or two; got 3"
+        text = "kernel must have 3 or 4 dimensions; got shape"
+        yield bounds, [torch.ones(dims * [1])], ValueError, text
+    kernel = torch.ones(4, 1, 2, 2)
+    for name in ("stride", "dilation", "groups"):
+        call = lambda n, name=name: bounds(kernel, **{name: n})  # noqa: E731
+        yield from integer_rows(call, name)
+        if name != "groups":
+            yield call, [(1, 2, 3)], ValueError, f"{name} must be one integer or a tuple of 2; got 3"
+    text = "groups must divide the length of kernel; got 3, 4"
+    yield bounds, [kernel, 1, 1, 3], ValueError, text
 
 
 def scaled():

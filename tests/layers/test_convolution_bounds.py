@@ -192,3 +192,38 @@ def test_the_work_of_a_fresh_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     low, high = lt.convolution_norm_bounds(K, 2)
     assert high <= 1.002 * low
     assert 180 < sum(asked) < 500
+
+
+def on_a_torus(K: torch.Tensor, size: int, stride: int, dilation: int, groups: int) -> float:
+    """The norm of the map of signals of that length with circular padding, by its matrix."""
+    c_in, extent = K.shape[1] * groups, dilation * (K.shape[2] - 1)
+    signals = torch.eye(c_in * size, dtype=K.dtype).view(-1, c_in, size)
+    around = signals.repeat(1, 1, 1 + -(-extent // size))[..., : size + extent]
+    rows = F.conv1d(around, K, stride=stride, dilation=dilation, groups=groups)
+    return float(torch.linalg.matrix_norm(rows.flatten(1), 2))
+
+
+@pytest.mark.parametrize("groups", [1, 2, 3])
+@pytest.mark.parametrize("dilation", [1, 2, 3, 4, 6])
+@pytest.mark.parametrize("stride", [1, 2, 3, 4, 6])
+def test_stride_dilation_and_groups_together(stride: int, dilation: int, groups: int) -> None:
+    """On a torus whose size the stride divides the norm is below, and comes near on a large one."""
+    K = uniform(2 * groups, 3, 5, seed=stride + 10 * dilation + 100 * groups)
+    K[:2] *= 0.3  # the largest group is not the first
+    low, high = lt.convolution_norm_bounds(K, stride, dilation, groups)
+    found = [on_a_torus(K, size, stride, dilation, groups) for size in (12, 120)]
+    assert max(found) <= high * (1 + 1e-12)
+    assert found[1] >= 0.97 * low
+    assert high <= 1.002 * low
+    images = lt.convolution_norm_bounds(K[..., None], (stride, 5), (dilation, 7), groups)
+    assert [float(b) for b in images] == pytest.approx([float(low), float(high)], rel=1e-9)
+
+
+def test_of_many_groups_the_largest_counts() -> None:
+    K = uniform(40, 2, 3, 3)
+    bounds = lt.convolution_norm_bounds(K, 1, 1, 20)
+    each = torch.tensor([lt.convolution_norm_bounds(part) for part in K.split(2)])
+    for found, own in zip(bounds, each.amax(0), strict=True):
+        assert float(found) == pytest.approx(float(own), rel=2e-3)
+    K.requires_grad_()
+    assert torch.autograd.gradcheck(lambda K: lt.convolution_norm_bounds(K, 2, 3, 20), (K,))
