@@ -77,9 +77,10 @@ def audit(model: nn.Module, x: Tensor | None = None) -> Audit:
     r"""Print what bounds each layer of a model, and the Lipschitz constant of the whole.
 
     For each ``nn.Linear`` the smallest and the largest singular value of its weight, in float64.
-    For each ``nn.Conv2d`` the norm of the operator, which is not that of the flattened kernel: with
-    x the singular values of its map at that image size, where its matrix is small enough;
-    otherwise two bounds (`convolution_norm_bounds`), for all sizes or, the lower one, at that of x.
+    For each convolution (of the classes that `orthonormal` takes) the norm of the operator, which
+    is not that of the flattened kernel: with x the singular values of its map at that image size,
+    where its matrix is small enough; otherwise two bounds (`convolution_norm_bounds`), for all
+    sizes or, the lower one, at that of x.
 
     The Lipschitz constant for p = 2 stands between two numbers: the largest spectral norm of the
     Jacobian at the samples x, a lower bound; and the product of the layers' norms, an upper bound
@@ -166,8 +167,8 @@ def _inf_norm(original: Any, plain: Any) -> float:
     """The largest row sum of |W| where `linf` is registered, else NaN."""
     if not (original and parametrize.is_parametrized(original, "weight")):
         return math.nan
-    held = any(isinstance(p, LInf) for p in original.parametrizations.weight)
-    return float(plain.weight.flatten(1).abs().sum(dim=1).max()) if held else math.nan
+    held = [p for p in original.parametrizations.weight if isinstance(p, LInf)]
+    return float(held[0].rows(plain.weight).abs().sum(dim=1).max()) if held else math.nan
 
 
 def _table(layers: list[LayerAudit]) -> list[str]:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from lipteach.layers.convolution import KernelClass
+from lipteach.layers.convolution_settings import check_kernel, kernel_class, orthogonal_class
 from lipteach.layers.parametrizations import LInf, OrthogonalConvolution, Orthonormal, Spectral
-from lipteach.layers.weights import plain_weight
+from lipteach.layers.weights import CONVOLUTIONS, TRANSPOSED, WEIGHTED, plain_weight
 from lipteach.primitives._validate import check_real
 from lipteach.primitives.polar import METHODS
 
-Layer = TypeVar("Layer", nn.Linear, nn.Conv2d)
+Layer = TypeVar("Layer", nn.Linear, nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d, nn.ConvTranspose2d)
 
 
 def orthonormal(
@@ -96,7 +95,7 @@ def orthonormal(
     check_real(tol, "tol", above=0.0)
     _check_method(method)
     parametrization: nn.Module = Orthonormal(weight.shape, tol, method)
-    if isinstance(module, nn.Conv2d):
+    if isinstance(module, CONVOLUTIONS):
         kernels = orthogonal_class(module, weight)
         parametrization = OrthogonalConvolution(weight.shape, kernels, tol, method)
     return _register(module, name, parametrization)
@@ -128,8 +127,8 @@ def spectral(module: Layer, name: str = "weight") -> Layer:
     Source: T. Miyato et al. (2018); Anil, Lucas and Grosse (2019), appendix B.2.
     """
     weight = _check(module, name)
-    stride = kernel_class(module, weight).stride if isinstance(module, nn.Conv2d) else (1, 1)
-    return _register(module, name, Spectral(weight.shape, stride))
+    kernels = kernel_class(module, weight) if isinstance(module, CONVOLUTIONS) else None
+    return _register(module, name, Spectral(weight.shape, kernels))
 
 
 def linf(module: Layer, name: str = "weight", bound: float = 1.0) -> Layer:
@@ -152,65 +151,10 @@ def linf(module: Layer, name: str = "weight", bound: float = 1.0) -> Layer:
     """
     weight = _check(module, name)
     bound = check_real(bound, "bound", above=0.0)
-    if isinstance(module, nn.Conv2d):
-        _check_kernel(module, weight)
-    return _register(module, name, LInf(weight.shape, bound))
-
-
-def kernel_class(conv: nn.Conv2d, weight: Tensor) -> KernelClass:
-    """The class of kernels of a convolution, if its operator is one that we can bound."""
-    _check_kernel(conv, weight)
-    stride, dilation, size = _pair(conv.stride), _pair(conv.dilation), _pair(conv.kernel_size)
-    if conv.groups != 1:
-        raise ValueError(f"The convolution must have groups = 1; got {conv.groups}.")
-    if stride != (1, 1) and dilation != (1, 1):
-        got = f"dilation {conv.dilation} and stride {conv.stride}"
-        raise ValueError(f"The convolution must have dilation 1 where it has a stride; got {got}.")
-    if conv.padding_mode != "zeros" and _repeated(conv) != _repeated(_made(conv)):
-        raise ValueError("The padding of the convolution must be the one that it was made with.")
-    if conv.padding_mode == "circular" and not isinstance(conv.padding, str):
-        taps = zip(_pair(conv.padding), dilation, size, strict=True)
-        wide = any(2 * p > d * (k - 1) for p, d, k in taps)
-        if stride != (1, 1) or wide:
-            need = "stride 1 and at most the padding that keeps the size"
-            got = f"stride {conv.stride} and padding {conv.padding}"
-            raise ValueError(f"Circular padding needs {need}; got {got}.")
-    if conv.padding_mode not in ("zeros", "circular"):
-        need = "'zeros' or 'circular'"
-        raise ValueError(f"padding_mode must be {need}; got {conv.padding_mode!r}.")
-    return KernelClass(weight.shape[0], weight.shape[1], size, stride)
-
-
-def _made(conv: Any) -> nn.Conv2d:
-    size, padding, dilation = conv.kernel_size, conv.padding, conv.dilation
-    return nn.Conv2d(1, 1, size, padding=padding, dilation=dilation, device="meta")
-
-
-def _repeated(conv: Any) -> list[int]:
-    """The padding that ``nn.Conv2d`` stores beside `padding`, and uses where it is not zeros."""
-    return [*conv._reversed_padding_repeated_twice]
-
-
-def orthogonal_class(conv: nn.Conv2d, weight: Tensor) -> KernelClass:
-    """The class of orthogonal kernels of a convolution, if there are any."""
-    kernels = kernel_class(conv, weight)
-    if kernels.is_empty:
-        need = f"at most {kernels.c_in * math.prod(kernels.base)} out_channels to be orthonormal"
-        given = f"kernel_size {conv.kernel_size} and stride {conv.stride}"
-        text = f"A convolution that skips pixels needs {need}; got {kernels.c_out}, with {given}."
-        raise ValueError(text)
-    return kernels
-
-
-def _check_kernel(conv: nn.Conv2d, weight: Tensor) -> None:
-    if tuple(weight.shape[2:]) != _pair(conv.kernel_size):
-        got = f"shape {tuple(weight.shape)} and kernel_size {conv.kernel_size}"
-        raise ValueError(f"The parameter must be the kernel of the convolution; got {got}.")
-
-
-def _pair(value: Any) -> tuple[int, int]:
-    first, second = value if isinstance(value, (tuple, list)) else (value, value)  # as torch does
-    return first, second
+    if isinstance(module, CONVOLUTIONS):
+        check_kernel(module, weight)
+    steps = kernel_class(module, weight) if isinstance(module, TRANSPOSED) else None
+    return _register(module, name, LInf(weight.shape, bound, steps))
 
 
 def _check_method(method: Any) -> None:
@@ -222,8 +166,9 @@ def _check_method(method: Any) -> None:
 
 def _check(module: Any, name: Any) -> Tensor:
     """Return the parameter of that name of a layer that can be constrained."""
-    if not isinstance(module, (nn.Linear, nn.Conv2d)):
-        raise TypeError(f"module must be an nn.Linear or nn.Conv2d; got {type(module).__name__}.")
+    if not isinstance(module, WEIGHTED):
+        names = ", ".join(f"nn.{kind.__name__}" for kind in WEIGHTED)
+        raise TypeError(f"module must be one of {names}; got {type(module).__name__}.")
     if not isinstance(name, str):
         raise TypeError(f"name must be a string; got {type(name).__name__}.")
     if parametrize.is_parametrized(module, name):

@@ -10,7 +10,7 @@ from support import uniform
 from torch.nn import functional as F
 
 import lipteach as lt
-from lipteach.layers import norm_bounds
+from lipteach.layers import norm_bounds, peak_search
 
 
 def on_a_grid(K: torch.Tensor, size: int) -> torch.Tensor:
@@ -111,7 +111,7 @@ def no_climb(monkeypatch: pytest.MonkeyPatch) -> None:
     def stay(self, point):
         return float(self.squares(point[None])), point
 
-    monkeypatch.setattr(norm_bounds._Search, "climb", stay)
+    monkeypatch.setattr(peak_search.Search, "climb", stay)
 
 
 def test_a_peak_in_the_middle_of_a_cell_is_covered(no_climb: None) -> None:
@@ -140,7 +140,7 @@ def test_a_peak_in_the_middle_of_a_cell_is_covered_in_two_dimensions(
     no_climb: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its corners are lower in both directions, and the allowance is for both together."""
-    monkeypatch.setattr(norm_bounds, "LEVELS", (6,))
+    monkeypatch.setattr(peak_search, "LEVELS", (6,))
     K = peak_at(math.pi / 6)[:, :, 0]
     K = torch.einsum("abs, cdt -> acbdst", K, K).reshape(4, 4, 2, 2)  # of norm 1 at the peak
     low, high = lt.convolution_norm_bounds(K)
@@ -152,7 +152,7 @@ def test_a_square_within_the_margin_is_covered(
     no_climb: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The search stops below a corner which is higher by less than the margin."""
-    monkeypatch.setattr(norm_bounds, "LEVELS", (36,))
+    monkeypatch.setattr(peak_search, "LEVELS", (36,))
     corner = math.cos(math.pi / 72)
     K = torch.zeros(4, 4, 1, 2, dtype=torch.float64)
     K[:2, :2], K[2:, 2:] = corner / 1.000045 * peak_at(math.pi), peak_at(math.pi / 36)
@@ -165,7 +165,7 @@ def test_a_square_within_the_margin_is_covered(
 def test_the_climb_ends_on_the_highest_point_of_the_finest_grid(seed: int) -> None:
     """Its best direction turns on the way, so that it must be asked once more at the end."""
     K = uniform(3, 4, 1, 3, seed=seed)
-    symbol = torch.fft.fft2(K, (1, norm_bounds.FINEST)).permute(2, 3, 0, 1)
+    symbol = torch.fft.fft2(K, (1, peak_search.FINEST)).permute(2, 3, 0, 1)
     highest = torch.linalg.matrix_norm(symbol, 2).max()
     low, _ = lt.convolution_norm_bounds(K)
     assert float(low) == pytest.approx(float(highest), rel=1e-9)
@@ -181,13 +181,13 @@ def test_float32_is_bounded_as_float64_is() -> None:
 
 def test_the_work_of_a_fresh_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its norm is flat over the frequencies, and still few of 650 points of the grid are asked."""
-    asked, may_exceed = [], norm_bounds._Search.may_exceed
+    asked, may_exceed = [], peak_search.Search.may_exceed
 
     def count(self, points, square):
         asked.append(len(points))
         return may_exceed(self, points, square)
 
-    monkeypatch.setattr(norm_bounds._Search, "may_exceed", count)
+    monkeypatch.setattr(peak_search.Search, "may_exceed", count)
     K = uniform(48, 48, 3, 3).float()
     low, high = lt.convolution_norm_bounds(K, 2)
     assert high <= 1.002 * low
