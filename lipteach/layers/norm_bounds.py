@@ -25,11 +25,11 @@ def convolution_norm_bounds(
     On the infinite grid the norm is $\sup_\omega \|\hat K(\omega)\|_2$ with the symbol
     $\hat K(\omega) = \sum_t K_t e^{i \omega \cdot t}$; a finite image with zero padding sees a
     compression of that operator, whose norm is at most this, and so is that of circular padding
-    where the stride divides the sides of the image. A stride s is treated exactly: the s·s
-    places of a step become input channels (polyphase form). With a dilation d it counts as
-    s / gcd(s, d): two patches meet only where s divides d times the difference of two taps. Groups
-    are blocks, of which the largest norm counts; a transposed convolution has the norm of the
-    convolution with the same weight.
+    that keeps the size, where the stride divides the sides of the image. (What other padding adds,
+    `audit` counts.) A stride s is treated exactly: the s·s places of a step become input channels
+    (polyphase form). With a dilation d it counts as s / gcd(s, d): two patches meet only where s
+    divides d times the difference of two taps. Groups are blocks, of which the largest norm counts;
+    a transposed convolution has the norm of the convolution with the same weight.
 
     Let M be the largest $\|\hat K(\omega) u\|_2^2$. For the best direction u it is a trigonometric
     polynomial between 0 and M, of degree n in a dimension, whose second derivative is at most

@@ -13,7 +13,9 @@ from torch.nn import functional as F
 
 import lipteach as lt
 from lipteach.layers.convolution_settings import kernel_class
+from lipteach.layers.known_modules import mixes
 from lipteach.layers.padding import padding_norm
+from lipteach.robustness.interval_bounds import as_affine
 
 ADJOINTS = {nn.Conv1d: nn.ConvTranspose1d, nn.Conv2d: nn.ConvTranspose2d}
 
@@ -283,6 +285,19 @@ def test_circular_padding_with_a_stride_that_does_not_divide(capsys) -> None:
     assert norm(wide, 12) <= 1 + 1e-9
 
 
+@pytest.mark.parametrize("k", [2, 4])
+def test_a_padding_of_uneven_sides(k: int) -> None:
+    """An even kernel that keeps the size has one pixel more behind than before."""
+    conv = made(nn.Conv1d, 2, 2, k, padding="same", padding_mode="circular")
+    assert kernel_class(conv, conv.weight).scale == 1
+    for size in (k, k + 3):
+        assert (torch.linalg.svdvals(matrix(conv, size)) - 1).abs().max() < 1e-9
+    for mode in ("reflect", "replicate"):
+        conv = made(nn.Conv1d, 2, 2, k, padding="same", padding_mode=mode)
+        assert max(norm(conv, size) for size in range(k, k + 4)) <= 1 + 1e-9
+    assert padding_norm(conv) == pytest.approx(math.sqrt(1 + k // 2))
+
+
 KINDS = [
     nn.Conv1d(4, 6, 3, stride=2, padding=1, groups=2),
     nn.Conv1d(4, 4, 3, padding="same", padding_mode="reflect"),
@@ -319,8 +334,32 @@ def test_what_bounds_a_model_with_it(conv: nn.Module, constrain, capsys) -> None
     assert float(sigma[0]) * (1 - 1e-9) <= far.upper or conv.padding_mode == "circular"
     assert far.layers[0].lower <= far.upper <= 2.1 * far.layers[0].lower
     assert lt.audit(model).upper >= far.upper * (1 - 1e-9)
-    bounds = lt.margin_bounds(nn.Sequential(*model, nn.Flatten()), x, torch.zeros(3).long(), 0.01)
-    assert bool(torch.isfinite(bounds[:, 1:]).all())
+
+
+@pytest.mark.parametrize("conv", KINDS, ids=str)
+def test_intervals_hold_what_it_makes_of_a_box(conv: nn.Module) -> None:
+    conv = filled(lt.export(conv).double()).requires_grad_(False)
+    x = uniform(2, 4, *[7] * (conv.weight.ndim - 2), low=0.1, high=0.9)
+    y, flat = torch.tensor([0, 1]), nn.Sequential(conv, nn.Flatten())
+    bounds = lt.margin_bounds(flat, x, y, 0.1)
+    for seed in range(20):
+        logits = flat(x + 0.1 * uniform(*x.shape, seed=seed).sign())
+        margins = logits.gather(1, y[:, None]) - logits
+        others = torch.arange(logits.shape[1]) != y[:, None]
+        assert bool((margins[others] >= bounds[others]).all())
+    used = (matrix_of(lambda x: conv(x) - conv(0 * x), *x.shape[1:]) != 0).sum(1).max()
+    assert as_affine(conv).terms >= int(used)
+    without, conv.bias = conv(x) - conv.bias.view(-1, *[1] * (x.ndim - 2)), None
+    affine = as_affine(conv)
+    assert torch.allclose(affine.times(x) + affine.bias, without)
+
+
+def test_an_image_alone_is_not_taken_for_a_batch() -> None:
+    for conv in (nn.Conv1d(1, 1, 1), nn.ConvTranspose1d(1, 1, 1), nn.ConvTranspose2d(1, 1, 1)):
+        sample = (1,) * (conv.weight.ndim - 1)
+        assert mixes(conv, {id(conv): {sample}})
+        assert not mixes(conv, {id(conv): {(1, *sample)}})
+        assert not mixes(conv, {})
 
 
 @settings(max_examples=40, deadline=None)
