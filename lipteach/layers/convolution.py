@@ -63,8 +63,8 @@ class KernelClass:
 
     @cached_property
     def transposed(self) -> bool:
-        """Whether the projectors stand on the output side."""
-        return self.stride == (1, 1) and self.c_out > self.c_in
+        """Whether the projectors, if there are any, stand on the output side."""
+        return self.stride == (1, 1) != self.kernel_size and self.c_out > self.c_in
 
     @cached_property
     def base(self) -> Pair:
