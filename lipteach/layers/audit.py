@@ -81,9 +81,10 @@ def audit(model: nn.Module, x: Tensor | None = None) -> Audit:
     r"""Print what bounds each layer of a model, and the Lipschitz constant of the whole.
 
     For each ``nn.Linear`` the smallest and the largest singular value of its weight, in float64.
-    For each ``nn.Conv2d`` the norm of the operator, which is not that of the flattened kernel: with
-    x the singular values of its map at that image size, where its matrix is small enough;
-    otherwise two bounds (`convolution_norm_bounds`), for all sizes or, the lower one, at that of x.
+    For each convolution (of the classes that `orthonormal` takes) the norm of the operator, which
+    is not that of the flattened kernel: with x the singular values of its map at that image size,
+    where its matrix is small enough; otherwise two bounds (`convolution_norm_bounds`), for all
+    sizes or, the lower one, at that of x.
 
     The Lipschitz constant for p = 2 stands between two numbers: the largest spectral norm of the
     Jacobian at the samples x, a lower bound; and the product of the layers' norms, an upper bound

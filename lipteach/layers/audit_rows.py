@@ -102,8 +102,8 @@ def _inf_norm(original: Any, plain: Any) -> float:
     """The largest row sum of |W| where `linf` is registered, else NaN."""
     if not (original and parametrize.is_parametrized(original, "weight")):
         return math.nan
-    held = any(isinstance(p, LInf) for p in original.parametrizations.weight)
-    return float(plain.weight.flatten(1).abs().sum(dim=1).max()) if held else math.nan
+    held = [p for p in original.parametrizations.weight if isinstance(p, LInf)]
+    return float(held[0].rows(plain.weight).abs().sum(dim=1).max()) if held else math.nan
 
 
 def _unbounded(

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lipteach.layers.convolution_norms import MOST_ENTRIES, MOST_PIXELS
 from lipteach.layers.jacobian_norms import largest_norm, stretched
-from lipteach.layers.layer_norms import MOST_ENTRIES, MOST_PIXELS, image_sizes, spectrum
+from lipteach.layers.layer_norms import image_sizes, spectrum
 from lipteach.layers.magnitudes import Magnitude
 from lipteach.primitives import full_sort, group_sort
 from lipteach.primitives._sample_by_sample import leaving

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from lipteach.layers.convolution import KernelClass
+from lipteach.layers.convolution_settings import check_kernel, kernel_class, orthogonal_class
 from lipteach.layers.parametrizations import LInf, OrthogonalConvolution, Orthonormal, Spectral
-from lipteach.layers.weights import plain_weight
+from lipteach.layers.weights import CONVOLUTIONS, TRANSPOSED, WEIGHTED, plain_weight
 from lipteach.primitives._validate import check_real
 from lipteach.primitives.polar import METHODS
 
-Layer = TypeVar("Layer", nn.Linear, nn.Conv2d)
+Layer = TypeVar("Layer", nn.Linear, nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d, nn.ConvTranspose2d)
 
 
 def orthonormal(
@@ -26,7 +25,7 @@ def orthonormal(
     On ``nn.Linear`` the weight is the polar factor of the parameter: rows or columns, whichever
     are fewer, are orthonormal, so that ‖W‖₂ = 1 and no gradient norm is lost on their side.
 
-    On ``nn.Conv2d`` it is the operator that is orthonormal, not the flattened kernel, whose
+    On a convolution it is the operator that is orthonormal, not the flattened kernel, whose
     convolution can have a norm up to the root of the number of taps. The kernel is a product
 
     $$K(z) = R(z) \prod_i \bigl(P_i + (I - P_i) z_{d_i}\bigr)$$
@@ -34,10 +33,22 @@ def orthonormal(
     of isometries of the infinite grid, P_i projectors of rank ⌊c/2⌋ on the side with more channels
     (with a stride, on the input side), R orthonormal. A finite image with zero padding writes zeros
     around it and leaves outputs unread: a compression, so that the norm is at most 1 for every
-    image size and padding, and it comes near to 1 on images that are larger than the kernel. With
-    circular padding at stride 1 all singular values are 1. Where patches do not overlap
-    (kernel ≤ stride, or 1 × 1) it is the flattened kernel that is orthonormal, which is exact. A
-    thin kernel (one side more than four times the other) is made of orthogonal blocks.
+    image size and padding, and it comes near to 1 on images that are larger than the kernel. Where
+    patches do not overlap (kernel ≤ stride, or 1 × 1) it is the flattened kernel that is
+    orthonormal, which is exact. A thin kernel (one side more than four times the other) is made of
+    orthogonal blocks. Each group has a kernel of its own; of 1 × 1 channels at stride 1 (depthwise)
+    there are no other kernels than one tap of ±1, so that nothing is learnt. A transposed
+    convolution is the adjoint of the one with its weight, in which inputs are the outputs.
+
+    - Circular padding: of images whose sides the stride divides, all singular values are 1, if it
+      keeps the size (over the stride). Of others patches meet across the seam at other places than
+      elsewhere, and the norm may be above 1, by √2 a dimension unless the image is smaller than its
+      padding: `audit` and `lipschitz_bounds` count that.
+    - "reflect" and "replicate" repeat pixels near the border, which a shift can move into the
+      image. The weight is divided by what that may add, so that the norm is at most 1 for every
+      image: at stride 1, for p pixels on both sides of a dimension that keep its length, by √2 and
+      by √(1 + p). What lies further inside is that much smaller, a half of it at 3 × 3, where
+      zeros or circular padding keep it all.
 
     In ``train()`` the parameter of an ``nn.Linear`` with at least 160 rows and columns is moved
     onto its own polar factor, in place, whenever the weight is read with gradients on, by the
@@ -58,9 +69,10 @@ def orthonormal(
     `retract_` by "qr" takes less than half of that time, and is the one for large layers if the
     weight may be the parameter itself, and a call may follow each step of the optimizer.
 
-    Per step of the stride s a kernel k sees c_in·min(k, s)² inputs. If there are no more outputs,
-    the rows of the operator are orthonormal, on every image without padding; else its columns, with
-    a padding of k − 1. Neither can be where there are more outputs and, with k < s, unseen pixels.
+    A stride s with a dilation d counts as s / gcd(s, d). Per step of it a kernel k sees
+    c_in·min(k, s)² inputs. If there are no more outputs, the rows of the operator are orthonormal,
+    on every image without padding; else its columns, with a padding of d(k − 1). Neither can be
+    where there are more outputs and unseen pixels, with k < s or a common divisor of s and d.
 
     ``layer.weight = Q`` works: a Q of the class comes back up to rounding, any other is replaced
     by a member near it, so that the weight of a fresh layer is kept in spirit. (What ``nn.init``
@@ -69,9 +81,9 @@ def orthonormal(
     other parameters then. A tied ``nn.Linear`` stays tied.
 
     Args:
-        module: an ``nn.Linear``, or an ``nn.Conv2d`` with groups = 1, and without dilation if it
-            has a stride; its padding is zeros, or circular without a stride and not wider
-            than keeps the image's size; with kernel < stride, c_out ≤ c_in·k².
+        module: an ``nn.Linear``, ``nn.Conv1d``, ``nn.Conv2d``, ``nn.ConvTranspose1d`` or
+            ``nn.ConvTranspose2d``, with any stride, dilation, groups and padding; where it skips
+            pixels, c_out ≤ c_in·min(k, s)² (exchanged, if transposed).
         name: the name of the parameter.
         tol: the tolerance of `polar`: ‖QᵀQ − I‖₂ on the smaller Gram side, of W or of R.
         method: the method of `polar`: "auto", "bjorck", "polynomial" or "svd".
@@ -80,8 +92,9 @@ def orthonormal(
         The module, with the parametrization registered on it.
 
     Raises:
+        TypeError: if it is a module of another class.
         ValueError: if it has no such parameter, one which is parametrized already or zero, or it is
-            a convolution of another kind than said above.
+            a convolution that cannot be orthonormal, or of another padding than it was made with.
 
     Example:
         >>> layer = lt.orthonormal(nn.Linear(3, 5))
@@ -90,13 +103,14 @@ def orthonormal(
         >>> lt.orthonormal(nn.Conv2d(3, 8, 3, padding=1)).weight.shape
         torch.Size([8, 3, 3, 3])
 
-    Source: Anil, Lucas and Grosse (2019), appendix B; of convolutions, Q. Li et al. (2019).
+    Source: Anil, Lucas and Grosse (2019), appendix B; of convolutions, Q. Li et al. (2019), and
+    T. Boissin et al. (2025) for strides, dilation, groups and transposition.
     """
     weight = _check(module, name)
     check_real(tol, "tol", above=0.0)
     _check_method(method)
     parametrization: nn.Module = Orthonormal(weight.shape, tol, method)
-    if isinstance(module, nn.Conv2d):
+    if isinstance(module, CONVOLUTIONS):
         kernels = orthogonal_class(module, weight)
         parametrization = OrthogonalConvolution(weight.shape, kernels, tol, method)
     return _register(module, name, parametrization)
@@ -110,15 +124,18 @@ def spectral(module: Layer, name: str = "weight") -> Layer:
     a float32 matrix with more than 160 rows and columns that would take nine matrix products; for
     about two, the norm is found within 2·10⁻⁴ from above, and certified by a Cholesky
     decomposition of c²I − WᵀW: ‖W / c‖₂ is at most 1 up to rounding, and has no second derivative.
-    Nothing is kept from call to call, and training and evaluation do not differ. On
-    ``nn.Conv2d`` it is the kernel over the upper bound of `convolution_norm_bounds`: the operator
+    Nothing is kept from call to call, and training and evaluation do not differ. On a
+    convolution it is the kernel over the upper bound of `convolution_norm_bounds`: the operator
     norm is at most 1 for every image size, and its supremum over them lies above 0.998; of more
-    than 256 channels, if the norm is almost the same at all frequencies, above 0.92. At 64 channels
+    than 256 channels, if the norm is almost the same at all frequencies, above 0.92. What is said
+    of circular, reflecting and replicating padding in `orthonormal` holds here too: the last two
+    cost a further divisor. Of groups the largest norm counts, so that the others may keep less. At
+    64 channels
     the bound takes some 15 to 30 ms, the time of a training step on 64 images of 16 × 16.
     Within ``parametrize.cached()`` the bound is computed once. The singular values below the
     largest are left as they are: spectral normalization keeps no gradient norm.
 
-    The arguments are those of `orthonormal`, which says what is refused; any channels will do.
+    The arguments are those of `orthonormal`; here a convolution may skip pixels.
 
     Example:
         >>> layer = lt.spectral(nn.Linear(3, 5))
@@ -128,19 +145,21 @@ def spectral(module: Layer, name: str = "weight") -> Layer:
     Source: T. Miyato et al. (2018); Anil, Lucas and Grosse (2019), appendix B.2.
     """
     weight = _check(module, name)
-    stride = kernel_class(module, weight).stride if isinstance(module, nn.Conv2d) else (1, 1)
-    return _register(module, name, Spectral(weight.shape, stride))
+    kernels = kernel_class(module, weight) if isinstance(module, CONVOLUTIONS) else None
+    return _register(module, name, Spectral(weight.shape, kernels))
 
 
 def linf(module: Layer, name: str = "weight", bound: float = 1.0) -> Layer:
     r"""Keep ‖W‖_∞, the largest row sum of |W|, within a bound (appendix C).
 
     Each row is projected onto the L1 ball of radius `bound` (`project_linf_norm`); a row inside
-    stays exactly as it is. On ``nn.Conv2d`` a row is the flattened kernel of an output channel: the
+    stays exactly as it is. On a convolution a row is the flattened kernel of an output channel: the
     largest of their L1 norms is ‖conv‖_∞ on images large enough that a patch lies within, and a
-    bound of it on all others, for every stride, dilation, number of groups and kind of padding.
+    bound of it on all others, for every stride, dilation, number of groups and kind of padding. On
+    a transposed one it is the part of that kernel that meets in one output, of which there are as
+    many as places in a step of its stride.
 
-    Module and name are as for `orthonormal`, but every convolution will do; the bound is positive.
+    Module and name are as for `orthonormal`, but every setting will do; the bound is positive.
 
     Example:
         >>> layer = lt.linf(nn.Linear(2, 1))
@@ -152,65 +171,10 @@ def linf(module: Layer, name: str = "weight", bound: float = 1.0) -> Layer:
     """
     weight = _check(module, name)
     bound = check_real(bound, "bound", above=0.0)
-    if isinstance(module, nn.Conv2d):
-        _check_kernel(module, weight)
-    return _register(module, name, LInf(weight.shape, bound))
-
-
-def kernel_class(conv: nn.Conv2d, weight: Tensor) -> KernelClass:
-    """The class of kernels of a convolution, if its operator is one that we can bound."""
-    _check_kernel(conv, weight)
-    stride, dilation, size = _pair(conv.stride), _pair(conv.dilation), _pair(conv.kernel_size)
-    if conv.groups != 1:
-        raise ValueError(f"The convolution must have groups = 1; got {conv.groups}.")
-    if stride != (1, 1) and dilation != (1, 1):
-        got = f"dilation {conv.dilation} and stride {conv.stride}"
-        raise ValueError(f"The convolution must have dilation 1 where it has a stride; got {got}.")
-    if conv.padding_mode != "zeros" and _repeated(conv) != _repeated(_made(conv)):
-        raise ValueError("The padding of the convolution must be the one that it was made with.")
-    if conv.padding_mode == "circular" and not isinstance(conv.padding, str):
-        taps = zip(_pair(conv.padding), dilation, size, strict=True)
-        wide = any(2 * p > d * (k - 1) for p, d, k in taps)
-        if stride != (1, 1) or wide:
-            need = "stride 1 and at most the padding that keeps the size"
-            got = f"stride {conv.stride} and padding {conv.padding}"
-            raise ValueError(f"Circular padding needs {need}; got {got}.")
-    if conv.padding_mode not in ("zeros", "circular"):
-        need = "'zeros' or 'circular'"
-        raise ValueError(f"padding_mode must be {need}; got {conv.padding_mode!r}.")
-    return KernelClass(weight.shape[0], weight.shape[1], size, stride)
-
-
-def _made(conv: Any) -> nn.Conv2d:
-    size, padding, dilation = conv.kernel_size, conv.padding, conv.dilation
-    return nn.Conv2d(1, 1, size, padding=padding, dilation=dilation, device="meta")
-
-
-def _repeated(conv: Any) -> list[int]:
-    """The padding that ``nn.Conv2d`` stores beside `padding`, and uses where it is not zeros."""
-    return [*conv._reversed_padding_repeated_twice]
-
-
-def orthogonal_class(conv: nn.Conv2d, weight: Tensor) -> KernelClass:
-    """The class of orthogonal kernels of a convolution, if there are any."""
-    kernels = kernel_class(conv, weight)
-    if kernels.is_empty:
-        need = f"at most {kernels.c_in * math.prod(kernels.base)} out_channels to be orthonormal"
-        given = f"kernel_size {conv.kernel_size} and stride {conv.stride}"
-        text = f"A convolution that skips pixels needs {need}; got {kernels.c_out}, with {given}."
-        raise ValueError(text)
-    return kernels
-
-
-def _check_kernel(conv: nn.Conv2d, weight: Tensor) -> None:
-    if tuple(weight.shape[2:]) != _pair(conv.kernel_size):
-        got = f"shape {tuple(weight.shape)} and kernel_size {conv.kernel_size}"
-        raise ValueError(f"The parameter must be the kernel of the convolution; got {got}.")
-
-
-def _pair(value: Any) -> tuple[int, int]:
-    first, second = value if isinstance(value, (tuple, list)) else (value, value)  # as torch does
-    return first, second
+    if isinstance(module, CONVOLUTIONS):
+        check_kernel(module, weight)
+    steps = kernel_class(module, weight) if isinstance(module, TRANSPOSED) else None
+    return _register(module, name, LInf(weight.shape, bound, steps))
 
 
 def _check_method(method: Any) -> None:
@@ -222,8 +186,9 @@ def _check_method(method: Any) -> None:
 
 def _check(module: Any, name: Any) -> Tensor:
     """Return the parameter of that name of a layer that can be constrained."""
-    if not isinstance(module, (nn.Linear, nn.Conv2d)):
-        raise TypeError(f"module must be an nn.Linear or nn.Conv2d; got {type(module).__name__}.")
+    if not isinstance(module, WEIGHTED):
+        names = ", ".join(f"nn.{kind.__name__}" for kind in WEIGHTED)
+        raise TypeError(f"module must be one of {names}; got {type(module).__name__}.")
     if not isinstance(name, str):
         raise TypeError(f"name must be a string; got {type(name).__name__}.")
     if parametrize.is_parametrized(module, name):

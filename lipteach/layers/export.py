@@ -28,7 +28,7 @@ _EMPTY = types.CellType()
 @undisturbed
 @torch.no_grad()
 def export(model: Model, x: Tensor | None = None) -> Model:
-    """Copy a model to plain ``nn.Linear`` and ``nn.Conv2d`` that compute the same.
+    """Copy a model to plain ``nn.Linear``, ``nn.Conv2d`` and so on that compute the same.
 
     Every parametrized tensor becomes a parameter which holds its value, so that the copy can be
     saved whole, and loaded where this package is not. Modules that are shared stay shared, and

@@ -53,7 +53,9 @@ FIRST: dict[tuple[type[nn.Module], ...], Callable[[Any], Any]] = {
 }
 LAST: dict[type[nn.Module], int] = {
     **dict.fromkeys((nn.Linear, Maxout), 1),
-    **dict.fromkeys((nn.Conv2d, nn.Softmax2d, nn.PixelShuffle, nn.PixelUnshuffle), 3),
+    **dict.fromkeys((nn.Conv1d, nn.ConvTranspose1d), 2),
+    **dict.fromkeys((nn.Conv2d, nn.ConvTranspose2d, nn.Softmax2d), 3),
+    **dict.fromkeys((nn.PixelShuffle, nn.PixelUnshuffle), 3),
     **{k: n for ks in (AVERAGES, MAXIMA) for n, k in enumerate(ks, 1)},
     **ADAPTIVE,
 }

@@ -12,19 +12,22 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from lipteach.layers.constrain import kernel_class
+from lipteach.layers.convolution_norms import (
+    bounds_without_matrix,
+    largest_sum,
+    matrix_at,
+    reached_at,
+)
 from lipteach.layers.copies import near, said_name
-from lipteach.layers.jacobian_norms import stretched
 from lipteach.layers.known_modules import KNOWN, Sizes, mixes, one_lipschitz
 from lipteach.layers.magnitudes import ONE, Magnitude, in_units
-from lipteach.layers.norm_bounds import convolution_norm_bounds
 from lipteach.layers.normalizations import NORMALIZATIONS, factors_of, has_statistics
+from lipteach.layers.weights import CONVOLUTIONS, weight_dims
 from lipteach.primitives import Residual, Scale, Selection, mixed_norm, operator_norm
 from lipteach.primitives.composition import runs_as, walk
 
-LAYERS = (nn.Linear, nn.Conv2d, Selection, Scale, *NORMALIZATIONS)  # the modules with a norm
+LAYERS = (nn.Linear, *CONVOLUTIONS, Selection, Scale, *NORMALIZATIONS)  # the modules with a norm
 MIXES = "which mixes the samples of a batch"
-MOST_PIXELS, MOST_ENTRIES = 2000, 4_000_000  # the largest matrix of a convolution that we build
 
 
 class Spectrum(NamedTuple):
@@ -62,7 +65,7 @@ def input_sizes(model: nn.Module, x: Tensor) -> Sizes:
 
 def image_sizes(conv: nn.Module, sizes: Sizes) -> set[tuple[int, ...]]:
     """The sizes (channels, height, width) of the images that a convolution receives."""
-    return {shape[-3:] for shape in sizes.get(id(conv), ())}
+    return {shape[1 - weight_dims(conv) :] for shape in sizes.get(id(conv), ())}
 
 
 def spectrum(layer: Any, sizes: set[tuple[int, ...]], reached: bool = True) -> Spectrum:
@@ -70,8 +73,9 @@ def spectrum(layer: Any, sizes: set[tuple[int, ...]], reached: bool = True) -> S
 
     A convolution is decomposed where its images have one size and its matrix is small enough.
     Otherwise the bounds are those for all sizes (`convolution_norm_bounds`), of which the lower one
-    is replaced by what is reached at the sizes that are given. Where these do not know it (groups,
-    …), the upper one is $\sqrt{\|\cdot\|_1 \|\cdot\|_\infty}$ at those sizes.
+    is replaced by what is reached at the sizes that are given. The upper one is multiplied by what
+    the padding may add (`padding_norm`); where that is something, or the convolution is not known,
+    $\sqrt{\|\cdot\|_1 \|\cdot\|_\infty}$ at those sizes is a bound as well.
     `layer` is one of `LAYERS`, in float64; `sizes` are those of its images, empty if not known.
     What is reached takes a search, and is left out where the upper bound alone is wanted.
     """
@@ -87,29 +91,23 @@ def spectrum(layer: Any, sizes: set[tuple[int, ...]], reached: bool = True) -> S
     W, exponent = in_units(layer.weight.detach())
     if isinstance(layer, nn.Linear):
         return _exact(torch.linalg.svdvals(W), exponent, "SVD")
-    matrix = _matrix(layer, W, sizes)
+    matrix = matrix_at(layer, W, sizes)
     if matrix is not None:
         (size,) = sizes
-        return _exact(
-            torch.linalg.svdvals(matrix), exponent, f"SVD of the map at {size[-2]}×{size[-1]}"
-        )
+        where = "×".join(map(str, size[1:]))
+        return _exact(torch.linalg.svdvals(matrix), exponent, f"SVD of the map at {where}")
     nan = math.nan
-    try:
-        stride = kernel_class(layer, layer.weight).stride
-    except ValueError:
-        if not sizes:
-            return Spectrum(nan, nan, nan, nan, "none for this convolution", None)
-        sums = [max(_largest_sum(layer, W, p, size) for size in sizes) for p in (1, math.inf)]
-        bound = Magnitude.of(math.sqrt(sums[0] * sums[1]), exponent)
-        return Spectrum(nan, nan, 0.0, float(bound), "row and column sums", bound)
-    low, high = (Magnitude.of(float(b), exponent) for b in convolution_norm_bounds(W, stride))
+    least, most, method = bounds_without_matrix(layer, W, sizes)
+    if most == math.inf:
+        return Spectrum(nan, nan, nan, nan, method, None)
+    low, high = (Magnitude.of(b, exponent) for b in (least, most))
     lower = float(low)
     if sizes and reached:
         lower = max(
-            spectrum(layer, {size}).lower if len(sizes) > 1 else _reached(layer, size)
+            spectrum(layer, {size}).lower if len(sizes) > 1 else reached_at(layer, size)
             for size in sizes
         )
-    return Spectrum(nan, nan, min(lower, float(high)), float(high), "grid, all sizes", high)
+    return Spectrum(nan, nan, min(lower, float(high)), float(high), method, high)
 
 
 def upper_norm(layer: Any, p: float, sizes: set[tuple[int, ...]]) -> Magnitude:
@@ -130,7 +128,7 @@ def upper_norm(layer: Any, p: float, sizes: set[tuple[int, ...]]) -> Magnitude:
     W, exponent = in_units(layer.weight.detach())
     if isinstance(layer, nn.Linear):
         return Magnitude.of(float(operator_norm(W, p)) if W.numel() else 0.0, exponent)
-    return Magnitude.of(max(_largest_sum(layer, W, p, size) for size in sizes), exponent)
+    return Magnitude.of(largest_sum(layer, W, p, sizes), exponent)
 
 
 def upper_norm_to_max(layer: Any, p: float, sizes: set[tuple[int, ...]]) -> Magnitude:
@@ -149,45 +147,6 @@ def _exact(sigma: Tensor, exponent: int, method: str) -> Spectrum:
     return Spectrum(float(small), float(large), float(large), float(large), method, large)
 
 
-def _reached(conv: nn.Conv2d, size: tuple[int, ...]) -> float:
-    """What the convolution stretches some image of that size by, found by power iteration."""
-    image = torch.zeros(1, *size, dtype=conv.weight.dtype, device=conv.weight.device)
-    return float(stretched(conv, image, 2)[0])
-
-
-def _matrix(conv: nn.Conv2d, kernel: Tensor, sizes: set[tuple[int, ...]]) -> Tensor | None:
-    """The matrix of the convolution, if its images have one size, and one that is small enough."""
-    if len(sizes) != 1:
-        return None
-    (size,) = sizes
-    pixels = math.prod(size)
-    if pixels > MOST_PIXELS:
-        return None
-    images = torch.eye(pixels, dtype=kernel.dtype, device=kernel.device)
-    matrix = convolved(conv, kernel, images.view(-1, *size)).flatten(1).mT
-    return matrix if matrix.numel() <= MOST_ENTRIES else None
-
-
-@torch.enable_grad()
-def _largest_sum(conv: nn.Conv2d, kernel: Tensor, p: float, size: tuple[int, ...]) -> float:
-    """The largest row sum (p = ∞) or column sum (p = 1) of |matrix|, by the map with kernel |K|.
-
-    On an image of ones it gives the row sums, and the gradient of their total is the column sums.
-    Pixels that padding repeats or reflects may meet in one entry, whose terms we then add: a bound.
-    """
-    image = torch.ones(1, *size, dtype=kernel.dtype, device=kernel.device)
-    image.requires_grad_()
-    rows = convolved(conv, kernel.abs(), image)
-    sums = rows if p == math.inf else torch.autograd.grad(rows.sum(), image)[0]
-    return float(sums.detach().max())
-
-
-def convolved(conv: nn.Conv2d, kernel: Tensor, images: Tensor) -> Tensor:
-    """The images under the layer with another kernel and without its bias, whatever its padding."""
-    found: Tensor = conv._conv_forward(images, kernel, None)  # which reads no weight of the layer
-    return found
-
-
 def is_layer(module: nn.Module) -> bool:
     """Whether a module is one of `LAYERS`, and its settings are such that it has a norm."""
     if not runs_as(module, LAYERS):
@@ -196,8 +155,7 @@ def is_layer(module: nn.Module) -> bool:
         return isinstance(module.factor, (int, float)) and math.isfinite(module.factor)
     if isinstance(module, NORMALIZATIONS):
         return has_statistics(module)
-    dims = 4 if isinstance(module, nn.Conv2d) else 2
-    return isinstance(module, Selection) or cast(Tensor, module.weight).ndim == dims
+    return isinstance(module, Selection) or cast(Tensor, module.weight).ndim == weight_dims(module)
 
 
 @torch.no_grad()

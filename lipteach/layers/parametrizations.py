@@ -11,6 +11,7 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from lipteach.layers.convolution import KernelClass
 from lipteach.layers.norm_bounds import convolution_norm_bounds
@@ -113,9 +114,9 @@ class OrthogonalConvolution(Orthonormal):
 class Spectral(_Constraint):
     """The weight over its spectral norm; of a convolution, over an upper bound for every size."""
 
-    def __init__(self, shape: torch.Size, stride: tuple[int, int]) -> None:
+    def __init__(self, shape: torch.Size, kernels: KernelClass | None) -> None:
         super().__init__(shape)
-        self.stride = stride
+        self.kernels = kernels
 
     def weight(self, X: Tensor, *_: Tensor) -> Tensor:
         """The ratio."""
@@ -124,10 +125,12 @@ class Spectral(_Constraint):
             ratio = largest_singular.over_norm(wide)
             if ratio is not None:
                 return ratio.to(X.dtype)
-        if X.ndim == 2:
+        if self.kernels is None:
             norm = _largest_singular_value(wide)
         else:
-            norm = convolution_norm_bounds(X, self.stride)[1]
+            steps = self.kernels.stride[4 - X.ndim :]
+            norm = convolution_norm_bounds(X, steps, groups=self.kernels.groups)[1]
+            norm = norm / self.kernels.scale
         if not transforming() and not 0 < float(norm.detach()) < math.inf:
             if X.detach().any():
                 raise ValueError(f"The spectral norm of the weight must fit {wide.dtype}.")
@@ -145,19 +148,45 @@ def _largest_singular_value(X: Tensor) -> Tensor:
 
 
 class LInf(_Constraint):
-    """The weight with each row projected onto the L1 ball of radius `bound`."""
+    """The weight with each row projected onto the L1 ball of radius `bound`.
 
-    def __init__(self, shape: torch.Size, bound: float) -> None:
+    A transposed convolution, which comes with the class of its kernels, has a row for each output
+    channel and place of a stride step: the taps that meet there.
+    """
+
+    def __init__(self, shape: torch.Size, bound: float, kernels: KernelClass | None = None) -> None:
         super().__init__(shape)
-        self.bound = bound
+        self.bound, self.kernels = bound, kernels
 
     def weight(self, X: Tensor, *_: Tensor) -> Tensor:
         """The projection."""
-        return project_linf_norm(X.flatten(1), self.bound).view(X.shape)
+        rows = project_linf_norm(self.rows(X), self.bound)
+        if self.kernels is None:
+            return rows.view(X.shape)
+        groups, c_out, c_in, k1, k2, s1, s2, m1, m2 = _phases(self.kernels)
+        K = rows.view(groups, c_in, s1, s2, c_out, m1, m2).permute(0, 4, 1, 5, 2, 6, 3)
+        return K.reshape(-1, c_in, m1 * s1, m2 * s2)[:, :, :k1, :k2].reshape(X.shape)
+
+    def rows(self, W: Tensor) -> Tensor:
+        """The rows of the operator, each once and without its zeros."""
+        if self.kernels is None:
+            return W.flatten(1)
+        groups, c_out, c_in, k1, k2, s1, s2, m1, m2 = _phases(self.kernels)
+        K = W.reshape(-1, c_in, k1, k2)
+        K = F.pad(K, (0, m2 * s2 - k2, 0, m1 * s1 - k1))
+        K = K.view(groups, c_out, c_in, m1, s1, m2, s2).permute(0, 2, 4, 6, 1, 3, 5)
+        return K.reshape(groups * c_in * s1 * s2, -1)
 
     def extra_repr(self) -> str:
         """Return the setting, for print."""
         return f"bound={self.bound}"
+
+
+def _phases(kernels: KernelClass) -> tuple[int, ...]:
+    """The shape of its kernels, the places of a stride step, and the most taps at one of these."""
+    taps = (-(-k // s) for k, s in zip(kernels.kernel_size, kernels.base, strict=True))
+    channels = kernels.groups, kernels.c_out, kernels.c_in
+    return *channels, *kernels.kernel_size, *kernels.base, *taps
 
 
 def _wide(X: Tensor) -> Tensor:
@@ -172,7 +201,10 @@ def laid_out(X: Tensor, like: Tensor) -> Tensor:
     contiguous, and torch still reads the format from the strides.
     """
     formats = torch.contiguous_format, torch.channels_last
-    last = X.ndim == 4 and [_strides(like, f) == like.stride() for f in formats] == [False, True]
+    last = X.ndim == like.ndim == 4 and [_strides(like, f) == like.stride() for f in formats] == [
+        False,
+        True,
+    ]
     return X if X.stride() == _strides(X, formats[last]) else X.clone(memory_format=formats[last])
 
 

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from lipteach.layers.constrain import orthogonal_class
 from lipteach.layers.convolution import KernelClass
-from lipteach.layers.weights import weight_to_change
+from lipteach.layers.convolution_settings import orthogonal_class
+from lipteach.layers.weights import CONVOLUTIONS, WEIGHTED, Convolution, weight_to_change
 from lipteach.primitives import RankWarning, Selection, parseval_step, polar
 from lipteach.primitives._fast.gram import symmetric_product
 from lipteach.primitives._validate import check_integer, check_real, check_tensor
@@ -36,8 +36,8 @@ def retract_(model: Model, steps: int = 1, method: str = "polar", tol: float = 1
     - "qr": to the Q of W = QR by Cholesky, $R^\top R = W^\top W$, $Q = W R^{-1}$: cheaper, and not
       the nearest. Where that is not accurate enough, by Householder reflections.
 
-    Every ``nn.Linear`` and ``nn.Conv2d`` at every depth is retracted, a convolution to an
-    orthogonal one near it (`orthonormal`). Parametrized weights keep their constraint by themselves
+    Every layer that `orthonormal` takes is retracted, at every depth, a convolution to an
+    orthogonal one near it. Parametrized weights keep their constraint by themselves
     and are left alone. The optimizer's state stays valid.
 
     Args:
@@ -95,9 +95,9 @@ def make_tangent_(model: Model) -> Model:
     of G stays what moves W along the manifold, and what the retraction would take back is gone. It
     matters to an optimizer which, like Adam, scales by the gradients it has seen.
 
-    Every ``nn.Linear`` at every depth is meant, and every ``nn.Conv2d`` whose patches do not
-    overlap, by its flattened kernel. Other convolutions, parametrized weights and weights without a
-    gradient are left alone. A shared weight is projected once.
+    Every ``nn.Linear`` at every depth is meant, and every convolution whose patches do not
+    overlap, by the flattened kernel of each group. Other convolutions, parametrized weights and
+    weights without a gradient are left alone. A shared weight is projected once.
 
     Args:
         model: any module; the ``grad`` of its weights is changed in place.
@@ -120,10 +120,15 @@ def make_tangent_(model: Model) -> Model:
     _check_model(model)
     for name, module in _plain_layers(model):
         weight, gradient = module.weight, module.weight.grad
-        if gradient is None or (isinstance(module, nn.Conv2d) and _kernels(name, module).factors):
+        if gradient is None:
             continue
         W, G = weight.flatten(1), gradient.flatten(1)
-        tall = len(W) >= W.shape[1]
+        if isinstance(module, CONVOLUTIONS):
+            kernels = _kernels(name, module)
+            if kernels.factors:
+                continue
+            W, G = map(kernels.grouped, (W / kernels.scale, G))
+        tall = W.shape[-2] >= W.shape[-1]
         A = W.mT @ G if tall else G @ W.mT
         A = (A + A.mT) / 2
         gradient -= (W @ A if tall else A @ W).view_as(gradient)
@@ -135,7 +140,7 @@ def _check_model(model: nn.Module) -> None:
         raise TypeError(f"model must be an nn.Module; got {type(model).__name__}.")
 
 
-def _kernels(name: str, conv: nn.Conv2d) -> KernelClass:
+def _kernels(name: str, conv: Convolution) -> KernelClass:
     try:
         return orthogonal_class(conv, conv.weight)
     except ValueError as error:
@@ -146,7 +151,7 @@ def _plain_layers(model: nn.Module) -> Iterator[tuple[str, Any]]:
     """The layers with a plain weight, and their names, each weight once."""
     seen = set()
     for name, module in model.named_modules():
-        if not isinstance(module, (nn.Linear, nn.Conv2d)) or isinstance(module, Selection):
+        if not isinstance(module, WEIGHTED) or isinstance(module, Selection):
             continue
         if parametrize.is_parametrized(module, "weight"):
             continue
@@ -157,12 +162,12 @@ def _plain_layers(model: nn.Module) -> Iterator[tuple[str, Any]]:
             yield name, module
 
 
-def _retract(module: nn.Linear | nn.Conv2d, steps: int, method: str, tol: float) -> None:
+def _retract(module: nn.Linear | Convolution, steps: int, method: str, tol: float) -> None:
     weight = module.weight
-    if isinstance(module, nn.Conv2d):
+    if isinstance(module, CONVOLUTIONS):
         check_tensor(weight, "its weight")
         kernels = orthogonal_class(module, weight)
-        if kernels.factors:
+        if kernels.factors or kernels.groups > 1 or kernels.scale != 1:
             R, *bases = kernels.factor(weight.double())
             # The channel matrix comes orthonormal from `factor`.
             weight.copy_(kernels.compose(R, bases, lambda matrix: matrix))

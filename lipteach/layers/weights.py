@@ -1,15 +1,27 @@
-"""The plain weight of a layer: what can be constrained, or changed in place."""
+"""The layers with a weight, and their plain weights: what can be constrained, or changed."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 from torch import Tensor, nn
 
 from lipteach.primitives._validate import check_dense, check_numbers, check_tensor
 
+TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d)
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, *TRANSPOSED)
+WEIGHTED = (nn.Linear, *CONVOLUTIONS)
+Convolution: TypeAlias = nn.Conv1d | nn.Conv2d | nn.ConvTranspose1d | nn.ConvTranspose2d
 
-def plain_weight(layer: nn.Linear | nn.Conv2d, name: str = "weight") -> Tensor:
+
+def weight_dims(layer: nn.Module) -> int:
+    """The number of dimensions of the weight of one of `WEIGHTED`."""
+    if isinstance(layer, nn.Linear):
+        return 2
+    return 3 if isinstance(layer, (nn.Conv1d, nn.ConvTranspose1d)) else 4
+
+
+def plain_weight(layer: nn.Linear | Convolution, name: str = "weight") -> Tensor:
     """The parameter of that name of a layer, which has a shape and a dtype that we compute with."""
     kind = type(layer).__name__
     weight: Any = layer._parameters.get(name)
@@ -22,7 +34,7 @@ def plain_weight(layer: nn.Linear | nn.Conv2d, name: str = "weight") -> Tensor:
             f"name must be a parameter of {kind} ({names or 'it has none'}); got {name!r}."
         )
     check_dense(weight, name)
-    dims = 2 if isinstance(layer, nn.Linear) else 4
+    dims = weight_dims(layer)
     if weight.ndim != dims:
         got = f"shape {tuple(weight.shape)}"
         raise ValueError(f"{name} of {kind} must have {dims} dimensions; got {got}.")
@@ -31,7 +43,7 @@ def plain_weight(layer: nn.Linear | nn.Conv2d, name: str = "weight") -> Tensor:
     return weight  # type: ignore[no-any-return]
 
 
-def weight_to_change(path: str, layer: nn.Linear | nn.Conv2d) -> Tensor:
+def weight_to_change(path: str, layer: nn.Linear | Convolution) -> Tensor:
     """The plain weight of the layer at that path in a model, with entries."""
     try:
         weight = plain_weight(layer)

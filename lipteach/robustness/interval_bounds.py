@@ -14,8 +14,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from lipteach.layers.layer_norms import convolved, is_layer
+from lipteach.layers.convolution_norms import convolved
+from lipteach.layers.layer_norms import is_layer
 from lipteach.layers.normalizations import NORMALIZATIONS
+from lipteach.layers.weights import CONVOLUTIONS, TRANSPOSED
 from lipteach.primitives import Abs, FullSort, GroupSort, MaxMin, Maxout, Scale, Selection
 from lipteach.primitives.composition import runs_as
 
@@ -130,13 +132,14 @@ def as_affine(step: nn.Module) -> Affine | None:
         return Affine(lambda z: factor * z, lambda z: abs(factor) * z, zero, 2)
     weight, bias = layer.weight, layer.bias
     if bias is None:
-        bias = weight.new_zeros(len(weight))
-    if isinstance(layer, nn.Conv2d):
+        bias = weight.new_zeros(1)
+    if isinstance(layer, CONVOLUTIONS):
+        across = weight[:, 0] if isinstance(layer, TRANSPOSED) else weight[0]
         return Affine(
             lambda z: convolved(layer, weight, z),
             lambda z: convolved(layer, weight.abs(), z),
-            bias[:, None, None],
-            weight[0].numel(),
+            bias.view(-1, *[1] * (weight.ndim - 2)),
+            across.numel(),
         )
     return Affine(lambda z: z @ weight.mT, lambda z: z @ weight.abs().mT, bias, weight.shape[1])
 

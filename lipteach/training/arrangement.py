@@ -47,7 +47,8 @@ to stretch, or no constant can be promised; got 1 (GELU).
     with evaluating(network):
         for name, step in walk(network):
             if is_layer(step) and not isinstance(step, (Scale, Selection, *NORMALIZATIONS)):
-                kept = not parametrize.is_parametrized(step)
+                known = isinstance(step, (nn.Linear, nn.Conv2d))
+                kept = known and not parametrize.is_parametrized(step)
             else:
                 kept = one_lipschitz(step, {}) and not [*step.parameters()]
             if not kept or mixes(step, {}):

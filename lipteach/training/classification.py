@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from lipteach.layers import convolution_norm_bounds
 from lipteach.layers.copies import evaluating
+from lipteach.layers.padding import padding_norm
 from lipteach.primitives import operator_norm
 from lipteach.primitives._validate import check_integer, check_norm, check_tensor
 from lipteach.robustness import lipschitz_bounds
@@ -245,5 +246,6 @@ def measure_margins(
 @torch.no_grad()
 def _norm(layer: Any, p: float) -> float:
     if isinstance(layer, nn.Conv2d):
-        return float(convolution_norm_bounds(layer.weight, layer.stride)[1])  # type: ignore[arg-type]
+        settings: Any = layer.stride, layer.dilation, layer.groups
+        return float(convolution_norm_bounds(layer.weight, *settings)[1]) * padding_norm(layer)
     return float(operator_norm(layer.weight, p))

@@ -43,9 +43,17 @@ def rows():
     bounds = lt.convolution_norm_bounds
     yield from tensor_rows(bounds, "kernel")
     for dims in (2, 5):
-        yield bounds, [torch.ones(dims * [1])], ValueError, "kernel must have 4 dimensions; got"
-    yield from integer_rows(lambda s: bounds(torch.ones(1, 1, 2, 2), s), "stride")
-    yield bounds, [torch.ones(1, 1, 2, 2), (1, 2, 3)], ValueError, "one integer or two; got 3"
+        text = "kernel must have 3 or 4 dimensions; got shape"
+        yield bounds, [torch.ones(dims * [1])], ValueError, text
+    kernel = torch.ones(4, 1, 2, 2)
+    for name in ("stride", "dilation", "groups"):
+        call = lambda n, name=name: bounds(kernel, **{name: n})  # noqa: E731
+        yield from integer_rows(call, name)
+        if name != "groups":
+            text = f"{name} must be one integer or a tuple of 2; got 3"
+            yield call, [(1, 2, 3)], ValueError, text
+    text = "groups must divide the length of kernel; got 3, 4"
+    yield bounds, [kernel, 1, 1, 3], ValueError, text
 
 
 def scaled():
@@ -75,8 +83,9 @@ def filled(value: float) -> nn.Linear:
 
 
 def constrained(constrain):
-    need = "module must be an nn.Linear or nn.Conv2d; got"
-    for bad in (None, nn.Conv1d(1, 1, 1), nn.ConvTranspose2d(1, 1, 1), torch.ones(2, 2)):
+    need = "module must be one of nn.Linear, nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d, "
+    need += "nn.ConvTranspose2d; got"
+    for bad in (None, nn.Conv3d(1, 1, 1), nn.BatchNorm2d(2), torch.ones(2, 2)):
         yield constrain, [bad], TypeError, f"{need} {type(bad).__name__}"
     yield constrain, [nn.Linear(2, 2), 3], TypeError, "name must be a string; got int"
     need = "name must be a parameter of Linear (weight, bias); got 'wight'"
@@ -87,17 +96,39 @@ def constrained(constrain):
     wrapped = nn.utils.parametrizations.orthogonal(nn.Linear(2, 2))
     yield constrain, [wrapped], ValueError, "is parametrized already"
     yield constrain, [filled(math.nan)], ValueError, "weight must be finite"
-    if constrain is lt.linf:  # its bound holds for every convolution
+    for kind, got in ((nn.Conv1d, "Conv1d"), (nn.ConvTranspose2d, "ConvTranspose2d")):
+        dims = kind(1, 1, 1).weight.ndim
+        bias = f"bias of {got} must have {dims} dimensions; got shape (2,)"
+        yield constrain, [kind(2, 2, 1), "bias"], ValueError, bias
+        other = kind(2, 2, 3)
+        other.kernel_size = (2,) * (dims - 2)
+        text = "The parameter must be the kernel of the convolution; got shape (2, 2, 3"
+        yield constrain, [other], ValueError, text
+    if constrain is lt.linf:  # its bound holds for every padding and every stride
         return
-    conv = nn.Conv2d
-    yield constrain, [conv(2, 2, 1, groups=2)], ValueError, "groups = 1; got 2"
-    yield constrain, [conv(2, 2, 3, 2, dilation=2)], ValueError, "dilation 1 where it has a stride"
-    for mode in ("reflect", "replicate"):
-        reflecting = conv(2, 2, 3, padding=1, padding_mode=mode)
-        yield constrain, [reflecting], ValueError, f"'zeros' or 'circular'; got '{mode}'"
-    for options in ({"padding": 2}, {"padding": 1, "stride": 2}):
-        circular = conv(2, 2, 3, padding_mode="circular", **options)
-        yield constrain, [circular], ValueError, "Circular padding needs stride 1 and at most the"
+    moved = nn.Conv1d(2, 2, 3, padding=1, padding_mode="reflect")
+    moved.padding = (2,)
+    text = "The padding of the convolution must be the one that it was made with"
+    yield constrain, [moved], ValueError, text
+    for kind, modes in ((nn.Conv2d, "zeros, circular, "), (nn.ConvTranspose2d, "zeros; got 'sym")):
+        other = kind(2, 2, 3)
+        other.padding_mode = "symmetric"
+        yield constrain, [other], ValueError, f"padding_mode must be one of {modes}"
+    if constrain is lt.orthonormal:
+        skips = [
+            (
+                nn.Conv1d(2, 3, 1, 2),
+                "2 out_channels to be orthonormal; got 3, with kernel_size (1,",
+            ),
+            (
+                nn.Conv2d(2, 4, 2, 2, dilation=2, groups=2),
+                "2 out_channels to be orthonormal; got 4",
+            ),
+            (nn.Conv2d(2, 4, 2, 2, dilation=2), "and stride (2, 2) and dilation (2, 2)"),
+            (nn.ConvTranspose2d(3, 2, 1, 2), "most 2 in_channels to be orthonormal; got 3, with"),
+        ]
+        for conv, text in skips:
+            yield constrain, [conv], ValueError, text
 
 
 def weights_without_numbers(call):
@@ -131,7 +162,7 @@ def holding(weight: torch.Tensor) -> nn.Linear:
 
 def replaced(constrain):
     """Weights that are assigned to a constrained layer."""
-    for layer in (nn.Linear(3, 2), nn.Conv2d(2, 2, 3)):
+    for layer in (nn.Linear(3, 2), nn.Conv2d(2, 2, 3), nn.ConvTranspose1d(2, 2, 3)):
         assign = partial(setattr, constrain(layer), "weight")
         good = tuple(layer.weight.shape)
         for shape in (good[::-1], (1, *good), good[:1]):
@@ -157,5 +188,5 @@ def retracted():
         for value in (math.nan, math.inf):
             model = nn.Sequential(nn.Identity(), filled(value))
             yield call, [model], ValueError, "1 cannot be retracted: "
-    grouped = nn.Sequential(nn.Conv2d(2, 2, 1, groups=2))
-    yield lt.retract_, [grouped], ValueError, "0 cannot be retracted: The convolution must have gro"
+    skipping = nn.Sequential(nn.Conv1d(2, 3, 1, 2))
+    yield lt.retract_, [skipping], ValueError, "0 cannot be retracted: A convolution that skips"

@@ -151,7 +151,8 @@ def test_a_convolution_at_two_sizes_is_bounded_for_all(capsys) -> None:
 
 
 def test_a_convolution_without_a_bound(capsys) -> None:
-    conv = nn.Conv2d(4, 4, 3, groups=2)
+    conv = nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect")
+    conv.padding = (2, 2)  # not what torch pads by
     found = lt.audit(nn.Sequential(conv))
     assert found.unknown == "0 (Conv2d)"
     assert "none for this convolution" in found.text

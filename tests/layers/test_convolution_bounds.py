@@ -10,7 +10,7 @@ from support import uniform
 from torch.nn import functional as F
 
 import lipteach as lt
-from lipteach.layers import norm_bounds
+from lipteach.layers import norm_bounds, peak_search
 
 
 def on_a_grid(K: torch.Tensor, size: int) -> torch.Tensor:
@@ -111,7 +111,7 @@ def no_climb(monkeypatch: pytest.MonkeyPatch) -> None:
     def stay(self, point):
         return float(self.squares(point[None])), point
 
-    monkeypatch.setattr(norm_bounds._Search, "climb", stay)
+    monkeypatch.setattr(peak_search.Search, "climb", stay)
 
 
 def test_a_peak_in_the_middle_of_a_cell_is_covered(no_climb: None) -> None:
@@ -140,7 +140,7 @@ def test_a_peak_in_the_middle_of_a_cell_is_covered_in_two_dimensions(
     no_climb: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its corners are lower in both directions, and the allowance is for both together."""
-    monkeypatch.setattr(norm_bounds, "LEVELS", (6,))
+    monkeypatch.setattr(peak_search, "LEVELS", (6,))
     K = peak_at(math.pi / 6)[:, :, 0]
     K = torch.einsum("abs, cdt -> acbdst", K, K).reshape(4, 4, 2, 2)  # of norm 1 at the peak
     low, high = lt.convolution_norm_bounds(K)
@@ -152,7 +152,7 @@ def test_a_square_within_the_margin_is_covered(
     no_climb: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The search stops below a corner which is higher by less than the margin."""
-    monkeypatch.setattr(norm_bounds, "LEVELS", (36,))
+    monkeypatch.setattr(peak_search, "LEVELS", (36,))
     corner = math.cos(math.pi / 72)
     K = torch.zeros(4, 4, 1, 2, dtype=torch.float64)
     K[:2, :2], K[2:, 2:] = corner / 1.000045 * peak_at(math.pi), peak_at(math.pi / 36)
@@ -165,7 +165,7 @@ def test_a_square_within_the_margin_is_covered(
 def test_the_climb_ends_on_the_highest_point_of_the_finest_grid(seed: int) -> None:
     """Its best direction turns on the way, so that it must be asked once more at the end."""
     K = uniform(3, 4, 1, 3, seed=seed)
-    symbol = torch.fft.fft2(K, (1, norm_bounds.FINEST)).permute(2, 3, 0, 1)
+    symbol = torch.fft.fft2(K, (1, peak_search.FINEST)).permute(2, 3, 0, 1)
     highest = torch.linalg.matrix_norm(symbol, 2).max()
     low, _ = lt.convolution_norm_bounds(K)
     assert float(low) == pytest.approx(float(highest), rel=1e-9)
@@ -181,14 +181,49 @@ def test_float32_is_bounded_as_float64_is() -> None:
 
 def test_the_work_of_a_fresh_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its norm is flat over the frequencies, and still few of 650 points of the grid are asked."""
-    asked, may_exceed = [], norm_bounds._Search.may_exceed
+    asked, may_exceed = [], peak_search.Search.may_exceed
 
     def count(self, points, square):
         asked.append(len(points))
         return may_exceed(self, points, square)
 
-    monkeypatch.setattr(norm_bounds._Search, "may_exceed", count)
+    monkeypatch.setattr(peak_search.Search, "may_exceed", count)
     K = uniform(48, 48, 3, 3).float()
     low, high = lt.convolution_norm_bounds(K, 2)
     assert high <= 1.002 * low
     assert 180 < sum(asked) < 500
+
+
+def on_a_torus(K: torch.Tensor, size: int, stride: int, dilation: int, groups: int) -> float:
+    """The norm of the map of signals of that length with circular padding, by its matrix."""
+    c_in, extent = K.shape[1] * groups, dilation * (K.shape[2] - 1)
+    signals = torch.eye(c_in * size, dtype=K.dtype).view(-1, c_in, size)
+    around = signals.repeat(1, 1, 1 + -(-extent // size))[..., : size + extent]
+    rows = F.conv1d(around, K, stride=stride, dilation=dilation, groups=groups)
+    return float(torch.linalg.matrix_norm(rows.flatten(1), 2))
+
+
+@pytest.mark.parametrize("groups", [1, 2, 3])
+@pytest.mark.parametrize("dilation", [1, 2, 3, 4, 6])
+@pytest.mark.parametrize("stride", [1, 2, 3, 4, 6])
+def test_stride_dilation_and_groups_together(stride: int, dilation: int, groups: int) -> None:
+    """On a torus whose size the stride divides the norm is below, and comes near on a large one."""
+    K = uniform(2 * groups, 3, 5, seed=stride + 10 * dilation + 100 * groups)
+    K[:2] *= 0.3  # the largest group is not the first
+    low, high = lt.convolution_norm_bounds(K, stride, dilation, groups)
+    found = [on_a_torus(K, size, stride, dilation, groups) for size in (12, 120)]
+    assert max(found) <= high * (1 + 1e-12)
+    assert found[1] >= 0.97 * low
+    assert high <= 1.002 * low
+    images = lt.convolution_norm_bounds(K[..., None], (stride, 5), (dilation, 7), groups)
+    assert [float(b) for b in images] == pytest.approx([float(low), float(high)], rel=1e-9)
+
+
+def test_of_many_groups_the_largest_counts() -> None:
+    K = uniform(40, 2, 3, 3)
+    bounds = lt.convolution_norm_bounds(K, 1, 1, 20)
+    each = torch.tensor([lt.convolution_norm_bounds(part) for part in K.split(2)])
+    for found, own in zip(bounds, each.amax(0), strict=True):
+        assert float(found) == pytest.approx(float(own), rel=2e-3)
+    K.requires_grad_()
+    assert torch.autograd.gradcheck(lambda K: lt.convolution_norm_bounds(K, 2, 3, 20), (K,))

@@ -9,7 +9,8 @@ from torch import nn
 from torch.nn import functional as F
 
 import lipteach as lt
-from lipteach.layers.layer_norms import convolved, spectrum, upper_norm, upper_norm_to_max
+from lipteach.layers.convolution_norms import convolved
+from lipteach.layers.layer_norms import spectrum, upper_norm, upper_norm_to_max
 
 NORMS = (1, 2, math.inf)
 
@@ -53,9 +54,8 @@ def test_layers_without_images(layer: nn.Module, n: int, p: float) -> None:
 
 def test_what_is_said_of_a_convolution() -> None:
     """By its matrix at one size; for all sizes; by row and column sums; or not at all."""
-    conv, grouped = (nn.Conv2d(2, 2, 3, groups=g).double() for g in (1, 2))
-    for layer in (conv, grouped):
-        layer.requires_grad_(False).bias.zero_()
+    conv = nn.Conv2d(2, 2, 3).double().requires_grad_(False)
+    conv.bias.zero_()
     exact = spectrum(conv, {(2, 6, 5)})
     sigma = torch.linalg.svdvals(matrix_of(conv, 2, 6, 5))
     assert exact.method == "SVD of the map at 6×5"
@@ -68,11 +68,17 @@ def test_what_is_said_of_a_convolution() -> None:
             assert found.lower == pytest.approx(exact.upper), "at the larger size, not of all"
         else:
             assert found.lower <= found.upper < 1.2 * found.lower
-    sums = spectrum(grouped, {(2, 40, 40)})
-    assert sums.upper >= float(torch.linalg.svdvals(matrix_of(grouped, 2, 12, 12))[0])
-    assert sums.lower == 0
-    assert math.isnan(spectrum(grouped, set()).upper)
-    uneven, sizes = nn.Conv2d(4, 2, 3, groups=2).double(), {(4, 40, 40)}
+    uneven, sizes = nn.Conv2d(8, 2, 3, padding=1, padding_mode="reflect").double(), {(8, 40, 40)}
+    uneven.weight.data.abs_()
     column, row = (float(upper_norm(uneven, p, sizes)) for p in (1, math.inf))
     assert row > 1.1 * column
-    assert spectrum(uneven, sizes).upper == pytest.approx(math.sqrt(column * row))
+    sums = spectrum(uneven, sizes)
+    assert sums.method == "row and column sums"
+    assert sums.upper == pytest.approx(math.sqrt(column * row))
+    uneven.bias.data.zero_()
+    assert float(torch.linalg.svdvals(matrix_of(uneven, 8, 9, 9))[0]) < sums.upper
+    assert 1 < sums.lower < sums.upper
+    assert spectrum(uneven, set()).upper > sums.upper
+    uneven.padding = (2, 2)  # not what torch pads by, and not what is believed
+    assert spectrum(uneven, sizes) == sums
+    assert math.isnan(spectrum(uneven, set()).upper)

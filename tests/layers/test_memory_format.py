@@ -58,14 +58,18 @@ def states(layer: nn.Module, constrain, plain: nn.Module) -> dict[str, nn.Module
     channels=st.tuples(st.integers(1, 6), st.integers(1, 6)),
     k=st.tuples(st.integers(1, 3), st.integers(1, 3)),
     stride=st.integers(1, 2),
+    groups=st.sampled_from([1, 1, 2]),
+    kind=st.sampled_from([nn.Conv2d, nn.Conv2d, nn.ConvTranspose2d]),
     formats=st.tuples(st.sampled_from(FORMATS), st.sampled_from(FORMATS)),
 )
 def test_outputs_of_convolutions_have_the_strides_of_the_plain_layer(
-    constrain, channels, k, stride: int, formats
+    constrain, channels, k, stride: int, groups: int, kind, formats
 ) -> None:
-    if min(k) < stride and channels[1] > channels[0]:
+    if min(k) < stride and channels[0] != channels[1]:
         stride = 1
-    plain = nn.Conv2d(*channels, k, stride, padding=1).to(memory_format=formats[0])
+    channels = tuple(groups * c for c in channels)
+    options = {"padding": 0 if kind is nn.ConvTranspose2d else 1, "groups": groups}
+    plain = kind(*channels, k, stride, **options).to(memory_format=formats[0])
     x = uniform(2, channels[0], 5, 4).float().contiguous(memory_format=formats[1])
     want = plain(x).stride()
     layer = constrain(copy.deepcopy(plain))

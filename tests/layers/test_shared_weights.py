@@ -13,6 +13,8 @@ LAYERS = {
     "patches": lambda: nn.Conv2d(2, 3, 2, 2),
     "overlapping": lambda: nn.Conv2d(3, 3, 3),
     "without a basis": lambda: nn.Conv2d(1, 4, 3, 2),
+    "one tap": lambda: nn.Conv2d(2, 5, 1),
+    "line": lambda: nn.Conv1d(4, 6, 2, 2, groups=2),
 }
 
 
@@ -46,7 +48,7 @@ def test_a_tie_is_kept_or_its_loss_is_said(constrain, name: str) -> None:
 
 
 @pytest.mark.parametrize("constrain", KINDS)
-@pytest.mark.parametrize("name", ["linear", "patches"])
+@pytest.mark.parametrize("name", ["linear", "patches", "one tap", "line"])
 def test_an_optimizer_made_before_still_moves_the_weight(constrain, name: str) -> None:
     layer = LAYERS[name]()
     optimizer = torch.optim.SGD(layer.parameters(), lr=0.5)

@@ -18,6 +18,8 @@ LAYERS = {
     "wide": (lambda: nn.Conv2d(5, 2, (3, 1)), (2, 5, 5, 4)),
     "strided": (lambda: nn.Conv2d(2, 3, 3, 2), (2, 2, 5, 4)),
     "patches": (lambda: nn.Conv2d(2, 3, 2, 2), (2, 2, 5, 4)),
+    "groups": (lambda: nn.Conv1d(4, 6, 3, 2, dilation=3, groups=2), (2, 4, 9)),
+    "transposed": (lambda: nn.ConvTranspose2d(2, 4, 3, 2, groups=2), (2, 2, 3, 3)),
 }
 
 every = pytest.mark.parametrize("name", LAYERS)

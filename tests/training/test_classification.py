@@ -98,6 +98,10 @@ def test_what_is_measured_of_a_classifier(monkeypatch) -> None:
     images = normal(4, 1, 5, 5)
     found = measure_classifier(conv, {"test": (images, torch.zeros(4).long())})
     assert found["norms"] == pytest.approx([4.5], rel=2e-3)
+    conv[0] = nn.Conv2d(2, 2, 3, padding=1, padding_mode="reflect", groups=2, bias=False).double()
+    conv[0].weight.data.fill_(0.5)
+    found = measure_classifier(conv, {"test": (normal(4, 2, 5, 5), torch.zeros(4).long())})
+    assert found["norms"] == pytest.approx([9], rel=2e-3), "the padding may double it"
 
 
 @pytest.mark.parametrize("p", [1, 2, math.inf])
