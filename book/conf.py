@@ -17,6 +17,7 @@ extensions = [
 ]
 nb_execution_mode = "off"
 nb_merge_streams = True
+nb_code_prompt_show, nb_code_prompt_hide = "Show the result", "Hide the result"
 # The saved view of a widget has no picture of its own; ours is the HTML or the PNG beside it.
 nb_mime_priority_overrides = [
     ("html", "text/html", 0),
@@ -61,7 +62,7 @@ ALIKE = (
     ("Lipschitz", "certificate"),
 )
 PIECES = re.compile(  # code, mathematics on a line of its own and within one, examples
-    r"``[^`]+``|`[^`]+`|^ *\$\$[^$]+\$\$|\$[^$]+\$|^ *>>>.*?(?=^ *$|\Z)",
+    r"``[^`]+``|`[^`]+`|\*\*[^*\n]+\*\*|^ *\$\$[^$]+\$\$|\$[^$]+\$|^ *>>>.*?(?=^ *$|\Z)",
     re.MULTILINE | re.DOTALL,
 )
 
@@ -104,6 +105,8 @@ def converted(piece: str) -> str:
     if piece.lstrip().startswith("$$"):
         indent = piece[: piece.index("$")]
         return f"\n{indent}.. math:: {bare}\n{indent}\n"
+    if piece.startswith("**"):
+        return piece
     if piece.startswith("$"):
         return f":math:`{bare}`"
     return f"``{bare}``" if piece.startswith("`") else piece

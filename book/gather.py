@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import html
 import itertools
-import json
-import math
-import os
 import re
 from pathlib import Path
 from typing import Any
 
 import nbformat
+from answers import answer_data, box_html, elsewhere_html, in_script
 from draw import ROOT, drawn, slider_keys
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
@@ -24,10 +22,16 @@ from pages import escape, section_label, slug, write_new
 from references import with_references
 
 from lipteach.appendix import rows
-from lipteach.classroom.checks import Exercise, examine, lesson_exercises
+from lipteach.classroom.checks import lesson_exercises
 
 CHECK = re.compile(r"""^check\(\s*["'](\d\d\.[\w-]+)["']""", re.MULTILINE)
 NOTEBOOKS = ROOT / "notebooks"
+AS_A_PAGE = """
+
+*You read this as a page: its sliders move at once, and where a number or a word is asked for stands
+a box that judges it. What is said of cells, of this machine and of `make lab` is for those who
+[run the lessons](../index.md#to-run-the-lessons). The outputs are those of a run of ours.*
+"""
 
 
 def gather_lesson(stem: str, frames: Path, to: Path) -> dict[str, int]:
@@ -48,6 +52,8 @@ def gather_lesson(stem: str, frames: Path, to: Path) -> dict[str, int]:
         if cell.cell_type == "markdown":
             text = with_references(cell.source, stem, numbers)
             cell.source = with_addresses(text, stem, by_anchor)
+            if place == 0 and stem.startswith("00"):
+                cell.source += AS_A_PAGE
         if place in sliders:
             cell.outputs = [page_output(slider_html(sliders[place], stem))]
             counted["live"] += "still" not in sliders[place]
@@ -55,6 +61,7 @@ def gather_lesson(stem: str, frames: Path, to: Path) -> dict[str, int]:
             data = answer_data(bank[called[1]])
             if data:
                 counted["boxes"] += 1
+                cell.outputs = []  # which would say for ever that it has not been tried
             cell.outputs.append(
                 page_output(box_html(called[1], data) if data else elsewhere_html(called[1], stem))
             )
@@ -121,6 +128,16 @@ def with_addresses(text: str, stem: str, by_anchor: dict[str, list[str]]) -> str
     return re.sub(r"^(##+) (.*)$", address, text, flags=re.MULTILINE)
 
 
+def greek(name: str) -> str:
+    """The name of a control as the text writes it.
+
+    >>> greek("sigma"), greek("eps"), greek("steps")
+    ('σ', 'ε', 'steps')
+    """
+    letters = {"alpha": "α", "beta": "β", "sigma": "σ", "eps": "ε", "epsilon": "ε", "theta": "θ"}
+    return letters.get(name, name)
+
+
 def page_output(text: str) -> NotebookNode:
     """An output of HTML."""
     return new_output("display_data", {"text/html": text})
@@ -134,80 +151,18 @@ def slider_html(slider: dict[str, Any], stem: str) -> str:
     start = 0
     for one, size in zip(controls, sizes, strict=True):
         start = start * size + one["start"]
+    for one in controls:
+        one["name"] = greek(one["name"])
     data = in_script(slider)
     width, height = slider["size"]
     statement = html.escape(slider["statements"][start])
-    left_out = [html.escape(one["name"]) for one in controls if one["left_out"]]
-    note = f"<small>Of {' and '.join(left_out)} some positions are left out here.</small>"
+    left_out = [greek(html.escape(one["name"])) for one in controls if one["left_out"]]
+    note = f"<small>In the notebook, {' and '.join(left_out)} can be set more finely.</small>"
     return (
         f'<figure class="lt-slider" data-start="{start}">'
         f'<script type="application/json">{data}</script>'
         f'<div class="lt-controls"></div>'
-        f'<img class="dark-light" width="{width}" height="{height}" alt="" '
+        f'<img class="dark-light" width="{width}" height="{height}" alt="{statement}" '
         f'src="../_static/frames/{stem}/{slider["pictures"][start]}">'
         f'<figcaption aria-live="polite">{statement}</figcaption>{note * bool(left_out)}</figure>'
     )
-
-
-def in_script(data: dict[str, Any]) -> str:
-    """Data as JSON that cannot end the element in which it stands."""
-    return json.dumps(data, ensure_ascii=False).replace("</", "<\\/")
-
-
-def answer_data(exercise: Exercise) -> dict[str, Any] | None:
-    """What a page needs to judge a number or a choice; None where the answer is another thing.
-
-    Values and hints alone: no code. A page knows fewer mistakes than the check, where these are
-    recognised by a rule.
-    """
-    solution = exercise.solution
-    if isinstance(solution, bool) or not isinstance(solution, int | float | str):
-        return None
-    number = not isinstance(solution, str)
-    if number and examine(exercise, 1.01 * float(solution)).passed:
-        return None  # any of many is right, by a rule
-    known = [(m.answer, m.hint) for m in exercise.known if isinstance(m.answer, int | float | str)]
-    return {
-        "number": number,
-        "right": edges(exercise) if number else sorted({solution, *exercise.right.values()}),
-        "mistakes": [pair for pair in known if not number or math.isfinite(float(pair[0]))],
-        "otherwise": getattr(exercise.judge, "keywords", {}).get("otherwise", ""),
-    }
-
-
-def edges(exercise: Exercise) -> list[float]:
-    """The least and the greatest number around the solution that the check accepts, by asking it.
-
-    A check may allow for rounding, by a rule of its own.
-    """
-    solution, found = float(exercise.solution), []
-    for side in (-0.01, 0.01):
-        inside, outside = solution, solution + side * abs(solution)
-        for _ in range(20):
-            middle = (inside + outside) / 2
-            passed = examine(exercise, middle).passed
-            inside, outside = (middle, outside) if passed else (inside, middle)
-        found.append(inside)
-    return found
-
-
-def box_html(name: str, data: dict[str, Any]) -> str:
-    """A box to write an answer into."""
-    return (
-        f'<form class="lt-answer" data-name="{name}">'
-        f'<script type="application/json">{in_script(data)}</script>'
-        f'<label>Your answer to {name}: <input name="answer" autocomplete="off" '
-        f'inputmode="{"decimal" if data["number"] else "text"}"></label> '
-        '<button type="submit">Check</button><output role="status"></output></form>'
-    )
-
-
-def elsewhere_html(name: str, stem: str) -> str:
-    """Where an answer is judged that is code: no page runs that."""
-    places = ["JupyterLab (<code>make lab</code>)"]
-    if repository := os.environ.get("GITHUB_REPOSITORY"):  # a workflow of GitHub's sets it
-        path = f"notebooks/{stem}.ipynb"
-        binder = f"https://mybinder.org/v2/gh/{repository}/HEAD?labpath={path}"
-        colab = f"https://colab.research.google.com/github/{repository}/blob/HEAD/{path}"
-        places += [f'<a href="{binder}">Binder</a>', f'<a href="{colab}">Colab</a>']
-    return f'<p class="lt-elsewhere">Write and check {name} in {" or ".join(places)}.</p>'

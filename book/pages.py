@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -15,7 +16,18 @@ from lipteach.experiments import NAMES, PROFILES, experiment, load_record
 from lipteach.experiments.machine.records import RESULTS, command_text, record_path
 
 FLOORS = ("primitives", "layers", "robustness", "theory", "training", "classroom", "experiments")
-API = tuple(f"api/{name}" for name in ("lipteach", *FLOORS))
+ROOT_NAMES = importlib.import_module("lipteach").__all__
+
+
+def own_names(floor: str) -> list[str]:
+    """The public names of a floor that `lt` does not have already."""
+    if floor == "lipteach":
+        return list(ROOT_NAMES)
+    names = importlib.import_module(f"lipteach.{floor}").__all__
+    return [name for name in names if name not in ROOT_NAMES]
+
+
+API = tuple(f"api/{name}" for name in ("lipteach", *FLOORS) if own_names(name))
 VERDICTS = {
     "erratum": "What is wrong",
     "under conditions": "True under conditions",
@@ -30,14 +42,26 @@ START = """\
 Learn 1-Lipschitz neural networks: lessons with sliders that move in this page, exercises and
 proofs, over the appendix of *Sorting Out Lipschitz Function Approximation* (Anil, Lucas and Grosse,
 2019).
-Nothing has to be installed to read, to move a slider, or to answer where a number is asked for. To
-run and change the code, get the repository and type `make lab`.
+Nothing has to be installed to read, to move a slider, or to answer where a number is asked for.
+What needs Python is done [in JupyterLab](#to-run-the-lessons).
 
 [Begin with the first lesson](lessons/00_start_here.ipynb), look up a claim in the [map](map.md), or
 see what the appendix has [wrong](errata.md), and what our [runs](results.md) found. Those who know
 torchlip, orthogonium, geotorch or PyTorch find our names [by theirs](coming_from.md).
 
 ## The lessons
+"""
+RUN = """\
+## To run the lessons
+
+With Python 3.11, 3.12 or 3.13, in a copy of the project's repository:
+
+```text
+{clone}make lab
+```
+
+This sets itself up in some minutes and opens the lessons in JupyterLab, where each cell can be run
+and changed, and every answer is checked, functions and networks among them.
 """
 MAP = """\
 # The map
@@ -100,7 +124,14 @@ def start(source: Path, stems: list[str]) -> str:
         listed.append(f"- [{name}](lessons/{stem}.ipynb): {able.get(stem, '')}")
     lessons = toctree((f"lessons/{stem}" for stem in stems), "Lessons")
     others = toctree(("map", "errata", "results", "coming_from"), "Look up")
-    return "\n".join([START, *listed, "", lessons, others, toctree(API, "The package")])
+    parts = [START, *listed, "", RUN.format(clone=clone()), lessons, others]
+    return "\n".join([*parts, toctree(API, "The package")])
+
+
+def clone() -> str:
+    """How to get the project."""
+    repository = os.environ.get("GITHUB_REPOSITORY")  # a workflow of GitHub's sets it
+    return f"git clone https://github.com/{repository}\n" if repository else ""
 
 
 def section_label(stem: str, anchor: str) -> str:
@@ -178,20 +209,26 @@ def results() -> str:
             lines += [
                 f"`{about['command']}` · {len(record.seeds)} seeds · {cpu} · {about['date']} · "
                 f"{about['seconds'] / 3600:.1f} hours · torch {about['versions']['torch']}", "",
-                "```text", one.compare(record), "```", "",
+                *blocks(one.compare(record)), "",
             ]  # fmt: skip
         if "full" not in found:
             lines += [f"In full, for a GPU: `{command_text(name, 'full')}`.", ""]
     return "\n".join(lines)
 
 
+def blocks(text: str) -> Iterator[str]:
+    """A comparison: its tables as they stand, its sentences as text."""
+    for block in text.split("\n\n"):
+        table = re.search(r"\S {2,}\S", block)
+        yield f"```text\n{block}\n```" if table else escape(block)
+        yield ""
+
+
 def api(name: str) -> str:
-    """The public names of one floor that the root does not have."""
-    root = importlib.import_module("lipteach")
-    module = root if name == "lipteach" else importlib.import_module(f"lipteach.{name}")
-    names = [n for n in module.__all__ if module is root or n not in root.__all__]
+    """The page of one floor."""
+    module = importlib.import_module("lipteach" if name == "lipteach" else f"lipteach.{name}")
     lines = [f"# {module.__name__}", "", "```{eval-rst}"]
-    for one in sorted(names, key=str.lower):
+    for one in sorted(own_names(name), key=str.lower):
         found, made = getattr(module, one), f"{module.__name__}.{one}"
         if isinstance(found, type):
             lines.append(f".. autoclass:: {made}")

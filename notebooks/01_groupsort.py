@@ -553,8 +553,12 @@ answer = ...
 check("01.three-folds", answer)
 
 # %% [markdown]
-# <details><summary>Hint</summary>What does each hidden layer hold, if the first one holds
-# $|x|\,e$? Print the layers of `lt.w_network(2.0)`: where does the next fold go?</details>
+# <details><summary>Hint</summary>
+#
+# What does each hidden layer hold, if the first one holds
+# $|x|\,e$? Print the layers of `lt.w_network(2.0)`: where does the next fold go?
+#
+# </details>
 # <details><summary>Solution</summary>
 #
 # ```python
@@ -729,8 +733,12 @@ def my_v(a):
 check("01.leaky-weights", my_v)
 
 # %% [markdown]
-# <details><summary>Hint</summary>A vector of length 1 is $(\cos t, \sin t)$. What is
-# $2 \cos t \sin t$? Or: what are $(v_1 + v_2)^2$ and $(v_1 - v_2)^2$?</details>
+# <details><summary>Hint</summary>
+#
+# A vector of length 1 is $(\cos t, \sin t)$. What is
+# $2 \cos t \sin t$? Or: what are $(v_1 + v_2)^2$ and $(v_1 - v_2)^2$?
+#
+# </details>
 # <details><summary>Solution</summary>
 #
 # ```python
@@ -789,8 +797,12 @@ answer = ...
 check("01.maxout-norm", answer)
 
 # %% [markdown]
-# <details><summary>Hint</summary>Feed the layer its own row $u$. What are the nine outputs, and how
-# long is the vector of all of them?</details>
+# <details><summary>Hint</summary>
+#
+# Feed the layer its own row $u$. What are the nine outputs, and how
+# long is the vector of all of them?
+#
+# </details>
 # <details><summary>Solution</summary>
 #
 # ```python

@@ -283,8 +283,11 @@ check("03.beyond-half", my_network)
 #
 # ## A theorem about slope (Theorem 1)
 #
-# Let $f(x) = W_L\, \phi(W_{L-1}\, \phi(\cdots \phi(W_1 x + b_1) \cdots) + b_{L-1}) + b_L$ be a
-# network with *one* output on an open, *connected* domain $\Omega$, with $\|W_l\|_2 \le 1$ and a
+# Let
+#
+# $$f(x) = W_L\, \phi(W_{L-1}\, \phi(\cdots \phi(W_1 x + b_1) \cdots) + b_{L-1}) + b_L$$
+#
+# be a network with *one* output on an open, *connected* domain $\Omega$, with $\|W_l\|_2 \le 1$ and a
 # 1-Lipschitz, *monotone* function $\phi$ applied to each entry.
 #
 # > If $\|\nabla f(x)\|_2 = 1$ almost everywhere in $\Omega$, then $f$ is *affine* there:
@@ -947,7 +950,7 @@ print(*proofs, sep="\n")
 # 2. let $u$ be a unit vector orthogonal to $d$, such as $u_j$ with $\sigma_j < 1$. Then $z + \varepsilon u$ lies
 #    $\sqrt{t^2 + \varepsilon^2}$ from $z - t d$ and from $z + t d$. $F$, the rest of the network, is
 #    1-Lipschitz:
-#    $|F(z + \varepsilon u) - F(z)| \le \sqrt{t^2 + \varepsilon^2} - t + o(t)$;
+#    $|F(z + \varepsilon u) - F(z)|$ $\le \sqrt{t^2 + \varepsilon^2} - t + o(t)$;
 # 3. with $t = K \varepsilon$ the right side is at most $\varepsilon / (2K) + o(\varepsilon)$, for every
 #    $K$. So the derivative of $F$ along $u$ exists and is 0.
 

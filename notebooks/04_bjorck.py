@@ -93,8 +93,10 @@ print("None of 1000 orthonormal matrices is nearer to W than its polar factor.")
 # gives this inverse root by products alone, if $\|F\|_2 < 1$. We put $F$ for $x$ and cut after $F^p$.
 # What is left is a polynomial, which we may try on any $W$. That is a step of *order* $p$:
 #
-# $$W \leftarrow W \bigl(I + \tfrac12 F + \tfrac38 F^2 + \dots + c_p F^p\bigr),
-#   \qquad \text{for } p = 1: \quad W \leftarrow \tfrac32 W - \tfrac12 W W^\top W .$$
+# $$\begin{gathered}
+#   W \leftarrow W \bigl(I + \tfrac12 F + \tfrac38 F^2 + \dots + c_p F^p\bigr), \\
+#   \text{for } p = 1: \quad W \leftarrow \tfrac32 W - \tfrac12 W W^\top W .
+#   \end{gathered}$$
 
 
 # %%
@@ -1037,7 +1039,7 @@ print("Three steps of power iteration: the largest singular value is above 1, an
 #   singular value of 0.1 takes 14,153 steps to 0.99.
 # - Beyond $\sqrt3$ a start may end at $-1$, and beyond $\sqrt5$ it runs away (at order 1).
 # - $\|W^\top W - I\|_2 < 1$ is enough and not necessary, and wide matrices need it of $W W^\top$.
-# - The limit forgets the size of $W$: $\mathrm{BJORCK}(\alpha W) = \mathrm{sign}(\alpha)\,\mathrm{BJORCK}(W)$.
+# - The limit forgets the size of $W$: $\mathrm{BJORCK}(\alpha W) =$ $\mathrm{sign}(\alpha)\,\mathrm{BJORCK}(W)$.
 # - Scaling needs full rank. Lost directions stay lost in exact arithmetic, and rounding may fill
 #   them with noise.
 # - The bounds (9) to (11) hold with operator norms; $\sqrt{\|W\|_1\|W\|_\infty}$ is never worse, and a bound

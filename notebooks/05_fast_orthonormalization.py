@@ -739,9 +739,11 @@ print("Four methods, one polar factor.")
 # antisymmetric matrix sees only the antisymmetric half of another, and
 # $\langle HZ + ZH, Y \rangle = \langle Z, HY + YH \rangle$ since $H = H^\top$. So
 #
-# $$\langle G, Q Y \rangle = \tfrac12 \langle Q^\top G - G^\top Q, Y \rangle
-#   = \tfrac12 \langle HZ + ZH, Y \rangle = \tfrac12 \langle Z, HY + YH \rangle
-#   = \tfrac12 \langle Z, Q^\top dW - dW^\top Q \rangle = \langle Q Z, dW \rangle .$$
+# $$\begin{aligned}
+#   \langle G, Q Y \rangle &= \tfrac12 \langle Q^\top G - G^\top Q, Y \rangle \\
+#   &= \tfrac12 \langle HZ + ZH, Y \rangle = \tfrac12 \langle Z, HY + YH \rangle \\
+#   &= \tfrac12 \langle Z, Q^\top dW - dW^\top Q \rangle = \langle Q Z, dW \rangle .
+#   \end{aligned}$$
 #
 # Thus the same equation, with $G$ in the place of $dW$, turns a gradient $G$ with respect to $Q$ into
 # the gradient $Q Z$ with respect to $W$. Call its right side $K$. In the basis of the eigenvectors of

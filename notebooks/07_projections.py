@@ -65,7 +65,7 @@ generator = torch.Generator().manual_seed(0)
 # $$(y - x) \cdot (v - x) \le 0 \quad \text{for all } v \text{ in } C .$$
 #
 # In words: seen from $x$, no point of the set lies on $y$'s side. Why it is enough: with
-# $\|y - v\|^2 = \|y - x\|^2 - 2 (y - x) \cdot (v - x) + \|v - x\|^2$ the last two terms are at least
+# $\|y - v\|^2 = \|y - x\|^2$ $- 2 (y - x) \cdot (v - x)$ $+ \|v - x\|^2$ the last two terms are at least
 # 0. We let the solver check this step in the plane.
 
 
@@ -853,9 +853,12 @@ def my_weighted(y, c, r):
 check("07.weighted", my_weighted)
 
 # %% [markdown]
-# <details><summary>Hint</summary>Go through step 1 of "Why one number is taken off" again: what may be taken off
+# <details><summary>Hint</summary>
+#
+# Go through step 1 of "Why one number is taken off" again: what may be taken off
 # $|y_i|$, so that $(y - x) \cdot v$ is at most a number times $\sum_i c_i |v_i|$? And which entry is the first
 # to become 0?
+#
 # </details>
 # <details><summary>Solution</summary>
 #

@@ -191,8 +191,11 @@ print(f"Margin {before.item():g} before, {after.item():g} after; ε‖w‖₁ = 
 # ### Exercise 1 ●○○ · 6 min · worst
 # Two logits of an image with five pixels, $Z = W x + b$, and
 #
-# $$W = \begin{pmatrix} 2 & -1 & 0.5 & 2 & 3 \\ -1 & 1 & 2.5 & 0 & -1 \end{pmatrix}, \quad
-# b = \begin{pmatrix} 0.25 \\ 0.3 \end{pmatrix}, \quad x = (0.5,\; 0.25,\; 0.98,\; 0.97,\; 0.02).$$
+# $$\begin{gathered}
+#   W = \begin{pmatrix} 2 & -1 & 0.5 & 2 & 3 \\ -1 & 1 & 2.5 & 0 & -1 \end{pmatrix}, \\
+#   b = \begin{pmatrix} 0.25 \\ 0.3 \end{pmatrix}, \\
+#   x = (0.5,\; 0.25,\; 0.98,\; 0.97,\; 0.02).
+#   \end{gathered}$$
 #
 # The class is 0, and $x$ has the margin $Z_0 - Z_1 = 1.01$. Each pixel may move by at most $\varepsilon = 0.1$,
 # and has to stay in $[0, 1]$. What is the least margin that an attacker can reach? The answer is a number with two

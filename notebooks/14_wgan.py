@@ -287,9 +287,12 @@ def my_penalty(critic, x):
 check("14.penalty", my_penalty)
 
 # %% [markdown]
-# <details><summary>Hint</summary>`x` needs a gradient: <code>x.detach().requires_grad_()</code>. The critic treats each
+# <details><summary>Hint</summary>
+#
+# `x` needs a gradient: <code>x.detach().requires_grad_()</code>. The critic treats each
 # point by itself: of which one number is the gradient all gradients at once? And which argument of
 # <code>torch.autograd.grad</code> keeps the graph, so that a gradient can be differentiated again?
+#
 # </details>
 # <details><summary>Solution</summary>
 #

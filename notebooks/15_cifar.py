@@ -222,7 +222,7 @@ print(f"Three blocks: between {bounds.lower:.3f} and {bounds.upper:.3f}.")
 show(figures.draw_sums(8, 1.0))
 
 # %%
-slider_figure(figures.draw_sums, blocks_in_a_row=(1, 8, 1, 4), body_norm=(0.1, 1.0, 0.1, 0.5))
+slider_figure(figures.draw_sums, blocks_in_a_row=(1, 8, 1, 3), body_norm=(0.1, 1.0, 0.1, 0.3))
 
 # %% [markdown]
 # The bound is 256, and bodies that agree with the shortcut have it. Random ones have less, and still more than 50.

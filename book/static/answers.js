@@ -1,51 +1,104 @@
 // A box for an answer: judged in the page by the values and hints of the exercise, as `check` does.
 
-function near(a, b, tol) {
+// What is written: 0.5, 0,5, 1/2, 1e-3, sqrt(2)/2, (3/2)^4, 2**-3. Anything else is no number here.
+function readNumber(text) {
+  const tokens = text.replace(/[−–]/g, "-").replace(/[·×]/g, "*").replace(/√/g, "sqrt")
+    .match(/\d+(?:\.\d*)?(?:e[+-]?\d+)?|\.\d+(?:e[+-]?\d+)?|\*\*|sqrt|[-+*/^()]|\S/gi) ?? [];
+  let k = 0;
+  const take = (...wanted) => wanted.includes(tokens[k]?.toLowerCase()) ? tokens[k++].toLowerCase() : null;
+  const atom = () => {
+    if (take("sqrt")) return Math.sqrt(atom());
+    if (take("(")) {
+      const inside = sum();
+      return take(")") ? inside : NaN;
+    }
+    return /^[\d.]/.test(tokens[k] ?? "") ? Number(tokens[k++]) : NaN;
+  };
+  const signed = () => take("-") ? -signed() : take("+") ? signed() : power();
+  const power = () => {
+    const base = atom();
+    return take("^", "**") ? base ** signed() : base;
+  };
+  const product = () => {
+    let value = signed();
+    for (let sign; (sign = take("*", "/"));) value = sign === "*" ? value * signed() : value / signed();
+    return value;
+  };
+  const sum = () => {
+    let value = product();
+    for (let sign; (sign = take("+", "-"));) value = sign === "+" ? value + product() : value - product();
+    return value;
+  };
+  const value = sum();
+  return k === tokens.length && Number.isFinite(value) ? value : NaN;
+}
+
+// A comma or a blank before three digits may group thousands; another comma is a decimal point.
+function readings(text) {
+  const plain = text.trim();
+  const grouped = /^[-+−]?\d{1,3}([,\s]\d{3})+(\.\d+)?$/.test(plain) ? [plain.replace(/[,\s]/g, "")] : [];
+  return [plain.replace(/^([-+−]?\d+),(\d+)$/, "$1.$2"), ...grouped].map(readNumber).filter(one => !Number.isNaN(one));
+}
+
+function close(a, b, tol) {
   return Math.abs(a - b) <= tol + tol * Math.abs(b);
 }
 
-// What is written: 0.5, 0,5, 1/2, 1e-3, sqrt(2), 3*sqrt(2)/4. Anything else is no number here.
-function readNumber(text) {
-  const clean = text.trim().replace(/−/g, "-").replace(/^(-?\d+),(\d+)$/, "$1.$2").replace(/\s/g, "");
-  const factor = "(?:sqrt\\((\\d+(?:\\.\\d+)?)\\)|(\\d+(?:\\.\\d*)?(?:e[+-]?\\d+)?|\\.\\d+))";
-  if (!new RegExp(`^-?${factor}(?:[*/]${factor})*$`, "i").test(clean)) return NaN;
-  let value = clean.startsWith("-") ? -1 : 1;
-  for (const [, sign, root, number] of clean.replace(/^-/, "").matchAll(new RegExp(`([*/]?)${factor}`, "gi"))) {
-    const one = root === undefined ? Number(number) : Math.sqrt(Number(root));
-    value = sign === "/" ? value / one : value * one;
-  }
-  return value;
+function nearly(a, b, share) {
+  return !Number.isInteger(a) && Math.abs(a - b) <= share * Math.abs(b);
 }
 
-function judge(data, text) {
-  if (!data.number) {
-    const given = text.trim().replace(/^["']|["']$/g, "").toLowerCase();
-    if (data.right.some(one => one.toLowerCase() === given)) return {passed: true};
-    const known = data.mistakes.find(([answer]) => String(answer).toLowerCase() === given);
-    return {passed: false, hint: known ? known[1] : "This is none of the words: which are they?"};
-  }
-  const got = readNumber(text);
-  if (Number.isNaN(got)) return {passed: false, hint: "A number is needed, such as 0.5, 1/2 or sqrt(2)."};
+function judgeNumber(data, got) {
   const [least, greatest] = data.right;
   if (least <= got && got <= greatest) return {passed: true};
-  const known = data.mistakes.find(([answer]) => near(got, answer, 1e-4));
+  const known = data.mistakes.find(([answer]) => close(got, answer, 1e-4));
   if (known) return {passed: false, hint: known[1]};
-  const side = got > greatest ? "large" : "small";
+  if (data.nearly && nearly(got, data.value, data.share)) return {passed: false, hint: data.nearly};
+  const rounded = data.mistakes.find(([answer]) => nearly(got, answer, data.share));
+  if (rounded) return {passed: false, hint: rounded[1]};
+  const side = got > data.value ? "large" : "small";
   return {passed: false, hint: `This is not the number we look for, but too ${side}. ${data.otherwise}`.trim()};
 }
 
+function judge(data, text) {
+  if (data.number) {
+    const found = readings(text).map(got => judgeNumber(data, got));
+    const needed = "A number is needed, such as 0.5, −1/2, (3/2)^4, 1e-3 or sqrt(2).";
+    return found.find(one => one.passed) ?? found[0] ?? {passed: false, hint: needed};
+  }
+  const plain = word => String(word).replace(/\s+/g, " ").replace(/^["'\s]+|["'\s.]+$/g, "").toLowerCase();
+  const given = plain(text);
+  if (data.right.some(one => plain(one) === given)) return {passed: true};
+  const known = data.mistakes.find(([answer]) => plain(answer) === given);
+  return {passed: false, hint: known ? known[1] : data.otherwise};
+}
+
+// Words, of which those between backticks are code.
+function say(where, text) {
+  where.replaceChildren(...text.split("`").map((part, k) => {
+    const made = document.createElement(k % 2 ? "code" : "span");
+    made.textContent = part;
+    return made;
+  }));
+}
+
+// The last answer is kept in this browser, and is there again when the page is.
 function judgeForm(form) {
   const data = JSON.parse(form.querySelector("script").textContent);
-  const said = form.querySelector("output");
+  const name = form.dataset.name, box = form.elements.answer, key = `lipteach ${name}`;
+  const show = () => {
+    const found = box.value.trim() ? judge(data, box.value) : null;
+    form.dataset.state = found === null ? "open" : found.passed ? "passed" : "wrong";
+    say(form.querySelector("output"), found === null ? `○ ${name}: not tried yet`
+      : found.passed ? `✓ ${name}: passed` : `✗ ${name}: not yet. ${found.hint}`);
+  };
   form.addEventListener("submit", event => {
     event.preventDefault();
-    const text = form.elements.answer.value;
-    const found = text.trim() ? judge(data, text) : null;
-    form.dataset.state = found === null ? "open" : found.passed ? "passed" : "wrong";
-    const name = form.dataset.name;
-    said.textContent = found === null ? `○ ${name}: not tried yet`
-      : found.passed ? `✓ ${name}: passed` : `✗ ${name}: not yet. ${found.hint}`;
+    show();
+    try { localStorage.setItem(key, box.value); } catch { /* a browser may forbid it */ }
   });
+  try { box.value = localStorage.getItem(key) ?? ""; } catch { /* as above */ }
+  show();
 }
 
 document.addEventListener("DOMContentLoaded", () => document.querySelectorAll(".lt-answer").forEach(judgeForm));

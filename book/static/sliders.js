@@ -50,7 +50,7 @@ function bringToLife(figure) {
   const show = () => {
     const k = pictureOf(data.controls, places);
     image.src = picture(k).src;
-    caption.textContent = data.statements[k];
+    image.alt = caption.textContent = data.statements[k];
   };
   const controls = figure.querySelector(".lt-controls");
   data.controls.forEach((one, k) => controls.append(makeControl(one, to => { places[k] = to; show(); })));
@@ -63,3 +63,21 @@ function bringToLife(figure) {
 }
 
 document.addEventListener("DOMContentLoaded", () => document.querySelectorAll(".lt-slider").forEach(bringToLife));
+
+// On a small window a picture is small: a tap enlarges it, another one makes it small again.
+document.addEventListener("click", event => {
+  if (event.target.matches(".cell_output img")) event.target.classList.toggle("lt-large");
+});
+
+// Paper is light, and shows what is folded away because it would answer a question too early.
+let before = null;
+window.addEventListener("beforeprint", () => {
+  const page = document.documentElement;
+  before = {theme: page.dataset.theme, folded: [...document.querySelectorAll("details.hide:not([open])")]};
+  page.dataset.theme = "light";
+  before.folded.forEach(one => { one.open = true; });
+});
+window.addEventListener("afterprint", () => {
+  document.documentElement.dataset.theme = before.theme;
+  before.folded.forEach(one => { one.open = false; });
+});

@@ -12,7 +12,7 @@ from browser.bookshelf import LESSONS, ROOT
 from playwright.sync_api import Page, expect
 
 sys.path.insert(0, str(ROOT / "book"))
-from gather import answer_data
+from answers import answer_data
 
 pytestmark = pytest.mark.browser
 
