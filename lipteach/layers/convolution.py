@@ -127,7 +127,7 @@ class KernelClass:
         """
         flat = kernel.ndim == 3
         kernel = self.grouped(kernel.unsqueeze(2) if flat else kernel)
-        kernel = (kernel.transpose(1, 2) if self.transposed else kernel) / self.scale
+        kernel = kernel.transpose(1, 2) if self.transposed else kernel  # its scale does not matter
         rests, bases = [], []
         for K in torch.split(kernel, self.blocks, dim=2):
             K = K.permute(3, 4, 0, 1, 2)

@@ -201,7 +201,7 @@ def laid_out(X: Tensor, like: Tensor) -> Tensor:
     contiguous, and torch still reads the format from the strides.
     """
     formats = torch.contiguous_format, torch.channels_last
-    last = X.ndim == like.ndim == 4 and [_strides(like, f) == like.stride() for f in formats] == [
+    last = X.ndim == 4 and [_strides(like, f) == like.stride() for f in formats] == [
         False,
         True,
     ]
