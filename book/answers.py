@@ -59,9 +59,13 @@ def slips(exercise: Exercise, value: float) -> list[tuple[float, str]]:
 
 
 def hint_near(exercise: Exercise, value: float) -> str:
-    """What the check says to an answer with too few digits; nothing if it is not that."""
-    said = [examine(exercise, value * (1 + part * SHARE) + 1e-9).hint for part in (-0.9, 0.9, 0.7)]
-    return next((hint for hint in said if hint == NEARLY or hint.startswith("Nearly")), "")
+    """What the check says to an answer with too few digits, `{got}` for it; nothing if not that."""
+    probes = [value * (1 + part * SHARE) + 1e-9 for part in (-0.9, 0.9, 0.7)]
+    for got in (*probes, round(value, 1), round(value, 2)):
+        hint = examine(exercise, got).hint
+        if hint == NEARLY or hint.startswith("Nearly"):
+            return hint.replace(f"{got:.10g}", "{got}")
+    return ""
 
 
 def edges(exercise: Exercise) -> list[float]:

@@ -27,6 +27,7 @@ nb_mime_priority_overrides = [
 myst_enable_extensions = ["amsmath", "dollarmath"]
 myst_heading_anchors = 4
 autodoc_typehints = "none"
+autodoc_preserve_defaults = True  # as the source has them: a path would be that of this machine
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 mathjax_path = "mathjax/tex-svg.js"

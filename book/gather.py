@@ -59,12 +59,10 @@ def gather_lesson(stem: str, frames: Path, to: Path) -> dict[str, int]:
             counted["live"] += "still" not in sliders[place]
         elif cell.cell_type == "code" and (called := CHECK.search(cell.source)):
             data = answer_data(bank[called[1]])
-            if data:
-                counted["boxes"] += 1
-                cell.outputs = []  # which would say for ever that it has not been tried
-            cell.outputs.append(
-                page_output(box_html(called[1], data) if data else elsewhere_html(called[1], stem))
-            )
+            counted["boxes"] += data is not None
+            # In place of an output that would say for ever that it has not been tried.
+            said = box_html(called[1], data) if data else elsewhere_html(called[1], stem)
+            cell.outputs = [page_output(said)]
         if cell.cell_type == "code":
             cell.metadata.pop("jupyter", None)
             lead_to_pages(cell)
@@ -87,7 +85,8 @@ def lead_to_pages(cell: NotebookNode) -> None:
     """
     if found := re.search(r"appendix\.markdown_(errata|table)\(\)", cell.source):
         page = {"errata": "errata", "table": "map"}[found[1]]
-        cell.outputs = [page_output(f'<p>Here <a href="../{page}.html">a page of its own</a>.</p>')]
+        link = f'<a href="../{page}.html">has a page of its own</a>'
+        cell.outputs = [page_output(f'<p class="lt-elsewhere">In this book it {link}.</p>')]
     for output in cell.outputs:
         for kind in ("text/markdown", "text/html"):
             text = output.get("data", {}).get(kind)

@@ -53,7 +53,9 @@ function judgeNumber(data, got) {
   if (least <= got && got <= greatest) return {passed: true};
   const known = data.mistakes.find(([answer]) => close(got, answer, 1e-4));
   if (known) return {passed: false, hint: known[1]};
-  if (data.nearly && nearly(got, data.value, data.share)) return {passed: false, hint: data.nearly};
+  if (data.nearly && nearly(got, data.value, data.share)) {
+    return {passed: false, hint: data.nearly.replace("{got}", Number(got.toPrecision(10)))};
+  }
   const rounded = data.mistakes.find(([answer]) => nearly(got, answer, data.share));
   if (rounded) return {passed: false, hint: rounded[1]};
   const side = got > data.value ? "large" : "small";

@@ -24,7 +24,7 @@ LESSONS = [
     for path in sorted((ROOT / "notebooks").glob("[0-9]*.py"))
     if CHOSEN == ["all"] or path.stem[:2] in CHOSEN
 ]
-OTHERS = ("index", "map", "errata", "results", "api/layers")
+OTHERS = ("index", "map", "errata", "results", "coming_from", "api/lipteach", "api/training")
 PAGES = (*LESSONS, *OTHERS)
 
 

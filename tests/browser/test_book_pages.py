@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("playwright.sync_api")
 pytest.importorskip("myst_nb")
 from axe_playwright_python.sync_playwright import Axe
-from browser.bookshelf import CHOSEN, LESSONS, PAGES, Links
+from browser.bookshelf import CHOSEN, LESSONS, PAGES, ROOT, Links
 from playwright.sync_api import Browser, Page, expect
 
 pytestmark = pytest.mark.browser
@@ -28,6 +28,12 @@ def test_pages_fit_the_window_and_mathematics_is_drawn(page: Page, address: str,
     for width in (given["width"], 800):
         page.set_viewport_size({"width": width, "height": 900})
         assert page.evaluate(wider) <= 0, width
+    # What is folded counts too; a formula within a line must fit, and one of its own may scroll.
+    page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true; })")
+    cut = """[...document.querySelectorAll('article mjx-container:not([display])')]
+        .filter(m => m.getBoundingClientRect().right > innerWidth).map(m => m.outerHTML)"""
+    page.set_viewport_size(given)
+    assert page.evaluate(cut) == []
     raw = page.evaluate(r"document.querySelector('article').innerText.match(/\\\(|\\\[|\$/g)")
     assert raw is None
     assert page.locator("mjx-merror").count() == 0
@@ -81,6 +87,8 @@ def test_equations_and_errata_have_addresses(book: Path) -> None:
         number = int(re.search(r"/(\d\d)_", lesson)[1])
         found = re.findall(r'class="eqno">\(([\d.]+)\)', text)
         assert found == [f"{number}.{k + 1}" for k in range(len(found))]
+    for page in book.rglob("*.html"):
+        assert str(ROOT) not in page.read_text(encoding="utf-8"), page
     errata = (book / "errata.html").read_text(encoding="utf-8")
     assert 'id="erratum-theorem-2"' in errata
 
