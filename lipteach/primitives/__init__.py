@@ -14,6 +14,9 @@ from lipteach.primitives.activations import (
     maxmin,
 )
 from lipteach.primitives.bjorck_apply import bjorck_apply
+from lipteach.primitives.bounded_batch_norm import BoundedBatchNorm
+from lipteach.primitives.centering import Centering
+from lipteach.primitives.householder import Householder, householder
 from lipteach.primitives.jacobian import (
     jacobian_power_iteration,
     jacobian_singular_values,
@@ -30,22 +33,28 @@ from lipteach.primitives.norms import (
 from lipteach.primitives.numerical_warnings import ConvergenceWarning, RankWarning
 from lipteach.primitives.orthonormal import bjorck, bjorck_trajectory, parseval_step
 from lipteach.primitives.polar import polar
+from lipteach.primitives.pooling import L2NormPool2d
 from lipteach.primitives.projections import (
     in_l1_ball,
     project_l1_ball,
     project_linf_norm,
     project_simplex,
 )
-from lipteach.primitives.residual import Residual
+from lipteach.primitives.residual import ConvexCombination, Residual
 from lipteach.primitives.spectral_jacobian import spectral_jacobian_penalty
 from lipteach.primitives.wasserstein import exact_wasserstein, transport_plan, wasserstein_dual
 
 __all__ = [
     "Abs",
+    "BoundedBatchNorm",
+    "Centering",
     "ChunkedSequential",
     "ConvergenceWarning",
+    "ConvexCombination",
     "FullSort",
     "GroupSort",
+    "Householder",
+    "L2NormPool2d",
     "MaxMin",
     "Maxout",
     "RankWarning",
@@ -58,6 +67,7 @@ __all__ = [
     "exact_wasserstein",
     "full_sort",
     "group_sort",
+    "householder",
     "in_l1_ball",
     "is_orthonormal",
     "jacobian_power_iteration",

@@ -24,9 +24,11 @@ from lipteach.layers.layer_norms import (
     upper_norm_to_max,
 )
 from lipteach.layers.magnitudes import Magnitude
-from lipteach.primitives import Residual, Selection
+from lipteach.layers.module_constants import WITH_CONSTANTS
+from lipteach.primitives import Selection
 from lipteach.primitives._validate import NORMS
 from lipteach.primitives.composition import alteration, runs_as, walk
+from lipteach.primitives.residual import SUMS, shares_of
 
 ZERO = Magnitude.of(0.0)
 Norms = tuple[dict[float, Magnitude], dict[float, Magnitude]]
@@ -64,7 +66,7 @@ def certified(
     calls = _calls(model, x, [step for _, step in steps])
     bounds = {q: _conversion(x[0].numel(), p, q) for q in NORMS}
     for name, step in steps:
-        summed = runs_as(step, Residual)
+        summed = runs_as(step, SUMS)
         if not (summed or is_layer(step) or one_lipschitz(step, sizes)):
             said = alteration(step)
             return None, said_name(name, step) + (f", which has {said}" if said else "")
@@ -73,7 +75,7 @@ def certified(
         called, count = next(calls, (None, 0))
         if called is not step:  # what runs is another composition
             return None, said_name(name, step)
-        if isinstance(step, Residual):
+        if isinstance(step, SUMS):
             through, missing = _of_sum(step, sizes[id(step)], x, name, known)
             if through is None:
                 return None, missing
@@ -90,13 +92,16 @@ def certified(
 
 
 def _of_sum(
-    block: Residual, shapes: set[tuple[int, ...]], x: Tensor, name: str, known: Known
+    block: nn.Module, shapes: set[tuple[int, ...]], x: Tensor, name: str, known: Known
 ) -> tuple[Sums | None, str]:
     """The same for a residual connection, by the pair (r, q): the sums of its two parts' bounds.
+
+    Each counts with its share.
 
     The bounds are those of one row: where a sample comes as several, they are not of the whole.
     """
     key, found = (id(block), frozenset(shapes)), Sums()
+    shares = [*map(Magnitude.of, shares_of(block))]
     if key in known.sums:  # nested ones would be walked through three times at each depth
         return known.sums[key], ""
     if any(shape[0] != 1 for shape in shapes):
@@ -111,7 +116,8 @@ def _of_sum(
                 return None, missing
             parts.append(bounds)
         for q in NORMS:
-            found[r, q] = max(found.get((r, q), ZERO), parts[0][q] + parts[1][q])
+            skip, body = (share * part[q] for share, part in zip(shares, parts, strict=True))
+            found[r, q] = max(found.get((r, q), ZERO), skip + body)
     known.sums[key] = found
     return found, ""
 
@@ -121,7 +127,7 @@ def _norms(step: nn.Module, places: set[tuple[int, ...]], known: Known) -> Norms
     key = id(step), frozenset(places)
     if key not in known.layers:
         own = {q: upper_norm(step, q, places) for q in NORMS}
-        wide = not isinstance(step, nn.Linear | Selection)  # then the same
+        wide = not isinstance(step, (nn.Linear, Selection, *WITH_CONSTANTS))  # then the same
         to_max = own if wide else {q: upper_norm_to_max(step, q, places) for q in NORMS}
         known.layers[key] = own, to_max
     return known.layers[key]
@@ -137,7 +143,7 @@ def _calls(model: nn.Module, x: Tensor, steps: list[nn.Module]) -> Iterator[tupl
     def note(module: nn.Module, _: Any, output: Any) -> None:
         found.append((module, output.numel() if isinstance(output, Tensor) else 0))
 
-    hooked = {id(step): step for step in steps if isinstance(step, (*LAYERS, *KNOWN, Residual))}
+    hooked = {id(step): step for step in steps if isinstance(step, (*LAYERS, *KNOWN, *SUMS))}
     hooks = [step.register_forward_hook(note) for step in hooked.values()]
     model(x[:1])
     for hook in hooks:
