@@ -31,7 +31,7 @@ from lipteach.layers.module_constants import (
 from lipteach.layers.normalizations import NORMALIZATIONS, factors_of, has_statistics
 from lipteach.layers.weights import CONVOLUTIONS, weight_dims
 from lipteach.primitives import Scale, Selection, mixed_norm, operator_norm
-from lipteach.primitives.composition import runs_as, walk
+from lipteach.primitives.composition import runs_as, runs_its_forward, walk
 from lipteach.primitives.residual import SUMS, shares_of
 
 LAYERS = (  # the modules with a norm
@@ -66,7 +66,7 @@ def input_sizes(model: nn.Module, x: Tensor) -> Sizes:
     hooks = [
         module.register_forward_pre_hook(note)
         for module in model.modules()
-        if isinstance(module, (*LAYERS, *KNOWN, *SUMS))
+        if isinstance(module, (*LAYERS, *KNOWN, *SUMS)) or runs_its_forward(module)
     ]
     model(x[:1])
     for hook in hooks:
