@@ -60,7 +60,6 @@ SHAPE_ONLY = {  # what computes on shapes alone, and may meet such tensors
     "Abs": lt.Abs(),
     "Maxout": lt.Maxout(2),
     "Scale": lt.Scale(2.0),
-    "L2NormPool2d": lt.L2NormPool2d(2),
     "Centering": lt.Centering(),
     "householder": lambda x: lt.householder(x, torch.zeros(1, device=getattr(x, "device", "cpu"))),
 }

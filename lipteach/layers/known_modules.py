@@ -19,7 +19,6 @@ from lipteach.primitives import (
     FullSort,
     GroupSort,
     Householder,
-    L2NormPool2d,
     MaxMin,
     Maxout,
 )
@@ -46,6 +45,7 @@ DROPOUTS = (
     *(nn.AlphaDropout, nn.FeatureAlphaDropout),
 )
 AVERAGES = (nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d)
+LENGTHS = (nn.LPPool1d, nn.LPPool2d, nn.LPPool3d)
 MAXIMA = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
 ADAPTIVE: dict[type[nn.Module], int] = {  # and the dimensions of their images
     nn.AdaptiveAvgPool1d: 1,
@@ -64,11 +64,10 @@ FIRST: dict[tuple[type[nn.Module], ...], Callable[[Any], Any]] = {
 }
 LAST: dict[type[nn.Module], int] = {
     **dict.fromkeys((nn.Linear, Maxout), 1),
-    L2NormPool2d: 2,
     **dict.fromkeys((nn.Conv1d, nn.ConvTranspose1d), 2),
     **dict.fromkeys((nn.Conv2d, nn.ConvTranspose2d, nn.Softmax2d), 3),
     **dict.fromkeys((nn.PixelShuffle, nn.PixelUnshuffle), 3),
-    **{k: n for ks in (AVERAGES, MAXIMA) for n, k in enumerate(ks, 1)},
+    **{k: n for ks in (AVERAGES, LENGTHS, MAXIMA) for n, k in enumerate(ks, 1)},
     **ADAPTIVE,
 }
 

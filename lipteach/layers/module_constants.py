@@ -2,7 +2,9 @@ r"""The modules without a weight matrix that have a known Lipschitz constant, fo
 
 A mean over n pixels is 1/n times n ones: with windows of which each pixel meets at most m, the sum
 of a row of the matrix is 1, that of a column m/n, and the 2-norm at most their geometric mean
-(Schur), which it reaches where windows are apart (m = 1).
+(Schur), which it reaches where windows are apart (m = 1). The length of a window, the root of the
+sum of its squares, moves by at most the length of its pixels' move: the constant is √m for p = 2,
+m for p = 1 and √n for p = ∞. Where windows are apart and none is 0, its gradients are orthonormal.
 """
 
 from __future__ import annotations
@@ -12,11 +14,11 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
-from lipteach.layers.known_modules import AVERAGES, each
-from lipteach.primitives import Centering, Householder, L2NormPool2d
+from lipteach.layers.known_modules import AVERAGES, LENGTHS, each
+from lipteach.primitives import Centering, Householder
 from lipteach.primitives.composition import runs_as
 
-WITH_CONSTANTS = (*AVERAGES, L2NormPool2d, Centering, Householder)
+WITH_CONSTANTS = (*AVERAGES, *LENGTHS, Centering, Householder)
 Shapes = set[tuple[int, ...]]
 
 
@@ -34,7 +36,7 @@ def has_constant(module: nn.Module) -> bool:
         return False
     if isinstance(module, AVERAGES):
         return _are_whole(module) and windows_of(module).divisor > 0
-    return True
+    return not isinstance(module, LENGTHS) or (module.norm_type == 2 and not module.ceil_mode)
 
 
 def constant(module: Any, p: float, shapes: Shapes) -> float:
@@ -43,10 +45,11 @@ def constant(module: Any, p: float, shapes: Shapes) -> float:
         pixels, meetings, divisor = windows_of(module)
         row, column = pixels / divisor, meetings / divisor
         return {1: column, 2: math.sqrt(row * column), math.inf: row}[p]
+    if isinstance(module, LENGTHS):  # ‖z‖₂ ≤ √n ‖z‖_∞, and ‖z‖₂ ≤ ‖z‖₁
+        pixels, meetings, _ = windows_of(module)
+        return {1: float(meetings), 2: math.sqrt(meetings), math.inf: math.sqrt(pixels)}[p]
     if p == 2:
         return 1.0
-    if isinstance(module, L2NormPool2d):  # ‖z‖₂ ≤ √n ‖z‖_∞, and ‖z‖₂ ≤ ‖z‖₁
-        return math.sqrt(math.prod(module.kernel_size)) if p == math.inf else 1.0
     if isinstance(module, Centering):
         return max((2 - 2 / n for n in _counts(module, shapes)), default=2.0)
     twice = 2 * module.angle.detach().double()
@@ -71,16 +74,18 @@ def said_of(module: Any) -> tuple[float, float, str]:
         return (sigma, sigma, "its windows") if whole else (math.nan, math.nan, "its windows")
     if isinstance(module, Centering):
         return 0.0, 1.0, "a projection"
-    if isinstance(module, L2NormPool2d):
-        return math.nan, 1.0, "lengths of windows"
+    if isinstance(module, LENGTHS):
+        apart = windows_of(module).meetings == 1
+        return math.nan, 1.0 if apart else math.nan, "lengths of windows"
     return 1.0, 1.0, "reflections"
 
 
 def windows_of(pool: Any) -> Windows:
-    """The windows of one of `AVERAGES`."""
+    """The windows of one of `AVERAGES` or `LENGTHS`."""
     size = each(pool.kernel_size)
     step = size if pool.stride is None else each(pool.stride) or size
-    dims = 1 + next(n for n, kind in enumerate(AVERAGES) if isinstance(pool, kind))
+    kinds = enumerate((*AVERAGES, *LENGTHS))
+    dims = 1 + next(n for n, kind in kinds if isinstance(pool, kind)) % 3
     size, step = (t * dims if len(t) == 1 else t for t in (size, step))
     meetings = math.prod(math.ceil(k / s) for k, s in zip(size, step, strict=True))
     pixels = math.prod(size)

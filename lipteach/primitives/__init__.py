@@ -33,7 +33,6 @@ from lipteach.primitives.norms import (
 from lipteach.primitives.numerical_warnings import ConvergenceWarning, RankWarning
 from lipteach.primitives.orthonormal import bjorck, bjorck_trajectory, parseval_step
 from lipteach.primitives.polar import polar
-from lipteach.primitives.pooling import L2NormPool2d
 from lipteach.primitives.projections import (
     in_l1_ball,
     project_l1_ball,
@@ -54,7 +53,6 @@ __all__ = [
     "FullSort",
     "GroupSort",
     "Householder",
-    "L2NormPool2d",
     "MaxMin",
     "Maxout",
     "RankWarning",

@@ -31,7 +31,8 @@ from lipteach.primitives import Selection
 from lipteach.primitives._validate import NORMS
 from lipteach.primitives.composition import alteration, runs_as, runs_its_forward, walk
 from lipteach.primitives.residual import SUMS, shares_of
-from lipteach.robustness.graph_norms import Sums, bounds_of_graph, conversion
+from lipteach.robustness.graph_norms import bounds_of_graph
+from lipteach.robustness.graph_sums import Sums, conversion
 from lipteach.robustness.graphs import traced
 
 ZERO = Magnitude.of(0.0)

@@ -17,32 +17,26 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
-from lipteach.layers.magnitudes import Magnitude, root_of_squares
+from lipteach.layers.magnitudes import Magnitude
 from lipteach.primitives._validate import NORMS
 from lipteach.robustness import graph_functions as known
 from lipteach.robustness.graph_memory import numbered, put, uses, writes_over_nothing
+from lipteach.robustness.graph_sums import (
+    ODD,
+    PAIRS,
+    NotKnownError,
+    StepError,
+    Sums,
+    conversion,
+    each,
+    is_torch_s,
+    refuse_unless,
+    side_by_side,
+)
 from lipteach.robustness.graphs import Traced
 
-Sums = dict[tuple[float, float], Magnitude]
 Ask = Callable[[nn.Module, Tensor, str], tuple[Sums | None, str]]
-PAIRS = [(p, q) for p in NORMS for q in NORMS]
 TINY = torch.finfo(torch.float64).tiny
-
-
-ODD = (TypeError, ValueError, IndexError, KeyError, AttributeError, RuntimeError, NameError)
-
-
-class NotKnownError(Exception):
-    """A submodule has no bound; the text names it."""
-
-
-class StepError(Exception):
-    """Nothing is known of a step."""
-
-
-def conversion(m: int, r: float, q: float) -> Magnitude:
-    """The least c with ‖·‖_q ≤ c ‖·‖_r for m numbers."""
-    return Magnitude.of(m ** max(0.0, 1 / q - 1 / r))
 
 
 def bounds_of_graph(
@@ -90,7 +84,7 @@ class _Walker:
                 self.bounds[node] = self.bounds[given]
             return
         if not any(self._depends(given) for given in node.all_input_nodes):
-            refuse_unless(_is_torch_s(node) and node.target not in known.IN_PLACE, node)
+            refuse_unless(is_torch_s(node) and node.target not in known.IN_PLACE, node)
             return
         refuse_unless(writes_over_nothing(node, self.module), node)
         found = self._of_module(node) if node.op == "call_module" else self._of_function(node)
@@ -162,10 +156,10 @@ class _Walker:
             return self._of(args[0], node)
         refuse_unless(len(args) == 2, node)
         if kind in known.EXTREMES:
-            return _side_by_side([self._of(given, node) for given in args if self._depends(given)])
+            return side_by_side([self._of(given, node) for given in args if self._depends(given)])
         if kind in known.SUMS_OF_TWO:
             parts = [self._of(given, node) for given in args if self._depends(given)]
-            return parts[0] if len(parts) == 1 else _each(lambda a, b: a + b, *parts)
+            return parts[0] if len(parts) == 1 else each(lambda a, b: a + b, *parts)
         refuse_unless(kind in known.PRODUCTS, node)
         return self._product(node, known.PRODUCTS[kind])
 
@@ -185,7 +179,7 @@ class _Walker:
         least, most = float(factor.min()), float(factor.max())
         refuse_unless(most < math.inf and (power == 1 or least > TINY), node)  # nor is it NaN
         size = Magnitude.of(most if power == 1 else 1 / least)
-        return _each(lambda a: a * size, self._of(first, node))
+        return each(lambda a: a * size, self._of(first, node))
 
     def _joined(self, node: Any) -> Sums:
         parts = node.args[0] if node.args else node.kwargs.get("tensors")
@@ -194,7 +188,7 @@ class _Walker:
         refuse_unless(dim % self.two[node].ndim != 0 and "out" not in node.kwargs, node)
         depending = [given for given in parts if self._depends(given)]
         refuse_unless(all(given in self.bounds for given in depending), node)
-        return _side_by_side([self.bounds[given] for given in depending])
+        return side_by_side([self.bounds[given] for given in depending])
 
     def _total(self, node: Any) -> Sums:
         """The sum or the mean of n entries, along dimensions other than the batch."""
@@ -254,35 +248,3 @@ class _Walker:
         if node.op == "call_method":
             return node.target in known.OF_SHAPES
         return node.target is getattr and node.args[1] in known.SHAPES
-
-
-def _side_by_side(parts: list[Sums]) -> Sums:
-    """The bounds of several differences as one, of which no entry is left out."""
-    found = {}
-    for p, q in PAIRS:
-        norms = [part[p, q] for part in parts]
-        if q == 1:
-            found[p, q] = sum(norms[1:], norms[0])
-        else:
-            found[p, q] = root_of_squares(norms) if q == 2 else max(norms)
-    return found
-
-
-def _each(rule: Callable[..., Magnitude], *parts: Sums) -> Sums:
-    return {pair: rule(*(part[pair] for part in parts)) for pair in PAIRS}
-
-
-def _is_torch_s(node: Any) -> bool:
-    """Whether a step that computes a constant is a function of torch's or Python's own."""
-    if node.op in ("get_attr", "call_module"):
-        return True
-    if node.op == "call_method":
-        return not str(node.target).endswith("_")
-    room = str(getattr(node.target, "__module__", None) or "torch")
-    return room.split(".")[0] in ("torch", "_operator", "operator", "math", "builtins")
-
-
-def refuse_unless(known_to_be: bool, node: fx.Node) -> None:
-    """Raise `StepError` unless something is so of a step."""
-    if not known_to_be:
-        raise StepError(node.name)

@@ -72,18 +72,20 @@ def scaled():
 
 
 def around():
-    """Pools, centring, reflections and mixtures."""
+    """Unit rows, centring, reflections and mixtures."""
+    for bad in (None, nn.Conv2d(1, 1, 1)):
+        yield lt.unit_rows, [bad], TypeError, f"must be an nn.Linear; got {type(bad).__name__}"
+    yield lt.unit_rows, [nn.Linear(2, 2), 3], TypeError, "name must be a string; got int"
+    yield lt.unit_rows, [lt.linf(nn.Linear(2, 2))], ValueError, "is parametrized already"
+    yield lt.unit_rows, [nn.Linear(2, 2), "bias"], ValueError, "bias of Linear must have 2 dim"
+    yield lt.unit_rows, [filled(0.0)], ValueError, "must have a direction; one is zero"
+    yield lt.unit_rows, [filled(math.nan)], ValueError, "weight must be finite"
     mix = partial(lt.ConvexCombination, nn.ReLU())
     yield from number_rows(lambda s: mix(share=s), "share", "")
     for share in (0.0, 1.0, -1.0):
         yield lambda s: mix(share=s), [share], ValueError, "share must be"
     yield lt.ConvexCombination, [None], TypeError, "body must be an nn.Module; got NoneType"
     yield mix, [3], TypeError, "skip must be an nn.Module; got int"
-    yield from integer_rows(lt.L2NormPool2d, "kernel_size")
-    yield lt.L2NormPool2d, [(1, 2, 3)], ValueError, "must be one integer or two; got (1, 2, 3)"
-    yield from tensor_rows_of(lt.L2NormPool2d(1))
-    yield lt.L2NormPool2d(3), [torch.ones(2, 4)], ValueError, "at least 3 × 3 in size; got (2, 4)"
-    yield lt.L2NormPool2d(3), [torch.ones(2)], ValueError, "x must have at least 2 dimensions"
     for bad in (2.0, "2", None, True):
         yield lt.Centering, [bad], TypeError, "dim must be an integer; got"
     yield lt.Centering, [()], ValueError, "dim must be an integer or some of them; got ()"

@@ -69,11 +69,11 @@ def test_scaled_averages_have_the_norm_one_exactly(k) -> None:
 def test_the_audit_has_a_row_for_each(capsys) -> None:
     body = nn.Sequential(lt.Householder(2, dim=1), lt.Centering((1, 2, 3)))
     model = nn.Sequential(
-        lt.ConvexCombination(body), nn.AvgPool2d(2), lt.Scale(2), lt.L2NormPool2d(2)
+        lt.ConvexCombination(body), nn.AvgPool2d(2), lt.Scale(2), nn.LPPool2d(2, 2)
     )
     found = lt.audit(model, uniform(4, 2, 8, 8).float())
     assert [row.kind for row in found.layers] == [
-        "Householder", "Centering", "AvgPool2d", "Scale ×2", "L2NormPool2d"
+        "Householder", "Centering", "AvgPool2d", "Scale ×2", "LPPool2d"
     ]  # fmt: skip
     assert [row.upper for row in found.layers] == [1, 1, 0.5, 2, 1]
     assert found.layers[0].smallest == 1
@@ -114,7 +114,7 @@ def test_centring_and_lengths(p: float) -> None:
     )
     rows = lt.Centering(-1)
     assert lt.lipschitz_bounds(rows, x, p).upper == pytest.approx(1 if p == 2 else 2 - 2 / 4)
-    pool = lt.L2NormPool2d((2, 3))
+    pool = nn.LPPool2d(2, (2, 3))
     images = 2 * uniform(30, 2, 4, 6) ** 3
     lower, upper = lt.lipschitz_bounds(pool, images, p)
     assert upper == pytest.approx(math.sqrt(6) if p == math.inf else 1)
@@ -122,6 +122,33 @@ def test_centring_and_lengths(p: float) -> None:
     equal = torch.ones(1, 1, 2, 3).double()
     if p == math.inf:
         assert lt.lipschitz_bounds(pool, equal, p).lower == pytest.approx(upper, rel=1e-6)
+
+
+def test_lengths_of_windows_keep_norms_and_gradients() -> None:
+    x = uniform(3, 2, 4, 6)
+    pool = nn.LPPool2d(2, (2, 3))
+    torch.testing.assert_close(pool(x).flatten(1).norm(dim=1), x.flatten(1).norm(dim=1))
+    J = torch.func.jacrev(lambda t: pool(t[None]).flatten())(x[0]).reshape(8, -1)
+    torch.testing.assert_close(J @ J.mT, torch.eye(8).double())
+    zero = torch.zeros(1, 2, 2, requires_grad=True)
+    (gradient,) = torch.autograd.grad(nn.LPPool2d(2, 2)(zero).sum(), zero)
+    assert torch.equal(gradient, torch.zeros(1, 2, 2))
+
+
+@pytest.mark.parametrize("p", NORMS)
+@pytest.mark.parametrize(
+    ("pool", "shape", "pixels", "meetings"),
+    [
+        (nn.LPPool1d(2, 3), (2, 6), 3, 1),
+        (nn.LPPool2d(2.0, 3, 2), (1, 7, 7), 9, 4),
+        (nn.LPPool3d(2, 2, 1), (1, 3, 3, 3), 8, 8),
+    ],
+)
+def test_lengths_of_windows_that_overlap(pool, shape, pixels, meetings, p: float) -> None:
+    x = 2 * uniform(30, *shape) ** 3
+    lower, upper = lt.lipschitz_bounds(pool, x, p)
+    assert upper == pytest.approx({1: meetings, 2: meetings**0.5, math.inf: pixels**0.5}[p])
+    assert 0.3 * upper < lower <= upper
 
 
 def test_what_mixes_samples_has_no_bound(capsys) -> None:
@@ -141,7 +168,7 @@ def test_no_pair_of_points_exceeds_the_bounds(seed: int, p: float, q: float) -> 
     turn.angle.copy_(uniform(2, low=-4, high=4, seed=seed))
     parts = [
         turn, lt.Centering((1, 2, 3)), lt.Centering((2, 3)), nn.AvgPool2d(2),
-        nn.AvgPool2d(3, 1, padding=1), lt.L2NormPool2d(2), lt.Abs(),
+        nn.AvgPool2d(3, 1, padding=1), nn.LPPool2d(2, 2), lt.Abs(),
         lt.ConvexCombination(lt.Centering(1), turn, 0.3).double(),
     ]  # fmt: skip
     order = torch.randperm(len(parts), generator=torch.Generator().manual_seed(seed))
@@ -174,7 +201,7 @@ def test_a_scheme_promises_a_constant_only_with_what_keeps_it() -> None:
     for kept in (nn.AvgPool1d(2), nn.AvgPool1d(3, 1, padding=1)):
         check_steps(nn.Sequential(linear, kept))
     for refused in (
-        nn.AvgPool2d(2, divisor_override=1), lt.Householder(4), lt.L2NormPool2d(2),
+        nn.AvgPool2d(2, divisor_override=1), lt.Householder(4), nn.LPPool2d(2, 2),
         lt.Centering(), lt.BoundedBatchNorm(4),
     ):  # fmt: skip
         with pytest.raises(ValueError, match="known not"):

@@ -1,4 +1,4 @@
-"""Householder activations, pools of lengths, centring, mixtures and bounded normalizations."""
+"""Householder activations, centring, mixtures and bounded normalizations."""
 
 import math
 
@@ -14,7 +14,6 @@ import lipteach as lt
 MODULES = {
     "Householder": (lambda: turned(lt.Householder(6)), (6,)),
     "Householder of channels": (lambda: turned(lt.Householder(4, dim=1)), (4, 3)),
-    "L2NormPool2d": (lambda: lt.L2NormPool2d((2, 3)), (2, 4, 6)),
     "Centering": (lambda: lt.Centering((1, 2)), (4, 3)),
     "ConvexCombination": (lambda: lt.ConvexCombination(lt.Abs(), share=0.3).double(), (5,)),
     "BoundedBatchNorm": (lambda: lt.BoundedBatchNorm(3).double().eval(), (3, 2)),
@@ -59,22 +58,6 @@ def test_maxmin_and_the_absolute_value_are_householder_activations() -> None:
     torch.testing.assert_close(lt.householder(x, torch.zeros(4).double()), want)
     channels = lt.householder(x.mT, torch.zeros(4).double(), dim=1)
     assert torch.equal(channels, lt.householder(x, torch.zeros(4).double()).mT)
-
-
-def test_lengths_of_windows_keep_norms_and_gradients() -> None:
-    x = uniform(3, 2, 5, 7)
-    pool = lt.L2NormPool2d((2, 3))
-    y = pool(x)
-    assert y.shape == (3, 2, 2, 2)
-    torch.testing.assert_close(y[1, 1, 1, 0], x[1, 1, 2:4, 0:3].norm())
-    torch.testing.assert_close(y, nn.LPPool2d(2, (2, 3))(x))
-    whole = x[..., :4, :6]
-    torch.testing.assert_close(pool(whole).flatten(1).norm(dim=1), whole.flatten(1).norm(dim=1))
-    J = torch.func.jacrev(lambda t: pool(t).flatten())(x[0]).reshape(8, -1)
-    torch.testing.assert_close(J @ J.mT, torch.eye(8).double())
-    zero = torch.zeros(1, 2, 2, requires_grad=True)
-    (gradient,) = torch.autograd.grad(lt.L2NormPool2d(2)(zero).sum(), zero)
-    assert torch.equal(gradient, torch.zeros(1, 2, 2))
 
 
 def test_centring_is_a_projection() -> None:
