@@ -60,6 +60,8 @@ SHAPE_ONLY = {  # what computes on shapes alone, and may meet such tensors
     "Abs": lt.Abs(),
     "Maxout": lt.Maxout(2),
     "Scale": lt.Scale(2.0),
+    "Centering": lt.Centering(),
+    "householder": lambda x: lt.householder(x, torch.zeros(1, device=getattr(x, "device", "cpu"))),
 }
 READERS = {
     "Selection": lt.Selection([1, 0], 2),

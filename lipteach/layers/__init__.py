@@ -7,6 +7,7 @@ from lipteach.layers.copies import evaluating
 from lipteach.layers.export import export
 from lipteach.layers.norm_bounds import convolution_norm_bounds
 from lipteach.layers.retraction import make_tangent_, retract_
+from lipteach.layers.unit_rows import unit_rows
 
 __all__ = [
     "Audit",
@@ -20,4 +21,5 @@ __all__ = [
     "orthonormal",
     "retract_",
     "spectral",
+    "unit_rows",
 ]

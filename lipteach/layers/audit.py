@@ -24,12 +24,12 @@ from lipteach.layers.layer_norms import draws, input_sizes, is_layer, product
 from lipteach.layers.magnitudes import Magnitude, lower_bound
 from lipteach.layers.measured import measured, why_none
 from lipteach.layers.training_mode import rows_in_training
-from lipteach.primitives import Residual
 from lipteach.primitives._printing import say
 from lipteach.primitives._torch_private import undisturbed
 from lipteach.primitives._validate import check_real, check_tensor
 from lipteach.primitives.composition import SEQUENCES
 from lipteach.primitives.jacobian import check_initialized, run_once
+from lipteach.primitives.residual import SUMS
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,7 @@ def _inputs_of_strangers(plain: nn.Module, x: Tensor, sizes: Sizes) -> dict[str,
     """What the modules receive of which no class tells what they compute, by name."""
     found, within = {}, set[int]()
     for name, module in plain.named_modules():  # a module comes before its parts
-        if id(module) in within or isinstance(module, (*SEQUENCES, Residual)):
+        if id(module) in within or isinstance(module, (*SEQUENCES, *SUMS)):
             continue
         if is_opaque(module) or isinstance(module, torch.jit.ScriptModule):
             within |= set(map(id, module.modules()))
@@ -198,7 +198,7 @@ def _whole(
     plain: nn.Module,
     layers: list[LayerAudit],
 ) -> list[str]:
-    summed = any(isinstance(module, Residual) for module in plain.modules())
+    summed = any(isinstance(module, SUMS) for module in plain.modules())
     sums = ", with sums at residual connections" if summed else ""
     lines = ["Lipschitz constant (p = 2), computed in float64, rounded to 4 decimals:"]
     if unknown:

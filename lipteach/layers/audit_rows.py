@@ -15,6 +15,7 @@ from lipteach.layers.copies import CHANGES
 from lipteach.layers.known_modules import Sizes
 from lipteach.layers.layer_norms import LAYERS, image_sizes, is_layer, spectrum
 from lipteach.layers.magnitudes import Magnitude
+from lipteach.layers.module_constants import WITH_CONSTANTS
 from lipteach.layers.normalizations import NORMALIZATIONS
 from lipteach.layers.parametrizations import LInf
 from lipteach.primitives import Scale, Selection
@@ -88,7 +89,7 @@ def layer_row(
 ) -> tuple[LayerAudit, Magnitude | None]:
     """What is said of a layer, and its bound."""
     kind = _kind(module)
-    given = not isinstance(module, (Selection, Scale))
+    given = not isinstance(module, (Selection, Scale, *WITH_CONSTANTS))
     if given and module.weight is not None:  # a normalization may have none
         check_tensor(module.weight, f"The weight of {name}")
     if unlike or not is_layer(module):

@@ -106,14 +106,14 @@ def orthonormal(
     Source: Anil, Lucas and Grosse (2019), appendix B; of convolutions, Q. Li et al. (2019), and
     T. Boissin et al. (2025) for strides, dilation, groups and transposition.
     """
-    weight = _check(module, name)
+    weight = check_layer(module, name)
     check_real(tol, "tol", above=0.0)
     _check_method(method)
     parametrization: nn.Module = Orthonormal(weight.shape, tol, method)
     if isinstance(module, CONVOLUTIONS):
         kernels = orthogonal_class(module, weight)
         parametrization = OrthogonalConvolution(weight.shape, kernels, tol, method)
-    return _register(module, name, parametrization)
+    return register(module, name, parametrization)
 
 
 def spectral(module: Layer, name: str = "weight") -> Layer:
@@ -144,9 +144,9 @@ def spectral(module: Layer, name: str = "weight") -> Layer:
 
     Source: T. Miyato et al. (2018); Anil, Lucas and Grosse (2019), appendix B.2.
     """
-    weight = _check(module, name)
+    weight = check_layer(module, name)
     kernels = kernel_class(module, weight) if isinstance(module, CONVOLUTIONS) else None
-    return _register(module, name, Spectral(weight.shape, kernels))
+    return register(module, name, Spectral(weight.shape, kernels))
 
 
 def linf(module: Layer, name: str = "weight", bound: float = 1.0) -> Layer:
@@ -169,12 +169,12 @@ def linf(module: Layer, name: str = "weight", bound: float = 1.0) -> Layer:
 
     Source: Anil, Lucas and Grosse (2019), appendix C.
     """
-    weight = _check(module, name)
+    weight = check_layer(module, name)
     bound = check_real(bound, "bound", above=0.0)
     if isinstance(module, CONVOLUTIONS):
         check_kernel(module, weight)
     steps = kernel_class(module, weight) if isinstance(module, TRANSPOSED) else None
-    return _register(module, name, LInf(weight.shape, bound, steps))
+    return register(module, name, LInf(weight.shape, bound, steps))
 
 
 def _check_method(method: Any) -> None:
@@ -184,7 +184,7 @@ def _check_method(method: Any) -> None:
         raise ValueError(f"method must be one of {', '.join(METHODS)}; got {method!r}.")
 
 
-def _check(module: Any, name: Any) -> Tensor:
+def check_layer(module: Any, name: Any) -> Tensor:
     """Return the parameter of that name of a layer that can be constrained."""
     if not isinstance(module, WEIGHTED):
         names = ", ".join(f"nn.{kind.__name__}" for kind in WEIGHTED)
@@ -196,7 +196,8 @@ def _check(module: Any, name: Any) -> Tensor:
     return plain_weight(module, name)
 
 
-def _register(module: Layer, name: str, parametrization: nn.Module) -> Layer:
+def register(module: Layer, name: str, parametrization: nn.Module) -> Layer:
+    """Put a parametrization on the parameter of that name."""
     weight: Any = getattr(module, name)
     if hasattr(weight, "_replaced"):
         kind = type(module).__name__

@@ -2,7 +2,8 @@
 
 A module stands here if it is continuous and its Jacobian has norm at most 1 for p = 1, 2 and ∞,
 wherever it exists. Softplus is missing, for torch's own jumps by 2e-9 at its threshold, and
-overlapping windows, whose pixels count more than once.
+overlapping windows, whose maxima count more than once. What has another constant that is known
+without a weight matrix stands in `module_constants`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,15 @@ from typing import Any
 
 from torch import nn
 
-from lipteach.primitives import Abs, FullSort, GroupSort, MaxMin, Maxout
+from lipteach.primitives import (
+    Abs,
+    Centering,
+    FullSort,
+    GroupSort,
+    Householder,
+    MaxMin,
+    Maxout,
+)
 from lipteach.primitives.composition import runs_as
 
 Sizes = dict[int, set[tuple[int, ...]]]  # the shapes that a module receives, by its ``id``
@@ -36,6 +45,7 @@ DROPOUTS = (
     *(nn.AlphaDropout, nn.FeatureAlphaDropout),
 )
 AVERAGES = (nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d)
+LENGTHS = (nn.LPPool1d, nn.LPPool2d, nn.LPPool3d)
 MAXIMA = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
 ADAPTIVE: dict[type[nn.Module], int] = {  # and the dimensions of their images
     nn.AdaptiveAvgPool1d: 1,
@@ -49,6 +59,7 @@ ADAPTIVE: dict[type[nn.Module], int] = {  # and the dimensions of their images
 # The first dimension that a module acts on, and of its last ones how many; of others, none.
 FIRST: dict[tuple[type[nn.Module], ...], Callable[[Any], Any]] = {
     (FullSort, GroupSort, MaxMin, nn.Softmax, nn.Softmin, nn.Unflatten): lambda m: m.dim,
+    (Householder,): lambda m: m.dim,
     (nn.Flatten,): lambda m: m.start_dim,
 }
 LAST: dict[type[nn.Module], int] = {
@@ -56,7 +67,7 @@ LAST: dict[type[nn.Module], int] = {
     **dict.fromkeys((nn.Conv1d, nn.ConvTranspose1d), 2),
     **dict.fromkeys((nn.Conv2d, nn.ConvTranspose2d, nn.Softmax2d), 3),
     **dict.fromkeys((nn.PixelShuffle, nn.PixelUnshuffle), 3),
-    **{k: n for ks in (AVERAGES, MAXIMA) for n, k in enumerate(ks, 1)},
+    **{k: n for ks in (AVERAGES, LENGTHS, MAXIMA) for n, k in enumerate(ks, 1)},
     **ADAPTIVE,
 }
 
@@ -69,8 +80,7 @@ CONDITIONS: dict[type[nn.Module], Callable[[Any], bool]] = {
     nn.Softshrink: lambda m: m.lambd >= 0,
     nn.Threshold: lambda m: m.value == m.threshold,  # max(x, threshold); else it jumps
     **{kind: lambda m: not m.training or m.p == 0 for kind in DROPOUTS},
-    **{kind: lambda m: _apart(m) and _is_mean(m) for kind in AVERAGES},
-    **{kind: lambda m: _apart(m) and set(_each(m.dilation)) == {1} for kind in MAXIMA},
+    **{kind: lambda m: _apart(m) and set(each(m.dilation)) == {1} for kind in MAXIMA},
 }
 KNOWN = (*ALWAYS, *CONDITIONS, *ADAPTIVE)
 
@@ -93,35 +103,32 @@ def mixes(module: nn.Module, sizes: Sizes) -> bool:
     """
     last = next((n for kind, n in LAST.items() if isinstance(module, kind)), 0)
     if isinstance(module, (*ZEROS, *CONSTANTS)):  # two numbers for each dimension
-        last = len(_each(module.padding)) // 2
+        last = len(each(module.padding)) // 2
     chosen = [first(module) for kinds, first in FIRST.items() if isinstance(module, kinds)]
-    dim = chosen[0] if chosen else -last or 1
-    if type(dim) is not int:  # None, a name, or what may say that it is another number
+    if isinstance(module, Centering):
+        chosen = [*module.dim]
+    dims = chosen or [-last or 1]
+    if any(type(dim) is not int for dim in dims):  # None, a name, or what may say another number
         return True
     shapes = sizes.get(id(module))
     if shapes and isinstance(module, nn.Flatten):  # samples stand one after the other, unless what
         return False  # follows acts along them, as its shapes tell
     shapes = shapes or {(1,) * (1 + max(last, 1))}
-    return any((dim if dim >= 0 else dim + len(shape)) < 1 for shape in shapes)
+    return any((dim if dim >= 0 else dim + len(shape)) < 1 for shape in shapes for dim in dims)
 
 
 def _apart(pool: Any) -> bool:
     """Whether the windows of a pooling layer do not overlap, and none is cut off."""
-    size = _each(pool.kernel_size)
-    step = size if pool.stride is None else _each(pool.stride) or size
+    size = each(pool.kernel_size)
+    step = size if pool.stride is None else each(pool.stride) or size
     n = max(len(size), len(step))  # one number stands for all dimensions
     size, step = (t * n if len(t) == 1 else t for t in (size, step))
     return not pool.ceil_mode and all(s >= k for s, k in zip(step, size, strict=True))
 
 
-def _is_mean(pool: Any) -> bool:
-    """Whether each window is divided by the number of its pixels, padding included."""
-    return getattr(pool, "divisor_override", None) is None and bool(pool.count_include_pad)
-
-
 def _divides(pool: Any, n: int, sizes: set[tuple[int, ...]]) -> bool:
     """Whether the windows of an adaptive layer do not overlap: equal parts of each image."""
-    parts = _each(pool.output_size)
+    parts = each(pool.output_size)
     parts = parts * n if len(parts) == 1 else parts
     if all(part == 1 for part in parts):
         return True
@@ -133,5 +140,6 @@ def _divides(pool: Any, n: int, sizes: set[tuple[int, ...]]) -> bool:
     )
 
 
-def _each(value: Any) -> tuple[Any, ...]:
+def each(value: Any) -> tuple[Any, ...]:
+    """A setting as a tuple, one number standing alone."""
     return tuple(value) if isinstance(value, (tuple, list)) else (value,)

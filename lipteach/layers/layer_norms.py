@@ -21,12 +21,23 @@ from lipteach.layers.convolution_norms import (
 from lipteach.layers.copies import near, said_name
 from lipteach.layers.known_modules import KNOWN, Sizes, mixes, one_lipschitz
 from lipteach.layers.magnitudes import ONE, Magnitude, in_units
+from lipteach.layers.module_constants import (
+    WITH_CONSTANTS,
+    constant,
+    constant_to_max,
+    has_constant,
+    said_of,
+)
 from lipteach.layers.normalizations import NORMALIZATIONS, factors_of, has_statistics
 from lipteach.layers.weights import CONVOLUTIONS, weight_dims
-from lipteach.primitives import Residual, Scale, Selection, mixed_norm, operator_norm
-from lipteach.primitives.composition import runs_as, walk
+from lipteach.primitives import Scale, Selection, mixed_norm, operator_norm
+from lipteach.primitives.composition import runs_as, runs_its_forward, walk
+from lipteach.primitives.residual import SUMS, shares_of
 
-LAYERS = (nn.Linear, *CONVOLUTIONS, Selection, Scale, *NORMALIZATIONS)  # the modules with a norm
+LAYERS = (  # the modules with a norm
+    *(nn.Linear, *CONVOLUTIONS, Selection, Scale),
+    *(*NORMALIZATIONS, *WITH_CONSTANTS),
+)
 MIXES = "which mixes the samples of a batch"
 
 
@@ -55,7 +66,7 @@ def input_sizes(model: nn.Module, x: Tensor) -> Sizes:
     hooks = [
         module.register_forward_pre_hook(note)
         for module in model.modules()
-        if isinstance(module, (*LAYERS, *KNOWN, Residual))
+        if isinstance(module, (*LAYERS, *KNOWN, *SUMS)) or runs_its_forward(module)
     ]
     model(x[:1])
     for hook in hooks:
@@ -64,7 +75,12 @@ def input_sizes(model: nn.Module, x: Tensor) -> Sizes:
 
 
 def image_sizes(conv: nn.Module, sizes: Sizes) -> set[tuple[int, ...]]:
-    """The sizes (channels, height, width) of the images that a convolution receives."""
+    """The sizes (channels, height, width) of the images that a convolution receives.
+
+    Of a module whose constant depends on all of a sample, they are its shapes.
+    """
+    if isinstance(conv, WITH_CONSTANTS):
+        return sizes.get(id(conv), set())
     return {shape[1 - weight_dims(conv) :] for shape in sizes.get(id(conv), ())}
 
 
@@ -81,6 +97,11 @@ def spectrum(layer: Any, sizes: set[tuple[int, ...]], reached: bool = True) -> S
     """
     if isinstance(layer, Scale):
         return _exact(torch.tensor([abs(layer.factor)], dtype=torch.float64), 0, "its factor")
+    if isinstance(layer, WITH_CONSTANTS):
+        small, large, method = said_of(layer)
+        bound = Magnitude.of(constant(layer, 2, sizes))
+        lower = 0.0 if math.isnan(large) else large
+        return Spectrum(small, large, lower, float(bound), method, bound)
     if isinstance(layer, NORMALIZATIONS):
         factors, exponent = factors_of(layer)
         return _exact(factors.sort(descending=True).values, exponent, "its factors")
@@ -120,6 +141,8 @@ def upper_norm(layer: Any, p: float, sizes: set[tuple[int, ...]]) -> Magnitude:
         return cast(Magnitude, spectrum(layer, sizes, reached=False).bound)
     if isinstance(layer, Scale):
         return Magnitude.of(abs(layer.factor))
+    if isinstance(layer, WITH_CONSTANTS):
+        return Magnitude.of(constant(layer, p, sizes))
     if isinstance(layer, NORMALIZATIONS):
         factors, exponent = factors_of(layer)
         return Magnitude.of(float(factors.max()), exponent)
@@ -135,6 +158,8 @@ def upper_norm_to_max(layer: Any, p: float, sizes: set[tuple[int, ...]]) -> Magn
     """An upper bound of the norm from the p-norm to the ∞-norm: ‖W‖_{p,∞} of a linear layer."""
     if isinstance(layer, Selection):
         return ONE
+    if isinstance(layer, WITH_CONSTANTS):
+        return Magnitude.of(constant_to_max(layer, p, sizes))
     if isinstance(layer, nn.Linear):
         W, exponent = in_units(layer.weight.detach())
         return Magnitude.of(float(mixed_norm(W, p)) if W.numel() else 0.0, exponent)
@@ -155,6 +180,8 @@ def is_layer(module: nn.Module) -> bool:
         return isinstance(module.factor, (int, float)) and math.isfinite(module.factor)
     if isinstance(module, NORMALIZATIONS):
         return has_statistics(module)
+    if isinstance(module, WITH_CONSTANTS):
+        return has_constant(module)
     return isinstance(module, Selection) or cast(Tensor, module.weight).ndim == weight_dims(module)
 
 
@@ -171,17 +198,19 @@ def product(
     """The product of the norms along a Sequential and "", or None and the module without one.
 
     `norms` holds an upper bound for each layer, and for other modules that were measured, by its
-    ``id``. A residual connection counts with the sum of its two products.
+    ``id``. A residual connection counts with the sum of its two products, each times its share.
     """
     bound = ONE
     for name, step in walk(module, above):
-        if runs_as(step, Residual):
+        if runs_as(step, SUMS):
             within = f"{name}." if name else ""
-            shortcut, missing = product(step.skip, norms, sizes, f"{within}skip")
-            body, also = product(step.body, norms, sizes, f"{within}body")
+            kept, taken = map(Magnitude.of, shares_of(step))
+            block: Any = step
+            shortcut, missing = product(block.skip, norms, sizes, f"{within}skip")
+            body, also = product(block.body, norms, sizes, f"{within}body")
             if shortcut is None or body is None:
                 return None, missing or also
-            bound = bound * (shortcut + body)
+            bound = bound * (kept * shortcut + taken * body)
             continue
         if id(step) in norms or is_layer(step):
             known = norms.get(id(step))

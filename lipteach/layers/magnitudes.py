@@ -61,6 +61,18 @@ class Magnitude:
 ONE = Magnitude.of(1.0)
 
 
+def root_of_squares(parts: list[Magnitude]) -> Magnitude:
+    """The root of the sum of the squares."""
+    most = max(parts)
+    if most.mantissa == 0:
+        return most
+    lengths = [
+        math.ldexp(part.mantissa, int(max(part.exponent - most.exponent, -1100))) for part in parts
+    ]
+    mantissa, carry = math.frexp(math.hypot(*lengths))
+    return Magnitude(most.exponent + carry, mantissa, max(part.reach for part in parts))
+
+
 def in_units(W: Tensor) -> tuple[Tensor, int]:
     """W over a power of two, so that no entry exceeds 1, and the exponent of that power.
 

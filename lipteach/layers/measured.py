@@ -41,6 +41,7 @@ def measured(model: nn.Module, training: bool = False) -> tuple[nn.Module, dict[
         module._backward_pre_hooks.clear()
         if vars(module).get("inplace", False):
             module.inplace = False
+            vars(module)["overwrote"] = True  # which matters where its input is used again
         if "forward" in vars(module):
             vars(module)["forward"] = functools.partial(_in_float64, module.forward, dtypes)
     return plain, unlike

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from lipteach.layers.magnitudes import in_units
+from lipteach.primitives import BoundedBatchNorm
 
-NORMALIZATIONS = (nn.BatchNorm1d, nn.BatchNorm2d)
+NORMALIZATIONS = (nn.BatchNorm1d, nn.BatchNorm2d, BoundedBatchNorm)
 
 
 def factors_of(layer: Any) -> tuple[Tensor, int]:
@@ -20,9 +21,12 @@ def factors_of(layer: Any) -> tuple[Tensor, int]:
 
     In evaluation mode each channel is multiplied by one of them: γ is its weight, 1 if it has none,
     and v its running variance. They come over a power of two, with the exponent of that power.
+    Those of a `BoundedBatchNorm` are at most its bound.
     """
     root = (layer.running_var.detach() + layer.eps).sqrt()
     weight = torch.ones_like(root) if layer.weight is None else layer.weight.detach()
+    if isinstance(layer, BoundedBatchNorm):
+        return (weight / root).abs().clamp(max=layer.bound), 0
     W, exponent = in_units(weight.abs())
     return W / root, exponent
 

@@ -28,7 +28,7 @@ from lipteach.primitives._validate import (
 from lipteach.primitives.polar import polar_
 
 
-class _Constraint(nn.Module):
+class Constraint(nn.Module):
     """What they have in common: one shape, full precision, and the parameter's memory format."""
 
     def __init__(self, shape: torch.Size) -> None:
@@ -62,7 +62,7 @@ class _Constraint(nn.Module):
         return (X, *others) if others else X
 
 
-class Orthonormal(_Constraint):
+class Orthonormal(Constraint):
     """The orthonormal polar factor of a matrix, or of a kernel flattened where that is exact."""
 
     def __init__(self, shape: torch.Size, tol: float, method: str) -> None:
@@ -111,7 +111,7 @@ class OrthogonalConvolution(Orthonormal):
         return tuple(p.to(W.dtype) for p in self.kernels.factor(W.double()))
 
 
-class Spectral(_Constraint):
+class Spectral(Constraint):
     """The weight over its spectral norm; of a convolution, over an upper bound for every size."""
 
     def __init__(self, shape: torch.Size, kernels: KernelClass | None) -> None:
@@ -147,7 +147,7 @@ def _largest_singular_value(X: Tensor) -> Tensor:
     return norm
 
 
-class LInf(_Constraint):
+class LInf(Constraint):
     """The weight with each row projected onto the L1 ball of radius `bound`.
 
     A transposed convolution, which comes with the class of its kernels, has a row for each output

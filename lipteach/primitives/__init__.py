@@ -14,6 +14,9 @@ from lipteach.primitives.activations import (
     maxmin,
 )
 from lipteach.primitives.bjorck_apply import bjorck_apply
+from lipteach.primitives.bounded_batch_norm import BoundedBatchNorm
+from lipteach.primitives.centering import Centering
+from lipteach.primitives.householder import Householder, householder
 from lipteach.primitives.jacobian import (
     jacobian_power_iteration,
     jacobian_singular_values,
@@ -36,16 +39,20 @@ from lipteach.primitives.projections import (
     project_linf_norm,
     project_simplex,
 )
-from lipteach.primitives.residual import Residual
+from lipteach.primitives.residual import ConvexCombination, Residual
 from lipteach.primitives.spectral_jacobian import spectral_jacobian_penalty
 from lipteach.primitives.wasserstein import exact_wasserstein, transport_plan, wasserstein_dual
 
 __all__ = [
     "Abs",
+    "BoundedBatchNorm",
+    "Centering",
     "ChunkedSequential",
     "ConvergenceWarning",
+    "ConvexCombination",
     "FullSort",
     "GroupSort",
+    "Householder",
     "MaxMin",
     "Maxout",
     "RankWarning",
@@ -58,6 +65,7 @@ __all__ = [
     "exact_wasserstein",
     "full_sort",
     "group_sort",
+    "householder",
     "in_l1_ball",
     "is_orthonormal",
     "jacobian_power_iteration",

@@ -40,11 +40,12 @@ def _sort(x: Tensor, size: int, dim: int, descending: bool) -> Tensor:
         raise TypeError(f"descending must be True or False; got {descending!r}.")
     if size == 2 and (torch.compiler.is_compiling() or exporting(x) or pairs.worth_it(x)):
         return pairs.sort_pairs(x, dim, descending)
-    _refuse_nan(x)
+    refuse_nan(x)
     return sort_groups(x, size, dim, descending)
 
 
-def _refuse_nan(x: Tensor) -> None:
+def refuse_nan(x: Tensor) -> None:
+    """Refuse NaN where it can be looked for (see `group_sort`)."""
     if pairs.in_plain_memory(x):
         pairs.refuse_nan(x)
 
@@ -237,5 +238,5 @@ class Abs(nn.Module):
 @leaf_of_fx
 def _absolute(x: Tensor) -> Tensor:
     check_tensor(x, min_dim=0, finite=False)
-    _refuse_nan(x)
+    refuse_nan(x)
     return torch.where(x < 0, -x, x)

@@ -18,7 +18,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from lipteach.primitives._as_imported import HARMLESS, called, is_patched, methods
+from lipteach.primitives._as_imported import (
+    HARMLESS,
+    as_imported,
+    called,
+    is_patched,
+    methods,
+)
 from lipteach.primitives._torch_private import has_hooks, is_compiled, modes_active
 from lipteach.primitives.modules import ChunkedSequential
 
@@ -46,6 +52,25 @@ def runs_as(module: nn.Module, kinds: type[M] | tuple[type[M], ...]) -> TypeGuar
         if kind in type(module).__mro__ and not _redefines(type(module), kind):
             return not alteration(module)
     return False
+
+
+def runs_its_forward(module: nn.Module) -> bool:
+    """Whether a call of the module runs the forward of its class, whatever that is, and no more.
+
+    Its class and those that it inherits from define nothing else that ``nn.Module`` does, such as a
+    call or a look-up of attributes, and nothing beside the class has a say in it. What the forward
+    computes is to be found by tracing it; classes of torch are known by name, or not at all.
+    """
+    if type(type(module)) not in (type, ABCMeta) or type(vars(module)) is not dict:
+        return False
+    if as_imported(type(module)):
+        return False
+    reserved = set(dir(nn.Module)) - HARMLESS - {"forward"}
+    for base in type(module).__mro__:
+        torch_s = issubclass(base, nn.Module) and as_imported(base)
+        if base is not object and not torch_s and not reserved.isdisjoint(vars(base)):
+            return False
+    return isinstance(type(module).forward, types.FunctionType) and not alteration(module)
 
 
 def alteration(module: nn.Module) -> str:

@@ -113,7 +113,8 @@ class Scale(nn.Module):
     A network of 1-Lipschitz layers and scaling layers has the product of the scales as its
     constant. Since sorts and ReLU are homogeneous, φ(a x) = a φ(x) for a ≥ 0 (not for a < 0:
     MaxMin(−x) ≠ −MaxMin(x)), scaling inside is scaling of the output, if each later bias is
-    multiplied by the scales before it. a is no parameter: training leaves it alone.
+    multiplied by the scales before it. a is no parameter: training leaves it alone. Behind
+    ``nn.AvgPool2d(k)``, whose 2-norm is 1/k, a = k makes a pool of norm 1, and no less.
 
     >>> lt.Scale(10.0)(torch.tensor([1.0, -0.5]))
     tensor([10., -5.])

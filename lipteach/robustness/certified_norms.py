@@ -1,5 +1,7 @@
 """Certified norms of compositions: products along a Sequential, sums at residual connections.
 
+What is neither, and runs a forward that can be traced, is walked through by `graph_norms`.
+
 Source: the composition of Lipschitz maps; Anil, Lucas and Grosse (2019), section 2 and appendix E.
 """
 
@@ -24,21 +26,29 @@ from lipteach.layers.layer_norms import (
     upper_norm_to_max,
 )
 from lipteach.layers.magnitudes import Magnitude
-from lipteach.primitives import Residual, Selection
+from lipteach.layers.module_constants import WITH_CONSTANTS
+from lipteach.primitives import Selection
 from lipteach.primitives._validate import NORMS
-from lipteach.primitives.composition import alteration, runs_as, walk
+from lipteach.primitives.composition import alteration, runs_as, runs_its_forward, walk
+from lipteach.primitives.residual import SUMS, shares_of
+from lipteach.robustness.graph_norms import bounds_of_graph
+from lipteach.robustness.graph_sums import Sums, conversion
+from lipteach.robustness.graphs import traced
 
 ZERO = Magnitude.of(0.0)
 Norms = tuple[dict[float, Magnitude], dict[float, Magnitude]]
-Sums = dict[tuple[float, float], Magnitude]
 Key = tuple[int, frozenset[tuple[int, ...]]]  # a module's ``id``, and the shapes that it receives
 
 
 class Known(NamedTuple):
-    """What was computed of a model's modules."""
+    """What was computed of a model's modules, and the modules that were made for it.
+
+    These are kept, since the ``id`` of what is forgotten may be given again.
+    """
 
     layers: dict[Key, Norms]
     sums: dict[Key, Sums]
+    made: list[nn.Module]
 
 
 def norms_along(model: nn.Module, x: Tensor, p: float) -> dict[float, float]:
@@ -58,23 +68,25 @@ def certified(
     bounds[q] is an upper bound of the steps so far, from the p-norm to the q-norm. Of a model that
     is a part of another, `above` is the name there, and `known` keeps what was computed there.
     """
-    known = Known({}, {}) if known is None else known
+    known = Known({}, {}, []) if known is None else known
     sizes = input_sizes(model, x)
     steps = list(walk(model, above))
     calls = _calls(model, x, [step for _, step in steps])
-    bounds = {q: _conversion(x[0].numel(), p, q) for q in NORMS}
+    bounds = {q: conversion(x[0].numel(), p, q) for q in NORMS}
     for name, step in steps:
-        summed = runs_as(step, Residual)
-        if not (summed or is_layer(step) or one_lipschitz(step, sizes)):
+        summed = runs_as(step, SUMS)
+        plain = summed or is_layer(step) or one_lipschitz(step, sizes)
+        if not (plain or runs_its_forward(step)):
             said = alteration(step)
             return None, said_name(name, step) + (f", which has {said}" if said else "")
-        if mixes(step, sizes):
+        if plain and mixes(step, sizes):
             return None, f"{said_name(name, step)}, {MIXES}"
         called, count = next(calls, (None, 0))
         if called is not step:  # what runs is another composition
             return None, said_name(name, step)
-        if isinstance(step, Residual):
-            through, missing = _of_sum(step, sizes[id(step)], x, name, known)
+        if summed or not plain:
+            of = _of_sum if summed else _of_graph
+            through, missing = of(step, sizes[id(step)], x, name, known)
             if through is None:
                 return None, missing
             bounds = {q: min(bounds[r] * through[r, q] for r in NORMS) for q in NORMS}
@@ -83,20 +95,23 @@ def certified(
             most = min(bounds[q] * to_max[q] for q in NORMS)
             bounds = {q: bounds[q] * own[q] for q in NORMS}
             bounds[math.inf] = min(bounds[math.inf], most)
-        bounds = {q: min(bounds[r] * _conversion(count, r, q) for r in NORMS) for q in NORMS}
+        bounds = {q: min(bounds[r] * conversion(count, r, q) for r in NORMS) for q in NORMS}
     if more := next(calls, None):  # a chunk took the sample in parts, and each has fewer numbers
         return None, said_name(steps[-1][0], more[0])
     return bounds, ""
 
 
 def _of_sum(
-    block: Residual, shapes: set[tuple[int, ...]], x: Tensor, name: str, known: Known
+    block: nn.Module, shapes: set[tuple[int, ...]], x: Tensor, name: str, known: Known
 ) -> tuple[Sums | None, str]:
     """The same for a residual connection, by the pair (r, q): the sums of its two parts' bounds.
+
+    Each counts with its share.
 
     The bounds are those of one row: where a sample comes as several, they are not of the whole.
     """
     key, found = (id(block), frozenset(shapes)), Sums()
+    shares = [*map(Magnitude.of, shares_of(block))]
     if key in known.sums:  # nested ones would be walked through three times at each depth
         return known.sums[key], ""
     if any(shape[0] != 1 for shape in shapes):
@@ -111,7 +126,40 @@ def _of_sum(
                 return None, missing
             parts.append(bounds)
         for q in NORMS:
-            found[r, q] = max(found.get((r, q), ZERO), parts[0][q] + parts[1][q])
+            skip, body = (share * part[q] for share, part in zip(shares, parts, strict=True))
+            found[r, q] = max(found.get((r, q), ZERO), skip + body)
+    known.sums[key] = found
+    return found, ""
+
+
+def _of_graph(
+    step: nn.Module, shapes: set[tuple[int, ...]], x: Tensor, name: str, known: Known
+) -> tuple[Sums | None, str]:
+    """The same for a module whose forward can be traced."""
+    key, found, said = (id(step), frozenset(shapes)), Sums(), said_name(name, step)
+    if key in known.sums:
+        return known.sums[key], ""
+    if any(shape[0] != 1 for shape in shapes):
+        return None, f"{said}, which takes a sample as several rows"
+
+    def ask(module: nn.Module, given: Tensor, within: str) -> tuple[Sums | None, str]:
+        whole, sums = f"{name}.{within}" if name else within, Sums()
+        known.made.append(module)
+        for r in NORMS:
+            bounds, missing = certified(module, given, r, whole, known)
+            if bounds is None:
+                return None, missing
+            sums |= {(r, q): bounds[q] for q in NORMS}
+        return sums, ""
+
+    for shape in shapes:
+        graph = traced(step, x.new_zeros(shape))
+        if graph is None:
+            return None, said
+        bounds, missing = bounds_of_graph(step, said, graph, ask)
+        if bounds is None:
+            return None, missing
+        found = {pair: max(found.get(pair, ZERO), bounds[pair]) for pair in bounds}
     known.sums[key] = found
     return found, ""
 
@@ -121,7 +169,7 @@ def _norms(step: nn.Module, places: set[tuple[int, ...]], known: Known) -> Norms
     key = id(step), frozenset(places)
     if key not in known.layers:
         own = {q: upper_norm(step, q, places) for q in NORMS}
-        wide = not isinstance(step, nn.Linear | Selection)  # then the same
+        wide = not isinstance(step, (nn.Linear, Selection, *WITH_CONSTANTS))  # then the same
         to_max = own if wide else {q: upper_norm_to_max(step, q, places) for q in NORMS}
         known.layers[key] = own, to_max
     return known.layers[key]
@@ -137,14 +185,10 @@ def _calls(model: nn.Module, x: Tensor, steps: list[nn.Module]) -> Iterator[tupl
     def note(module: nn.Module, _: Any, output: Any) -> None:
         found.append((module, output.numel() if isinstance(output, Tensor) else 0))
 
-    hooked = {id(step): step for step in steps if isinstance(step, (*LAYERS, *KNOWN, Residual))}
+    kinds = (*LAYERS, *KNOWN, *SUMS)
+    hooked = {id(s): s for s in steps if isinstance(s, kinds) or runs_its_forward(s)}
     hooks = [step.register_forward_hook(note) for step in hooked.values()]
     model(x[:1])
     for hook in hooks:
         hook.remove()
     return iter(found)
-
-
-def _conversion(m: int, r: float, q: float) -> Magnitude:
-    """The least c with ‖·‖_q ≤ c ‖·‖_r for m numbers."""
-    return Magnitude.of(m ** max(0.0, 1 / q - 1 / r))

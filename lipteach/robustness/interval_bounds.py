@@ -15,10 +15,21 @@ import torch
 from torch import Tensor, nn
 
 from lipteach.layers.convolution_norms import convolved
+from lipteach.layers.known_modules import AVERAGES
 from lipteach.layers.layer_norms import is_layer
+from lipteach.layers.module_constants import WITH_CONSTANTS, windows_of
 from lipteach.layers.normalizations import NORMALIZATIONS
 from lipteach.layers.weights import CONVOLUTIONS, TRANSPOSED
-from lipteach.primitives import Abs, FullSort, GroupSort, MaxMin, Maxout, Scale, Selection
+from lipteach.primitives import (
+    Abs,
+    FullSort,
+    GroupSort,
+    Householder,
+    MaxMin,
+    Maxout,
+    Scale,
+    Selection,
+)
 from lipteach.primitives.composition import runs_as
 
 
@@ -115,6 +126,8 @@ def through(step: nn.Module, reach: Reach, run: Format) -> Reach | None:
         theirs = rounding_of(3, run) * size.flatten(1).amax(1) + run.tiny
         error = reach.error * (1 + rounding_of(3, run)) + theirs
         return Reach(step(reach.lower) - own, step(reach.upper) + own, error)
+    if runs_as(step, Householder):
+        return _reflected(step, reach, run)
     if runs_as(step, Scale) and not run.tiny < abs(step.factor) < run.max:
         return None  # a run may round it to 0, or to infinity
     affine = as_affine(step)
@@ -124,7 +137,12 @@ def through(step: nn.Module, reach: Reach, run: Format) -> Reach | None:
 def as_affine(step: nn.Module) -> Affine | None:
     """The module as an affine map; None if it is none of those that we know."""
     layer: Any = step
-    if not is_layer(layer) or isinstance(layer, NORMALIZATIONS):
+    if not is_layer(layer):
+        return None
+    if isinstance(layer, AVERAGES):  # none of its weights is negative
+        terms, zero = windows_of(layer).pixels, torch.zeros((), dtype=torch.float64)
+        return Affine(layer, layer, zero, terms)
+    if isinstance(layer, (*NORMALIZATIONS, *WITH_CONSTANTS)):
         return None
     if isinstance(layer, Scale):
         factor = layer.factor
@@ -164,6 +182,37 @@ def affinely(affine: Affine, reach: Reach, run: Format) -> Reach:
     theirs = torch.where(size + moved < run.max, theirs, torch.inf)
     worst = theirs.flatten(1).amax(1) * (1 + rounding_of(affine.terms, EXACT))
     return Reach(image - spread - own, image + spread + own, worst)
+
+
+def _reflected(step: Householder, reach: Reach, run: Format) -> Reach:
+    """The reach behind a Householder activation: z + 2 (−vᵀz)⁺ v, in two affine steps."""
+    dim = step.dim % reach.lower.ndim
+    shape = reach.lower.shape
+    angle = step.angle.view(-1, *[1] * (len(shape) - 1 - dim))
+    v = torch.stack([angle.cos(), angle.sin()], dim=1)
+    zero, at = torch.zeros((), dtype=v.dtype, device=v.device), dim + 1
+    paired = (*shape[:dim], -1, 2, *shape[dim + 1 :])
+    z = Reach(reach.lower.reshape(paired), reach.upper.reshape(paired), reach.error)
+    depth = Affine(
+        lambda t: -(v * t).sum(at, keepdim=True),
+        lambda t: (v.abs() * t).sum(at, keepdim=True),
+        zero,
+        6,  # of which four are for what a run makes of v
+    )
+    behind = affinely(depth, z, run)
+    both = Reach(
+        torch.cat([z.lower, behind.lower.relu()], at),
+        torch.cat([z.upper, behind.upper.relu()], at),
+        torch.maximum(z.error, behind.error),
+    )
+    moved = Affine(
+        lambda t: t.narrow(at, 0, 2) + 2 * t.narrow(at, 2, 1) * v,
+        lambda t: t.narrow(at, 0, 2) + 2 * t.narrow(at, 2, 1) * v.abs(),
+        zero,
+        6,
+    )
+    found = affinely(moved, both, run)
+    return Reach(found.lower.reshape(shape), found.upper.reshape(shape), found.error)
 
 
 def rounding_of(terms: int, kind: Format) -> float:

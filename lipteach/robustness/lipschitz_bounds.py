@@ -62,12 +62,16 @@ def lipschitz_bounds(model: nn.Module, x: Tensor, p: float = 2) -> LipschitzBoun
       $\|z\|_q \le k^{\max(0, 1/q - 1/p)} \|z\|_p$ for k numbers, is shorter; also with
       $\|W\|_{q,\infty}$, as the first layer in Theorem 3. Norms of convolutions (in one or two
       dimensions, transposed or not) are those at the image size of x, or bounds of them. A batch
-      normalization counts with its largest factor, and an `lt.Residual` with the sum of the bounds
-      of its two parts. A module with forward hooks, a forward of its own or the like has no bound:
-      what it computes is not what its class does; nor has one that acts along the batch, as a sort
-      with ``dim=0`` does. Of a model that draws random numbers, of which a weight changes at each
-      reading, or which is not what a copy of it is (its class may say how it is copied), nothing is
-      known: the bounds are 0 and infinity.
+      normalization counts with its largest factor, an `lt.Residual` with the sum of the bounds of
+      its two parts. The forward of a class that is not of torch is traced by ``torch.fx``: the
+      bounds of sums add, those of a concatenation are combined as the norm combines its parts (for
+      p = 1 their sum, for 2 the root of the sum of squares, for ∞ the largest), and slices,
+      reshapes, means, multiples by constants and the activations as functions are known. What it
+      does else has no bound; nor has a forward that branches on its input, a module with forward
+      hooks, with a forward of its own or the like (what it computes is not what its class does), or
+      one that acts along the batch, as a sort with ``dim=0`` does. Of a model that draws random
+      numbers, of which a weight changes at each reading, or which is not what a copy of it is (its
+      class may say how it is copied), nothing is known: the bounds are 0 and infinity.
 
     The model is taken in evaluation mode and in float64, with its weights as they are read now, and
     left as it is. Both bounds hold up to rounding, about 1e-12 of their size for a few layers.

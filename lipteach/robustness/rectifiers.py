@@ -22,6 +22,7 @@ from lipteach.primitives import (
     ChunkedSequential,
     FullSort,
     GroupSort,
+    Householder,
     MaxMin,
     Maxout,
     Scale,
@@ -36,7 +37,7 @@ SHORT, DROPPED = 3e-6, 1e-9  # the latter: coefficients that HiGHS takes for 0
 HAIRS = (1e-7, 1e-6, 1e-5, 1e-4)  # of the box
 KNOWN = (
     "Flatten, Linear, Selection, Scale, Identity, ReLU, LeakyReLU, Abs, MaxMin, GroupSort, "
-    "FullSort and Maxout along the last dimension"
+    "FullSort, Maxout and Householder along the last dimension"
 )
 
 
@@ -171,6 +172,13 @@ def _layer(layer: nn.Module, box: Box, h: Array, said: str) -> Array:
     if runs_as(layer, (MaxMin, GroupSort, FullSort)) and layer.dim in (-1, 1):
         size = layer.size if isinstance(layer, GroupSort) else len(h)
         return _sorted(box, h, 2 if isinstance(layer, MaxMin) else size)
+    if runs_as(layer, Householder) and layer.dim in (-1, 1):  # z + 2 (−vᵀz)⁺ v
+        angle = layer.angle.detach().double().numpy()[:, None]
+        v = np.stack([np.cos(angle), np.sin(angle)])
+        pairs = np.stack([h[::2], h[1::2]])
+        twice = 2.0 * box.rectified(-(v * pairs).sum(0))
+        out = np.stack([box.widened(z) + twice * c for z, c in zip(pairs, v, strict=True)], axis=1)
+        return out.reshape(len(h), -1)
     if runs_as(layer, Maxout):
         out = h[:: layer.size]
         for k in range(1, layer.size):

@@ -15,7 +15,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lipteach.primitives import Abs, FullSort, GroupSort, MaxMin, Maxout, Scale, Selection
+from lipteach.primitives import (
+    Abs,
+    FullSort,
+    GroupSort,
+    Householder,
+    MaxMin,
+    Maxout,
+    Scale,
+    Selection,
+)
 from lipteach.primitives.composition import alteration, read, runs_as, walk
 from lipteach.theory.expressions import (
     And,
@@ -140,8 +149,8 @@ def apply(network: nn.Module, x: Sequence[Any], reader: Reader = read_number) ->
     """The outputs of a network, as terms, at a list of terms or numbers.
 
     It knows ``nn.Sequential``, ``Linear``, ``Identity``, ``ReLU``, ``LeakyReLU`` and this package's
-    Selection, Scale, Abs, and MaxMin, GroupSort, FullSort and Maxout along the last dimension. The
-    weights are read as :func:`read_number` says.
+    Selection, Scale, Abs, and MaxMin, GroupSort, FullSort, Maxout and Householder along the last
+    dimension. The weights are read as :func:`read_number` says.
 
     Raises:
         ValueError: if a layer is of another kind, has hooks or a forward of its own, or does not
@@ -191,6 +200,8 @@ def _layer(layer: nn.Module, h: list[Term], reader: Reader) -> list[Term]:
         return _maxima(h, layer.size)
     if runs_as(layer, Abs):
         return [abs(z) for z in h]
+    if runs_as(layer, Householder):
+        return _reflected(layer, h, reader)
     if runs_as(layer, nn.ReLU):
         return [Max(z, 0) for z in h]
     if runs_as(layer, nn.LeakyReLU):
@@ -201,7 +212,8 @@ def _layer(layer: nn.Module, h: list[Term], reader: Reader) -> list[Term]:
     _refuse_altered(layer)
     raise ValueError(
         "A proof knows Sequential, Linear, Selection, Scale, Identity, ReLU, LeakyReLU, Abs, "
-        f"MaxMin, GroupSort, FullSort and Maxout layers; the network has a {type(layer).__name__}."
+        "MaxMin, GroupSort, FullSort, Maxout and Householder layers; "
+        f"the network has a {type(layer).__name__}."
     )
 
 
@@ -217,6 +229,19 @@ def _maxima(h: list[Term], size: int) -> list[Term]:
     if len(h) % size:
         raise ValueError(f"Maxout needs a length that its size divides; got {len(h)} and {size}.")
     return [reduce(Max, h[k : k + size]) for k in range(0, len(h), size)]
+
+
+def _reflected(layer: Householder, h: list[Term], reader: Reader) -> list[Term]:
+    """Z + 2 (−vᵀz)⁺ v of each pair z, with v = (cos θ, sin θ) as a run computes it."""
+    if layer.dim != -1 or len(h) != 2 * len(layer.angle):
+        got = f"dim {layer.dim}, and {len(h)} entries for {len(layer.angle)} angles"
+        raise ValueError(f"A Householder must fit the last dimension in a proof; got {got}.")
+    angle, found = _stored(layer.angle), []
+    v = zip(_read(angle.cos(), reader), _read(angle.sin(), reader), strict=True)
+    for a, b, (c, s) in zip(h[::2], h[1::2], v, strict=True):
+        twice = 2 * Max(-(c * a + s * b), 0)
+        found += [a + twice * c, b + twice * s]
+    return found
 
 
 def _sorted(h: list[Term], size: int, dim: int) -> list[Term]:

@@ -14,9 +14,10 @@ from torch.nn.utils import parametrize
 from lipteach.layers.copies import evaluating, said_name
 from lipteach.layers.known_modules import mixes, one_lipschitz
 from lipteach.layers.layer_norms import is_layer
+from lipteach.layers.module_constants import WITH_CONSTANTS, constant
 from lipteach.layers.normalizations import NORMALIZATIONS
 from lipteach.primitives import Scale, Selection, polar
-from lipteach.primitives._validate import check_real
+from lipteach.primitives._validate import NORMS, check_real
 from lipteach.primitives.composition import walk
 from lipteach.training.networks import check_generator
 
@@ -49,6 +50,9 @@ to stretch, or no constant can be promised; got 1 (GELU).
             if is_layer(step) and not isinstance(step, (Scale, Selection, *NORMALIZATIONS)):
                 known = isinstance(step, (nn.Linear, nn.Conv2d))
                 kept = known and not parametrize.is_parametrized(step)
+                if isinstance(step, WITH_CONSTANTS):
+                    kept = all(constant(step, p, set()) <= 1 for p in NORMS)
+                    kept &= not [*step.parameters()]
             else:
                 kept = one_lipschitz(step, {}) and not [*step.parameters()]
             if not kept or mixes(step, {}):

@@ -63,11 +63,59 @@ def scaled():
     yield lt.Residual, [nn.ReLU(), 3], TypeError, "skip must be an nn.Module; got int"
     wide = lt.Residual(nn.Linear(2, 3))
     yield wide, [torch.ones(1, 2)], ValueError, "skip and body must return one shape; got (1, 2)"
+    yield from around()
     yield from integer_rows(lt.Maxout, "size")
     yield from tensor_rows_of(lt.Maxout(2))
     yield lt.Maxout(2), [torch.full((2,), math.nan)], ValueError, "NaN"
     yield lt.Maxout(2), [torch.ones(3)], ValueError, "size must divide the length along dim; got l"
     yield lt.Maxout(2), [torch.tensor(1.0)], ValueError, "x must have at least 1 dimension"
+
+
+def around():
+    """Unit rows, centring, reflections and mixtures."""
+    for bad in (None, nn.Conv2d(1, 1, 1)):
+        yield lt.unit_rows, [bad], TypeError, f"must be an nn.Linear; got {type(bad).__name__}"
+    yield lt.unit_rows, [nn.Linear(2, 2), 3], TypeError, "name must be a string; got int"
+    yield lt.unit_rows, [lt.linf(nn.Linear(2, 2))], ValueError, "is parametrized already"
+    yield lt.unit_rows, [nn.Linear(2, 2), "bias"], ValueError, "bias of Linear must have 2 dim"
+    yield lt.unit_rows, [filled(0.0)], ValueError, "must have a direction; one is zero"
+    yield lt.unit_rows, [filled(math.nan)], ValueError, "weight must be finite"
+    mix = partial(lt.ConvexCombination, nn.ReLU())
+    yield from number_rows(lambda s: mix(share=s), "share", "")
+    for share in (0.0, 1.0, -1.0):
+        yield lambda s: mix(share=s), [share], ValueError, "share must be"
+    yield lt.ConvexCombination, [None], TypeError, "body must be an nn.Module; got NoneType"
+    yield mix, [3], TypeError, "skip must be an nn.Module; got int"
+    for bad in (2.0, "2", None, True):
+        yield lt.Centering, [bad], TypeError, "dim must be an integer; got"
+    yield lt.Centering, [()], ValueError, "dim must be an integer or some of them; got ()"
+    yield from tensor_rows_of(lt.Centering())
+    yield lt.Centering(2), [torch.ones(2, 2)], ValueError, "dim must be in [-2, 1] for this x"
+    yield lt.Centering((1, -1)), [torch.ones(2, 2)], ValueError, "each dimension once; got (1, -1)"
+    yield from integer_rows(lt.Householder, "features")
+    yield lt.Householder, [3], ValueError, "features must be even, since pairs are reflected; got 3"
+    for bad in (2.0, "2", None, True):
+        yield lambda d: lt.Householder(2, dim=d), [bad], TypeError, "dim must be an integer; got"
+    one = torch.zeros(1)
+    yield from tensor_rows(lambda x: lt.householder(x, one), "x")
+    rows = tensor_rows(lambda a: lt.householder(torch.ones(4), a), "angle")
+    yield from (row for row in rows if row[3] != "NaN")
+    need = "x must have two entries along dim for each angle; got length"
+    for length, angle in ((3, one), (4, one), (2, torch.zeros(1, 1)), (2, torch.tensor(0.0))):
+        yield lt.householder, [torch.ones(length), angle], ValueError, need
+    yield lambda d: lt.householder(torch.ones(2), one, d), [1], ValueError, "dim must be in [-1, 0]"
+    yield from integer_rows(lt.BoundedBatchNorm, "features")
+    yield from number_rows(lambda b: lt.BoundedBatchNorm(2, b), "bound", "greater than 0.0")
+    yield from number_rows(lambda e: lt.BoundedBatchNorm(2, eps=e), "eps", "greater than 0.0")
+    yield from number_rows(
+        lambda m: lt.BoundedBatchNorm(2, momentum=m), "momentum", "in [0.0, 1.0]"
+    )
+    norm = lt.BoundedBatchNorm(2)
+    yield from tensor_rows_of(norm)
+    yield norm, [torch.ones(2)], ValueError, "x must have at least 2 dimensions"
+    yield norm, [torch.ones(2, 3)], ValueError, "x must have 2 channels; got shape (2, 3)"
+    yield norm, [torch.ones(1, 2)], ValueError, "Training needs two values in a channel; got 1"
+    yield mix(nn.Linear(2, 3)), [torch.ones(1, 2)], ValueError, "return one shape; got (1, 3)"
 
 
 def tensor_rows_of(module):

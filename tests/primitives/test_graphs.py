@@ -23,6 +23,8 @@ MODULES = [
     lt.Abs(),
     lt.Maxout(2),
     lt.Scale(0.5),
+    lt.Householder(8).double(),
+    lt.Centering(),
     lt.Selection([3, 0, 0], 8),
     lt.ChunkedSequential(nn.Linear(8, 8).double(), lt.MaxMin(), lt.Abs(), lt.Scale(2.0)),
 ]
@@ -33,6 +35,8 @@ ONNX = {
     *("view.default", "addmm.default", "permute.default", "index_select.default", "cat.default"),
     *("alias.default", "detach.default", "select.int", "squeeze.dims", "clone.default"),
     *("_unsafe_view.default", "expand.default", "sym_size.int"),
+    *("cos.default", "sin.default", "relu.default", "sum.dim_IntList", "add.Tensor"),
+    *("mean.dim", "sub.Tensor"),
 }
 
 

@@ -1,0 +1,62 @@
+"""What the walk of a graph adds up, and how it says that it knows nothing of a step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import fx
+
+from lipteach.layers.magnitudes import Magnitude, root_of_squares
+from lipteach.primitives._validate import NORMS
+
+Sums = dict[tuple[float, float], Magnitude]
+PAIRS = [(p, q) for p in NORMS for q in NORMS]
+
+ODD = (TypeError, ValueError, IndexError, KeyError, AttributeError, RuntimeError, NameError)
+
+
+class NotKnownError(Exception):
+    """A submodule has no bound; the text names it."""
+
+
+class StepError(Exception):
+    """Nothing is known of a step."""
+
+
+def conversion(m: int, r: float, q: float) -> Magnitude:
+    """The least c with ‖·‖_q ≤ c ‖·‖_r for m numbers."""
+    return Magnitude.of(m ** max(0.0, 1 / q - 1 / r))
+
+
+def side_by_side(parts: list[Sums]) -> Sums:
+    """The bounds of several differences as one, of which no entry is left out."""
+    found = {}
+    for p, q in PAIRS:
+        norms = [part[p, q] for part in parts]
+        if q == 1:
+            found[p, q] = sum(norms[1:], norms[0])
+        else:
+            found[p, q] = root_of_squares(norms) if q == 2 else max(norms)
+    return found
+
+
+def each(rule: Callable[..., Magnitude], *parts: Sums) -> Sums:
+    """A rule, pair by pair."""
+    return {pair: rule(*(part[pair] for part in parts)) for pair in PAIRS}
+
+
+def is_torch_s(node: Any) -> bool:
+    """Whether a step that computes a constant is a function of torch's or Python's own."""
+    if node.op in ("get_attr", "call_module"):
+        return True
+    if node.op == "call_method":
+        return not str(node.target).endswith("_")
+    room = str(getattr(node.target, "__module__", None) or "torch")
+    return room.split(".")[0] in ("torch", "_operator", "operator", "math", "builtins")
+
+
+def refuse_unless(known_to_be: bool, node: fx.Node) -> None:
+    """Raise `StepError` unless something is so of a step."""
+    if not known_to_be:
+        raise StepError(node.name)
