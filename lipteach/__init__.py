@@ -26,6 +26,8 @@ import sys as _sys
 import types as _types
 from typing import Any as _Any
 
+from lipteach.auditing import *
+from lipteach.auditing import __all__ as _auditing
 from lipteach.layers import *
 from lipteach.layers import __all__ as _layers
 from lipteach.primitives import *
@@ -36,7 +38,7 @@ from lipteach.theory import *
 from lipteach.theory import __all__ as _theory
 
 __version__ = "0.1.0"
-__all__ = [*_layers, *_primitives, *_robustness, *_theory]
+__all__ = [*_auditing, *_layers, *_primitives, *_robustness, *_theory]
 
 
 class _Package(_types.ModuleType):

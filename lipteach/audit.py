@@ -22,9 +22,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lipteach.layers import audit
-from lipteach.layers.checkpoint import TensorAudit, audit_tensors, load_checkpoint, model_with
-from lipteach.layers.faults import above
+from lipteach.auditing import audit
+from lipteach.auditing.checkpoint import TensorAudit, audit_tensors, load_checkpoint, model_with
+from lipteach.auditing.faults import above
 from lipteach.primitives._printing import say, write_plainly
 
 SAMPLES = 8

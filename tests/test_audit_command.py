@@ -171,7 +171,7 @@ assert isinstance(audit, types.FunctionType), audit
 module = importlib.import_module("lipteach.audit")
 assert module is sys.modules["lipteach.audit"] and module.main is main
 importlib.reload(module)
-assert lt.audit is audit and audit is lipteach.layers.audit
+assert lt.audit is audit and audit is lipteach.auditing.audit
 lt.audit = 3
 assert lt.audit == 3
 """

@@ -1,7 +1,5 @@
-"""Floor 2: layers whose weights keep a constraint, and what checks and exports them."""
+"""Floor 2: layers whose weights keep a constraint, and what exports them."""
 
-from lipteach.layers.audit import Audit, audit
-from lipteach.layers.audit_rows import LayerAudit
 from lipteach.layers.constrain import linf, orthonormal, spectral
 from lipteach.layers.copies import evaluating
 from lipteach.layers.export import export
@@ -10,9 +8,6 @@ from lipteach.layers.retraction import make_tangent_, retract_
 from lipteach.layers.unit_rows import unit_rows
 
 __all__ = [
-    "Audit",
-    "LayerAudit",
-    "audit",
     "convolution_norm_bounds",
     "evaluating",
     "export",

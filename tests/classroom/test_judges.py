@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from lipteach.auditing import audit
 from lipteach.classroom import check
 from lipteach.classroom.compare import seeded
 from lipteach.classroom.lessons.l11_wasserstein.critic import AUDITED, X, Y, distance
@@ -15,7 +16,6 @@ from lipteach.classroom.lessons.l12_classification.exercises.kernels import larg
 from lipteach.classroom.lessons.l12_classification.exercises.loops import errors, fit
 from lipteach.classroom.lessons.l12_classification.exercises.small_data import small_case
 from lipteach.classroom.lessons.l12_classification.suspect import suspect
-from lipteach.layers import audit
 from lipteach.primitives import Scale, exact_wasserstein
 from lipteach.training import clip_singular_values_, three_cones
 

@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lipteach.auditing import audit
 from lipteach.classroom.compare import seeded
-from lipteach.layers import audit, retract_
+from lipteach.layers import retract_
 from lipteach.primitives import (
     MaxMin,
     norm_upper_bounds,

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lipteach.auditing import audit
 from lipteach.classroom.calling import is_stub
 from lipteach.classroom.checks import Exercise, Hint, Mistake
 from lipteach.classroom.compare import a_kind, call, need_tensor, shape_of
@@ -25,7 +26,7 @@ from lipteach.classroom.lessons.l11_wasserstein.audits import (
     held_and_audited,
     linear_layers,
 )
-from lipteach.layers import audit, export, orthonormal, retract_
+from lipteach.layers import export, orthonormal, retract_
 from lipteach.primitives import (
     Abs,
     FullSort,

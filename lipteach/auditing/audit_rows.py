@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
-from lipteach.layers.by_running import Running
+from lipteach.auditing.by_running import Running
 from lipteach.layers.copies import CHANGES
 from lipteach.layers.known_modules import Sizes
 from lipteach.layers.layer_norms import LAYERS, image_sizes, is_layer, spectrum

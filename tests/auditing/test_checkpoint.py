@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 import lipteach as lt
-from lipteach.layers.checkpoint import CheckpointError, audit_tensors, load_checkpoint
+from lipteach.auditing.checkpoint import CheckpointError, audit_tensors, load_checkpoint
 
 
 class Harmful:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from lipteach.layers.audit_rows import LayerAudit
+from lipteach.auditing.audit_rows import LayerAudit
 from lipteach.layers.copies import CHANGES
 
 NEAR = 0.1  # singular values so near 1 were meant to be 1

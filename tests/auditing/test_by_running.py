@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 import lipteach as lt
-from lipteach.layers.by_running import LOOKALIKES, is_affine, run_and_tell
+from lipteach.auditing.by_running import LOOKALIKES, is_affine, run_and_tell
 
 
 class Of(nn.Module):

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from lipteach.layers.audit_rows import LayerAudit, layer_row, row_of_run
-from lipteach.layers.by_running import bound_as_run, run_and_tell
+from lipteach.auditing.audit_rows import LayerAudit, layer_row, row_of_run
+from lipteach.auditing.by_running import bound_as_run, run_and_tell
 from lipteach.layers.copies import near
 from lipteach.layers.known_modules import Sizes
 from lipteach.layers.layer_norms import is_layer

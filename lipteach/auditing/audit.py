@@ -14,16 +14,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lipteach.layers.audit_rows import LayerAudit, rows_of, table
-from lipteach.layers.by_running import bound_as_run, inputs_of, is_opaque, run_and_tell
+from lipteach.auditing.audit_rows import LayerAudit, rows_of, table
+from lipteach.auditing.by_running import bound_as_run, inputs_of, is_opaque, run_and_tell
+from lipteach.auditing.faults import faults_of
+from lipteach.auditing.training_mode import rows_in_training
 from lipteach.layers.copies import CHANGES
-from lipteach.layers.faults import faults_of
 from lipteach.layers.jacobian_norms import largest_norm
 from lipteach.layers.known_modules import Sizes, one_lipschitz
 from lipteach.layers.layer_norms import draws, input_sizes, is_layer, product
 from lipteach.layers.magnitudes import Magnitude, lower_bound
 from lipteach.layers.measured import measured, why_none
-from lipteach.layers.training_mode import rows_in_training
 from lipteach.primitives._printing import say
 from lipteach.primitives._torch_private import undisturbed
 from lipteach.primitives._validate import check_real, check_tensor
