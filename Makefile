@@ -72,7 +72,7 @@ check:  ## is this machine ready for the lessons? (installs nothing)
 	$(firstword $(wildcard $(RUN) $(RUN).exe) $(PYTHON)) lipteach/check_environment.py
 
 bench: $(VENV)/.ready-test  ## speed as ratios (RECORD=1 keeps them, ONLY=name runs one)
-	for name in $(or $(ONLY),activations bjorck_apply constraints lattice orthonormal); do $(RUN) benchmarks/bench_$$name.py \
+	for name in $(or $(ONLY),activations bjorck_apply constraints lattice orthonormal peers); do $(RUN) benchmarks/bench_$$name.py \
 	$(if $(RECORD),--record notebooks/results/bench_$$name.json) || exit 1; done
 
 # What stands on make's command line; the environment has a NAME of its own on some systems.

@@ -12,6 +12,7 @@ map, on images of 6 × 6, by a decomposition of its matrix. A peer that is not i
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
 import os
 import sys
 from collections.abc import Callable
@@ -197,6 +198,7 @@ def main() -> None:
     record = parser.parse_args().record
     torch.set_num_threads(1)
     peers: dict[str, dict[str, Make]] = {case: {} for case in PLAIN}
+    versions = {}
     for package, layers in PEERS.items():
         try:
             found = layers()
@@ -205,9 +207,10 @@ def main() -> None:
             continue
         for case, made in found.items():
             peers[case] |= {f"{package}: {name}": make for name, make in made.items()}
+        versions[package] = importlib.metadata.version(package)
     results = {case: contest(case, made) for case, made in peers.items()}
     if record:
-        settings = {"threads": 1, "repetitions": REPETITIONS, "seed": SEED}
+        settings = {"threads": 1, "repetitions": REPETITIONS, "seed": SEED, "peers": versions}
         report = {"settings": settings, "results": results}
         write_record(record, {**report, "spread": "quartiles of the repetitions' ratios"})
 

@@ -20,6 +20,7 @@ PARTS = {
     "bench_lattice": {"results"},
     "bench_orthonormal": {"polar", "training"},
     "bench_constraints": {"results", "steps"},
+    "bench_peers": {"results"},
 }
 NAMES = tuple(PARTS)
 
@@ -195,3 +196,32 @@ def test_the_record_of_the_constraints_reaches_what_it_claims() -> None:
     for name, step in found["steps"].items():
         layer, _, way = name.partition(": torch ")  # what torch has for an orthonormal weight
         assert not way or step["ratio"] > 1.2 * found["steps"][f"{layer}: lt.orthonormal"]["ratio"]
+
+
+# --- Beside the peers
+
+
+def test_the_record_of_the_peers_is_of_the_benchmark_as_it_stands(benchmark) -> None:
+    bench, found = benchmark("bench_peers"), record("bench_peers")
+    assert list(found["results"]) == list(bench.PLAIN)
+    assert set(found["settings"]["peers"]) == set(bench.PEERS)
+    for case, rows in found["results"].items():
+        assert set(bench.ours(case)) < set(rows)
+
+
+def test_no_peer_is_faster_at_an_equal_guarantee_in_the_recorded_run() -> None:
+    """Orthonormal layers keep all singular values at 1; of bounded ones ours loses least."""
+    for case, rows in record("bench_peers")["results"].items():
+        ours = min((row for name, row in rows.items() if name.startswith("lt.")), key=ratio)
+        peers = [row for name, row in rows.items() if not name.startswith("lt.")]
+        assert peers
+        if case == "bounded convolution":  # theirs is faster, and shrinks more
+            assert 1 >= ours["singular values"][1] > max(p["singular values"][1] for p in peers)
+            continue
+        if "singular values" in ours:
+            assert ours["singular values"] == pytest.approx([1.0, 1.0], abs=2e-5)
+        assert ours["ratio"] <= 1.1 * min(map(ratio, peers)), case
+
+
+def ratio(row: dict) -> float:
+    return row["ratio"]
