@@ -97,8 +97,8 @@ def _names(code: types.CodeType) -> set[str]:
 def traced(module: nn.Module, given: Tensor) -> Traced | None:
     """The graph of a module that runs its forward, for a sample like `given`; None if none is true.
 
-    A forward that is not the same twice, that draws random numbers or leaves another attribute behind
-    is not believed.
+    A forward that is not the same twice, draws random numbers or leaves another attribute behind is
+    not believed.
     """
     if not runs_its_forward(module):
         return None
