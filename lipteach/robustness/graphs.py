@@ -97,11 +97,12 @@ def _names(code: types.CodeType) -> set[str]:
 def traced(module: nn.Module, given: Tensor) -> Traced | None:
     """The graph of a module that runs its forward, for a sample like `given`; None if none is true.
 
-    A forward that is not the same twice, or that leaves another attribute behind, is not believed.
+    A forward that is not the same twice, draws random numbers or leaves another attribute behind is
+    not believed.
     """
     if not runs_its_forward(module):
         return None
-    before = _held(module)
+    before, state = _held(module), torch.get_rng_state()
     generator = torch.Generator().manual_seed(0)
     drawn = torch.randn(2, *given.shape[1:], generator=generator, dtype=torch.float64).to(given)
     points = drawn * torch.tensor(SCALES).to(given).view(2, *[1] * (given.ndim - 1))
@@ -120,7 +121,7 @@ def traced(module: nn.Module, given: Tensor) -> Traced | None:
         return None
     finally:
         _forget_constants(module)
-    if not _is_same(_held(module), before):
+    if not (_is_same(_held(module), before) and torch.equal(torch.get_rng_state(), state)):
         return None
     return Traced([*graph.nodes], values[0][0], values[1][0])
 

@@ -13,6 +13,7 @@ from torch import nn
 import lipteach as lt
 from lipteach.layers.module_constants import constant, constant_to_max
 from lipteach.robustness.certified_norms import norms_along
+from lipteach.robustness.interval_bounds import EXACT, Reach, through
 from lipteach.training.arrangement import check_steps
 
 NORMS = (1, 2, math.inf)
@@ -232,6 +233,22 @@ def test_margins_behind_householder_activations_and_means(dtype: torch.dtype) ->
         torch.testing.assert_close(
             Z.gather(1, y[:, None]) - Z, tight.to(dtype), atol=1e-4, rtol=1e-4
         )
+
+
+@given(st.integers(0, 999))
+@settings(max_examples=40, deadline=None)
+def test_the_reach_behind_a_householder_and_a_mean_holds_every_point(seed: int) -> None:
+    turn = lt.Householder(4, dim=1).double().requires_grad_(False)
+    turn.angle.copy_(uniform(2, low=-4, high=4, seed=seed))
+    low = uniform(2, 4, 4, seed=seed + 1)
+    high = low + uniform(2, 4, 4, low=0.0, high=1.0, seed=seed + 2)
+    points = low + (high - low) * uniform(300, 2, 4, 4, low=-0.5, high=1.5, seed=seed).clamp(0, 1)
+    for step in (turn, nn.AvgPool1d(3, 1, padding=1)):
+        reach = through(step, Reach(low, high, torch.zeros(2).double()), EXACT)
+        y = step(points.flatten(0, 1)).view(300, 2, 4, -1)
+        assert bool((reach.lower <= y).all())
+        assert bool((y <= reach.upper).all())
+        assert float((reach.upper - reach.lower).max()) < 4
 
 
 def test_the_exact_radius_of_a_householder_network() -> None:

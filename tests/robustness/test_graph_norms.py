@@ -17,6 +17,8 @@ from torch.nn import functional as F
 import lipteach as lt
 from lipteach.layers.measured import measured
 from lipteach.robustness.certified_norms import norms_along
+from lipteach.robustness.graph_memory import numbered, uses
+from lipteach.robustness.graphs import traced
 
 NORMS = (1, 2, math.inf)
 
@@ -246,17 +248,23 @@ def revealed(net, x):
     return x if torch.fx._symbolic_trace.is_fx_tracing() else 7 * x
 
 
+def revealed_far_away(net, x):
+    if torch.fx._symbolic_trace.is_fx_tracing():
+        return x
+    return 7 * x if x.norm() > 1000 else x
+
+
 def of_a_class(net, x):
     return 7 * x if type(x) is torch.Tensor else x
 
 
 def counted(net, x):
     net.calls += 1
-    return x * (1 + 1e-9 * net.calls)
+    return x * (1.0 if net.calls < 1000 else 7.0)
 
 
 def written(net, x):
-    net.state.add_(1e-9)
+    net.state.add_(1e-13)
     return x * net.state
 
 
@@ -284,6 +292,7 @@ UNBELIEVABLE = {
     "a number that was asked for": caught,
     "a branch whose refusal is caught": caught_branch,
     "a look for a trace": revealed,
+    "a look for a trace, far away": revealed_far_away,
     "a look at the class": of_a_class,
     "a count of calls": counted,
     "a state": written,
@@ -312,6 +321,7 @@ UNBELIEVABLE = {
     "a module it does not hold": lambda net, x: HELD(x),
     "a sort along the batch": lambda net, x: lt.full_sort(x, 0),
     "a function of a stranger": lambda net, x: strange(x),
+    "a stranger's constant": lambda net, x: x * strange(net.m.bias),
     "dropout": lambda net, x: F.dropout(x, 1e-9, True),
     "a mask": lambda net, x: torch.where(x > 1, 7 * x, x),
     "entries at indices of x": lambda net, x: x[:, x.argmax(1)],
@@ -347,19 +357,40 @@ def test_what_is_not_believed(name: str, inside: bool) -> None:
     assert re.search("none is known|does not fit the model|batch|samples", said)
 
 
+@pytest.mark.parametrize("forward", [branch, guarded, caught, caught_branch, counted, written])
+def test_a_trace_is_refused_by_itself(forward) -> None:
+    """Whatever steps the forward has: also where the refusal is caught, or a state moves on."""
+    model = module_of(forward)
+    model.register_buffer("state", torch.ones((), dtype=torch.float64))
+    model.calls = 0
+    assert traced(measured(model)[0], uniform(1, 4)) is None
+
+
+def test_entries_that_are_of_another_sample_are_told() -> None:
+    labels = numbered(uniform(2, 3))
+    assert uses(labels[:, [0, 2, 0, 0]], 3) == 3
+    for mixed in (labels[[0, 0]], labels[[1, 1]], labels.flip(0), labels[:1], labels.T):
+        assert uses(mixed, 3) == 0
+
+
+def far(_, given, out):
+    """What a hook may do where no sample lies."""
+    return out if out.abs().max() < 1000 else 5 * out
+
+
 def test_hooks_calls_and_forwards_of_an_instance_stay_unbelieved() -> None:
     def plain(net, x):
         return x + net.m(x)
 
     made = [module_of(plain, m=linear(4, 4)) for _ in range(6)]
-    made[0].register_forward_hook(lambda _, given, out: 5 * out)
-    made[1].m.register_forward_hook(lambda _, given, out: 5 * out)
-    made[2].forward = lambda x: 5 * x
-    kind = type("Called", (type(made[3]),), {"__call__": lambda self, x: 5 * x})
+    made[0].register_forward_hook(far)
+    made[1].m.register_forward_hook(far)
+    made[2].forward = lambda x: far(None, x, x)
+    kind = type("Called", (type(made[3]),), {"__call__": lambda self, x: far(self, x, x)})
     made[3].__class__ = kind
     looked = type("Looked", (type(made[4]),), {"__getattr__": nn.Module.__getattr__})
     made[4].__class__ = looked
-    mixed = type("Mixin", (), {"_call_impl": lambda self, x: 5 * x})
+    mixed = type("Mixin", (), {"_call_impl": lambda self, x: far(self, x, x)})
     made[5].__class__ = type("Mixed", (mixed, type(made[5])), {})
     for model in made:
         with pytest.warns(lt.UnknownBoundWarning):
