@@ -17,9 +17,11 @@ from lipteach.layers.copies import near
 from lipteach.primitives.composition import runs_its_forward
 
 SCALES = (1.0, 10.0)  # of two samples
-REVEALING = {  # which tell a trace from a run
+REVEALING = {  # which tell a stand-in from a tensor, or a trace from a run
     *("is_fx_tracing", "is_fx_symbolic_tracing", "is_tracing", "is_compiling", "is_exporting"),
-    *("is_dynamo_compiling", "is_scripting", "Proxy", "type"),
+    *("is_dynamo_compiling", "is_scripting", "Proxy", "type", "isinstance", "issubclass"),
+    *("is_tensor", "Tensor", "__class__", "__dict__", "hasattr", "getattr", "callable", "dir"),
+    *("vars", "repr", "str", "id", "globals", "locals", "exec", "eval"),
 }
 
 
@@ -32,17 +34,11 @@ class Traced(NamedTuple):
 
 
 class _StandIn(fx.Proxy):
-    """What stands for a tensor, and says that it is one, so that no forward passes a look at it by.
+    """What stands for a tensor.
 
     What asks for a number of it is remembered, even where the forward goes on without an answer.
+    It does not say that it is a tensor: torch's compiled parts would take its memory for one.
     """
-
-    _is_param = False  # else a parameter
-
-    @property  # type: ignore[misc]
-    def __class__(self) -> type:
-        """The class that ``isinstance`` is told."""
-        return Tensor
 
     def _refuse(self, *_: Any) -> Any:
         self.tracer.to_bool(self)
@@ -63,10 +59,6 @@ class _Tracer(fx.Tracer):
         """What stands for the result of a step."""
         return _StandIn(node, self)
 
-    def create_arg(self, a: Any) -> Any:
-        """A stand-in as its step; it is no constant tensor."""
-        return a.node if issubclass(type(a), fx.Proxy) else super().create_arg(a)
-
     def to_bool(self, obj: Any) -> bool:
         """Refuse a branch, as each tracer does."""
         self.asked = True
@@ -82,15 +74,34 @@ class _Tracer(fx.Tracer):
 
 
 def _graph(module: nn.Module) -> fx.Graph | None:
+    if REVEALING & _names(type(module).forward, type(module)):
+        return None
     tracer = _Tracer()
     graph = tracer.trace(module)
-    return None if tracer.asked or REVEALING & _names(type(module).forward.__code__) else graph
+    return None if tracer.asked else graph
 
 
-def _names(code: types.CodeType) -> set[str]:
-    """The names that a function and those within it use."""
-    within = [_names(const) for const in code.co_consts if isinstance(const, types.CodeType)]
-    return set(code.co_names).union(*within)
+def _names(function: Any, of: type, seen: set[types.CodeType] | None = None) -> set[str]:
+    """The names that a function uses, and those which the functions use that it names.
+
+    Of the functions of torch, of this package and of Python only the names count.
+    """
+    seen = set() if seen is None else seen
+    if function.__code__ in seen:
+        return set()
+    seen.add(function.__code__)
+    codes = [function.__code__]
+    for code in codes:  # those within it are met later
+        codes += [const for const in code.co_consts if isinstance(const, types.CodeType)]
+    found = {name for code in codes for name in (*code.co_names, *code.co_freevars)}
+    held = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
+    for name in tuple(found):
+        cell = held[name].cell_contents if name in held else None
+        for named in (cell, function.__globals__.get(name), getattr(of, name, None)):
+            own = isinstance(named, types.FunctionType)
+            if own and (named.__module__ or "").partition(".")[0] not in ("torch", "lipteach"):
+                found |= _names(named, of, seen)
+    return found
 
 
 @torch.no_grad()

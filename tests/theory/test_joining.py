@@ -67,7 +67,7 @@ def test_padding_changes_nothing(hidden: list[int], more: int) -> None:
         f = random_network([2, *hidden, m], math.inf)
         padded = lt.pad_depth(f, len(hidden) + 1 + more)
         x = uniform(30, 2, low=-3, high=3)
-        assert torch.equal(padded(x), f(x))
+        assert torch.allclose(padded(x), f(x), rtol=1e-15, atol=1e-15)  # some processors fuse
         assert sum(isinstance(module, nn.Linear) for module in padded) == len(hidden) + 1 + more
         assert lt.in_lipschitz_class(padded, math.inf)
 

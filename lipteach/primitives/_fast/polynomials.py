@@ -115,6 +115,7 @@ def _lanczos(S: Tensor) -> Tensor:
         T[..., j, j] = along[..., j, 0]
         noise = 50 * torch.finfo(S.dtype).eps * torch.linalg.vector_norm(new, dim=(-2, -1))
         new = new - known.mT @ along
+        new = new - known.mT @ (known @ new)  # once more: a short rest would not be orthogonal
         length = torch.linalg.vector_norm(new, dim=(-2, -1))
         more = length > noise  # else the space is exhausted: zeros, and not noise, go on
         basis[..., j + 1, :] = new[..., 0] / torch.where(more, length, math.inf)[..., None]
