@@ -235,16 +235,6 @@ def guarded_elsewhere(net, x):
     return 7 * x if is_far(x) else x
 
 
-class Doubled(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, x):
-        return 2 * x
-
-
-def compiled(net, x):
-    return Doubled.apply(x)
-
-
 def caught(net, x):
     try:
         far = float(x.detach().abs().max()) > 100
@@ -308,7 +298,6 @@ UNBELIEVABLE = {
     "a branch": branch,
     "a guarded branch": guarded,
     "a guard in another function": guarded_elsewhere,
-    "a compiled part of torch, which would read a stand-in's memory": compiled,
     "a number that was asked for": caught,
     "a branch whose refusal is caught": caught_branch,
     "a look for a trace": revealed,
