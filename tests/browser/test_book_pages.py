@@ -62,6 +62,15 @@ def test_a_lesson_prints_as_still_pictures_on_sheets(browser: Browser, address: 
         for found in page.locator(control).all():
             expect(found).to_be_hidden()
     assert page.pdf(format="A4").startswith(b"%PDF")
+    state = """() => [document.documentElement.dataset.theme,
+        document.querySelectorAll('details.hide:not([open])').length]"""
+    page.emulate_media(color_scheme="dark")
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    before = page.evaluate(state)
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.evaluate(state) == ["light", 0], "paper is light, and nothing on it can be unfolded"
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate(state) == before
     page.close()
 
 
