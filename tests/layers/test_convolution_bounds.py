@@ -225,5 +225,5 @@ def test_of_many_groups_the_largest_counts() -> None:
     each = torch.tensor([lt.convolution_norm_bounds(part) for part in K.split(2)])
     for found, own in zip(bounds, each.amax(0), strict=True):
         assert float(found) == pytest.approx(float(own), rel=2e-3)
-    K.requires_grad_()
-    assert torch.autograd.gradcheck(lambda K: lt.convolution_norm_bounds(K, 2, 3, 20), (K,))
+    K = K[:6].requires_grad_()
+    assert torch.autograd.gradcheck(lambda K: lt.convolution_norm_bounds(K, 2, 3, 3), (K,))
