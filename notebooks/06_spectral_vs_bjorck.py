@@ -764,7 +764,7 @@ print("From another start the orthonormal network is ahead of both by more than 
 # **Predict:** which of the two networks loses gradient norm at the square layers W2 and W3? Which one at
 # W1, which is tall?
 
-# %% jupyter={"outputs_hidden": true} tags=["hide-output"]
+# %% jupyter={"outputs_hidden": true} tags=["hide-output", "nbval-ignore-output"]
 show(training.draw_layers(runs))
 
 # %% [markdown]
