@@ -148,6 +148,7 @@ def webp(card: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
+@functools.cache
 def slider_keys(stem: str) -> dict[int, str]:
     """What tells one drawing of a slider from another, by the places of their cells.
 

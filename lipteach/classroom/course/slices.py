@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import symtable
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ class Names:
     sets: bool = False
 
 
+@functools.lru_cache(maxsize=1024)  # slices of one lesson read the same cells
 def names(source: str) -> Names:
     """Read a cell without running it; SyntaxError where it is no Python.
 
