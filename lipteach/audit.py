@@ -14,7 +14,6 @@ does not say what stands between its tensors: it gives 1 or 2.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -25,7 +24,7 @@ from torch import Tensor, nn
 from lipteach.auditing import audit
 from lipteach.auditing.checkpoint import TensorAudit, audit_tensors, load_checkpoint, model_with
 from lipteach.auditing.faults import above
-from lipteach.primitives._printing import say, write_plainly
+from lipteach.primitives._printing import run_command, say
 
 SAMPLES = 8
 WITHIN, ABOVE, UNKNOWN = 0, 1, 2
@@ -158,12 +157,4 @@ def _tolerance(text: str) -> float:
 
 
 if __name__ == "__main__":
-    write_plainly()
-    try:
-        status = main()
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except BrokenPipeError:  # who read this has read enough, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = UNKNOWN
-    sys.exit(status)
+    run_command(main, UNKNOWN)

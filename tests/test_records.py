@@ -212,15 +212,17 @@ def test_the_record_of_the_peers_is_of_the_benchmark_as_it_stands(benchmark) -> 
 def test_no_peer_is_faster_at_an_equal_guarantee_in_the_recorded_run() -> None:
     """Orthonormal layers keep all singular values at 1; of bounded ones ours loses least."""
     for case, rows in record("bench_peers")["results"].items():
-        ours = min((row for name, row in rows.items() if name.startswith("lt.")), key=ratio)
+        all_ours = [row for name, row in rows.items() if name.startswith("lt.")]
+        ours = min(all_ours, key=ratio)
         peers = [row for name, row in rows.items() if not name.startswith("lt.")]
         assert peers
         if case == "bounded convolution":  # theirs is faster, and shrinks more
             assert 1 >= ours["singular values"][1] > max(p["singular values"][1] for p in peers)
             continue
-        if "singular values" in ours:
-            assert ours["singular values"] == pytest.approx([1.0, 1.0], abs=2e-5)
-        assert ours["ratio"] <= 1.1 * min(map(ratio, peers)), case
+        for own in all_ours:
+            if "singular values" in own:
+                assert own["singular values"] == pytest.approx([1.0, 1.0], abs=2e-5)
+            assert own["ratio"] < min(map(ratio, peers)), case
 
 
 def ratio(row: dict) -> float:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import codecs
+import os
 import sys
 import unicodedata
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 PLAIN = {
     **{"→": "->", "↔": "<->", "∞": "inf", "≤": "<=", "≥": ">=", "≠": "!=", "≈": "~", "…": "..."},
@@ -55,6 +57,19 @@ def say(text: object) -> None:
         stream.write(writable(f"{text}\n", getattr(stream, "encoding", None)))
     except (OSError, ValueError):  # closed: a result is not lost with its print
         return
+
+
+def run_command(main: Callable[[], int], unread: int) -> NoReturn:
+    """Run a command line and exit; with `unread` if nobody reads on what it prints."""
+    write_plainly()
+    try:
+        status = main()
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:  # who read this has read enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = unread
+    sys.exit(status)
 
 
 def write_plainly() -> None:

@@ -7,7 +7,12 @@ the graph computes is compared with what the module does, and two traces with on
 
 from __future__ import annotations
 
+import builtins
+import os
+import sys
+import sysconfig
 import types
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -21,8 +26,15 @@ REVEALING = {  # which tell a stand-in from a tensor, or a trace from a run
     *("is_fx_tracing", "is_fx_symbolic_tracing", "is_tracing", "is_compiling", "is_exporting"),
     *("is_dynamo_compiling", "is_scripting", "Proxy", "type", "isinstance", "issubclass"),
     *("is_tensor", "Tensor", "__class__", "__dict__", "hasattr", "getattr", "callable", "dir"),
-    *("vars", "repr", "str", "id", "globals", "locals", "exec", "eval"),
+    *("vars", "repr", "str", "id", "globals", "locals", "exec", "eval", "Parameter"),
 }
+
+ASKING: list[Any] = [  # the same by whatever name
+    *(vars(builtins)[name] for name in sorted(REVEALING & vars(builtins).keys())),
+    *(Tensor, nn.Parameter, torch.is_tensor),
+]
+OWN = tuple(f"{Path(file).parent}{os.sep}" for file in (torch.__file__, Path(__file__).parent))
+PYTHON_S = ("<frozen", f"{sysconfig.get_path('stdlib')}{os.sep}")
 
 
 class Traced(NamedTuple):
@@ -74,34 +86,32 @@ class _Tracer(fx.Tracer):
 
 
 def _graph(module: nn.Module) -> fx.Graph | None:
-    if REVEALING & _names(type(module).forward, type(module)):
-        return None
-    tracer = _Tracer()
-    graph = tracer.trace(module)
-    return None if tracer.asked else graph
+    names, tracer = set[str](), _Tracer()
+    before = sys.getprofile()
+
+    def note(frame: types.FrameType, event: str, _: object) -> None:
+        if event == "call":
+            names.update(_asked_by(frame))
+
+    sys.setprofile(note)
+    try:
+        graph = tracer.trace(module)
+    finally:
+        sys.setprofile(before)
+    return None if tracer.asked or REVEALING & names else graph
 
 
-def _names(function: Any, of: type, seen: set[types.CodeType] | None = None) -> set[str]:
-    """The names that a function uses, and those which the functions use that it names.
+def _asked_by(frame: types.FrameType) -> set[str]:
+    """The names in code that runs, and the functions of `ASKING` that they stand for there.
 
-    Of the functions of torch, of this package and of Python only the names count.
+    Of torch, of this package and of Python itself nothing counts: they ask for what they need.
     """
-    seen = set() if seen is None else seen
-    if function.__code__ in seen:
+    file = frame.f_code.co_filename
+    if file.startswith(OWN) or (file.startswith(PYTHON_S) and "-packages" not in file):
         return set()
-    seen.add(function.__code__)
-    codes = [function.__code__]
-    for code in codes:  # those within it are met later
-        codes += [const for const in code.co_consts if isinstance(const, types.CodeType)]
-    found = {name for code in codes for name in (*code.co_names, *code.co_freevars)}
-    held = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
-    for name in tuple(found):
-        cell = held[name].cell_contents if name in held else None
-        for named in (cell, function.__globals__.get(name), getattr(of, name, None)):
-            own = isinstance(named, types.FunctionType)
-            if own and (named.__module__ or "").partition(".")[0] not in ("torch", "lipteach"):
-                found |= _names(named, of, seen)
-    return found
+    names = {*frame.f_code.co_names, *frame.f_code.co_freevars}
+    held = [scope.get(name) for name in names for scope in (frame.f_globals, frame.f_locals)]
+    return names | {one.__name__ for one in ASKING if any(one is other for other in held)}
 
 
 @torch.no_grad()

@@ -4,6 +4,7 @@ import itertools
 import math
 import random
 import re
+import types
 import warnings
 
 import pytest
@@ -235,6 +236,28 @@ def guarded_elsewhere(net, x):
     return 7 * x if is_far(x) else x
 
 
+is_one_of = isinstance
+elsewhere = types.SimpleNamespace(is_far=is_far)
+
+
+def guarded_by_another_name(net, x):
+    return 7 * x if is_one_of(x, Array) and x.abs().max() > 100 else x
+
+
+def guarded_in_a_module(net, x):
+    return 7 * x if elsewhere.is_far(x) else x
+
+
+def guarded_by_a_pattern(net, x):
+    match x:
+        case Array():
+            return 7 * x if x.abs().max() > 100 else x
+    return x
+
+
+Array = torch.Tensor
+
+
 def caught(net, x):
     try:
         far = float(x.detach().abs().max()) > 100
@@ -298,6 +321,9 @@ UNBELIEVABLE = {
     "a branch": branch,
     "a guarded branch": guarded,
     "a guard in another function": guarded_elsewhere,
+    "a guard by another name": guarded_by_another_name,
+    "a guard in a module": guarded_in_a_module,
+    "a guard by a pattern": guarded_by_a_pattern,
     "a number that was asked for": caught,
     "a branch whose refusal is caught": caught_branch,
     "a look for a trace": revealed,
