@@ -41,8 +41,9 @@ def test_what_is_no_text_is_left_alone(text: str) -> None:
 
 def test_equations_are_labelled_one_after_the_other_but_the_appendixs_own() -> None:
     numbers = count(1)
-    text = "First\n$$a$$\n\nthen\n$$b\n= c .$$\nand the paper's $$d \\tag{8}$$"
+    own = "$$d \\tag{8}$$\n\n$$e \\; (9), \\qquad f \\; (10)$$"
+    text = f"First\n$$a$$\n\nthen\n$$b\n= c .$$\n\nand the paper's\n\n{own}"
     found = with_references(text, "04_bjorck", numbers)
     assert found.count("$$ (04-bjorck-1)\n") == found.count("$$ (04-bjorck-2)\n") == 1
-    assert found.endswith("$$d \\tag{8}$$")
+    assert found.endswith(own)
     assert "(04-bjorck-3)" in with_references("$$e$$", "04_bjorck", numbers)

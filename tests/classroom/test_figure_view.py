@@ -18,7 +18,7 @@ from nbclient import NotebookClient
 from PIL import Image
 
 from lipteach.classroom import show, show_benchmark, slider_figure
-from lipteach.classroom.figure_view import PREDICT
+from lipteach.classroom.figure_view import PREDICT, _card
 from lipteach.classroom.style import LINES, PAPER, new_figure
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -32,6 +32,23 @@ def draw_slope(slope=1.0, points=3, kind="line"):
     axes.plot(x, slope * x, **LINES[0])
     figure.set_label(f"A {kind} of slope {slope:.1f} < 9.")
     return figure
+
+
+def test_a_picture_is_laid_out_and_drawn_as_a_saved_one():
+    """Once, and not twice, as saving does: the same pixels before they are put on their card."""
+    saved, figure = io.BytesIO(), draw_slope(2.0)
+    figure.axes[0].set_ylabel("a label that needs room", fontsize=30)
+    figure.savefig(saved, format="png", dpi=200)
+    again = draw_slope(2.0)
+    again.axes[0].set_ylabel("a label that needs room", fontsize=30)
+    assert again.axes[0].get_position().x0 != pytest.approx(figure.axes[0].get_position().x0)
+    drawn = _card(again)
+    assert again.axes[0].get_position().x0 == pytest.approx(figure.axes[0].get_position().x0)
+    with Image.open(saved) as image:
+        want = np.asarray(image.convert("L"), float) * np.mean(Image.new("L", (1, 1), PAPER)) / 255
+    got = np.asarray(drawn.convert("L"), float)
+    assert got.shape == want.shape
+    assert np.abs(got - want)[20:-20, 20:-20].mean() < 2  # few colours
 
 
 def test_a_recorded_benchmark_is_shown_or_the_way_to_make_it(tmp_path, monkeypatch, capsys):
