@@ -172,6 +172,12 @@ def select(record: Record, scheme: str, activation: str, images: int) -> Selecte
     )
 
 
+def select_all(record: Record) -> dict[tuple[str, str, int], Selected]:
+    """The chosen one of each scheme, activation and number of images."""
+    sizes = dict.fromkeys(cell.settings["images"] for cell in record.cells)
+    return {key: select(record, *key) for key in product(GRID, ACTIVATIONS, sizes)}
+
+
 def join_series(found: list[CellRecord]) -> list[CellRecord]:
     """Make one cell of those that differ in their series alone, with the seeds of all."""
     joined: dict[float, dict[str, list[Any]]] = {}
@@ -186,13 +192,14 @@ def join_series(found: list[CellRecord]) -> list[CellRecord]:
 def compare(record: Record) -> str:
     """Show the chosen networks beside the paper's, and what their Lipschitz constants are."""
     lines = ["Test error in percent: mean over the seeds (largest - smallest) / the paper's."]
-    sizes = dict.fromkeys(cell.settings["images"] for cell in record.cells)
+    chosen = select_all(record)
+    sizes = dict.fromkeys(images for _, _, images in chosen)
     for activation, place in (("ReLU", 0), ("MaxMin", 1)):
         lines += ["", f"{activation:7}" + "".join(f"{name:>21}" for name in GRID)]
         for images in sizes:
             row = []
             for scheme in GRID:
-                own = select(record, scheme, activation, images)
+                own = chosen[scheme, activation, images]
                 theirs = PAPER[scheme][images][place]
                 row.append(f"{own.error:.2f} ({own.spread:.2f}) / {theirs:.2f}")
             lines.append(f"{images:7}" + "".join(f"{text:>21}" for text in row))
@@ -203,7 +210,7 @@ def compare(record: Record) -> str:
     for images in sizes:
         for scheme in ("Björck, flattened", "Björck"):
             for activation in ACTIVATIONS:
-                cell = select(record, scheme, activation, images).cell
+                cell = chosen[scheme, activation, images].cell
                 norms = ", ".join(f"{norm:.2f}" for norm in cell.mean("norms"))
                 lines.append(
                     f"{images:7}  {scheme:18} {activation:7} L = {cell.settings['value']:3g}: "

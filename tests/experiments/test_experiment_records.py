@@ -25,7 +25,7 @@ RECORDS = [
 ]
 AWAITED = {  # runs of hours; each leaves with its record
     *("fig15_wgan_gp", "fig17_wgan", "h2_distance"),
-    *("table5_small_data", "table6_cifar", "table7_robustness"),
+    *("table6_cifar", "table7_robustness"),
 }
 ABOUT = {"item", "command", "device", "versions", "commit", "date", "seconds"}
 

@@ -48,7 +48,7 @@ def _log(axes: Any, side: str, ticks: Sequence[float]) -> None:
     axes.minorticks_off()
 
 
-PERCENTS = (1, 2, 3, 5, 10, 20, 50, 80)
+PERCENTS = (1, 1.5, 2, 3, 5, 7, 10, 15, 20, 30, 50, 80)
 
 
 def most(p: float) -> float:
