@@ -6,6 +6,7 @@ import gc
 import math
 import operator
 import sys
+import types
 import warnings
 from functools import partial
 
@@ -169,17 +170,18 @@ def same_object(net, x):
 
 def by_a_class_held(net, x):
     match x:
-        case net.kind():
+        case HELD.kind():
             return 5 * x if x.abs().max() > FAR else x
     return x
 
 
 SHARED: dict = {}
+HELD = types.SimpleNamespace(kind=Tensor)
 UNBELIEVABLE = {
     "asks for a trace by another name": asks(lambda net, x: not tracing()),
     "asks whether torch has an override": asks(lambda net, x: not has_torch_function_unary(x)),
     "asks by an attribute": asks(lambda net, x: net.ask(x)),
-    "asks for the class by an attribute": asks(lambda net, x: net.kind_of(x) == net.kind),
+    "asks for the class by an attribute": asks(lambda net, x: net.kind_of(x) == HELD.kind),
     "asks by a part of a function": asks(lambda net, x: net.is_one(x)),
     "asks whether gradients are recorded": asks(lambda net, x: torch.is_grad_enabled()),
     "asks for the profile": asks(lambda net, x: sys.getprofile() is None),
@@ -203,19 +205,28 @@ UNBELIEVABLE = {
 }
 
 
+def with_parts(forward) -> nn.Module:
+    """A module with all that the forwards above need."""
+    odd = torch.ones(4).double().as_subclass(Odd)
+    parts = {
+        **{"ask": torch.is_tensor, "kind_of": type, "kept": [], "odd": (odd,), "block": Block()},
+        **{"is_one": partial(lambda kind, x: kind(x) == Tensor, type), "layer": shifted()},
+        **{"act": nn.LeakyReLU(1.0), "writer": Writer(SHARED), "reader": Reader(SHARED)},
+    }
+    model = module_of(forward, **parts)
+    model.register_buffer("k", torch.tensor(5.0).double())
+    SHARED.clear()
+    return model
+
+
+def test_a_forward_is_believed_whatever_the_module_holds() -> None:
+    assert norms_along(with_parts(lambda net, x: 1 * x), uniform(1, 4), 2)[2] == pytest.approx(1)
+
+
 @pytest.mark.parametrize("name", UNBELIEVABLE)
 @pytest.mark.filterwarnings("ignore:.*(torch.fx|leaf Tensor):UserWarning")
 def test_what_could_tell_is_not_believed(name: str) -> None:
-    odd = torch.ones(4).double().as_subclass(Odd)
-    parts = {
-        **{"ask": torch.is_tensor, "kind": Tensor, "kind_of": type, "kept": [], "odd": (odd,)},
-        **{"is_one": partial(lambda kind, x: kind(x) == Tensor, type), "block": Block()},
-        **{"act": nn.LeakyReLU(1.0), "layer": shifted()},
-        **{"writer": Writer(SHARED), "reader": Reader(SHARED)},
-    }
-    model = module_of(UNBELIEVABLE[name], **parts)
-    model.register_buffer("k", torch.tensor(5.0).double())
-    SHARED.clear()
+    model = with_parts(UNBELIEVABLE[name])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         assert norms_along(model, uniform(1, 4), 2)[2] == math.inf
