@@ -11,7 +11,6 @@ else it does: a list of all that may give a trace away would never be complete.
 
 from __future__ import annotations
 
-import builtins
 import dis
 import functools
 import gc
@@ -23,17 +22,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
-# Calls of a class are not reported to a profile, nor are looks at an attribute: seen by their name.
+# Looks at an attribute and calls of a class are not reported to a profile: seen by their name.
 REVEALING = {
-    *("Proxy", "type", "isinstance", "issubclass", "Tensor", "Parameter", "is_tensor"),
-    *("__class__", "__dict__", "hasattr", "getattr", "setattr", "delattr", "callable", "dir"),
-    *("vars", "repr", "str", "id", "globals", "locals", "exec", "eval", "tracer", "node", "data"),
+    *("type", "Tensor", "TensorBase", "Parameter", "Proxy", "__class__", "__dict__", "data"),
+    *("tracer", "node"),  # which stand-ins have
 }
-ASKING: list[Any] = [  # the same by whatever name
-    *(vars(builtins)[name] for name in sorted(REVEALING & vars(builtins).keys())),
-    *(Tensor, nn.Parameter, torch.is_tensor),
+ASKING: list[Any] = [  # the same by whatever name, and what may be called by way of a `partial`
+    *(type, Tensor, nn.Parameter, fx.Proxy, isinstance, issubclass, hasattr, getattr, callable),
 ]
 # What leaves something behind, or compares two objects themselves.
 STORING = {
@@ -49,7 +46,6 @@ READING = {"copy", "count", "get", "index", "items", "keys", "values"}
 CONTAINERS = (list, dict, set)
 PLAIN = (tuple, frozenset, str, bytes, int, float, range)
 FUNCTIONS = ("torch._C._nn", "torch._C._linalg", "torch._C._fft", "torch._C._special")
-SHARING = {"numpy", "data_ptr", "untyped_storage", "storage", "set_", "__setitem__", "__array__"}
 
 TORCH = f"{Path(torch.__file__).parent}{os.sep}"
 OURS = f"{Path(__file__).parent.parent}{os.sep}"
@@ -126,7 +122,7 @@ class Witness:
         name, owner = what.__name__, getattr(what, "__self__", None)
         room = getattr(what, "__module__", None)
         if isinstance(owner, Tensor) or room in FUNCTIONS or _is_of_tensors(what):
-            return name not in SHARING and (not name.endswith("_") or name.startswith("__"))
+            return name != "numpy"  # an array of the same memory
         if isinstance(owner, types.ModuleType):
             return room in COUNTING or (room == "builtins" and name in ARITHMETIC)
         if type(owner) in CONTAINERS:
@@ -157,7 +153,7 @@ def _may_be_called(code: types.CodeType) -> bool:
     file = file.removeprefix(TORCH).replace(os.sep, "/")
     if file.startswith("nn/modules/"):
         return code.co_name in OF_MODULES
-    return name in BY_NAME or (file in FILES and not name.endswith("__repr__"))
+    return name in BY_NAME or file in FILES
 
 
 def _stores(code: types.CodeType) -> bool:

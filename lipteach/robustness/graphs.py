@@ -128,8 +128,7 @@ def _held(module: nn.Module) -> tuple[list[Any], list[Any]]:
 
     Of each module in it, also what its lists and dictionaries hold: names and counts, then objects.
     """
-    tensors = [t for t in (*module.parameters(), *module.buffers()) if not t.is_inference()]
-    counts: list[Any] = [t._version for t in tensors]
+    counts: list[Any] = []
     objects: list[Any] = []
     for part in module.modules():
         for name, value in vars(part).items():
@@ -137,7 +136,8 @@ def _held(module: nn.Module) -> tuple[list[Any], list[Any]]:
             inside += value if isinstance(value, (list, set)) else ()
             counts += [name, len(inside)]
             objects += inside
-    return counts, objects
+    tensors = [t for t in objects if isinstance(t, Tensor) and not t.is_inference()]
+    return [*counts, *(t._version for t in tensors)], objects
 
 
 def _is_same(a: tuple[list[Any], list[Any]], b: tuple[list[Any], list[Any]]) -> bool:

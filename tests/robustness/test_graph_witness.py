@@ -63,6 +63,19 @@ def asks(question):
     return forward
 
 
+def can(look):
+    """A question: whether a look at x succeeds."""
+
+    def question(net, x):
+        try:
+            look(x)
+        except AttributeError:
+            return True
+        return False
+
+    return question
+
+
 def goes_on(attempt):
     """A forward that goes on where an attempt fails."""
 
@@ -109,24 +122,24 @@ class Block(nn.Module):
 
 
 def toggled(net, x):
-    z = net.layer(x)
+    slope = net.act.negative_slope
     net.act.negative_slope = 5.0
-    y = net.act(z)
-    net.act.negative_slope = 1.0
+    y = net.act(x)
+    net.act.negative_slope = slope
     return y
 
 
 def toggled_by_its_block(net, x):
-    net.block.k = 5.0
+    factor, net.block.k = net.block.k, 5.0
     y = net.block(x)
-    net.block.k = 1.0
+    net.block.k = factor
     return y + net.block(x)
 
 
 def toggled_by_a_function(net, x):
-    net.act.train()
-    y = net.act(x)
     net.act.eval()
+    y = net.act(x)
+    net.act.train()
     return y
 
 
@@ -153,6 +166,19 @@ def erased(net, x):
     c = torch.full((4,), 5.0, dtype=torch.float64)
     y = F.relu(net.layer(x)) * c
     c.data.zero_()
+    return y
+
+
+def erased_as_an_array(net, x):
+    c = torch.full((4,), 5.0, dtype=torch.float64)
+    y, same = F.relu(net.layer(x)) * c, c.numpy()
+    same -= 5
+    return y
+
+
+def written_to_an_attribute(net, x):
+    y = x * net.free
+    net.free.add_(1)
     return y
 
 
@@ -185,12 +211,15 @@ UNBELIEVABLE = {
     "asks by a part of a function": asks(lambda net, x: net.is_one(x)),
     "asks whether gradients are recorded": asks(lambda net, x: torch.is_grad_enabled()),
     "asks for the profile": asks(lambda net, x: sys.getprofile() is None),
-    "asks for what only stand-ins have": asks(lambda net, x: not hasattr(x, "node")),
+    "asks whether it has": asks(lambda net, x: not hasattr(x, "node")),
+    "asks for what only stand-ins have": asks(can(lambda x: x.node)),
+    "asks for what no tensor has": asks(can(lambda x: x.unknown)),
+    "asks in vain what it may be": asks(lambda net, x: net.is_held(x, HELD.kind)),
     "asks by its text": asks(lambda net, x: f"{x}".startswith("tensor")),
     "dispatches on the class": lambda net, x: dispatched(x),
     "a number of the data, or none": goes_on(lambda x: 5.0 if float(x.mean().data) > FAR else 1.0),
     "a number of its absolute": goes_on(lambda x: 5.0 if math.sqrt(x.abs().max()) > 10 else 1.0),
-    "an attribute that is not": goes_on(lambda x: (x.unknown, 5.0)[1]),
+    "a number of its real part": goes_on(lambda x: 5.0 if float(x.max().real) > FAR else 1.0),
     "a setting that is changed": toggled,
     "a factor that is changed": toggled_by_its_block,
     "a mode that is changed": toggled_by_a_function,
@@ -199,6 +228,8 @@ UNBELIEVABLE = {
     "a cell that lasts": in_a_cell(),
     "a constant that is erased": erased,
     "a constant that is written over": erased_into,
+    "a constant that is an array as well": erased_as_an_array,
+    "a tensor that is no parameter": written_to_an_attribute,
     "a constant of another class": lambda net, x: x * net.odd[0],
     "the same object": same_object,
     "a pattern of a class held": by_a_class_held,
@@ -211,6 +242,7 @@ def with_parts(forward) -> nn.Module:
     parts = {
         **{"ask": torch.is_tensor, "kind_of": type, "kept": [], "odd": (odd,), "block": Block()},
         **{"is_one": partial(lambda kind, x: kind(x) == Tensor, type), "layer": shifted()},
+        **{"is_held": partial(isinstance), "free": torch.ones(()).double()},
         **{"act": nn.LeakyReLU(1.0), "writer": Writer(SHARED), "reader": Reader(SHARED)},
     }
     model = module_of(forward, **parts)
@@ -220,7 +252,11 @@ def with_parts(forward) -> nn.Module:
 
 
 def test_a_forward_is_believed_whatever_the_module_holds() -> None:
-    assert norms_along(with_parts(lambda net, x: 1 * x), uniform(1, 4), 2)[2] == pytest.approx(1)
+    for forward in (
+        *(lambda net, x: 1 * x, lambda net, x: net.act(x), lambda net, x: net.block(x)),
+        *(lambda net, x: net.layer(x), lambda net, x: x * net.free),
+    ):
+        assert norms_along(with_parts(forward), uniform(1, 4), 2)[2] == pytest.approx(1)
 
 
 @pytest.mark.parametrize("name", UNBELIEVABLE)
@@ -256,9 +292,8 @@ def test_what_is_usual_is_believed() -> None:
     assert norms_along(model, uniform(1, 4), 2)[2] < math.inf
 
 
-def test_what_a_collection_of_garbage_calls_is_not_the_forward_s(monkeypatch) -> None:
+def test_what_a_collection_of_garbage_calls_is_not_the_forward_s() -> None:
     model = module_of(lambda net, x: x + sum([x * k for k in range(40)]))
-    monkeypatch.setattr(gc, "callbacks", [*gc.callbacks])
     gc.callbacks.append(lambda phase, info: isinstance(phase, str))
     threshold = gc.get_threshold()
     gc.set_threshold(1)
