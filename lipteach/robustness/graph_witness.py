@@ -100,8 +100,8 @@ class Witness:
                 self.objects |= self._asks(frame)
             elif frame.f_back is not None and is_strange(frame.f_back.f_code):
                 self.objects |= not _may_be_called(frame.f_code)
-        elif event in ("c_call", "c_exception") and is_strange(frame.f_code):
-            self.objects |= event == "c_exception" or not self._may_call(what)
+        elif event == "c_call" and is_strange(frame.f_code):
+            self.objects |= not self._may_call(what)
 
     def _asks(self, frame: types.FrameType) -> bool:
         """Whether code that runs has a name, or an instruction, that tells too much."""
@@ -122,7 +122,7 @@ class Witness:
         name, owner = what.__name__, getattr(what, "__self__", None)
         room = getattr(what, "__module__", None)
         if isinstance(owner, Tensor) or room in FUNCTIONS or _is_of_tensors(what):
-            return name != "numpy"  # an array of the same memory
+            return bool(name != "numpy")  # an array of the same memory
         if isinstance(owner, types.ModuleType):
             return room in COUNTING or (room == "builtins" and name in ARITHMETIC)
         if type(owner) in CONTAINERS:

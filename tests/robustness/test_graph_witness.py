@@ -112,6 +112,11 @@ class Reader(Writer):
         return F.relu(self.shared["x"] * 1.0 - 50) * k
 
 
+class Driven(nn.Module):
+    def forward(self, x):
+        return x * STATE.k
+
+
 class Block(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -134,6 +139,13 @@ def toggled_by_its_block(net, x):
     y = net.block(x)
     net.block.k = factor
     return y + net.block(x)
+
+
+def toggled_elsewhere(net, x):
+    factor, STATE.k = STATE.k, 5.0
+    y = net.driven(x)
+    STATE.k = factor
+    return y
 
 
 def toggled_by_a_function(net, x):
@@ -202,6 +214,7 @@ def by_a_class_held(net, x):
 
 
 SHARED: dict = {}
+STATE = types.SimpleNamespace(k=1.0)
 HELD = types.SimpleNamespace(kind=Tensor)
 UNBELIEVABLE = {
     "asks for a trace by another name": asks(lambda net, x: not tracing()),
@@ -222,6 +235,7 @@ UNBELIEVABLE = {
     "a number of its real part": goes_on(lambda x: 5.0 if float(x.max().real) > FAR else 1.0),
     "a setting that is changed": toggled,
     "a factor that is changed": toggled_by_its_block,
+    "a factor of a namespace that is changed": toggled_elsewhere,
     "a mode that is changed": toggled_by_a_function,
     "a dictionary of two": shared_dictionary,
     "a list that lasts": in_a_list_that_lasts,
@@ -242,7 +256,7 @@ def with_parts(forward) -> nn.Module:
     parts = {
         **{"ask": torch.is_tensor, "kind_of": type, "kept": [], "odd": (odd,), "block": Block()},
         **{"is_one": partial(lambda kind, x: kind(x) == Tensor, type), "layer": shifted()},
-        **{"is_held": partial(isinstance), "free": torch.ones(()).double()},
+        **{"is_held": partial(isinstance), "free": torch.ones(()).double(), "driven": Driven()},
         **{"act": nn.LeakyReLU(1.0), "writer": Writer(SHARED), "reader": Reader(SHARED)},
     }
     model = module_of(forward, **parts)
@@ -255,6 +269,7 @@ def test_a_forward_is_believed_whatever_the_module_holds() -> None:
     for forward in (
         *(lambda net, x: 1 * x, lambda net, x: net.act(x), lambda net, x: net.block(x)),
         *(lambda net, x: net.layer(x), lambda net, x: x * net.free),
+        lambda net, x: net.driven(x),
     ):
         assert norms_along(with_parts(forward), uniform(1, 4), 2)[2] == pytest.approx(1)
 
