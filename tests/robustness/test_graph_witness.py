@@ -114,7 +114,7 @@ class Reader(Writer):
 
 class Driven(nn.Module):
     def forward(self, x):
-        return x * STATE.k
+        return F.relu(x - 50) * STATE.k
 
 
 class Block(nn.Module):
@@ -146,6 +146,26 @@ def toggled_elsewhere(net, x):
     y = net.driven(x)
     STATE.k = factor
     return y
+
+
+def in_a_variable():
+    factor = 1.0
+
+    class Read(nn.Module):
+        def forward(self, x):
+            return F.relu(x - 50) * factor
+
+    def forward(net, x):
+        nonlocal factor
+        factor = 5.0
+        y = net.reads(x)
+        factor = 1.0
+        return y
+
+    return forward, Read()
+
+
+TO_A_VARIABLE, READS = in_a_variable()
 
 
 def toggled_by_a_function(net, x):
@@ -236,6 +256,7 @@ UNBELIEVABLE = {
     "a setting that is changed": toggled,
     "a factor that is changed": toggled_by_its_block,
     "a factor of a namespace that is changed": toggled_elsewhere,
+    "a variable that is changed": TO_A_VARIABLE,
     "a mode that is changed": toggled_by_a_function,
     "a dictionary of two": shared_dictionary,
     "a list that lasts": in_a_list_that_lasts,
@@ -256,7 +277,12 @@ def with_parts(forward) -> nn.Module:
     parts = {
         **{"ask": torch.is_tensor, "kind_of": type, "kept": [], "odd": (odd,), "block": Block()},
         **{"is_one": partial(lambda kind, x: kind(x) == Tensor, type), "layer": shifted()},
-        **{"is_held": partial(isinstance), "free": torch.ones(()).double(), "driven": Driven()},
+        **{
+            "is_held": partial(isinstance),
+            "free": torch.ones(()).double(),
+            "driven": Driven(),
+            "reads": READS,
+        },
         **{"act": nn.LeakyReLU(1.0), "writer": Writer(SHARED), "reader": Reader(SHARED)},
     }
     model = module_of(forward, **parts)
@@ -269,7 +295,7 @@ def test_a_forward_is_believed_whatever_the_module_holds() -> None:
     for forward in (
         *(lambda net, x: 1 * x, lambda net, x: net.act(x), lambda net, x: net.block(x)),
         *(lambda net, x: net.layer(x), lambda net, x: x * net.free),
-        lambda net, x: net.driven(x),
+        *(lambda net, x: net.driven(x), lambda net, x: net.reads(x)),
     ):
         assert norms_along(with_parts(forward), uniform(1, 4), 2)[2] == pytest.approx(1)
 
