@@ -93,8 +93,11 @@ class Odd(Tensor):
 
     @classmethod
     def __torch_function__(cls, f, types, args=(), kwargs=None):
-        out = super().__torch_function__(f, types, args, kwargs or {}).as_subclass(Tensor)
-        return torch.where(out > FAR, 5 * out, out) if "mul" in f.__name__ else out
+        out = super().__torch_function__(f, types, args, kwargs or {})
+        if "mul" not in f.__name__:
+            return out
+        plain = out.as_subclass(Tensor)
+        return torch.where(plain > FAR, 5 * plain, plain)
 
 
 class Writer(nn.Module):
@@ -186,6 +189,12 @@ def in_a_list_that_lasts(net, x):
     return y
 
 
+def longer(net, x):
+    kept = net.kept
+    kept += [1.0]
+    return x * (1.0 if len(kept) < 1000 else 7.0)
+
+
 def in_a_cell(kept=[2.0]):  # noqa: B006
     def forward(net, x):
         kept[0] = 3.0
@@ -252,7 +261,7 @@ UNBELIEVABLE = {
     "dispatches on the class": lambda net, x: dispatched(x),
     "a number of the data, or none": goes_on(lambda x: 5.0 if float(x.mean().data) > FAR else 1.0),
     "a number of its absolute": goes_on(lambda x: 5.0 if math.sqrt(x.abs().max()) > 10 else 1.0),
-    "a number of its real part": goes_on(lambda x: 5.0 if float(x.max().real) > FAR else 1.0),
+    "a number of its real part": goes_on(lambda x: 5.0 if float(x.sum(1).real) > FAR else 1.0),
     "a setting that is changed": toggled,
     "a factor that is changed": toggled_by_its_block,
     "a factor of a namespace that is changed": toggled_elsewhere,
@@ -260,6 +269,8 @@ UNBELIEVABLE = {
     "a mode that is changed": toggled_by_a_function,
     "a dictionary of two": shared_dictionary,
     "a list that lasts": in_a_list_that_lasts,
+    "a list that grows": longer,
+    "what a module of a stranger makes of a constant": lambda net, x: x + net.block(net.four),
     "a cell that lasts": in_a_cell(),
     "a constant that is erased": erased,
     "a constant that is written over": erased_into,
@@ -287,6 +298,7 @@ def with_parts(forward) -> nn.Module:
     }
     model = module_of(forward, **parts)
     model.register_buffer("k", torch.tensor(5.0).double())
+    model.register_buffer("four", torch.ones(1, 4).double())
     SHARED.clear()
     return model
 
