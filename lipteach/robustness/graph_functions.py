@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lipteach.primitives import FullSort, GroupSort, MaxMin, full_sort, group_sort, maxmin
@@ -90,3 +90,17 @@ AS_MODULES: dict[Any, tuple[type[nn.Module], tuple[str, ...]]] = {
     group_sort: (GroupSort, ("size", "dim")),
     full_sort: (FullSort, ("dim",)),
 }
+
+# Methods are known by their names, so what stands behind the names is to be what torch came with.
+_OPERATORS = "abs add getitem iadd imul isub itruediv mul neg radd rmul rsub rtruediv sub truediv"
+_NAMES = {
+    *(f"__{name}__" for name in _OPERATORS.split()),
+    *(key for table in (MOVES, CONTRACTIONS, CLAMPS, NEGATIVES, EXTREMES) for key in table),
+    *(*TOTALS, *BY_METHOD, *AS_MODULES, *OF_SHAPES, *SHAPES),
+}
+_METHODS = {name: getattr(Tensor, name) for name in _NAMES if isinstance(name, str)}
+
+
+def methods_replaced() -> bool:
+    """Whether a method of tensors that is known here is another than when this was imported."""
+    return any(getattr(Tensor, name, None) is not method for name, method in _METHODS.items())

@@ -29,6 +29,7 @@ from lipteach.robustness.graph_sums import (
     Sums,
     conversion,
     each,
+    is_plain,
     is_torch_s,
     refuse_unless,
     side_by_side,
@@ -84,7 +85,8 @@ class _Walker:
                 self.bounds[node] = self.bounds[given]
             return
         if not any(self._depends(given) for given in node.all_input_nodes):
-            refuse_unless(is_torch_s(node) and node.target not in known.IN_PLACE, node)
+            refuse_unless(is_torch_s(node, self.module), node)
+            refuse_unless(node.target not in known.IN_PLACE and is_plain(self.two[node]), node)
             return
         refuse_unless(writes_over_nothing(node, self.module), node)
         found = self._of_module(node) if node.op == "call_module" else self._of_function(node)
@@ -92,6 +94,7 @@ class _Walker:
             return
         one, two = self.one[node], self.two[node]
         refuse_unless(isinstance(two, Tensor) and two.dtype == torch.float64, node)
+        refuse_unless(is_plain(two), node)
         refuse_unless(one.shape[:1] == (1,) and two.shape == (2, *one.shape[1:]), node)
         count = one.numel()
         self.bounds[node] = {

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from torch import fx
+from torch import Tensor, fx, nn
 
 from lipteach.layers.magnitudes import Magnitude, root_of_squares
+from lipteach.primitives._as_imported import as_imported
 from lipteach.primitives._validate import NORMS
+from lipteach.primitives.composition import runs_as
 
 Sums = dict[tuple[float, float], Magnitude]
 PAIRS = [(p, q) for p in NORMS for q in NORMS]
@@ -46,10 +48,18 @@ def each(rule: Callable[..., Magnitude], *parts: Sums) -> Sums:
     return {pair: rule(*(part[pair] for part in parts)) for pair in PAIRS}
 
 
-def is_torch_s(node: Any) -> bool:
-    """Whether a step that computes a constant is a function of torch's or Python's own."""
-    if node.op in ("get_attr", "call_module"):
+def is_plain(value: Any) -> bool:
+    """Whether a value is no tensor, or one of a class of torch's own."""
+    return not isinstance(value, Tensor) or type(value) in (Tensor, nn.Parameter)
+
+
+def is_torch_s(node: Any, module: nn.Module) -> bool:
+    """Whether a step that computes a constant is a function or a module of torch's or Python's."""
+    if node.op == "get_attr":
         return True
+    if node.op == "call_module":  # another one may read what its input does not show
+        parts = module.get_submodule(node.target).modules()
+        return all(as_imported(type(part)) and runs_as(part, type(part)) for part in parts)
     if node.op == "call_method":
         return not str(node.target).endswith("_")
     room = str(getattr(node.target, "__module__", None) or "torch")

@@ -7,12 +7,6 @@ the graph computes is compared with what the module does, and two traces with on
 
 from __future__ import annotations
 
-import builtins
-import os
-import sys
-import sysconfig
-import types
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -20,21 +14,10 @@ from torch import Tensor, fx, nn
 
 from lipteach.layers.copies import near
 from lipteach.primitives.composition import runs_its_forward
+from lipteach.robustness.graph_functions import methods_replaced
+from lipteach.robustness.graph_witness import Witness
 
 SCALES = (1.0, 10.0)  # of two samples
-REVEALING = {  # which tell a stand-in from a tensor, or a trace from a run
-    *("is_fx_tracing", "is_fx_symbolic_tracing", "is_tracing", "is_compiling", "is_exporting"),
-    *("is_dynamo_compiling", "is_scripting", "Proxy", "type", "isinstance", "issubclass"),
-    *("is_tensor", "Tensor", "__class__", "__dict__", "hasattr", "getattr", "callable", "dir"),
-    *("vars", "repr", "str", "id", "globals", "locals", "exec", "eval", "Parameter"),
-}
-
-ASKING: list[Any] = [  # the same by whatever name
-    *(vars(builtins)[name] for name in sorted(REVEALING & vars(builtins).keys())),
-    *(Tensor, nn.Parameter, torch.is_tensor),
-]
-OWN = tuple(f"{Path(file).parent}{os.sep}" for file in (torch.__file__, Path(__file__).parent))
-PYTHON_S = ("<frozen", f"{sysconfig.get_path('stdlib')}{os.sep}")
 
 
 class Traced(NamedTuple):
@@ -45,17 +28,32 @@ class Traced(NamedTuple):
     two: dict[fx.Node, Any]
 
 
-class _StandIn(fx.Proxy):
+class _Asked(fx.Proxy):
     """What stands for a tensor.
 
-    What asks for a number of it is remembered, even where the forward goes on without an answer.
-    It does not say that it is a tensor: torch's compiled parts would take its memory for one.
+    What asks for a number of it is remembered, even where the forward goes on without an answer;
+    so is what asks for an attribute that no tensor has. It does not say that it is a tensor:
+    torch's compiled parts would take its memory for one.
     """
 
     def _refuse(self, *_: Any) -> Any:
         self.tracer.to_bool(self)
 
     __float__ = __int__ = __index__ = __complex__ = __len__ = __contains__ = __array__ = _refuse
+    __str__ = __format__ = _refuse
+
+    def __getattr__(self, name: str) -> Any:
+        if not hasattr(Tensor, name):
+            self._refuse()
+        return _Part(self, name)
+
+
+class _StandIn(_Asked):
+    """What stands for the result of a step."""
+
+
+class _Part(_Asked, fx.proxy.Attribute):
+    """What stands for an attribute of a tensor."""
 
 
 class _Tracer(fx.Tracer):
@@ -86,32 +84,10 @@ class _Tracer(fx.Tracer):
 
 
 def _graph(module: nn.Module) -> fx.Graph | None:
-    names, tracer = set[str](), _Tracer()
-    before = sys.getprofile()
-
-    def note(frame: types.FrameType, event: str, _: object) -> None:
-        if event == "call":
-            names.update(_asked_by(frame))
-
-    sys.setprofile(note)
-    try:
+    tracer = _Tracer()
+    with Witness(module) as witness:
         graph = tracer.trace(module)
-    finally:
-        sys.setprofile(before)
-    return None if tracer.asked or REVEALING & names else graph
-
-
-def _asked_by(frame: types.FrameType) -> set[str]:
-    """The names in code that runs, and the functions of `ASKING` that they stand for there.
-
-    Of torch, of this package and of Python itself nothing counts: they ask for what they need.
-    """
-    file = frame.f_code.co_filename
-    if file.startswith(OWN) or (file.startswith(PYTHON_S) and "-packages" not in file):
-        return set()
-    names = {*frame.f_code.co_names, *frame.f_code.co_freevars}
-    held = [scope.get(name) for name in names for scope in (frame.f_globals, frame.f_locals)]
-    return names | {one.__name__ for one in ASKING if any(one is other for other in held)}
+    return None if tracer.asked or witness.objects else graph
 
 
 @torch.no_grad()
@@ -121,7 +97,7 @@ def traced(module: nn.Module, given: Tensor) -> Traced | None:
     A forward that is not the same twice, draws random numbers or leaves another attribute behind is
     not believed.
     """
-    if not runs_its_forward(module):
+    if not runs_its_forward(module) or methods_replaced():
         return None
     before, state = _held(module), torch.get_rng_state()
     generator = torch.Generator().manual_seed(0)
@@ -131,7 +107,7 @@ def traced(module: nn.Module, given: Tensor) -> Traced | None:
         again = str(_graph(module))
         _forget_constants(module)
         graph = _graph(module)
-        if graph is None or str(graph) != again:
+        if graph is None or str(graph) != again or not _constants_are_as_made(module):
             return None
         values = [_values(module, graph, z) for z in (points[:1], points)]
         for (_, result), z in zip(values, (points[:1], points), strict=True):
@@ -147,20 +123,39 @@ def traced(module: nn.Module, given: Tensor) -> Traced | None:
     return Traced([*graph.nodes], values[0][0], values[1][0])
 
 
-def _held(module: nn.Module) -> tuple[dict[str, Any], list[int]]:
-    """What a forward might leave behind: another attribute, or a tensor that was written to."""
-    tensors = [t for t in (*module.parameters(), *module.buffers()) if not t.is_inference()]
-    return dict(vars(module)), [t._version for t in tensors]
+def _held(module: nn.Module) -> tuple[list[Any], list[Any]]:
+    """What a forward might leave behind: other attributes, or a tensor that was written to.
+
+    Of each module in it, also what its lists and dictionaries hold: names and counts, then objects.
+    """
+    counts: list[Any] = []
+    objects: list[Any] = []
+    for part in module.modules():
+        for name, value in vars(part).items():
+            inside = [*value, *value.values()] if isinstance(value, dict) else [value]
+            inside += value if isinstance(value, (list, set)) else ()
+            counts += [name, len(inside)]
+            objects += inside
+    tensors = [t for t in objects if isinstance(t, Tensor) and not t.is_inference()]
+    return [*counts, *(t._version for t in tensors)], objects
 
 
-def _is_same(a: tuple[dict[str, Any], list[int]], b: tuple[dict[str, Any], list[int]]) -> bool:
-    names = a[0].keys() == b[0].keys()
-    return names and all(a[0][key] is b[0][key] for key in a[0]) and a[1] == b[1]
+def _is_same(a: tuple[list[Any], list[Any]], b: tuple[list[Any], list[Any]]) -> bool:
+    return a[0] == b[0] and all(one is other for one, other in zip(a[1], b[1], strict=True))
+
+
+def _constants(module: nn.Module) -> list[str]:
+    """The attributes in which a trace keeps tensors that a forward makes of numbers."""
+    return [name for name in vars(module) if name.startswith("_tensor_constant")]
+
+
+def _constants_are_as_made(module: nn.Module) -> bool:
+    """Whether nothing has been written into them, before their use or after."""
+    return all(getattr(module, name)._version == 0 for name in _constants(module))
 
 
 def _forget_constants(module: nn.Module) -> None:
-    """Take away the attributes in which a trace keeps tensors that a forward makes of numbers."""
-    for name in [name for name in vars(module) if name.startswith("_tensor_constant")]:
+    for name in _constants(module):
         delattr(module, name)
 
 

@@ -1,0 +1,202 @@
+"""What a forward does while it is traced, and whether a trace can then stand for every run.
+
+A stand-in walks through the forward instead of a tensor. Code that can tell the two apart, or a
+trace from a run, may do something else in a run; so may code that asks for what is no input, such
+as whether gradients are recorded; and code that changes an object may be seen by another part of
+the model, which the trace does not show. All code that is neither torch's, Python's nor this
+package's is therefore watched: it may call functions of tensors, modules, Python's arithmetic and
+containers of its own, and functions of its own, which are watched as well. Nothing is known of what
+else it does: a list of all that may give a trace away would never be complete.
+"""
+
+from __future__ import annotations
+
+import dis
+import functools
+import gc
+import os
+import sys
+import sysconfig
+import types
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+# Looks at an attribute and calls of a class are not reported to a profile: seen by their name.
+REVEALING = {
+    *("type", "Tensor", "TensorBase", "Parameter", "Proxy", "__class__", "__dict__", "data"),
+    *("tracer", "node"),  # which stand-ins have
+}
+ASKING: list[Any] = [  # the same by whatever name, and what may be called by way of a `partial`
+    *(type, Tensor, nn.Parameter, fx.Proxy, isinstance, issubclass, hasattr, getattr, callable),
+]
+# What leaves something behind, or compares two objects themselves.
+STORING = {
+    *("STORE_ATTR", "DELETE_ATTR", "STORE_GLOBAL", "DELETE_GLOBAL", "STORE_SUBSCR"),
+    *("DELETE_SUBSCR", "STORE_SLICE", "MATCH_CLASS"),
+}
+ARITHMETIC = {
+    *("abs", "all", "any", "divmod", "iter", "len", "max", "min", "next", "pow", "round"),
+    *("sorted", "sum"),
+}
+COUNTING = ("math", "_operator", "_functools")
+READING = {"copy", "count", "get", "index", "items", "keys", "values"}
+CONTAINERS = (list, dict, set)
+PLAIN = (tuple, frozenset, str, bytes, int, float, range)
+FUNCTIONS = ("torch._C._nn", "torch._C._linalg", "torch._C._fft", "torch._C._special")
+
+TORCH = f"{Path(torch.__file__).parent}{os.sep}"
+OURS = f"{Path(__file__).parent.parent}{os.sep}"
+PYTHON = f"{sysconfig.get_path('stdlib')}{os.sep}"
+# Of torch, a file may be called from outside, or a function of it.
+FILES = {
+    *("nn/functional.py", "functional.py", "_tensor.py", "autograd/grad_mode.py"),
+    *("utils/_contextlib.py", "fx/proxy.py"),
+}
+OF_MODULES = {  # what changes no module
+    *("__getattr__", "__iter__", "__getitem__", "__len__", "__contains__", "forward", "children"),
+    *("named_children", "modules", "named_modules", "parameters", "named_parameters", "buffers"),
+    *("named_buffers", "keys", "items", "values", "get_submodule", "get_parameter", "get_buffer"),
+}
+BY_NAME = {
+    *("leaf_of_fx.<locals>.call", "_Asked._refuse", "_Asked.__getattr__"),
+    "Tracer.trace.<locals>.module_call_wrapper",
+    "Tracer.trace.<locals>.module_getattr_wrapper",
+    "_create_wrapped_func.<locals>.wrapped",
+    "boolean_dispatch.<locals>.fn",
+}
+OF_PYTHON = {"contextlib.py", "enum.py", "typing.py"}
+KNOWN = ("torch", "lipteach", "builtins")
+
+
+class Witness:
+    """Watches what runs, as a profile; `objects` says whether a trace is not to be believed."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module = module
+        self.objects = False
+        self._seen: set[types.CodeType] = set()
+        self._lasting: set[int] | None = None
+
+    def __enter__(self) -> Witness:
+        """Watch, in place of another profile; what a collection of garbage calls has to wait."""
+        self._before = sys.getprofile(), gc.isenabled()
+        gc.disable()
+        sys.setprofile(self._look)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Look away."""
+        before, collects = self._before
+        sys.setprofile(before)
+        if collects:
+            gc.enable()
+
+    def _look(self, frame: types.FrameType, event: str, what: Any) -> None:
+        if event == "call":
+            if is_strange(frame.f_code):
+                self.objects |= self._asks(frame)
+            elif frame.f_back is not None and is_strange(frame.f_back.f_code):
+                self.objects |= not _may_be_called(frame.f_code)
+        elif event == "c_call" and is_strange(frame.f_code):
+            self.objects |= not self._may_call(what)
+
+    def _asks(self, frame: types.FrameType) -> bool:
+        """Whether code that runs has a name, or an instruction, that tells too much."""
+        code = frame.f_code
+        names = {*code.co_names, *code.co_freevars}
+        own = [vars_of(held) for held in frame.f_locals.values()]
+        scopes = (frame.f_globals, frame.f_locals, *own)
+        held = [_unwrapped(scope.get(name)) for name in names for scope in scopes]
+        if names & REVEALING or any(one is other for one in held for other in ASKING):
+            return True
+        if code in self._seen:
+            return False
+        self._seen.add(code)
+        return _stores(code)
+
+    def _may_call(self, what: Any) -> bool:
+        """Whether a compiled function is one of tensors, or of numbers and containers."""
+        name, owner = what.__name__, getattr(what, "__self__", None)
+        room = getattr(what, "__module__", None)
+        if isinstance(owner, Tensor) or room in FUNCTIONS or _is_of_tensors(what):
+            return bool(name != "numpy")  # an array of the same memory
+        if isinstance(owner, types.ModuleType):
+            return room in COUNTING or (room == "builtins" and name in ARITHMETIC)
+        if type(owner) in CONTAINERS:
+            return name in READING or not self._lasts(owner)
+        return type(owner) in PLAIN or owner is tuple  # which named tuples make
+
+    def _lasts(self, container: Any) -> bool:
+        """Whether a container is held by something that outlives the forward."""
+        if self._lasting is None:
+            self._lasting = _reached(self.module)
+        return id(container) in self._lasting
+
+
+def is_strange(code: types.CodeType) -> bool:
+    """Whether code is neither torch's, nor this package's, nor Python's own."""
+    file = code.co_filename
+    python_s = file.startswith(PYTHON) and "-packages" not in file
+    return not (file.startswith((TORCH, OURS, "<frozen")) or python_s)
+
+
+def _may_be_called(code: types.CodeType) -> bool:
+    """Whether a function of torch, of this package or of Python's is known to tell nothing."""
+    file, name = code.co_filename, code.co_qualname
+    if file.startswith(OURS):
+        return name in BY_NAME
+    if not file.startswith(TORCH):
+        return file.removeprefix(PYTHON) in OF_PYTHON
+    file = file.removeprefix(TORCH).replace(os.sep, "/")
+    if file.startswith("nn/modules/"):
+        return code.co_name in OF_MODULES
+    return name in BY_NAME or file in FILES
+
+
+def _stores(code: types.CodeType) -> bool:
+    """Whether code changes more than its own variables, or compares objects by `is`."""
+    before: Any = None
+    for step in dis.get_instructions(code):
+        outer = step.opname == "STORE_DEREF" and step.argval in code.co_freevars
+        by_identity = step.opname == "IS_OP" and not (
+            before.opname == "LOAD_CONST" and isinstance(before.argval, (bool, types.NoneType))
+        )
+        if step.opname in STORING or outer or by_identity:
+            return True
+        before = step
+    return False
+
+
+def vars_of(held: Any) -> dict[str, Any]:
+    """The attributes that are written down in an object or in its class."""
+    own = object.__getattribute__(held, "__dict__") if type(held).__dictoffset__ else {}
+    return {**vars(type(held)), **own}
+
+
+def _is_of_tensors(what: Any) -> bool:
+    return bool(getattr(torch._C._VariableFunctions, what.__name__, None) == what)
+
+
+def _unwrapped(held: Any) -> Any:
+    while isinstance(held, functools.partial):
+        held = held.func
+    return held
+
+
+def _reached(module: nn.Module) -> set[int]:
+    """What a module and the functions of strangers hold, directly or not."""
+    found, todo = set[int](), [module]
+    while todo:
+        held: Any = todo.pop()
+        if id(held) in found or isinstance(held, (types.ModuleType, Tensor, types.CodeType)):
+            continue
+        if isinstance(held, types.FunctionType) and not is_strange(held.__code__):
+            continue
+        if isinstance(held, type) and str(held.__module__).partition(".")[0] in KNOWN:
+            continue
+        found.add(id(held))
+        todo += gc.get_referents(held)
+    return found
