@@ -55,9 +55,15 @@ def scaled(norm: float) -> nn.Sequential:
             {"k": torch.full((1, 1, 3, 3), 0.3)},
             [],
             2,
-            "Fault: k, as a Conv2d's kernel, stride 1, has",
+            "Fault: k, as a Conv2d's kernel, stride 1, 1 group, has norm 2.7000.",
         ),
         ({"k": torch.full((1, 1, 3, 3), 0.4)}, [], 1, "Above: a tensor has a norm of more than"),
+        (
+            {"k": torch.full((2, 1, 1), 1.5)},
+            [],
+            1,
+            "has norm 2.1213, and with more groups no less than 1.5000.",
+        ),
     ],
 )
 def test_the_status_says_what_is_known(model, arguments, status, said, tmp_path, capsys) -> None:
@@ -91,7 +97,10 @@ def test_errors_are_one_sentence(tmp_path: Path, capsys) -> None:
     model = saved(tmp_path, scaled(1.0))
     spoilt = str(tmp_path / "spoilt.pt")
     torch.save({"w": torch.full((2, 2), torch.nan)}, spoilt)
+    sparse = str(tmp_path / "sparse.pt")
+    torch.save({"w": torch.eye(2).to_sparse()}, sparse)
     for arguments, part in (
+        ([sparse], "w must be a dense tensor; got layout torch.sparse_coo."),
         ([model], "give --trust only if you know where it comes from"),
         ([str(tmp_path / "none.pt")], "There is no file"),
         ([model, "--trust", "--input", "5"], "x of shape (8, 5) does not fit the model: "),
@@ -156,6 +165,59 @@ def test_a_state_dict_goes_into_a_model_that_is_made(tmp_path: Path, capsys, mon
         out = capsys.readouterr()
         assert part in out.err
         assert out.err.count("\n") == 1
+
+
+def test_a_kernel_is_no_fault_if_some_number_of_groups_makes_none_of_it(tmp_path, capsys) -> None:
+    torch.manual_seed(0)
+    conv = lt.export(lt.orthonormal(nn.Conv2d(8, 8, 3, padding=1, groups=4)))
+    grouped = nn.Sequential(conv)
+    assert lt.lipschitz_bounds(grouped, normal(2, 8, 6, 6)).upper < 1 + 1e-5
+    assert main([saved(tmp_path, grouped.state_dict())]) == 2
+    out = capsys.readouterr().out
+    assert "a Conv2d's kernel, stride 1, 1 group" in out
+    assert "Fault" not in out
+    assert "Unknown: the model is not in the file." in out
+
+
+EXITS = """
+import sys
+from torch import nn
+
+def make_net():
+    return nn.Sequential(nn.Linear(4, 4), Leaving())
+
+class Leaving(nn.Module):
+    def forward(self, x):
+        sys.exit(0)
+
+def leave():
+    sys.exit(0)
+"""
+
+
+def test_code_that_ends_the_program_is_no_proof(tmp_path: Path, capsys, monkeypatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "nets_that_exit.py").write_text(EXITS)
+    (tmp_path / "script_that_exits.py").write_text(EXITS + "leave()")
+    file = saved(tmp_path, nn.Sequential(nn.Linear(4, 4)).state_dict())
+    for name, part in (
+        ("script_that_exits:make_net", "makes no module: SystemExit: 0"),
+        ("nets_that_exit:leave", "makes no module: SystemExit: 0"),
+        ("nets_that_exit:make_net", "model.pt could not be audited: SystemExit: 0"),
+    ):
+        assert main([file, "--model", name, "--input", "4"]) == 2
+        out = capsys.readouterr()
+        assert part in out.err
+        assert out.err.count("\n") == 1
+        assert out.out == ""
+    torch.save(Exit(), tmp_path / "exit.pt")
+    assert main([str(tmp_path / "exit.pt"), "--trust"]) == 2
+    assert "could not be loaded: SystemExit: 0" in capsys.readouterr().err
+
+
+class Exit:
+    def __reduce__(self):
+        return sys.exit, (0,)
 
 
 PROGRAM = """

@@ -118,7 +118,7 @@ def shown(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:40]}…"
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """The first line of what an error says, cut where it is long, or its name."""
     return (str(error).splitlines() or [type(error).__name__])[0][:120]
 
