@@ -21,7 +21,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lipteach.auditing import audit
+from lipteach.auditing import Audit, audit
+from lipteach.auditing.audit_rows import TRACED
 from lipteach.auditing.checkpoint import TensorAudit, audit_tensors, load_checkpoint, model_with
 from lipteach.auditing.faults import above
 from lipteach.primitives._printing import run_command, say
@@ -83,11 +84,7 @@ def _audit_module(model: nn.Module, x: Tensor | None, tol: float) -> int:
     for fault in faults:
         say(f"Fault: {fault}")
     if within:
-        proven = max(found.upper, found.in_training) <= 1 + tol
-        how = (
-            "by the product of the norms" if proven else "as far as runs tell, which prove nothing"
-        )
-        say(f"Within: the Lipschitz constant is at most 1 + {tol:g}, {how}.")
+        say(f"Within: the Lipschitz constant is at most 1 + {tol:g}, {_how(found, tol)}.")
         return WITHIN
     if within is False:
         say(f"Above: the Jacobian has norm {found.lower:.4f} at a sample, more than 1 + {tol:g}.")
@@ -101,6 +98,17 @@ def _audit_module(model: nn.Module, x: Tensor | None, tol: float) -> int:
     hint = "" if x is not None else "; with --input it would be run"
     say(f"Unknown: {what}{hint}.")
     return UNKNOWN
+
+
+def _how(found: Audit, tol: float) -> str:
+    """By what a model is within: of a stranger's forward, training mode is only run."""
+    runs = "as far as runs tell, which prove nothing"
+    if found.upper > 1 + tol:
+        return runs
+    methods = [layer.method for layer in (*found.layers, *found.training)]
+    if any(method.endswith(TRACED) or method.startswith("none") for method in methods):
+        return f"by the upper bound, and in training mode {runs}"
+    return "by the upper bound"
 
 
 def _audit_state(state: dict[str, Any], tol: float) -> int:

@@ -26,7 +26,12 @@ def scaled(norm: float) -> nn.Sequential:
 @pytest.mark.parametrize(
     ("model", "arguments", "status", "said"),
     [
-        (scaled(1.0), [], 0, "Within: the Lipschitz constant is at most 1 + 0.001, by the product"),
+        (
+            scaled(1.0),
+            [],
+            0,
+            "Within: the Lipschitz constant is at most 1 + 0.001, by the upper",
+        ),
         (scaled(1.0), ["--input", "4"], 0, "Within: "),
         (scaled(1.2), [], 1, "Above: a layer has a norm of more than 1 + 0.001."),
         (scaled(1.2), ["--input", "4"], 1, "Above: the Jacobian has norm 1.2000 at a sample, more"),
@@ -84,6 +89,32 @@ def test_what_runs_tell_is_not_called_a_proof(tmp_path: Path, capsys) -> None:
     assert main([file, "--trust", "--input", "1,2,2"]) == 0
     out = capsys.readouterr().out
     assert "Within: the Lipschitz constant is at most 1 + 0.001, as far as runs tell, which" in out
+
+
+class Over(nn.Module):
+    """An orthonormal part, and something else in training mode."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.part = lt.linear(torch.eye(4))
+        self.factor = factor
+
+    def forward(self, x):
+        return self.factor * self.part(x) if self.training else self.part(x)
+
+
+def test_of_a_forward_that_is_traced_training_mode_is_only_run(tmp_path: Path, capsys) -> None:
+    for factor, status, said in (
+        (1.0, 0, "by the upper bound, and in training mode as far as runs tell, which prove noth"),
+        (0.5, 0, "by the upper bound, and in training mode as far as runs tell, which prove noth"),
+        (3.0, 1, "Above: a layer has a norm of more than 1 + 0.001."),
+    ):
+        file = saved(tmp_path, nn.Sequential(Over(factor), nn.ReLU()).eval())
+        assert main([file, "--trust", "--input", "4"]) == status
+        assert said in capsys.readouterr().out
+    file = saved(tmp_path, lt.ConvexCombination(lt.linear(torch.eye(4))))
+    assert main([file, "--trust", "--input", "4"]) == 0
+    assert "at most 1 + 0.001, by the upper bound.\n" in capsys.readouterr().out
 
 
 class Own(nn.Linear):
