@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from lipteach.auditing.audit_rows import LayerAudit, rows_of, table
 from lipteach.auditing.by_running import DRAWS, bound_as_run, run_and_tell
 from lipteach.auditing.faults import faults_of
-from lipteach.auditing.strangers import certified_of, inputs_of_strangers, what_draws
+from lipteach.auditing.strangers import certified_of, inputs_of_strangers, smallest, what_draws
 from lipteach.auditing.summary import (
     HEAD,
     said_as_run,
@@ -36,7 +36,6 @@ from lipteach.primitives._printing import say
 from lipteach.primitives._torch_private import undisturbed
 from lipteach.primitives._validate import check_real, check_tensor
 from lipteach.primitives.jacobian import check_initialized, run_once
-from lipteach.robustness.certified_norms import certified
 
 
 @dataclass(frozen=True)
@@ -149,12 +148,13 @@ def audit(model: nn.Module, x: Tensor | None = None) -> Audit:
     if not none and x is not None and draws(plain, x):
         none = what_draws(plain, ran)
         ran = {name: running for name, running in ran.items() if running.method == DRAWS}
-    proven = {} if none else certified_of(plain, inputs, sizes)
+    proven = {} if none else certified_of(plain, inputs, sizes, ran)
     layers, norms = rows_of(model, plain, unlike, sizes, ran, proven)
     factors, unknown = product(plain, norms, sizes)
-    bound = None if none else _smaller(factors, plain, x)
+    seen = 0.0 if none or x is None else largest_norm(plain, x, 2)
+    bound = None if none else smallest(factors, plain, x, seen)
     unknown = f"{none}," if none else "" if bound else unknown
-    lower = 0.0 if none or x is None else lower_bound(largest_norm(plain, x, 2), bound)
+    lower = lower_bound(seen, bound)
     upper = float(bound) if bound else math.inf
     training: dict[str, LayerAudit] = {}
     if_as_run = in_training = math.inf
@@ -178,12 +178,6 @@ def audit(model: nn.Module, x: Tensor | None = None) -> Audit:
     text = "\n".join([*table(shown), *lines])
     say(text)
     return Audit(tuple(layers), lower, upper, unknown, text, if_as_run, rows, in_training)
-
-
-def _smaller(factors: Magnitude | None, plain: nn.Module, x: Tensor | None) -> Magnitude | None:
-    """The product of the norms, or what `lipschitz_bounds` certifies where that is smaller."""
-    whole = None if x is None else certified(plain, x, 2)[0]
-    return min([b for b in (factors, whole and whole[2]) if b], default=None)
 
 
 def _norm_of(plain: nn.Module, norms: dict[int, Magnitude | None], sizes: Sizes) -> float:

@@ -34,20 +34,39 @@ def inputs_of_strangers(plain: nn.Module, x: Tensor, sizes: Sizes) -> dict[str, 
 
 
 def certified_of(
-    plain: nn.Module, inputs: dict[str, Tensor | None], sizes: Sizes
+    plain: nn.Module,
+    inputs: dict[str, Tensor | None],
+    sizes: Sizes,
+    ran: dict[str, Running],
 ) -> dict[str, Magnitude]:
     """The upper bounds that `lipschitz_bounds` certifies, by name, of those for which it has one.
 
-    A sum counts with its parts, and a forward that can be traced with its steps.
+    A sum counts with its parts, and a forward that can be traced with its steps. What a run refutes
+    is left out: there a forward has hidden from the trace what it does.
     """
     known, found = Known({}, {}, []), {}
     for name, z in inputs.items():
         module = plain.get_submodule(name)
         if z is not None and sizes.get(id(module)) == {(1, *z.shape[1:])}:  # a sample is one row
             bounds, _ = certified(module, z[:1], 2, name, known)
-            if bounds:
+            if bounds and not refuted(bounds[2], ran[name].lower):
                 found[name] = bounds[2]
     return found
+
+
+def smallest(
+    factors: Magnitude | None, plain: nn.Module, x: Tensor | None, lower: float
+) -> Magnitude | None:
+    """The product of the norms, or what `lipschitz_bounds` certifies where that is smaller."""
+    whole = None if x is None else certified(plain, x, 2)[0]
+    if whole is None or refuted(whole[2], lower):
+        return factors
+    return whole[2] if factors is None else min(factors, whole[2])
+
+
+def refuted(upper: Magnitude, lower: float) -> bool:
+    """Whether a lower bound is above an upper one, by more than rounding."""
+    return lower > float(upper) * (1 + 1e-9)
 
 
 def what_draws(plain: nn.Module, ran: dict[str, Running]) -> str:

@@ -10,6 +10,8 @@ from torch.nn import functional as F
 from torch.nn.utils import parametrize
 
 import lipteach as lt
+from lipteach.auditing import strangers
+from lipteach.layers.magnitudes import Magnitude
 
 X = normal(5, 4)
 
@@ -131,6 +133,30 @@ def test_the_audit_has_what_lipschitz_bounds_certifies(capsys) -> None:
     assert found.upper == math.inf
     assert found.unknown == "0 (Over)"
     assert "from above" not in found.text
+
+
+def test_a_certificate_that_a_run_refutes_is_left_out(capsys, monkeypatch) -> None:
+    def certified(*_):
+        return {2: Magnitude.of(0.5)}, ""
+
+    monkeypatch.setattr(strangers, "certified", certified)
+    for model in (Over(residual), nn.Sequential(Over(residual))):
+        found = lt.audit(model, X)
+        assert found.upper == math.inf
+        assert found.lower > 0.5
+        assert math.isnan(found.layers[0].upper)
+        assert "from above" not in found.text
+        assert found.faults()
+    assert lt.audit(nn.Sequential(Over(lambda b, x: 0.4 * x)), X).upper == 0.5
+
+
+def test_a_block_that_takes_a_sample_as_rows_is_not_certified(capsys) -> None:
+    swapped = Over(lambda b, x: b.part(x).view(-1, 2, 4).flip(1).reshape(-1, 4))
+    ends = nn.Unflatten(1, (2, 4)), nn.Flatten(0, 1), nn.Unflatten(0, (-1, 2))
+    found = lt.audit(nn.Sequential(*ends[:2], swapped, ends[2], nn.Flatten()), normal(5, 8))
+    assert found.upper == math.inf
+    assert found.unknown == "2 (Over)"
+    assert found.layers[0].method.startswith("none: it could not be run on other inputs")
 
 
 def test_the_way_through_other_norms_may_be_shorter_than_the_product(capsys) -> None:
