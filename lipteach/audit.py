@@ -21,10 +21,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lipteach.auditing import audit
+from lipteach.auditing import Audit, audit
+from lipteach.auditing.audit_rows import TRACED
 from lipteach.auditing.checkpoint import TensorAudit, audit_tensors, load_checkpoint, model_with
 from lipteach.auditing.faults import above
 from lipteach.primitives._printing import run_command, say
+from lipteach.primitives._validate import first_line
 
 SAMPLES = 8
 WITHIN, ABOVE, UNKNOWN = 0, 1, 2
@@ -69,8 +71,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _audit_module(held, _samples(options.input), options.tol)
         return _audit_state(held, options.tol)
     except (TypeError, ValueError, RuntimeError) as error:
-        print(error, file=sys.stderr)
-        return UNKNOWN
+        print(next(iter(str(error).splitlines()), type(error).__name__), file=sys.stderr)
+    except (Exception, SystemExit) as error:  # what was given is code, and may do anything
+        said = f"{type(error).__name__}: {first_line(error)}"
+        print(f"{options.file} could not be audited: {said}", file=sys.stderr)
+    return UNKNOWN
 
 
 def _audit_module(model: nn.Module, x: Tensor | None, tol: float) -> int:
@@ -79,11 +84,7 @@ def _audit_module(model: nn.Module, x: Tensor | None, tol: float) -> int:
     for fault in faults:
         say(f"Fault: {fault}")
     if within:
-        proven = max(found.upper, found.in_training) <= 1 + tol
-        how = (
-            "by the product of the norms" if proven else "as far as runs tell, which prove nothing"
-        )
-        say(f"Within: the Lipschitz constant is at most 1 + {tol:g}, {how}.")
+        say(f"Within: the Lipschitz constant is at most 1 + {tol:g}, {_how(found, tol)}.")
         return WITHIN
     if within is False:
         say(f"Above: the Jacobian has norm {found.lower:.4f} at a sample, more than 1 + {tol:g}.")
@@ -99,6 +100,17 @@ def _audit_module(model: nn.Module, x: Tensor | None, tol: float) -> int:
     return UNKNOWN
 
 
+def _how(found: Audit, tol: float) -> str:
+    """By what a model is within: of a stranger's forward, training mode is only run."""
+    runs = "as far as runs tell, which prove nothing"
+    if found.upper > 1 + tol:
+        return runs
+    methods = [layer.method for layer in (*found.layers, *found.training)]
+    if any(method.endswith(TRACED) or method.startswith("none") for method in methods):
+        return f"by the upper bound, and in training mode {runs}"
+    return "by the upper bound"
+
+
 def _audit_state(state: dict[str, Any], tol: float) -> int:
     tensors, unknown = audit_tensors(state)
     for line in _lines(tensors):
@@ -112,18 +124,28 @@ def _audit_state(state: dict[str, Any], tol: float) -> int:
         "and whether a matrix is a layer's; with --model they would be."
     )
     for tensor in tensors:
-        if tensor.lower > 1 + tol:
-            say(f"Fault: {tensor.name}, as {tensor.read_as}, has norm {tensor.lower:.4f}.")
+        if tensor.in_groups > 1 + tol:
+            say(f"Fault: {_fault(tensor)}")
     if any(tensor.least > 1 + tol for tensor in tensors):
-        say(f"Above: a tensor has a norm of more than 1 + {tol:g}, read as shown at any stride.")
+        say(
+            f"Above: a tensor has a norm of more than 1 + {tol:g}, read as shown, whatever its "
+            "stride and its groups."
+        )
         return ABOVE
     say("Unknown: the model is not in the file.")
     return UNKNOWN
 
 
+def _fault(tensor: TensorAudit) -> str:
+    said = f"{tensor.name}, as {tensor.read_as}, has norm {tensor.lower:.4f}"
+    if tensor.in_groups < tensor.lower:
+        return f"{said}, and with more groups no less than {tensor.in_groups:.4f}."
+    return f"{said}."
+
+
 def _lines(tensors: list[TensorAudit]) -> list[str]:
     rows = [["tensor", "shape", "norm", "read as"]]
-    for name, shape, lower, upper, _, read_as in tensors:
+    for name, shape, lower, upper, *_, read_as in tensors:
         norm = f"{lower:.4f}" if lower == upper else f"{lower:.4f} to {upper:.4f}"
         rows.append([name, "×".join(map(str, shape)), norm, read_as])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

@@ -15,21 +15,27 @@ import torch
 from torch import Tensor, nn
 
 from lipteach.auditing.audit_rows import LayerAudit, rows_of, table
-from lipteach.auditing.by_running import bound_as_run, inputs_of, is_opaque, run_and_tell
+from lipteach.auditing.by_running import DRAWS, bound_as_run, run_and_tell
 from lipteach.auditing.faults import faults_of
+from lipteach.auditing.strangers import certified_of, inputs_of_strangers, smallest, what_draws
+from lipteach.auditing.summary import (
+    HEAD,
+    said_as_run,
+    said_from_above,
+    said_from_below,
+    said_in_training,
+)
 from lipteach.auditing.training_mode import rows_in_training
 from lipteach.layers.copies import CHANGES
 from lipteach.layers.jacobian_norms import largest_norm
-from lipteach.layers.known_modules import Sizes, one_lipschitz
-from lipteach.layers.layer_norms import draws, input_sizes, is_layer, product
+from lipteach.layers.known_modules import Sizes
+from lipteach.layers.layer_norms import draws, input_sizes, product
 from lipteach.layers.magnitudes import Magnitude, lower_bound
 from lipteach.layers.measured import measured, why_none
 from lipteach.primitives._printing import say
 from lipteach.primitives._torch_private import undisturbed
 from lipteach.primitives._validate import check_real, check_tensor
-from lipteach.primitives.composition import SEQUENCES
 from lipteach.primitives.jacobian import check_initialized, run_once
-from lipteach.primitives.residual import SUMS
 
 
 @dataclass(frozen=True)
@@ -97,18 +103,26 @@ def audit(model: nn.Module, x: Tensor | None = None) -> Audit:
     not one image.
 
     Of modules that were not made here, and of those whose class does not say what they compute, x
-    tells something: they are run on what they receive from x and on random inputs. One found affine
-    is measured by its own matrix, and one found equal to ReLU, MaxMin or the like counts as it; of
-    another the norm of its Jacobian at these inputs is a lower bound. No run proves an upper bound,
-    and the table says what was found so. Where training mode computes another weight (one kept for
-    evaluation may be stale) the table has the layer twice.
+    tells something: they are run on what they receive from x and on random inputs, each as a whole,
+    whatever its parts are. One found affine is measured by its own matrix, and one found equal to
+    ReLU, MaxMin or the like counts as it; of another the norm of its Jacobian at these inputs is a
+    lower bound. No run proves an upper bound, and the table says what was found so. A forward that
+    `lipschitz_bounds` can trace has one, for inputs of that size, and so has the model where
+    `lipschitz_bounds` certifies less than the product. Where training mode computes something else
+    (a weight kept for evaluation may be stale) the table has the layer twice.
 
     Args:
-        model: any module. An upper bound needs a layer, or an ``nn.Sequential`` of known modules.
+        model: any module. Without x an upper bound needs a layer, or an ``nn.Sequential`` of known
+            modules.
         x: samples of shape (batch, …), for the lower bound and the sizes of images.
 
     Returns:
         The numbers and the text, in an `Audit`.
+
+    Raises:
+        ValueError: if x does not fit the model, or its forward raises whatever it may.
+        TypeError: if the model cannot be copied, or does not return a floating-point tensor.
+        RuntimeError: if a Jacobian at a sample refutes the upper bound.
 
     Example:
         >>> _ = lt.audit(nn.Sequential(lt.orthonormal(nn.Linear(4, 4)), lt.MaxMin()))
@@ -128,86 +142,44 @@ def audit(model: nn.Module, x: Tensor | None = None) -> Audit:
         run_once(plain, x, "model")
     sizes: Sizes = {} if x is None else input_sizes(plain, x)
     none = why_none(model, plain, unlike)
-    if not none and x is not None and draws(plain, x):
-        none = f"{type(model).__name__}, which draws random numbers"
     told = not none or CHANGES in none  # one reading of a weight that changes tells its own
-    inputs = _inputs_of_strangers(plain, x, sizes) if told and x is not None else {}
+    inputs = inputs_of_strangers(plain, x, sizes) if told and x is not None else {}
     ran = {name: run_and_tell(plain.get_submodule(name), z) for name, z in inputs.items()}
-    layers, norms = rows_of(model, plain, unlike, sizes, ran)
-    bound, unknown = product(plain, norms, sizes)
-    lower = 0.0
-    if none:
-        x, bound, unknown = None, None, f"{none},"
-    elif x is not None:
-        lower = lower_bound(largest_norm(plain, x, 2), bound)
+    if not none and x is not None and draws(plain, x):
+        none = what_draws(plain, ran)
+        ran = {name: running for name, running in ran.items() if running.method == DRAWS}
+    proven = {} if none else certified_of(plain, inputs, sizes, ran)
+    layers, norms = rows_of(model, plain, unlike, sizes, ran, proven)
+    factors, unknown = product(plain, norms, sizes)
+    seen = 0.0 if none or x is None else largest_norm(plain, x, 2)
+    bound = None if none else smallest(factors, plain, x, seen)
+    unknown = f"{none}," if none else "" if bound else unknown
+    lower = lower_bound(seen, bound)
     upper = float(bound) if bound else math.inf
     training: dict[str, LayerAudit] = {}
     if_as_run = in_training = math.inf
     if not none:
         for name, running in ran.items():
-            norms[id(plain.get_submodule(name))] = bound_as_run(running.if_as_run)
-        if_as_run = _norm_of(plain, norms, sizes)
+            norms[id(plain.get_submodule(name))] = bound_as_run(running.if_as_run, proven.get(name))
+        if_as_run = min(upper, _norm_of(plain, norms, sizes))
         training, others = rows_in_training(model, plain, sizes, inputs)
-        in_training = _norm_of(plain, norms | others, sizes)
+        in_training = _norm_of(plain, norms | others, sizes) if training else if_as_run
         if lower > if_as_run * (1 + 1e-9):  # what was run did something else at a sample
             if_as_run = math.inf
-    lines = _whole(lower, upper, unknown, x, plain, layers)
-    lines[2:2] = _said_as_run(if_as_run) if if_as_run < upper else []
-    lines += _said_in_training(in_training) if training else []
+    rows = tuple(training.values())
+    lines = [
+        HEAD,
+        said_from_above(upper, unknown, factors, plain, layers),
+        *said_as_run(if_as_run, upper),
+        said_from_below(lower, x, none),
+        *said_in_training(in_training, rows),
+    ]
     shown = [row for layer in layers for row in (layer, training.get(layer.name)) if row]
     text = "\n".join([*table(shown), *lines])
     say(text)
-    rows = tuple(training.values())
     return Audit(tuple(layers), lower, upper, unknown, text, if_as_run, rows, in_training)
 
 
 def _norm_of(plain: nn.Module, norms: dict[int, Magnitude | None], sizes: Sizes) -> float:
     found = product(plain, norms, sizes)[0]
     return float(found) if found else math.inf
-
-
-def _said_as_run(bound: float) -> list[str]:
-    return [f"  {bound:.4f} if each module does elsewhere what it did when it was run"]
-
-
-def _said_in_training(bound: float) -> list[str]:
-    there = f"{bound:.4f}" if bound < math.inf else "unknown"
-    return [f"  in training mode, with the weights that it computes: {there}"]
-
-
-def _inputs_of_strangers(plain: nn.Module, x: Tensor, sizes: Sizes) -> dict[str, Tensor | None]:
-    """What the modules receive of which no class tells what they compute, by name."""
-    found, within = {}, set[int]()
-    for name, module in plain.named_modules():  # a module comes before its parts
-        if id(module) in within or isinstance(module, (*SEQUENCES, *SUMS)):
-            continue
-        if is_opaque(module) or isinstance(module, torch.jit.ScriptModule):
-            within |= set(map(id, module.modules()))
-            known = is_layer(module) or one_lipschitz(module, sizes)
-            if not (known or isinstance(module, torch.jit.ScriptModule)):  # which takes no hook
-                found[name] = module
-    given = inputs_of(plain, x, [*found.values()])
-    return {name: given[id(module)] for name, module in found.items() if id(module) in given}
-
-
-def _whole(
-    lower: float,
-    upper: float,
-    unknown: str,
-    x: Tensor | None,
-    plain: nn.Module,
-    layers: list[LayerAudit],
-) -> list[str]:
-    summed = any(isinstance(module, SUMS) for module in plain.modules())
-    sums = ", with sums at residual connections" if summed else ""
-    lines = ["Lipschitz constant (p = 2), computed in float64, rounded to 4 decimals:"]
-    if unknown:
-        lines.append(f"  no upper bound: {unknown} has none that is known")
-    else:
-        here = " (at this image size)" if any(" at " in layer.method for layer in layers) else ""
-        why = f"the product of the norms{sums}, all other modules being 1-Lipschitz"
-        lines.append(f"  upper bound {upper:.4f}{here}: {why}")
-    if x is None:
-        return [*lines, "  no lower bound: no samples x"]
-    samples = "1 sample" if len(x) == 1 else f"{len(x)} samples"
-    return [*lines, f"  lower bound {lower:.4f}: the largest Jacobian norm at {samples}"]

@@ -14,13 +14,17 @@ from lipteach.auditing.by_running import Running
 from lipteach.layers.copies import CHANGES
 from lipteach.layers.known_modules import Sizes
 from lipteach.layers.layer_norms import LAYERS, image_sizes, is_layer, spectrum
-from lipteach.layers.magnitudes import Magnitude
+from lipteach.layers.magnitudes import Magnitude, lower_bound
 from lipteach.layers.module_constants import WITH_CONSTANTS
 from lipteach.layers.normalizations import NORMALIZATIONS
 from lipteach.layers.parametrizations import LInf
 from lipteach.primitives import Scale, Selection
 from lipteach.primitives._validate import check_tensor
-from lipteach.primitives.composition import alteration
+from lipteach.primitives.composition import alteration, runs_as
+from lipteach.primitives.residual import SUMS
+
+FROM_ABOVE = ": from above"
+TRACED = f"; traced{FROM_ABOVE}"
 
 
 @dataclass(frozen=True)
@@ -29,8 +33,8 @@ class LayerAudit:
 
     `smallest` and `largest` are singular values, of a convolution those of its map at the size of
     its input. The norm of the layer, at that size if one is given, lies in [lower, upper], found by
-    `method`; all are NaN where there is no bound. Of a module that is known only by running it
-    `upper` is NaN, and `if_as_run` is the norm if it does elsewhere what it did then. Where a
+    `method`; all are NaN where there is no bound. Of a module that was run `if_as_run` is the norm
+    if it does elsewhere what it did then, and `upper` is NaN unless one is certified. Where a
     weight changes each time it is read, the singular values are those of one reading. `inf_norm`
     is the largest row sum of |W| where `linf` bounds it, else NaN; `flat_norm` is the norm of a
     flattened kernel, which is not that of the layer.
@@ -54,8 +58,12 @@ def rows_of(
     unlike: dict[str, str],
     sizes: Sizes,
     ran: dict[str, Running],
+    proven: dict[str, Magnitude],
 ) -> tuple[list[LayerAudit], dict[int, Magnitude | None]]:
-    """A row for each layer and for each module that was run, and the bounds of the layers."""
+    """A row for each layer and for each module that was run, and the bounds that are certified.
+
+    `proven` has those of modules that were run, by name.
+    """
     originals = dict(model.named_modules(remove_duplicate=False))
     layers, norms = [], {}
     for name, module in plain.named_modules():
@@ -66,22 +74,34 @@ def rows_of(
                 said, module, sizes, inf_norm, unlike.get(name, "")
             )
         if name in ran:
-            running = ran[name]
-            if name in unlike:  # of one reading only
+            running, bound = ran[name], proven.get(name)
+            if any(_is_within(other, name) for other in unlike):  # of one reading only
                 running = running._replace(lower=math.nan, if_as_run=math.nan)
-            layer = row_of_run(said, module, running, f"{layer.method}; " if layer else "")
+            why = f"{layer.method}; " if layer else ""
+            layer = row_of_run(said, module, running, why, bound)
+            norms[id(module)] = bound
         if layer is not None:
             layers.append(layer)
     return layers, norms
 
 
-def row_of_run(name: str, module: nn.Module, running: Running, why: str = "") -> LayerAudit:
-    """What is said of a module that was run."""
+def row_of_run(
+    name: str, module: nn.Module, running: Running, why: str = "", bound: Magnitude | None = None
+) -> LayerAudit:
+    """What is said of a module that was run, and of its upper bound if one is certified."""
     small, large, lower, if_as_run, method = running
-    nan, flat = math.nan, flat_norm(module)
-    return LayerAudit(
-        name, _kind(module), small, large, lower, nan, why + method, nan, flat, if_as_run
-    )
+    nan, flat, upper, method = math.nan, flat_norm(module), math.nan, why + method
+    if bound is not None:
+        lower, upper = lower_bound(lower, bound), float(bound)
+        summed = runs_as(module, SUMS)  # of which the class tells all
+        method += f"; sum of its parts{FROM_ABOVE}" if summed else TRACED
+        if_as_run = nan if summed else if_as_run
+    kind = _kind(module)
+    return LayerAudit(name, kind, small, large, lower, upper, method, nan, flat, if_as_run)
+
+
+def _is_within(name: str, whole: str) -> bool:
+    return not whole or name == whole or name.startswith(f"{whole}.")
 
 
 def layer_row(
@@ -141,7 +161,7 @@ def table(layers: list[LayerAudit]) -> list[str]:
     rows = [["layer", "kind", "smallest", "largest", "norm", "method", "∞-norm"]]
     for layer in layers:
         norm = _interval(layer.lower, layer.upper)
-        if not math.isnan(layer.if_as_run):
+        if math.isnan(layer.upper) and not math.isnan(layer.if_as_run):
             norm = f"{_interval(layer.lower, layer.if_as_run)} as run"
         numbers = [_number(layer.smallest), _number(layer.largest), norm]
         rows.append([layer.name, layer.kind, *numbers, layer.method, _number(layer.inf_norm)])
@@ -156,6 +176,9 @@ def _number(value: float) -> str:
 
 
 def _interval(low: float, high: float) -> str:
+    if math.isnan(low) and not math.isnan(high):
+        return f"{high:.4f} or less"
     if math.isnan(high):
         return "unknown" if math.isnan(low) else f"{low:.4f} or more"
-    return _number(high) if low == high else f"{low:.4f} to {high:.4f}"
+    ends = _number(low), _number(high)
+    return ends[1] if ends[0] == ends[1] else " to ".join(ends)

@@ -24,6 +24,8 @@ from lipteach.primitives._sample_by_sample import leaving
 from lipteach.primitives._validate import first_line
 
 MOST_SAMPLES, TOLERANCE = 8, 1e-9
+NONE = "none: "
+DRAWS = f"{NONE}it draws random numbers"
 BASES = (nn.Linear, nn.Conv2d)  # of which `spectrum` knows the norm
 WEIGHTED = (
     *(nn.Linear, nn.Bilinear, nn.Conv1d, nn.Conv2d, nn.Conv3d),
@@ -57,11 +59,6 @@ class Running(NamedTuple):
     method: str
 
 
-def is_opaque(module: nn.Module) -> bool:
-    """Whether a module is looked at as one: it has no parts, or is a kind of layer of torch's."""
-    return isinstance(module, WEIGHTED) or next(module.children(), None) is None
-
-
 def inputs_of(plain: nn.Module, x: Tensor, modules: list[nn.Module]) -> dict[int, Tensor | None]:
     """What each module receives, by its ``id``, from the samples x; None if no single tensor."""
     found: dict[int, Tensor | None] = {}
@@ -84,9 +81,13 @@ def inputs_of(plain: nn.Module, x: Tensor, modules: list[nn.Module]) -> dict[int
     return found
 
 
-def bound_as_run(norm: float) -> Magnitude | None:
-    """The norm that the runs of a module tell, as a factor of a product; None if they tell none."""
-    return Magnitude.of(norm) if math.isfinite(norm) else None
+def bound_as_run(norm: float, proven: Magnitude | None = None) -> Magnitude | None:
+    """The norm that the runs of a module tell, as a factor of a product; None if they tell none.
+
+    One that is proven counts where it is smaller, or there is no other.
+    """
+    told = [Magnitude.of(norm)] if math.isfinite(norm) else []
+    return min(told + ([proven] if proven else []), default=None)
 
 
 @torch.no_grad()
@@ -104,7 +105,7 @@ def _told(module: nn.Module, z: Tensor) -> Running:
     run = _checked_run(module)
     points = torch.cat([z, _random(z)])
     if not _same(run(points), run(points)):
-        return _nothing("it draws random numbers")
+        return _nothing(DRAWS.removeprefix(NONE))
     if not _same(torch.cat([run(point[None]) for point in points]), run(points)):
         return _nothing("it mixes the samples of a batch")
     for base in BASES:
@@ -202,4 +203,4 @@ def _does(known: Run, run: Run, points: Tensor) -> bool:
 
 def _nothing(why: str) -> Running:
     nan = math.nan
-    return Running(nan, nan, nan, nan, f"none: {why}")
+    return Running(nan, nan, nan, nan, f"{NONE}{why}")

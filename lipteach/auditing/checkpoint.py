@@ -15,14 +15,14 @@ from torch import Tensor, nn
 
 from lipteach.layers.norm_bounds import convolution_norm_bounds
 from lipteach.primitives import operator_norm
-from lipteach.primitives._validate import first_line
+from lipteach.primitives._validate import check_dense, first_line
 
 STATES = ("state_dict", "model_state_dict", "model", "net", "network")  # where others put it
 COMPUTED = ("parametrizations.", "weight_orig", "weight_g", "weight_v", "weight_u")
 KINDS = {
     2: "a Linear's weight",
-    3: "a Conv1d's kernel, stride 1",
-    4: "a Conv2d's kernel, stride 1",
+    3: "a Conv1d's kernel, stride 1, 1 group",
+    4: "a Conv2d's kernel, stride 1, 1 group",
 }
 
 
@@ -33,17 +33,21 @@ class CheckpointError(ValueError):
 class TensorAudit(NamedTuple):
     """The norm of one tensor of a state, in [lower, upper], read as what its shape says.
 
-    Of a kernel it is the norm of the convolution of stride 1. If it pads by zeros, or circularly
-    to no more than the size of its input, `upper` also bounds every stride, dilation and number of
-    groups; and the transposed convolution, which pads by zeros. What
-    one output pixel shows, the norm of the flattened kernel, is a lower bound at every stride as
-    long as there is one group: `least`.
+    Of a kernel it is the norm of the convolution of stride 1 and one group. If it pads by zeros, or
+    circularly to no more than the size of its input, `upper` also bounds every stride, dilation and
+    number of groups; and the transposed convolution, which pads by zeros.
+
+    With more groups the norm may be smaller. An output channel is in one of them, whatever their
+    number, and sees its own row of the kernel: the largest norm of a row's convolution is a lower
+    bound at stride 1, `in_groups`. What one output pixel shows, the length of that row, is one at
+    every stride as well: `least`.
     """
 
     name: str
     shape: tuple[int, ...]
     lower: float
     upper: float
+    in_groups: float
     least: float
     read_as: str
 
@@ -72,7 +76,7 @@ def load_checkpoint(path: str | Path, trust: bool = False) -> nn.Module | dict[s
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             held = torch.load(path, map_location="cpu", weights_only=not trust)
-    except Exception as error:  # whatever the code in a pickle may raise
+    except (Exception, SystemExit) as error:  # whatever the code in a pickle may raise
         if not trust and isinstance(error, pickle.UnpicklingError) and _is_pickle(path, inside):
             raise CheckpointError(
                 f"{name} holds Python objects, and loading them runs the file's own code: give "
@@ -95,7 +99,7 @@ def model_with(made_by: str, state: nn.Module | dict[str, Any]) -> nn.Module:
     place, _, name = made_by.partition(":")
     try:
         model = getattr(importlib.import_module(place), name)()
-    except Exception as error:  # whatever the code of others may raise
+    except (Exception, SystemExit) as error:  # whatever the code of others may raise
         raise CheckpointError(
             f"{made_by} makes no module: {type(error).__name__}: {first_line(error)}"
         ) from error
@@ -103,7 +107,7 @@ def model_with(made_by: str, state: nn.Module | dict[str, Any]) -> nn.Module:
         raise CheckpointError(f"{made_by} must make an nn.Module; it made {type(model).__name__}.")
     try:
         model.load_state_dict(state)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         lines = str(error).splitlines()
         said = lines[1].strip() if len(lines) > 1 else first_line(error)
         raise CheckpointError(f"The state is not one of {made_by}: {said[:120]}") from error
@@ -115,6 +119,10 @@ def audit_tensors(state: dict[str, Any]) -> tuple[list[TensorAudit], list[str]]:
 
     Vectors are left out; what a parametrization computes a weight from has a norm that says
     nothing of the weight.
+
+    Raises:
+        CheckpointError: if one holds NaN or infinity.
+        TypeError: if one is sparse.
     """
     found, unknown = [], []
     for name, tensor in _tensors(state, ""):
@@ -123,15 +131,25 @@ def audit_tensors(state: dict[str, Any]) -> tuple[list[TensorAudit], list[str]]:
         if any(part in name for part in COMPUTED) or tensor.ndim not in KINDS:
             unknown.append(name)
             continue
+        check_dense(tensor, name)
         if not bool(torch.isfinite(tensor).all()):
             raise CheckpointError(f"{name} must be finite; it holds NaN or infinity.")
         W = tensor.detach().double()
-        least = lower = upper = float(operator_norm(W.flatten(1)))
-        if W.ndim > 2:
-            bounds = convolution_norm_bounds(W if W.ndim == 4 else W[:, :, None], 1)
-            lower, upper = map(float, bounds)
-        found.append(TensorAudit(name, tuple(W.shape), lower, upper, least, KINDS[W.ndim]))
+        norms = _of_a_kernel(W) if W.ndim > 2 else _of_a_matrix(W)
+        found.append(TensorAudit(name, tuple(W.shape), *norms, KINDS[W.ndim]))
     return found, unknown
+
+
+def _of_a_matrix(W: Tensor) -> tuple[float, float, float, float]:
+    norm = float(operator_norm(W))
+    return norm, norm, norm, norm
+
+
+def _of_a_kernel(K: Tensor) -> tuple[float, float, float, float]:
+    """The numbers of a `TensorAudit` of a kernel of shape (out, in / groups, …)."""
+    lower, upper = map(float, convolution_norm_bounds(K))
+    in_groups = float(convolution_norm_bounds(K, groups=len(K))[0])
+    return lower, upper, in_groups, float(K.flatten(1).norm(dim=1).max())
 
 
 def _is_pickle(path: str | Path, inside: list[str]) -> bool:

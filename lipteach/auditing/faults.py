@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from lipteach.auditing.audit_rows import LayerAudit
 from lipteach.layers.copies import CHANGES
 
+NEARLY = 1.01  # what bounds of a convolution may differ by
 NEAR = 0.1  # singular values so near 1 were meant to be 1
 
 
@@ -22,8 +23,9 @@ def faults_of(
     found = [_above(layer, most) for layer in above((*layers, *training), most)]
     for row in training:
         evaluated = next(layer for layer in layers if row.name == f"{layer.name}, training")
+        what = "something else" if math.isnan(row.upper) else "another weight"
         found.append(
-            f"{evaluated.name} ({evaluated.kind}) computes another weight in training mode: "
+            f"{evaluated.name} ({evaluated.kind}) computes {what} in training mode: "
             f"norm {norm_of(row):.4f} there and {norm_of(evaluated):.4f} in evaluation mode."
         )
     for layer in layers:
@@ -49,5 +51,5 @@ def _above(layer: LayerAudit, most: float) -> str:
         why = f"; its flattened kernel has {layer.flat_norm:.4f}, which is not that of its map"
     elif abs(layer.smallest - 1) < NEAR and norm < 1 + NEAR:
         why = f"; its singular values are near 1, down to {layer.smallest:.4f}, and not 1"
-    at_least = " or more" if math.isnan(layer.upper) and math.isnan(layer.if_as_run) else ""
+    at_least = "" if any(b <= norm * NEARLY for b in (layer.upper, layer.if_as_run)) else " or more"
     return f"{layer.name} ({layer.kind}) has norm {norm:.4f}{at_least}{why}."

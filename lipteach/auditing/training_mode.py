@@ -22,7 +22,11 @@ from lipteach.layers.known_modules import Sizes
 from lipteach.layers.layer_norms import is_layer
 from lipteach.layers.magnitudes import Magnitude
 from lipteach.layers.measured import measured
+from lipteach.primitives import BoundedBatchNorm
+from lipteach.primitives._sample_by_sample import leaving
+from lipteach.primitives.jacobian import BY_MODE
 
+LEFT_ALONE = (*BY_MODE, BoundedBatchNorm)  # at any depth
 SAME = 1e-4  # of the largest entry: what one more step of a converged iteration changes
 
 
@@ -53,6 +57,10 @@ def rows_in_training(
             continue
         if row is not None:
             rows[name or "model"], norms[id(module)] = row, bound
+    for name in inputs:  # of what could not be compared, a part may differ
+        module = plain.get_submodule(name)
+        if id(module) not in norms and any(id(part) in norms for part in module.modules()):
+            norms[id(module)] = None
     return rows, norms
 
 
@@ -71,9 +79,9 @@ def _same_weight(module: Any, twin: Any) -> bool:
 def _run(name: str, module: nn.Module, twin: nn.Module, z: Tensor | None) -> LayerAudit | None:
     """The row of a module that was run, if it does something else in training mode."""
     for part in twin.modules():
-        part.training = True
+        part.training = part is twin or not isinstance(part, LEFT_ALONE)
     try:
-        if z is None or near(module(z.clone()), twin(z.clone()), SAME):
+        if z is None or near(leaving(module)(z.clone()), leaving(twin)(z.clone()), SAME):
             return None
     except Exception:  # a stranger's code may raise anything; the row of evaluation mode says it
         return None

@@ -17,7 +17,7 @@ from lipteach.layers.copies import CHANGES, differences, evaluating, near, said_
 from lipteach.layers.parametrizations import laid_out
 from lipteach.primitives._as_imported import as_imported
 from lipteach.primitives._torch_private import undisturbed
-from lipteach.primitives._validate import first_line
+from lipteach.primitives._validate import first_line, raised_in
 from lipteach.primitives.composition import has_own_methods, made_by_parametrize, refuse_cycles
 from lipteach.primitives.jacobian import check_initialized, run_on
 
@@ -107,8 +107,9 @@ def _copied(model: Model) -> Model:
     }
     try:
         found = copy.deepcopy(model, memo)
-    except (RuntimeError, TypeError, NotImplementedError, copy.Error) as error:
-        said = first_line(error)
+    except Exception as error:  # whatever a class does that says itself how it is copied
+        usual = isinstance(error, (RuntimeError, TypeError, copy.Error))
+        said = first_line(error) if usual else raised_in(model, error)
         raise TypeError(f"model must be one that can be copied: {said}") from error
     for module in found.modules():
         vars(module).pop("_compiled_call_impl", None)  # it would run the model itself

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import math
+import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.fx import Proxy
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
@@ -118,9 +119,24 @@ def shown(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:40]}…"
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """The first line of what an error says, cut where it is long, or its name."""
     return (str(error).splitlines() or [type(error).__name__])[0][:120]
+
+
+def raised_in(model: Any, error: Exception) -> str:
+    """The class and the text of what a stranger's code raised, and the innermost module it is in.
+
+    That module is one of the model's whose method was running: its first argument tells.
+    """
+    modules = dict(model.named_modules()) if isinstance(model, nn.Module) else {}
+    named = {id(module): (name, type(module).__name__) for name, module in modules.items()}
+    name, kind = "", "it"
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        first = frame.f_code.co_varnames[0] if frame.f_code.co_argcount else ""
+        name, kind = named.get(id(frame.f_locals.get(first)), (name, kind))
+    said = f": {first_line(error)}" if str(error) else ""
+    return f"{f'{name} ({kind})' if name else kind} raises {type(error).__name__}{said}"
 
 
 def axis(x: Tensor, dim: Any, name: str = "x") -> int:

@@ -23,6 +23,7 @@ from lipteach.primitives._validate import (
     check_integer,
     check_tensor,
     first_line,
+    raised_in,
     transforming,
 )
 from lipteach.primitives.norms import normalized, start_vector
@@ -169,8 +170,9 @@ def run_on(f: Any, x: Tensor, name: str, shape: torch.Size) -> object:
     """What f gives for x, a part of what has that shape; requires that f takes it."""
     try:
         return leaving(f)(x.clone())  # f may work in place
-    except (RuntimeError, ValueError, IndexError, TypeError) as error:
-        said = first_line(error)
+    except Exception as error:  # whatever a stranger's code may raise
+        usual = isinstance(error, (RuntimeError, ValueError, IndexError, TypeError))
+        said = first_line(error) if usual else raised_in(f, error)
         whole = name if name == "f" else f"the {name}"
         raise ValueError(f"x of shape {tuple(shape)} does not fit {whole}: {said}") from error
 

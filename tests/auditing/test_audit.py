@@ -133,11 +133,11 @@ def test_other_containers_and_repeated_layers(capsys) -> None:
             self.inner = nn.Linear(4, 4)
 
         def forward(self, x):
-            return x + self.inner(x)
+            return x + self.inner(x).exp()
 
     found = lt.audit(nn.Sequential(Residual()), uniform(2, 4).float())
     assert found.unknown == "0 (Residual)"
-    assert [layer.name for layer in found.layers] == ["0.inner"]
+    assert [layer.name for layer in found.layers] == ["0", "0.inner"]
     assert found.lower > 0
     layer = nn.Linear(4, 4)
     layer.weight.data = 2 * torch.eye(4)

@@ -111,15 +111,26 @@ def test_the_norms_are_those_of_the_maps() -> None:
     assert 0.9 * b.upper < truth <= b.upper
     matrix = matrix_of(lambda x: functional.conv1d(x, k, padding=2), 2, 40)
     assert 0.9 * c.upper < float(torch.linalg.matrix_norm(matrix, 2)) <= c.upper
-    assert b.least == pytest.approx(float(torch.linalg.matrix_norm(K.flatten(1), 2)))
+    assert b.least == pytest.approx(float(K.flatten(1).norm(dim=1).max()))
+    matrices = [
+        matrix_of(lambda x, r=row: functional.conv2d(x, r[None], padding=1), 2, 30, 30) for row in K
+    ]
+    alone = max(float(torch.linalg.matrix_norm(matrix, 2)) for matrix in matrices)
+    assert 0.98 * b.in_groups < alone <= 1.002 * b.in_groups
+    assert a.in_groups == a.least == a.lower
 
 
 @pytest.mark.parametrize("stride", [1, 2, 3])
 @pytest.mark.parametrize("dilation", [1, 2])
 def test_the_bounds_hold_for_what_a_state_does_not_say(stride: int, dilation: int) -> None:
     K = normal(4, 2, 3, 3, seed=1)
-    ((_, _, _, upper, least, _),) = audit_tensors({"K": K})[0]
+    ((_, _, lower, upper, in_groups, least, _),) = audit_tensors({"K": K})[0]
     options = {"stride": stride, "dilation": dilation}
+    assert least < in_groups < lower < upper
+    for groups in (1, 2, 4):
+        conv = partial(functional.conv2d, weight=K, groups=groups, **options)
+        norm = float(torch.linalg.matrix_norm(matrix_of(conv, 2 * groups, 11, 11), 2))
+        assert (least if stride > 1 else 0.85 * in_groups) - 1e-9 <= norm <= upper
     for padding in (0, 1):
         conv = partial(functional.conv2d, weight=K, padding=padding, **options)
         norm = float(torch.linalg.matrix_norm(matrix_of(conv, 2, 9, 9), 2))

@@ -3,6 +3,7 @@
 import math
 
 import torch
+from torch import nn
 
 NOT_TENSORS = [[1.0, 2.0], None, "x", 3]
 NOT_FLOATS = [torch.ones(4, dtype=d) for d in (torch.int64, torch.bool, torch.complex64)]
@@ -41,3 +42,32 @@ def integer_rows(call, name: str, least: int = 1):
         yield call, [bad], TypeError, f"{name} must be an integer; got"
     for bad in (0, -2):
         yield call, [bad], ValueError, f"{name} must be at least {least}; got {bad}"
+
+
+class Raising(nn.Module):
+    """A module whose forward, or whose copy, raises what no layer of torch does."""
+
+    def __init__(self, error: Exception, copied: bool = False) -> None:
+        super().__init__()
+        self.error, self.copied = error, copied
+
+    def forward(self, x):
+        raise self.error
+
+    def __deepcopy__(self, memo):
+        if self.copied:
+            raise self.error
+        return Raising(self.error)
+
+
+def raising_rows(call):
+    """Of a function of a model: what a stranger's code raises is said, with its module."""
+    for error, said in (
+        (KeyError("boom"), "KeyError: 'boom'"),
+        (AssertionError(), "AssertionError"),
+        (AttributeError("no such\nthing"), "AttributeError: no such"),
+        (ZeroDivisionError("by 0"), "ZeroDivisionError: by 0"),
+    ):
+        model = nn.Sequential(nn.Identity(), Raising(error))
+        said = f"does not fit the model: 1 (Raising) raises {said}"
+        yield call, [model], ValueError, said

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.utils import prune
 
 import lipteach as lt
-from bad_rows.common import integer_rows, number_rows, tensor_rows
+from bad_rows.common import Raising, integer_rows, number_rows, raising_rows, tensor_rows
 from lipteach.training import clip_singular_values_
 
 
@@ -35,6 +35,10 @@ def rows():
     yield lt.audit, [filled(math.nan)], ValueError, "The weight of model must be finite"
     yield lt.audit, [layer, [1.0]], TypeError, "x must be a torch.Tensor; got list"
     yield lt.audit, [layer, torch.full((1, 2), math.nan)], ValueError, "x must be finite"
+    for call in (lt.audit, lt.export):
+        yield from raising_rows(lambda model, call=call: call(model, torch.ones(1, 2)))
+        copied = nn.Sequential(Raising(KeyError("boom"), copied=True))
+        yield call, [copied], TypeError, "that can be copied: 0 (Raising) raises KeyError: 'boom'"
     audited = lt.audit(nn.Identity())
     for ask in (audited.within, audited.faults):
         yield from number_rows(lambda b, ask=ask: ask(b), "bound", "greater than 0.0")

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 import lipteach as lt
-from bad_rows.common import tensor_rows
+from bad_rows.common import raising_rows, tensor_rows
 
 
 class Pair(nn.Module):
@@ -33,6 +33,7 @@ def rows():
     misfit = "x of shape (3, 3) does not fit the model: mat1 and mat2 shapes cannot be multiplied"
     yield bounds, [layer, torch.ones(3, 3)], ValueError, misfit
     yield bounds, [lt.MaxMin(), torch.ones(3, 3)], ValueError, "x of shape (3, 3) does not fit"
+    yield from raising_rows(lambda model: bounds(model, x))
     spoilt = nn.Sequential(nn.Identity(), nn.Linear(2, 2))
     nn.init.constant_(spoilt[1].bias, math.nan)
     yield bounds, [spoilt, x], ValueError, "1.bias of model must be finite; it holds NaN"

@@ -74,12 +74,10 @@ def test_the_audit_has_a_row_for_each(capsys) -> None:
     )
     found = lt.audit(model, uniform(4, 2, 8, 8).float())
     assert [row.kind for row in found.layers] == [
-        "Householder", "Centering", "AvgPool2d", "Scale ×2", "LPPool2d"
+        "ConvexCombination", "Householder", "Centering", "AvgPool2d", "Scale ×2", "LPPool2d"
     ]  # fmt: skip
-    assert [row.upper for row in found.layers] == [1, 1, 0.5, 2, 1]
-    assert found.layers[0].smallest == 1
-    assert found.layers[1].smallest == 0
-    assert found.layers[2].smallest == 0.5
+    assert [row.upper for row in found.layers] == [1, 1, 1, 0.5, 2, 1]
+    assert [row.smallest for row in found.layers[1:4]] == [1, 0, 0.5]
     assert found.upper == 1
     assert found.within()
     assert lt.audit(nn.Sequential(nn.AvgPool2d(3, 1))).layers[0].lower == 0
