@@ -88,7 +88,7 @@ def alteration(module: nn.Module) -> str:
     settings = [t for t in vars(module).values() if hasattr(t, "__torch_function__")]
     if any(type(t) not in (Tensor, nn.Parameter, type(None)) for t in (*tensors, *settings)):
         return "tensors of another class"
-    if any(_may_deceive(value) for value in vars(module).values()):
+    if any(may_deceive(value) for value in vars(module).values()):
         return "settings of another class"
     if isinstance(module, SEQUENCES) and None in [*module._modules.values()]:
         return "a module that is None, so that it does not run"
@@ -187,14 +187,14 @@ def _has_more(container: Any) -> bool:
     return bool(getattr(container, "__dict__", None))
 
 
-def _may_deceive(value: Any) -> bool:
+def may_deceive(value: Any) -> bool:
     """Whether a setting, or an entry of one, may be one number to Python and another to torch.
 
     It has the methods of a number or of a sequence, and its class is none of Python or NumPy.
     """
     kind = type(value)
     if kind in (tuple, list):
-        return any(map(_may_deceive, value))
+        return any(map(may_deceive, value))
     numpy = sys.modules.get("numpy")
     known = numpy is not None and vars(numpy).get(kind.__name__) is kind
     if known or kind in PLAIN or isinstance(value, (nn.Module, Tensor)):

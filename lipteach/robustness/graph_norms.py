@@ -31,6 +31,7 @@ from lipteach.robustness.graph_sums import (
     each,
     is_plain,
     is_torch_s,
+    is_written_plainly,
     refuse_unless,
     side_by_side,
 )
@@ -84,6 +85,7 @@ class _Walker:
             if isinstance(given, fx.Node) and given in self.bounds:
                 self.bounds[node] = self.bounds[given]
             return
+        refuse_unless(is_written_plainly(node), node)
         if not any(self._depends(given) for given in node.all_input_nodes):
             refuse_unless(is_torch_s(node, self.module), node)
             refuse_unless(node.target not in known.IN_PLACE and is_plain(self.two[node]), node)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import types
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor, fx, nn
 
 from lipteach.layers.magnitudes import Magnitude, root_of_squares
 from lipteach.primitives._as_imported import as_imported
 from lipteach.primitives._validate import NORMS
-from lipteach.primitives.composition import runs_as
+from lipteach.primitives.composition import may_deceive, runs_as
 
 Sums = dict[tuple[float, float], Magnitude]
 PAIRS = [(p, q) for p in NORMS for q in NORMS]
@@ -46,6 +48,19 @@ def side_by_side(parts: list[Sums]) -> Sums:
 def each(rule: Callable[..., Magnitude], *parts: Sums) -> Sums:
     """A rule, pair by pair."""
     return {pair: rule(*(part[pair] for part in parts)) for pair in PAIRS}
+
+
+def is_written_plainly(node: fx.Node) -> bool:
+    """Whether no number or sequence in a step is one to Python and another to torch."""
+    found: list[bool] = []
+
+    def look(value: Any) -> Any:
+        known = isinstance(value, (fx.Node, slice, torch.dtype, torch.device, types.EllipsisType))
+        found.append(not known and may_deceive(value))
+        return value
+
+    fx.node.map_aggregate((node.args, node.kwargs), look)
+    return not any(found)
 
 
 def is_plain(value: Any) -> bool:

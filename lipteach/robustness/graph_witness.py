@@ -28,6 +28,7 @@ from torch import Tensor, fx, nn
 REVEALING = {
     *("type", "Tensor", "TensorBase", "Parameter", "Proxy", "__class__", "__dict__", "data"),
     *("tracer", "node"),  # which stand-ins have
+    *("attrgetter", "methodcaller"),  # which hide a name
 }
 ASKING: list[Any] = [  # the same by whatever name, and what may be called by way of a `partial`
     *(type, Tensor, nn.Parameter, fx.Proxy, isinstance, issubclass, hasattr, getattr, callable),
@@ -105,12 +106,16 @@ class Witness:
 
     def _asks(self, frame: types.FrameType) -> bool:
         """Whether code that runs has a name, or an instruction, that tells too much."""
-        code = frame.f_code
+        code, outer = frame.f_code, frame.f_globals
         names = {*code.co_names, *code.co_freevars}
-        own = [vars_of(held) for held in frame.f_locals.values()]
-        scopes = (frame.f_globals, frame.f_locals, *own)
+        given = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+        around = (*frame.f_locals.values(), *(outer[name] for name in names & outer.keys()))
+        scopes = (outer, frame.f_locals, *map(vars_of, around))
         held = [_unwrapped(scope.get(name)) for name in names for scope in scopes]
+        held += [frame.f_locals.get(name) for name in given if name != ".0"]
         if names & REVEALING or any(one is other for one in held for other in ASKING):
+            return True
+        if any(hasattr(type(one), "__next__") for one in held):  # it is another at each look
             return True
         if code in self._seen:
             return False

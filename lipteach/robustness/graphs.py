@@ -40,7 +40,7 @@ class _Asked(fx.Proxy):
         self.tracer.to_bool(self)
 
     __float__ = __int__ = __index__ = __complex__ = __len__ = __contains__ = __array__ = _refuse
-    __str__ = __format__ = _refuse
+    __str__ = __format__ = __hash__ = _refuse
 
     def __getattr__(self, name: str) -> Any:
         if not hasattr(Tensor, name):

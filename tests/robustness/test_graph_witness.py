@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import gc
+import itertools
 import math
 import operator
 import sys
@@ -242,8 +243,24 @@ def by_a_class_held(net, x):
     return x
 
 
+class OddNumber(float):
+    """Another number to torch."""
+
+    @classmethod
+    def __torch_function__(cls, f, types, args=(), kwargs=None):
+        x = args[0]
+        return torch.where(x > FAR, 5 * x, x)
+
+
+def counted(counter):
+    return 1.0 if next(counter) < 1000 else 7.0
+
+
 SHARED: dict = {}
+COUNTER, ONE = itertools.count(), OddNumber(1.0)
+HOLDER = types.SimpleNamespace(counter=COUNTER)
 STATE = types.SimpleNamespace(k=1.0)
+HOLDER_OF_ONE = (COUNTER,)
 HELD = types.SimpleNamespace(kind=Tensor)
 UNBELIEVABLE = {
     "asks for a trace by another name": asks(lambda net, x: not tracing()),
@@ -277,6 +294,12 @@ UNBELIEVABLE = {
     "a constant that is an array as well": erased_as_an_array,
     "a tensor that is no parameter": written_to_an_attribute,
     "a constant of another class": lambda net, x: x * net.odd[0],
+    "a number of another class": lambda net, x: x * ONE,
+    "a count": lambda net, x: x * (1.0 if next(COUNTER) < 1000 else 7.0),
+    "a count that is held": lambda net, x: x * (1.0 if next(HOLDER.counter) < 1000 else 7.0),
+    "a count that is given": lambda net, x: x * counted(*HOLDER_OF_ONE),
+    "a name that is hidden": asks(lambda net, x: operator.attrgetter("is_leaf")(x)),
+    "a choice by the number of samples": lambda net, x: x * {3: 7.0}.get(x.size(0), 1.0),
     "the same object": same_object,
     "a pattern of a class held": by_a_class_held,
 }
