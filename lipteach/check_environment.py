@@ -10,6 +10,7 @@ import importlib
 import importlib.metadata
 import re
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -43,7 +44,9 @@ def check_package(name: str, least: str) -> str:
     if _numbers(found) < _numbers(least):
         raise Problem(f"found {found}, need at least {least}; {MEND}")
     try:
-        importlib.import_module(IMPORTED_AS.get(name, name))
+        with warnings.catch_warnings():  # what Python says of its source when it compiles it
+            warnings.simplefilter("ignore")
+            importlib.import_module(IMPORTED_AS.get(name, name))
     except Exception as error:
         raise Problem(f"{found} cannot be imported ({type(error).__name__}); {MEND}") from error
     return found
