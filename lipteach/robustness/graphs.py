@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from lipteach.layers.copies import near
+from lipteach.primitives._sample_by_sample import untouched
 from lipteach.primitives.composition import runs_its_forward
 from lipteach.robustness.graph_functions import methods_replaced
 from lipteach.robustness.graph_witness import Witness
@@ -95,10 +96,15 @@ def traced(module: nn.Module, given: Tensor) -> Traced | None:
     """The graph of a module that runs its forward, for a sample like `given`; None if none is true.
 
     A forward that is not the same twice, draws random numbers or leaves another attribute behind is
-    not believed.
+    not believed, and what it leaves is put right.
     """
     if not runs_its_forward(module) or methods_replaced():
         return None
+    with untouched(module):
+        return _traced(module, given)
+
+
+def _traced(module: nn.Module, given: Tensor) -> Traced | None:
     before, state = _held(module), torch.get_rng_state()
     generator = torch.Generator().manual_seed(0)
     drawn = torch.randn(2, *given.shape[1:], generator=generator, dtype=torch.float64).to(given)

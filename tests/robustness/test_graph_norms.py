@@ -465,6 +465,21 @@ def test_the_model_is_left_as_it_is() -> None:
     assert all(vars(model)[key] is before[key] for key in before)
 
 
+def test_what_a_trace_leaves_is_taken_away() -> None:
+    """A stand-in in a buffer or in an attribute would meet the next run."""
+
+    def forward(net, x):
+        net.c = net.c + x.sum()
+        net.last = x
+        return x * 2
+
+    model = module_of(forward)
+    model.register_buffer("c", torch.zeros(()).double())
+    assert traced(model, uniform(1, 4)) is None
+    assert float(model.c) == 0
+    assert not hasattr(model, "last")
+
+
 def test_joined_bounds_are_those_of_the_norm_behind() -> None:
     """(f, g) from p to q: reached where both stretch the same direction most."""
     network = module_of(lambda net, x: torch.cat([3 * x, 4 * x], 1))
