@@ -47,7 +47,7 @@ def cells(profile: str) -> tuple[Settings, ...]:
     """List the grid: the network and the rates are the paper's; batch and steps are ours."""
     size = {
         "quick": {"width": 32, "batch": 64, "steps": 60},
-        "laptop": {"steps": 300},
+        "laptop": {"steps": 1500},
         "full": {},
     }[profile]
     return tuple(Settings(n, method, **size) for n in DIMENSIONS for method in METHODS)
