@@ -67,11 +67,12 @@ def lipschitz_bounds(model: nn.Module, x: Tensor, p: float = 2) -> LipschitzBoun
       bounds of sums add, those of a concatenation are combined as the norm combines its parts (for
       p = 1 their sum, for 2 the root of the sum of squares, for ∞ the largest), and slices,
       reshapes, means, multiples by constants and the activations as functions are known. What it
-      does else has no bound; nor has a forward that branches on its input, a module with forward
-      hooks, with a forward of its own or the like (what it computes is not what its class does), or
-      one that acts along the batch, as a sort with ``dim=0`` does. Of a model that draws random
-      numbers, of which a weight changes at each reading, or which is not what a copy of it is (its
-      class may say how it is copied), nothing is known: the bounds are 0 and infinity.
+      does else has no bound; nor has a forward that branches on its input, or whose code asks or
+      changes what could make a run differ from the trace, a module with forward hooks, with a
+      forward of its own or the like (what it computes is not what its class does), or one that
+      acts along the batch, as a sort with ``dim=0`` does. Of a model that draws random numbers, of
+      which a weight changes at each reading, or which is not what a copy of it is (its class may
+      say how it is copied), nothing is known: the bounds are 0 and infinity.
 
     The model is taken in evaluation mode and in float64, with its weights as they are read now, and
     left as it is. Both bounds hold up to rounding, about 1e-12 of their size for a few layers.
