@@ -907,18 +907,23 @@ show(draw_fig_14(record))
 print(experiment("fig14_spectral").compare(record))
 
 # %% [markdown]
-# Two statements of the paper we see in every dimension. Better: the worst of the three orthonormal networks is
-# ahead of the best of the others. Sooner: after 50 steps all three have more than the others' mean after 1,500.
+# Two statements of the paper we see in every dimension. Better and sooner: after 50 steps the orthonormal networks have
+# more, in the mean, than the others at any step, up to 1,500. In 16, 128 and 512 dimensions that is true of the worst of the one
+# kind and the best of the other. In 2 the spectral runs go up and down, and some overtake for a moment.
 
 # %%
 pairs = {
     n: [record.cell(n=n, method=method) for method in ("orthonormal", "spectral")]
     for n in (2, 16, 128, 512)
 }
-for ours, theirs in pairs.values():
+for n, (ours, theirs) in pairs.items():
+    curves = [
+        torch.tensor([values for _, values in cell.curves["estimate"]]) for cell in (ours, theirs)
+    ]
+    means = [curve.mean(dim=0) for curve in curves]
+    assert ours.curves["estimate"][0][0][0] == 50 and means[0].min() > means[1].max()
+    assert (curves[0].min() > curves[1].max()) == (n > 2)
     assert min(ours.metrics["estimate"]) > max(theirs.metrics["estimate"])
-    for steps, values in ours.curves["estimate"]:
-        assert values[steps.index(50)] > theirs.mean("estimate")
 print("Better and sooner, in 2, 16, 128 and 512 dimensions.")
 
 # %% [markdown]

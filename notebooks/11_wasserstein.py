@@ -645,7 +645,7 @@ check("11.critic", (my_critic, my_audit))
 # ## The recorded run (H)
 #
 # The paper's networks are trained for longer than a lesson may last. A run on two CPU cores is recorded with this
-# repository: four activations under three constraints, each with three seeds. *Björck* and *spectral* are our
+# repository: four activations under three constraints, and three larger networks on the three cones, each with three seeds. *Björck* and *spectral* are our
 # `lt.orthonormal` and `lt.spectral`, computed to the last digits; *retraction* keeps the weights orthonormal after each step
 # (`lt.retract_`). `cone` is the third pair, here in 16 dimensions. We read the record.
 
@@ -694,8 +694,8 @@ for name in ("MaxMin", "GroupSort(4)", "FullSort"):
 
 # %% [markdown]
 # On the three cones the number of layers matters. Three hidden layers of MaxMin leave out more than those of
-# GroupSort, which puts four numbers in order at once. The paper's 312 units in each layer find 0.97 in its authors' 9,600
-# steps; with two more layers of 128 units MaxMin finds 0.98 in 2,000. ReLU does not reach 0.6.
+# GroupSort, which puts four numbers in order at once. The paper's three layers of 312 units (Björck, its authors' 9,600
+# steps) find 0.97; five layers of 128 (retraction, 2,000 steps) find 0.98. ReLU does not reach 0.6.
 
 # %% jupyter={"source_hidden": true} tags=["hide-input"]
 three = {"pair": "three cones", "constraint": "retraction"}
@@ -718,7 +718,7 @@ assert all(c.mean("batch_distance") > 1.02 for c in cones)
 print(len(found), "trained networks, each 1-Lipschitz up to 1e-3 before the division")
 
 # %% [markdown]
-# The paper's own networks, with its authors' batches and steps, are in the profile `full` of the same experiment:
+# The paper's own networks, with its authors' batches, rates and steps, are in the profile `full` of the same experiment:
 #
 # ```
 # python -m lipteach.experiments run h1_transport --profile full

@@ -491,7 +491,7 @@ assert one.cell.settings["value"] == 10.0
 print(f"Björck, MaxMin: L = {one.cell.settings['value']:g}, and then {one.error:.2f}% test error.")
 
 # %% [markdown]
-# **Predict:** we train ten epochs and 256 units, the paper 200 and 1024. Which of its three findings do you
+# **Predict:** we train ten epochs and 256 units, the authors 200 and 1024. Which of its three findings do you
 # expect to see here as well: the spectral Jacobian has the least error in every column; FullSort errs most in every
 # row; MaxMin errs less than ReLU under Björck?
 
@@ -543,7 +543,7 @@ assert (
 )
 assert abs(paper["L∞"]["MaxMin"] - paper["L∞"]["ReLU"]) < 0.05
 for L in (0.1, 1.0):
-    pair = [recorded("test_error", "Björck", a, L) for a in ("MaxMin", "ReLU")]
+    pair = [recorded("validation_error", "Björck", a, L) for a in ("MaxMin", "ReLU")]
     assert pair[0] < pair[1]
 for a in names:
     assert (paper["Dropout"][a] < paper["Standard"][a]) == (a != "FullSort")
@@ -560,7 +560,8 @@ assert [f"{upper:.0f}" for upper in (uppers[0], uppers[-1])] == ["83", "795"]
 # %% [markdown]
 # ## A kernel of norm 1, and its convolution
 #
-# With little data the paper trains LeNet-5: two convolutions, with max-pooling, and two linear layers. Its Björck column has "L = 1".
+# With little data the paper trains LeNet-5: two convolutions, with max-pooling, and two linear layers. Its Björck column is of
+# "1-Lipschitz neural networks".
 # How does one make a convolution orthonormal? The authors' [public code](https://github.com/cemanil/LNets) takes the kernel,
 # of shape (out, in, 5, 5), flattens it to a matrix of shape (out, 25 in), and orthonormalizes that. Its norm is 1. The
 # convolution, though, is another matrix: it uses the kernel at every place of the image, and places overlap.
@@ -715,67 +716,75 @@ for n, errors in paper["Björck, flattened"].items():
     assert all(a < b for a, b in zip(errors, paper["Standard"][n], strict=True))
 
 # %% [markdown]
-# True for ReLU, at every size. With MaxMin orthonormal kernels are better at 300 images (and by a hair at 1,000), and weight
-# decay at 10,000. What the same sentence says besides, that Lipschitz constraints improve on none, holds in every row.
+# True for ReLU, at every size. With MaxMin orthonormal (flattened) kernels are better at 300 images (and by a hair at 1,000),
+# and weight decay at 10,000. The same sentence says that Lipschitz constraints do better than no regularization. In the paper's table
+# they do, in every row.
 
 # %% [markdown]
-# Here is our own run: the paper's 200 epochs on up to 1,000 images, and twice the steps of 1,000 where there are more; as many
-# images of each digit, drawn anew with each seed; three seeds, and six in the paper's columns up to 1,000 images. It has one
-# column more. "Björck, flattened" is the paper's, with $L = 1$. "Björck" has convolutions whose *operators* have norm 1, and $L$ is
-# chosen from 1, 3, 10 and 30 by the validation images (above 1,000 images we have only 10).
+# Here is our own run: 200 epochs, as in the authors' code, on up to 1,000 images, and on more about twice as many steps as on 1,000. Each
+# seed draws its own images, equally many of each digit. Weight decay adds 0.00025 times the sum of squares to the loss; Dropout
+# switches off half of the hidden units. As in that code, Björck trains with Adam and the others with momentum.
+#
+# There is one column more. "Björck, flattened" is the paper's: flattened kernels of norm 1. "Björck" has convolutions whose
+# *operators* have norm 1, so that its $L$ is a true bound; $L$ is chosen from 1, 3, 10 and 30 by the validation images (above 1,000
+# we have only 10). It has three seeds; the others have six up to 1,000 images, and then three.
 
 # %%
 small = load_record("table5_small_data", "laptop")
 little = table5_small_data.select_all(small)
 seeds = {key: one.cell.metrics["test_error"] for key, one in little.items()}
 for (way, _, n), errors in seeds.items():
+    assert little[way, "ReLU", n].cell.settings["epochs"] == min(200, 400_000 // n)
     assert len(errors) == (6 if n <= 1000 and way != "Björck" else 3)
 
 # %% [markdown]
-# **Predict:** two kernels of 5 × 5 have norm 1 when flattened, and the text says $L = 1$. What is the constant of the network? Which
-# $L$ is chosen where it is the true one? And is Dropout, with MaxMin and 300 images, behind the orthonormal kernels here too?
+# **Predict:** two kernels of 5 × 5 have norm 1 when flattened. How large may the constant of the network be? Which $L$ is chosen
+# where it is a true bound? And is Dropout, with MaxMin and 300 images, behind the flattened kernels here too?
 
 # %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 ways, activations, sizes = ([*dict.fromkeys(part)] for part in zip(*little, strict=True))
 ours = {n: {s: [seeds[s, a, n] for a in activations] for s in ways} for n in sizes}
-theirs = {s: paper[s] for s in columns}  # "Björck" is ours alone
-show(figures.draw_little(ours, theirs, row=1))
-
-# %%
-slider_figure(partial(figures.draw_little, ours, theirs), row=(1, 5, 1, 1))
-
-# %% [markdown]
-# And in numbers, with the constants that these networks have:
-
-# %%
+show(figures.draw_little(ours, paper, images=300))
 print(table5_small_data.compare(small))
 
+# %%
+slider_figure(partial(figures.draw_little, ours, paper), images=sizes)
+
 # %% [markdown]
-# Rows 1 to 5 have 300, 500, 1,000, 5,000 and 10,000 training images; marks are means, and bars reach from the least to the largest
-# of the seeds.
+# Marks are means, and bars reach from the least to the largest of the seeds.
 #
-# - *The paper's numbers.* Of its 40 cells 39 lie within 1.5 points of ours. The other is Dropout with MaxMin at 300 images: the paper
-#   has 10.64%, and our six seeds have 7.75% to 9.25%.
-# - *Dropout.* So it has the least mean in every row of ours, with MaxMin too. Its worst seed is ahead of all seeds
-#   of the other ways with ReLU at 5,000 and 10,000 images, and nowhere else.
-# - *Flattened kernels.* Their convolutions have norms from 4.6 to 5.0. The constant of a network that is said to have $L = 1$ is at least
-#   4.4, and for all that we know it may be 23. They do help: in every row but one (ReLU at 10,000) they err less than Standard.
-# - *Operators of norm 1.* With $L = 1$ more than eight in a hundred *training* images are wrong. Up to 1,000 images 10 is chosen, the
-#   least that fits them as the other ways do, and at 30 the networks err more again. They err more often than the flattened ones, by
-#   0.4 to 1.3 points, and their constant is what is said. At 10,000 images 1.3% or more of the training images are left wrong: there a
-#   larger $L$ might do better. We have not tried it.
+# - *The paper's numbers.* 25 of its 40 errors lie between the extremes of our seeds, and above 1,000 images all are within 0.3 points of our
+#   means. Two things differ. Dropout with MaxMin has 10.64% at 300 images there, and 7.75% to 9.25% here. And weight decay gains
+#   1.2 points or more at 300 and 500 images there; here it is within 0.1 points of Standard at every size.
+# - *Dropout* has the least mean in every row of ours, with MaxMin too. Its worst seed is ahead of all seeds of the other
+#   ways with ReLU at 5,000 and 10,000 images, and nowhere else.
+# - *Flattened kernels.* Their convolutions have norms from 4.6 to 5.0. The constant of these networks is 4.4 or more, and for all that we
+#   know it may be 23, the product of the norms. They err less than Standard in every row but one (ReLU at 10,000).
+# - *Operators of norm 1.* Up to 1,000 images 10 is chosen: the least of the four with which the networks learn their training
+#   images, as those of the other ways do. With $L = 1$ more than eight in a hundred of these are wrong, and at 30 more validation images
+#   are than at 10. The constant is 10 at most (we find 3.5 or more). So with a constant that is kept the networks err less than Standard up
+#   to 1,000 images, and 0.4 to 1.3 points more than with flattened kernels. Above that they err more than both; there 0.6%
+#   or more of the training images are left wrong, and a larger $L$ might do better. We have not tried it.
 
 # %%
 error = {key: one.error for key, one in little.items()}
-gap = {(s, a, n): error[s, a, n] - paper[s][n][a == "MaxMin"] for s, a, n in error if s in columns}
-beyond = [key for key in gap if abs(gap[key]) > 1.5]
-assert (
-    len(gap) == 40 and beyond == [("Dropout", "MaxMin", 300)] and paper["Dropout"][300][1] == 10.64
-)
-assert [f"{f(seeds[beyond[0]]):.2f}" for f in (min, max)] == ["7.75", "9.25"]
+gap = {(s, a, n): error[s, a, n] - paper[s][n][a == "MaxMin"] for s, a, n in error if s in paper}
+inside = [k for k in gap if min(seeds[k]) <= paper[k[0]][k[2]][k[1] == "MaxMin"] <= max(seeds[k])]
+assert (len(gap), len(inside)) == (40, 25) and max(map(abs, gap.values())) < 2.3
+assert all(abs(by) < 0.3 for (_, _, n), by in gap.items() if n > 1000)
+odd = seeds["Dropout", "MaxMin", 300]
+assert [f"{v:.2f}" for v in (min(odd), max(odd), paper["Dropout"][300][1])] == [
+    "7.75",
+    "9.25",
+    "10.64",
+]
+for n, k in product((300, 500), (0, 1)):
+    assert paper["Standard"][n][k] - paper["Weight decay"][n][k] > 1.2
+for a, n in product(activations, sizes):
+    assert abs(error["Standard", a, n] - error["Weight decay", a, n]) < 0.1
 
 # %% [markdown]
-# That was the first point; then the other three.
+# And so on, point by point:
 
 # %%
 ahead = []
@@ -783,27 +792,34 @@ for a, n in product(activations, sizes):
     assert min(ways, key=lambda way, a=a, n=n: error[way, a, n]) == "Dropout"
     others = [value for way in ways if way != "Dropout" for value in seeds[way, a, n]]
     ahead += [(a, n)] if max(seeds["Dropout", a, n]) < min(others) else []
-    better = error["Björck, flattened", a, n] < error["Standard", a, n]
-    assert better == ((a, n) != ("ReLU", 10_000))
-    assert 0.4 < error["Björck", a, n] - error["Björck, flattened", a, n] < 1.3
-    assert (little["Björck", a, n].cell.mean("train_error") > 1.3) == (n == 10_000)
+    flat, kept, none = (error[s, a, n] for s in ("Björck, flattened", "Björck", "Standard"))
+    assert (flat < none) == ((a, n) != ("ReLU", 10_000))
+    assert (kept < none) == (n <= 1000) and 0.4 < kept - flat < 1.3
+    assert (little["Björck", a, n].cell.mean("train_error") > 0.6) == (n > 1000)
+    if n <= 1000:
+        by = {
+            L: small.cell(scheme="Björck", activation=a, images=n, value=L) for L in (1, 3, 10, 30)
+        }
+        assert little["Björck", a, n].cell.settings["value"] == 10
+        assert [L for L in by if by[L].mean("train_error") < 0.1] == [10, 30]
+        assert min(by[1].metrics["train_error"]) > 8
+        assert by[10].mean("validation_error") < by[30].mean("validation_error")
+        assert all(little[s, a, n].cell.mean("train_error") < 0.1 for s in ways)
 assert ahead == [("ReLU", 5000), ("ReLU", 10_000)]
 
 # %%
-for cell in small.cells:
-    way, L, n = (cell.settings[name] for name in ("scheme", "value", "images"))
-    lower, upper, norms = (cell.metrics[name] for name in ("lower", "upper", "norms"))
-    if way == "Björck, flattened":
-        assert L == 1 and min(lower) > 4.4 and max(upper) < 23.5
-        assert all(4.6 < norm < 5 for found in norms for norm in found[:2])
+flat = [c.metrics for c in small.cells if c.settings["scheme"] == "Björck, flattened"]
+kernels = [norm for m in flat for norms in m["norms"] for norm in norms[:2]]
+assert 4.6 < min(kernels) < 4.65 and 4.95 < max(kernels) < 5
+assert 4.4 < min(v for m in flat for v in m["lower"]) < 4.5
+assert 23 < max(v for m in flat for v in m["upper"]) < 23.5
+for (way, _, _), one in little.items():
     if way == "Björck":
-        assert max(upper) < L * (1 + 1e-12)
-        assert L != 1 or min(cell.metrics["train_error"]) > 8
-        assert n > 1000 or (cell.mean("train_error") < 0.1) == (L >= 10)
-for a, n in product(activations, sizes[:3]):
-    ten, more = (small.cell(scheme="Björck", activation=a, images=n, value=L) for L in (10, 30))
-    assert little["Björck", a, n].cell.settings["value"] == 10
-    assert ten.mean("test_error") < more.mean("test_error")
+        assert min(one.cell.metrics["lower"]) > 3.5
+        assert max(one.cell.metrics["upper"]) < 10 * (1 + 1e-12)
+
+# %% [markdown]
+# Two exercises to end with: a loop that trains, and a network with a promise.
 
 # %% [markdown]
 # ### Exercise 6 ●●○ · 12 min · repair
@@ -928,6 +944,8 @@ check("12.audit", my_pair)
 # - A setting is chosen on validation data. The test error of the chosen one is read once.
 # - A kernel of norm 1 does not bound its convolution: 25 taps can stretch by 5. The norm is the largest singular value
 #   over all frequencies.
+# - With few images Dropout had the least error. Kernels of norm 1 left a constant of 4.4 or more; a constant that is kept helped up
+#   to 1,000 images.
 #
 # ## Where next
 #

@@ -66,8 +66,7 @@ PAPER = {  # test errors in percent by the number of images, with ReLU and MaxMi
         **{300: (11.06, 10.81), 500: (7.33, 7.50), 1000: (5.14, 6.05)},
         **{5000: (2.31, 2.55), 10_000: (1.58, 1.57)},
     },
-    "Björck, flattened": BJORCK,
-    "Björck": BJORCK,
+    "Björck, flattened": BJORCK,  # and none with operators of norm 1
 }
 
 
@@ -200,8 +199,8 @@ def compare(record: Record) -> str:
             row = []
             for scheme in GRID:
                 own = chosen[scheme, activation, images]
-                theirs = PAPER[scheme][images][place]
-                row.append(f"{own.error:.2f} ({own.spread:.2f}) / {theirs:.2f}")
+                theirs = f"{PAPER[scheme][images][place]:.2f}" if scheme in PAPER else "   -"
+                row.append(f"{own.error:.2f} ({own.spread:.2f}) / {theirs}")
             lines.append(f"{images:7}" + "".join(f"{text:>21}" for text in row))
     lines += [
         "",

@@ -105,7 +105,7 @@ def flat(value) -> list:
 
 
 def test_fig_14_in_the_recorded_run() -> None:
-    """Orthonormal weights are better and sooner in every dimension, with every seed."""
+    """Orthonormal weights are better and sooner in every dimension, in the end with every seed."""
     record = load_record("fig14_spectral", "laptop")
     assert {cell.settings["steps"] for cell in record.cells} == {1500}
     ratios = []

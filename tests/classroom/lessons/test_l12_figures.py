@@ -90,14 +90,19 @@ def test_the_steepest_gradient_of_a_margin_is_attained() -> None:
 def test_a_row_of_table_5_leaves_out_what_the_paper_does_not_have() -> None:
     schemes = table5_small_data.GRID
     numbers = {n: {s: [[n / 100 + k + 1.0]] * 2 for k, s in enumerate(schemes)} for n in (300, 500)}
-    paper = {s: row for s, row in table5_small_data.PAPER.items() if s != "Björck"}
-    figure = figures.draw_little(numbers, paper, row=2)
+    paper = table5_small_data.PAPER
+    figure = figures.draw_little(numbers, paper, images=500)
     assert "500 training images. The least test error of our runs: Standard with" in drawn(figure)
     left, right = figure.axes
     assert left.containers[0].lines[0].get_xdata() == pytest.approx([6.0, 7.0, 8.0, 9.0, 10.0])
     theirs = list(right.lines[1].get_xdata())
     assert theirs[:4] == [paper[s][500][1] for s in paper]
     assert math.isnan(theirs[4])
+    assert [(text.get_text(), text.get_position()[1]) for text in right.texts] == [
+        ("not in the paper", 4)
+    ]
+    assert left.get_title() == "ours, 500 training images"
+    assert len(left.get_xticks()) >= 4
 
 
 @pytest.mark.parametrize("width", [0.0, 0.8, 3.0])

@@ -44,11 +44,14 @@ def _log(axes: Any, side: str, ticks: Sequence[float]) -> None:
     axes.set(**{f"{side}scale": "log"})
     low, high = getattr(axes, f"get_{side}lim")()
     shown = [tick for tick in ticks if min(low, high) <= tick <= max(low, high)]
+    if len(shown) < 4:
+        shown = [tick for tick in FINER if min(low, high) <= tick <= max(low, high)]
     axes.set(**{f"{side}ticks": shown, f"{side}ticklabels": [f"{tick:g}" for tick in shown]})
     axes.minorticks_off()
 
 
-PERCENTS = (1, 1.5, 2, 3, 5, 7, 10, 15, 20, 30, 50, 80)
+PERCENTS = (1, 2, 3, 5, 10, 20, 50, 80)
+FINER = (1, 1.2, 1.5, 1.8, 2, 2.5, 3, 3.5, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15)
 
 
 def most(p: float) -> float:
@@ -126,7 +129,7 @@ def draw_table(
     limits = [limit for axes in panels for limit in axes.dataLim.intervalx]
     for axes, title in zip(panels, ("ours", "the paper's"), strict=True):
         axes.set(xlim=(0.9 * min(limits), 1.1 * max(limits)), yticks=range(len(ours)))
-        axes.set(xlabel="test error, %", ylim=(len(ours) - 0.5, -0.5))
+        axes.set(xlabel="test error, % (log scale)", ylim=(len(ours) - 0.5, -0.5))
         _log(axes, "x", PERCENTS)
         axes.hlines([row + 0.5 for row in range(len(ours) - 1)], *axes.get_xlim(), BLACK, lw=0.5)
         axes.grid(visible=False, axis="y")
@@ -144,12 +147,16 @@ def draw_table(
 def draw_little(
     ours: Mapping[int, Mapping[str, Sequence[Sequence[float]]]],
     paper: Mapping[str, Mapping[int, Sequence[float]]],
-    row: int = 1,
+    images: int = 300,
 ) -> Figure:
-    """A row of Table 5: ours by the number of training images, with each seed, and the paper's."""
-    images = list(ours)[row - 1]
+    """Table 5 for a number of training images: ours, from the least to the largest, and theirs."""
     theirs = {scheme: column[images] for scheme, column in paper.items()}
     figure = draw_table(ours[images], theirs, ("ReLU", "MaxMin"))
+    left, right = figure.axes
+    left.set_title(f"ours, {images:,} training images", fontsize=10)
+    for row in [row for row, scheme in enumerate(ours[images]) if scheme not in paper]:
+        place = {"transform": right.get_yaxis_transform(), "ha": "center", "va": "center"}
+        right.text(0.5, row, "not in the paper", fontsize=8, **place)
     figure.set_label(f"{images:,} training images. {figure.get_label()}")
     return figure
 
