@@ -81,11 +81,14 @@ def test_a_reader_runs_the_lesson(stem: str, server: tuple[str, str], page: Page
         assert bad.count() == 0, bad.first.inner_text()[:500]
     page.screenshot(path=shots() / f"{stem}-run.png")
     expected = sum("slider_figure(" in "".join(cell["source"]) for cell in code)
-    views = page.locator(f"{NOTEBOOK} .jp-OutputArea-child:has(.widget-slider)")
-    assert views.count() == expected, "every slider_figure shows its sliders"
+    views = page.locator(f"{NOTEBOOK} .jp-OutputArea-child:has(.widget-slider, .widget-dropdown)")
+    assert views.count() == expected, "every slider_figure shows its controls"
     sliders = page.locator(f"{NOTEBOOK} .widget-slider")
     for number in range(sliders.count()):
         print(f"\n{stem}: {move(page, sliders.nth(number))}", end="")
+    menus = page.locator(f"{NOTEBOOK} .widget-dropdown")
+    for number in range(menus.count()):
+        print(f"\n{stem}: {choose(page, menus.nth(number))}", end="")
     page.screenshot(path=shots() / f"{stem}-end.png")
 
 
@@ -152,6 +155,19 @@ def follows_the_hand(page: Page, slider: Locator) -> bool:
     followed = picture(image) not in ("", before)
     page.mouse.up()
     return followed
+
+
+def choose(page: Page, chosen: Locator) -> str:
+    """Another entry of a menu, which must give another picture."""
+    chosen.scroll_into_view_if_needed()
+    area = chosen.locator("xpath=ancestor::div[contains(@class, 'jp-OutputArea-child')][1]")
+    image, entries = area.locator("img").first, chosen.locator("select")
+    before = settled(page, image)
+    last = entries.locator("option").count() - 1
+    entries.select_option(index=0 if entries.evaluate("s => s.selectedIndex") == last else last)
+    seconds = seconds_to_change(page, image, before)
+    assert not area.get_by_text("could not draw").count()
+    return f"menu {chosen.inner_text().splitlines()[0]!r}: picture after {seconds:.2f} s"
 
 
 def move(page: Page, slider: Locator) -> str:
