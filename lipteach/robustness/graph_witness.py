@@ -7,6 +7,9 @@ the model, which the trace does not show. All code that is neither torch's, Pyth
 package's is therefore watched: it may call functions of tensors, modules, Python's arithmetic and
 containers of its own, and functions of its own, which are watched as well. Nothing is known of what
 else it does: a list of all that may give a trace away would never be complete.
+
+What is believed is Python itself, the compiled code of torch, and that code stands in the file that
+it names. Compiled code of a stranger is not seen, unless it is called from Python.
 """
 
 from __future__ import annotations
@@ -26,15 +29,14 @@ from torch import Tensor, fx, nn
 
 # Looks at an attribute and calls of a class are not reported to a profile: seen by their name.
 REVEALING = {
-    *("type", "Tensor", "TensorBase", "Parameter", "Proxy", "__class__", "__dict__", "data"),
+    *("type", "Tensor", "TensorBase", "Parameter", "Proxy", "__class__", "__dict__", "__module__"),
+    "data",
     *("tracer", "node"),  # which stand-ins have
-    *("attrgetter", "methodcaller", "map", "filter"),  # which hide a name, or a call
+    *("attrgetter", "methodcaller", "map", "filter", "partial"),  # which hide a name, or a call
     *("requires_grad", "grad_fn", "is_leaf", "grad", "prev"),  # whether gradients are recorded
     *("__getattribute__", "__setattr__", "__setitem__", "__delitem__", "__ior__", "__iadd__"),
 }
-ASKING: list[Any] = [  # the same by whatever name, and what may be called by way of a `partial`
-    *(type, Tensor, nn.Parameter, fx.Proxy, isinstance, issubclass, hasattr, getattr, callable),
-]
+ASKING: list[Any] = [type, Tensor, nn.Parameter, fx.Proxy]  # the same by whatever name
 # What leaves something behind, or compares two objects themselves.
 STORING = {
     *("STORE_ATTR", "DELETE_ATTR", "STORE_GLOBAL", "DELETE_GLOBAL", "STORE_SUBSCR"),
@@ -116,10 +118,12 @@ class Witness:
         around = (*frame.f_locals.values(), *(outer[name] for name in names & outer.keys()))
         scopes = [outer, frame.f_locals, *map(vars_of, around)]
         scopes += [vars_of(scope[name]) for scope in scopes for name in names & scope.keys()]
-        held = [_unwrapped(scope[name]) for scope in scopes for name in names & scope.keys()]
+        held = [scope[name] for scope in scopes for name in names & scope.keys()]
         held += [frame.f_locals.get(name) for name in given if name != ".0"]
         held += [part for one in held if type(one) in (tuple, list) for part in one]
         if names & REVEALING or any(one is other for one in held for other in ASKING):
+            return True
+        if any(map(self._hides_a_call, held)):
             return True
         if any(hasattr(type(one), "__next__") for one in held):  # it is another at each look
             return True
@@ -143,6 +147,14 @@ class Witness:
         if type(owner) is str:
             return name not in ("format", "format_map")  # which look at attributes
         return type(owner) in PLAIN or owner is tuple  # which named tuples make
+
+    def _hides_a_call(self, one: Any) -> bool:
+        """Whether an object calls a compiled function that a profile would not see."""
+        if not isinstance(one, functools.partial):
+            return False
+        called = _unwrapped(one)
+        compiled = isinstance(called, types.BuiltinFunctionType)
+        return isinstance(called, type) or (compiled and not self._may_call(called))
 
     def _may_be_changed(self, one: Any) -> bool:
         """Whether an object is changed by `+=`, and is none of the tensors that are compared."""

@@ -417,6 +417,8 @@ UNBELIEVABLE = {
     "asks by a class in a tuple": asks(lambda net, x: KINDS[0](x) == KINDS[1]),
     "asks by a call of a call": asks(lambda net, x: not any(map(has_torch_function_unary, [x]))),
     "asks until an answer": asks(lambda net, x: any(iter(torch.is_grad_enabled, False))),
+    "asks by a part of a call": asks(lambda net, x: not partial(has_torch_function_unary)(x)),
+    "asks for its file": asks(lambda net, x: x.__module__ == "torch"),
     "asks by a format": asks(lambda net, x: "Tensor" in "{.__class__}".format(x)),  # noqa: UP032
     "asks an operator": asks(lambda net, x: operator.is_(x.contiguous(), x)),
     "a multiple of the number of samples": lambda net, x: x * (1 + 4 * (x.size(0) // 3)),
