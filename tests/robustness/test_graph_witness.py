@@ -301,6 +301,12 @@ def counted_in_a_tensor(net, x):
     return x * (1.0 if n < 1000 else 7.0)
 
 
+def counted_deep(net, x):
+    n = HOLDER.deep.count
+    n += 1
+    return x * (1.0 if n < 1000 else 7.0)
+
+
 def counted_in_a_helper(net, x):
     HOLDER.count.add_(1)
     return x * (1.0 if HOLDER.count < 1000 else 7.0)
@@ -363,6 +369,7 @@ SHARED: dict = {}
 COUNT = torch.zeros(())
 COUNTER, ONE = itertools.count(), OddNumber(1.0)
 HOLDER = types.SimpleNamespace(counter=COUNTER, count=torch.zeros(()))
+HOLDER.deep = types.SimpleNamespace(count=torch.zeros(()))
 KINDS = (type, Tensor)
 STATE = types.SimpleNamespace(k=1.0)
 HOLDER_OF_ONE = (COUNTER,)
@@ -407,6 +414,7 @@ UNBELIEVABLE = {
     "an array that grows": grown(torch.zeros(3).numpy()),
     "a count in a tensor": counted_in_a_tensor,
     "a count in a helper's tensor": counted_in_a_helper,
+    "a count in a helper of a helper": counted_deep,
     "a setting that object sets": set_around,
     "asks whether it has a gradient": asks(lambda net, x: x.grad is None),
     "asks whether a product records": asks(
@@ -418,6 +426,8 @@ UNBELIEVABLE = {
     "asks by a call of a call": asks(lambda net, x: not any(map(has_torch_function_unary, [x]))),
     "asks until an answer": asks(lambda net, x: any(iter(torch.is_grad_enabled, False))),
     "asks by a part of a call": asks(lambda net, x: not partial(has_torch_function_unary)(x)),
+    "asks by a part that is held": asks(lambda net, x: net.records()),
+    "asks whether it keeps a gradient": asks(lambda net, x: x.retains_grad is False),
     "asks for its file": asks(lambda net, x: x.__module__ == "torch"),
     "asks by a format": asks(lambda net, x: "Tensor" in "{.__class__}".format(x)),  # noqa: UP032
     "asks an operator": asks(lambda net, x: operator.is_(x.contiguous(), x)),
@@ -444,6 +454,7 @@ def with_parts(forward) -> nn.Module:
         **{"is_one": partial(lambda kind, x: kind(x) == Tensor, type), "layer": shifted()},
         **{
             "is_held": partial(isinstance),
+            "records": partial(torch.is_grad_enabled),
             "free": torch.ones(()).double(),
             "driven": Driven(),
             "reads": READS,
