@@ -302,7 +302,7 @@ def counted_in_a_tensor(net, x):
 
 
 def counted_deep(net, x):
-    n = HOLDER.deep.count
+    n = HOLDER.deep.number
     n += 1
     return x * (1.0 if n < 1000 else 7.0)
 
@@ -369,7 +369,7 @@ SHARED: dict = {}
 COUNT = torch.zeros(())
 COUNTER, ONE = itertools.count(), OddNumber(1.0)
 HOLDER = types.SimpleNamespace(counter=COUNTER, count=torch.zeros(()))
-HOLDER.deep = types.SimpleNamespace(count=torch.zeros(()))
+HOLDER.deep = types.SimpleNamespace(number=torch.zeros(()))
 KINDS = (type, Tensor)
 STATE = types.SimpleNamespace(k=1.0)
 HOLDER_OF_ONE = (COUNTER,)
