@@ -61,6 +61,7 @@ BY_METHOD: dict[str, Callable[..., Any]] = {
     "mul": operator.mul, "multiply": operator.mul, "div": operator.truediv,
     "divide": operator.truediv, "true_divide": operator.truediv,
 }  # fmt: skip
+OF_COUNTS = {operator.getitem, operator.mul}  # what a number of samples may go into
 OF_SHAPES = {"size", "dim", "ndimension", "numel", "nelement"}
 SHAPES = {"shape", "ndim", "dtype", "device"}
 # What a module does as well: its class and the names of its settings, in the function's order.

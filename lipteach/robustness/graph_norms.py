@@ -89,6 +89,8 @@ class _Walker:
         if not any(self._depends(given) for given in node.all_input_nodes):
             refuse_unless(is_torch_s(node, self.module), node)
             refuse_unless(node.target not in known.IN_PLACE and is_plain(self.two[node]), node)
+            counts = any(map(self._counts_samples, node.all_input_nodes))
+            refuse_unless(not counts or node.target in known.OF_COUNTS, node)
             return
         refuse_unless(writes_over_nothing(node, self.module), node)
         found = self._of_module(node) if node.op == "call_module" else self._of_function(node)
@@ -105,6 +107,11 @@ class _Walker:
 
     def _depends(self, node: Any) -> bool:
         return isinstance(node, fx.Node) and (node in self.bounds or node in self.labels)
+
+    def _counts_samples(self, node: fx.Node) -> bool:
+        """Whether a constant is another for two samples than for one."""
+        one, two = self.one[node], self.two[node]
+        return isinstance(two, int) and one != two
 
     def _value(self, given: Any) -> Any:
         """What an argument is for two samples."""

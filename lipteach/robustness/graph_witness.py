@@ -7,6 +7,9 @@ the model, which the trace does not show. All code that is neither torch's, Pyth
 package's is therefore watched: it may call functions of tensors, modules, Python's arithmetic and
 containers of its own, and functions of its own, which are watched as well. Nothing is known of what
 else it does: a list of all that may give a trace away would never be complete.
+
+What is believed is Python itself, the compiled code of torch, and that code stands in the file that
+it names. Compiled code of a stranger is not seen, unless it is called from Python.
 """
 
 from __future__ import annotations
@@ -26,23 +29,24 @@ from torch import Tensor, fx, nn
 
 # Looks at an attribute and calls of a class are not reported to a profile: seen by their name.
 REVEALING = {
-    *("type", "Tensor", "TensorBase", "Parameter", "Proxy", "__class__", "__dict__", "data"),
+    *("type", "Tensor", "TensorBase", "Parameter", "Proxy", "__class__", "__dict__", "__module__"),
+    "data",
     *("tracer", "node"),  # which stand-ins have
-    *("attrgetter", "methodcaller"),  # which hide a name
+    *("attrgetter", "methodcaller", "map", "filter", "partial"),  # which hide a name, or a call
+    *("requires_grad", "grad_fn", "is_leaf", "grad", "prev"),  # whether gradients are recorded
+    *("__getattribute__", "__setattr__", "__setitem__", "__delitem__", "__ior__", "__iadd__"),
 }
-ASKING: list[Any] = [  # the same by whatever name, and what may be called by way of a `partial`
-    *(type, Tensor, nn.Parameter, fx.Proxy, isinstance, issubclass, hasattr, getattr, callable),
-]
+ASKING: list[Any] = [type, Tensor, nn.Parameter, fx.Proxy]  # the same by whatever name
 # What leaves something behind, or compares two objects themselves.
 STORING = {
     *("STORE_ATTR", "DELETE_ATTR", "STORE_GLOBAL", "DELETE_GLOBAL", "STORE_SUBSCR"),
     *("DELETE_SUBSCR", "STORE_SLICE", "MATCH_CLASS"),
 }
 ARITHMETIC = {
-    *("abs", "all", "any", "divmod", "iter", "len", "max", "min", "next", "pow", "round"),
-    *("sorted", "sum"),
+    *("abs", "all", "any", "divmod", "len", "max", "min", "next", "pow", "round", "sorted", "sum"),
+    *("add", "sub", "mul", "truediv", "floordiv", "mod", "neg", "pos", "getitem", "reduce"),
 }
-COUNTING = ("math", "_operator", "_functools")
+COUNTING = ("builtins", "_operator", "_functools")
 READING = {"copy", "count", "get", "index", "items", "keys", "values"}
 CONTAINERS = (list, dict, set)
 PLAIN = (tuple, frozenset, str, bytes, int, float, range)
@@ -68,7 +72,8 @@ BY_NAME = {
     "_create_wrapped_func.<locals>.wrapped",
     "boolean_dispatch.<locals>.fn",
 }
-OF_PYTHON = {"contextlib.py", "enum.py", "typing.py"}
+OF_PYTHON = {"enum.py", "typing.py"}
+SHARING = {"numpy", "__array__", "__dlpack__"}  # arrays of the same memory
 KNOWN = ("torch", "lipteach", "builtins")
 
 
@@ -77,6 +82,7 @@ class Witness:
 
     def __init__(self, module: nn.Module) -> None:
         self.module = module
+        self.tensors = [*module.parameters(), *module.buffers()]
         self.objects = False
         self._seen: set[types.CodeType] = set()
         self._lasting: set[int] | None = None
@@ -110,12 +116,18 @@ class Witness:
         names = {*code.co_names, *code.co_freevars}
         given = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
         around = (*frame.f_locals.values(), *(outer[name] for name in names & outer.keys()))
-        scopes = (outer, frame.f_locals, *map(vars_of, around))
-        held = [_unwrapped(scope.get(name)) for name in names for scope in scopes]
+        scopes = [outer, frame.f_locals, *map(vars_of, around)]
+        scopes += [vars_of(scope[name]) for scope in scopes for name in names & scope.keys()]
+        held = [scope[name] for scope in scopes for name in names & scope.keys()]
         held += [frame.f_locals.get(name) for name in given if name != ".0"]
+        held += [part for one in held if type(one) in (tuple, list) for part in one]
         if names & REVEALING or any(one is other for one in held for other in ASKING):
             return True
+        if any(map(self._hides_a_call, held)):
+            return True
         if any(hasattr(type(one), "__next__") for one in held):  # it is another at each look
+            return True
+        if _changes_in_place(code) and any(map(self._may_be_changed, held)):
             return True
         if code in self._seen:
             return False
@@ -127,12 +139,28 @@ class Witness:
         name, owner = what.__name__, getattr(what, "__self__", None)
         room = getattr(what, "__module__", None)
         if isinstance(owner, Tensor) or room in FUNCTIONS or _is_of_tensors(what):
-            return bool(name != "numpy")  # an array of the same memory
+            return not (name in SHARING or name.startswith("unsafe") or _writes(name))
         if isinstance(owner, types.ModuleType):
-            return room in COUNTING or (room == "builtins" and name in ARITHMETIC)
+            return room == "math" or (room in COUNTING and name in ARITHMETIC)
         if type(owner) in CONTAINERS:
             return name in READING or not self._lasts(owner)
+        if type(owner) is str:
+            return name not in ("format", "format_map")  # which look at attributes
         return type(owner) in PLAIN or owner is tuple  # which named tuples make
+
+    def _hides_a_call(self, one: Any) -> bool:
+        """Whether an object calls a compiled function that a profile would not see."""
+        if not isinstance(one, functools.partial):
+            return False
+        called = _unwrapped(one)
+        compiled = isinstance(called, types.BuiltinFunctionType)
+        return isinstance(called, type) or (compiled and not self._may_call(called))
+
+    def _may_be_changed(self, one: Any) -> bool:
+        """Whether an object is changed by `+=`, and is none of the tensors that are compared."""
+        if isinstance(one, Tensor):
+            return all(one is not held for held in self.tensors)
+        return type(one) in CONTAINERS or type(one).__module__ == "numpy"
 
     def _lasts(self, container: Any) -> bool:
         """Whether a container is held by something that outlives the forward."""
@@ -154,25 +182,38 @@ def _may_be_called(code: types.CodeType) -> bool:
     if file.startswith(OURS):
         return name in BY_NAME
     if not file.startswith(TORCH):
-        return file.removeprefix(PYTHON) in OF_PYTHON
+        return file.removeprefix(PYTHON) in OF_PYTHON or name.startswith("nullcontext.")
     file = file.removeprefix(TORCH).replace(os.sep, "/")
     if file.startswith("nn/modules/"):
         return code.co_name in OF_MODULES
-    return name in BY_NAME or file in FILES
+    return name in BY_NAME or (file in FILES and code.co_name not in SHARING)
 
 
 def _stores(code: types.CodeType) -> bool:
-    """Whether code changes more than its own variables, or compares objects by `is`."""
+    """Whether code changes more than its own variables, compares by `is`, or handles errors."""
     before: Any = None
     for step in dis.get_instructions(code):
         outer = step.opname == "STORE_DEREF" and step.argval in code.co_freevars
         by_identity = step.opname == "IS_OP" and not (
             before.opname == "LOAD_CONST" and isinstance(before.argval, (bool, types.NoneType))
         )
+        handler = before is not None and before.opname == "PUSH_EXC_INFO"
+        if handler and step.opname != "WITH_EXCEPT_START":  # a stand-in may fail where x does not
+            return True
         if step.opname in STORING or outer or by_identity:
             return True
         before = step
     return False
+
+
+def _changes_in_place(code: types.CodeType) -> bool:
+    steps = dis.get_instructions(code)
+    return any(step.opname == "BINARY_OP" and step.argrepr.endswith("=") for step in steps)
+
+
+def _writes(name: str) -> bool:
+    """Whether a method of tensors writes into its own, by its name."""
+    return name.endswith("_") and not name.startswith("__")
 
 
 def vars_of(held: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from torch import Tensor, fx, nn
 from lipteach.layers.copies import near
 from lipteach.primitives._sample_by_sample import untouched
 from lipteach.primitives.composition import runs_its_forward
-from lipteach.robustness.graph_functions import methods_replaced
+from lipteach.robustness.graph_functions import SHAPES, methods_replaced
 from lipteach.robustness.graph_witness import Witness
 
 SCALES = (1.0, 10.0)  # of two samples
@@ -41,10 +41,10 @@ class _Asked(fx.Proxy):
         self.tracer.to_bool(self)
 
     __float__ = __int__ = __index__ = __complex__ = __len__ = __contains__ = __array__ = _refuse
-    __str__ = __format__ = __hash__ = _refuse
+    __str__ = __repr__ = __format__ = __hash__ = keys = _refuse
 
     def __getattr__(self, name: str) -> Any:
-        if not hasattr(Tensor, name):
+        if name not in SHAPES and not callable(getattr(Tensor, name, None)):
             self._refuse()
         return _Part(self, name)
 
@@ -65,6 +65,10 @@ class _Tracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:  # noqa: ARG002
         """Whether a submodule is one step: each is."""
         return True
+
+    def create_args_for_root(self, root_fn: Any, *_: Any, **__: Any) -> Any:
+        """The module and one input; whatever else the forward takes is left to its defaults."""
+        return root_fn, [self.root, self.create_proxy("placeholder", "x", (), {})]
 
     def proxy(self, node: fx.Node) -> fx.Proxy:
         """What stands for the result of a step."""
@@ -166,7 +170,28 @@ def _forget_constants(module: nn.Module) -> None:
 
 
 def _values(module: nn.Module, graph: fx.Graph, z: Tensor) -> tuple[dict[fx.Node, Any], Any]:
-    """What each step gives, and the last one."""
-    run = fx.Interpreter(module, garbage_collect_values=False, graph=graph)
+    """What each step gives, and the last one; refuses a constant that a later step writes to."""
+    run = _Run(module, garbage_collect_values=False, graph=graph)
     result = run.run(z.clone())
+    for node, version in run.versions.items():
+        if run.env[node]._version != version:
+            raise fx.proxy.TraceError("a constant is written to")
     return run.env, result
+
+
+class _Run(fx.Interpreter):
+    """A run that notes the version of each constant when it is made."""
+
+    def __init__(self, *given: Any, **settings: Any) -> None:
+        super().__init__(*given, **settings)
+        self.versions: dict[fx.Node, int] = {}
+        self.depending: set[fx.Node] = set()
+
+    def run_node(self, n: fx.Node) -> Any:
+        """Run a step."""
+        value = super().run_node(n)
+        if n.op == "placeholder" or not self.depending.isdisjoint(n.all_input_nodes):
+            self.depending.add(n)
+        elif isinstance(value, Tensor) and not value.is_inference():
+            self.versions[n] = value._version
+        return value

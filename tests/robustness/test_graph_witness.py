@@ -256,9 +256,121 @@ def counted(counter):
     return 1.0 if next(counter) < 1000 else 7.0
 
 
+def optional(net, x, mask=None):
+    """A parameter that a call leaves out."""
+    if mask is not None:
+        return 1 * x
+    return 1 * x + 5 * F.relu(net.layer(x))
+
+
+@torch.no_grad()
+def clamped(net, x):
+    c = net.gain * 5
+    y = F.relu(net.layer(x)) * c
+    return y + F.hardtanh(c, 0, 0.1, inplace=True)
+
+
+@torch.no_grad()
+def clamped_by_a_view(net, x):
+    c = net.gain * 5
+    y = F.relu(net.layer(x)) * c
+    torch.clamp_(c.view(-1), max=0.1)
+    return y
+
+
+def tried(net, x):
+    try:
+        torch.finfo(x.dtype)
+    except TypeError:
+        return 1 * x
+    return x if x.abs().max() < FAR else 5 * x
+
+
+def grown(thing):
+    def forward(net, x):
+        held = thing
+        held += held[:1]
+        return x * 1.0
+
+    return forward
+
+
+def counted_in_a_tensor(net, x):
+    n = COUNT
+    n += 1
+    return x * (1.0 if n < 1000 else 7.0)
+
+
+def counted_deep(net, x):
+    n = HOLDER.deep.number
+    n += 1
+    return x * (1.0 if n < 1000 else 7.0)
+
+
+def counted_in_a_helper(net, x):
+    HOLDER.count.add_(1)
+    return x * (1.0 if HOLDER.count < 1000 else 7.0)
+
+
+class Put(nn.Module):
+    """Lets another module have its input."""
+
+    def __init__(self, put) -> None:
+        super().__init__()
+        self.put = (put,)
+
+    def forward(self, x):
+        self.put[0](x)
+        return x + 0
+
+
+class Take(nn.Module):
+    def forward(self, z):
+        return F.relu(SHARED["x"] * 1.0 - 50) * 5 + z
+
+
+def join(x):
+    held = SHARED
+    held |= {"x": x}
+
+
+PUT = {
+    "a function": lambda x: operator.setitem(SHARED, "x", x),
+    "a method": lambda x: SHARED.__setitem__("x", x),
+    "a union": join,
+}
+
+
+@pytest.mark.parametrize("way", PUT)
+def test_an_input_that_another_module_has_by_a_dictionary_is_not_believed(way: str) -> None:
+    SHARED.clear()
+    forward = lambda net, x: net.take(net.put(x))  # noqa: E731
+    model = module_of(forward, put=Put(PUT[way]), take=Take())
+    model(torch.zeros(1, 4).double())
+    assert norms_along(model, uniform(1, 4), 2)[2] == math.inf
+
+
+def set_around(net, x):
+    slope = net.act.negative_slope
+    object.__setattr__(net.act, "negative_slope", 5.0)
+    y = net.act(-F.relu(x - 50))
+    object.__setattr__(net.act, "negative_slope", slope)
+    return y
+
+
+def suppressed(net, x):
+    with contextlib.suppress(TypeError):
+        torch.finfo(x.dtype)
+        return x if x.abs().max() < FAR else 5 * x
+    return 1 * x
+
+
 SHARED: dict = {}
+COUNT = torch.zeros(())
 COUNTER, ONE = itertools.count(), OddNumber(1.0)
-HOLDER = types.SimpleNamespace(counter=COUNTER)
+HOLDER = types.SimpleNamespace(counter=COUNTER, count=torch.zeros(()))
+HOLDER.deep = types.SimpleNamespace(number=torch.zeros(()))
+KINDS = (type, Tensor)
 STATE = types.SimpleNamespace(k=1.0)
 HOLDER_OF_ONE = (COUNTER,)
 HELD = types.SimpleNamespace(kind=Tensor)
@@ -294,6 +406,35 @@ UNBELIEVABLE = {
     "a constant that is an array as well": erased_as_an_array,
     "a tensor that is no parameter": written_to_an_attribute,
     "a constant of another class": lambda net, x: x * net.odd[0],
+    "a constant that is clamped": clamped,
+    "a constant that is clamped by a view": clamped_by_a_view,
+    "an error that only a stand-in meets": tried,
+    "an error that is suppressed": suppressed,
+    "a list that grows by a name": grown([1.0]),
+    "an array that grows": grown(torch.zeros(3).numpy()),
+    "a count in a tensor": counted_in_a_tensor,
+    "a count in a helper's tensor": counted_in_a_helper,
+    "a count in a helper of a helper": counted_deep,
+    "a setting that object sets": set_around,
+    "asks whether it has a gradient": asks(lambda net, x: x.grad is None),
+    "asks whether a product records": asks(
+        lambda net, x: (next(net.parameters()) * 1).requires_grad
+    ),
+    "asks by its representation": asks(lambda net, x: f"{x!r}".startswith("tensor")),
+    "asks in a list": asks(lambda net, x: f"{[x]}".startswith("[tensor")),
+    "asks by a class in a tuple": asks(lambda net, x: KINDS[0](x) == KINDS[1]),
+    "asks by a call of a call": asks(lambda net, x: not any(map(has_torch_function_unary, [x]))),
+    "asks until an answer": asks(lambda net, x: any(iter(torch.is_grad_enabled, False))),
+    "asks by a part of a call": asks(lambda net, x: not partial(has_torch_function_unary)(x)),
+    "asks by a part that is held": asks(lambda net, x: net.records()),
+    "asks whether it keeps a gradient": asks(lambda net, x: x.retains_grad is False),
+    "asks for its file": asks(lambda net, x: x.__module__ == "torch"),
+    "asks by a format": asks(lambda net, x: "Tensor" in "{.__class__}".format(x)),  # noqa: UP032
+    "asks an operator": asks(lambda net, x: operator.is_(x.contiguous(), x)),
+    "a multiple of the number of samples": lambda net, x: x * (1 + 4 * (x.size(0) // 3)),
+    "entries by the number of samples": (
+        lambda net, x: x[:, torch.tensor([0, 1, 2, 3]) * (x.size(0) - 1)]
+    ),
     "a number of another class": lambda net, x: x * ONE,
     "a count": lambda net, x: x * (1.0 if next(COUNTER) < 1000 else 7.0),
     "a count that is held": lambda net, x: x * (1.0 if next(HOLDER.counter) < 1000 else 7.0),
@@ -313,6 +454,7 @@ def with_parts(forward) -> nn.Module:
         **{"is_one": partial(lambda kind, x: kind(x) == Tensor, type), "layer": shifted()},
         **{
             "is_held": partial(isinstance),
+            "records": partial(torch.is_grad_enabled),
             "free": torch.ones(()).double(),
             "driven": Driven(),
             "reads": READS,
@@ -321,6 +463,7 @@ def with_parts(forward) -> nn.Module:
     }
     model = module_of(forward, **parts)
     model.register_buffer("k", torch.tensor(5.0).double())
+    model.gain = nn.Parameter(torch.ones(4).double())
     model.register_buffer("four", torch.ones(1, 4).double())
     SHARED.clear()
     return model
@@ -359,6 +502,11 @@ def usual(net, x):
     y = F.relu(y.view(y.size(0), -1)[:, :4]) * math.sqrt(4) * torch.tensor(2.0) / scale
     left, right = y.chunk(2, dim=1)
     return torch.cat([lt.maxmin(y), left, right], dim=max(1, -1)).clamp(min=0)
+
+
+def test_a_parameter_that_is_left_out_has_its_default() -> None:
+    model = module_of(optional, layer=shifted()).requires_grad_(False)
+    assert norms_along(model, uniform(1, 4), 2)[2] == pytest.approx(6)
 
 
 def test_what_is_usual_is_believed() -> None:

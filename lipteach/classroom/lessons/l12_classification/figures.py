@@ -155,7 +155,11 @@ def draw_little(
     left, right = figure.axes
     left.set_title(f"ours, {images:,} training images", fontsize=10)
     for row in [row for row, scheme in enumerate(ours[images]) if scheme not in paper]:
-        place = {"transform": right.get_yaxis_transform(), "ha": "center", "va": "center"}
+        place: dict[str, Any] = {
+            "transform": right.get_yaxis_transform(),
+            "ha": "center",
+            "va": "center",
+        }
         right.text(0.5, row, "not in the paper", fontsize=8, **place)
     figure.set_label(f"{images:,} training images. {figure.get_label()}")
     return figure
