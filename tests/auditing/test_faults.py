@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from auditing.blocks import Counting
 from support import matrix_of, normal
 from torch import nn
 from torch.nn.utils import parametrizations, parametrize
@@ -161,18 +162,6 @@ def test_a_series_that_ends_too_early_leaves_singular_values_near_1(capsys) -> N
             assert found.within(bound=1.1)
         else:
             assert found.faults() == ()
-
-
-class Counting(nn.Module):
-    """A weight that is another one at each reading."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("reads", torch.zeros(()))
-
-    def forward(self, W):
-        self.reads = self.reads + 1
-        return W * (1 + 1 / self.reads)
 
 
 def test_a_run_with_a_weight_that_moves_on_is_no_bound(capsys) -> None:

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from auditing.blocks import Counting, Over
 from support import normal
 from torch import nn
 from torch.nn.utils import parametrize
@@ -13,18 +14,6 @@ from lipteach.auditing import strangers
 from lipteach.layers.magnitudes import Magnitude
 
 X = normal(5, 4)
-
-
-class Over(nn.Module):
-    """A function of an orthonormal part, of the input and of the mode."""
-
-    def __init__(self, function) -> None:
-        super().__init__()
-        self.part = lt.orthonormal(nn.Linear(4, 4, bias=False).double())
-        self.function = [function]
-
-    def forward(self, x):
-        return self.function[0](self, x)
 
 
 def residual(block, x):
@@ -166,15 +155,6 @@ def test_who_draws_random_numbers_is_named(capsys) -> None:
 
 
 def test_of_a_weight_that_moves_on_a_whole_tells_one_reading(capsys) -> None:
-    class Counting(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.register_buffer("reads", torch.zeros(()))
-
-        def forward(self, W):
-            self.reads = self.reads + 1
-            return W * (1 + 1 / self.reads)
-
     block = Over(residual)
     block.part = lt.linear(torch.eye(4).double())
     parametrize.register_parametrization(block.part, "weight", Counting())

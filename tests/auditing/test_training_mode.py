@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from auditing.blocks import Over
 from support import normal
 from torch import nn
 from torch.nn import functional as F
@@ -12,18 +13,6 @@ from torch.nn.utils import parametrize
 import lipteach as lt
 
 X = normal(5, 4)
-
-
-class Over(nn.Module):
-    """A function of an orthonormal part, of the input and of the mode."""
-
-    def __init__(self, function) -> None:
-        super().__init__()
-        self.part = lt.orthonormal(nn.Linear(4, 4, bias=False).double())
-        self.function = [function]
-
-    def forward(self, x):
-        return self.function[0](self, x)
 
 
 @pytest.fixture(autouse=True)
