@@ -784,7 +784,7 @@ for a, n in product(activations, sizes):
     assert abs(error["Standard", a, n] - error["Weight decay", a, n]) < 0.1
 
 # %% [markdown]
-# And so on, point by point:
+# Dropout, and then the kernels of both kinds:
 
 # %%
 ahead = []

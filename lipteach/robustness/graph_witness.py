@@ -30,8 +30,8 @@ from torch import Tensor, fx, nn
 # Looks at an attribute and calls of a class are not reported to a profile: seen by their name.
 REVEALING = {
     *("type", "Tensor", "TensorBase", "Parameter", "Proxy", "__class__", "__dict__", "__module__"),
-    "data",
     *("tracer", "node"),  # which stand-ins have
+    "data",  # the same memory, whose changes are not counted
     *("attrgetter", "methodcaller", "map", "filter", "partial"),  # which hide a name, or a call
     *("requires_grad", "grad_fn", "is_leaf", "grad", "prev"),  # whether gradients are recorded
     *("__getattribute__", "__setattr__", "__setitem__", "__delitem__", "__ior__", "__iadd__"),
@@ -66,7 +66,7 @@ OF_MODULES = {  # what changes no module
     *("named_buffers", "keys", "items", "values", "get_submodule", "get_parameter", "get_buffer"),
 }
 BY_NAME = {
-    *("leaf_of_fx.<locals>.call", "_Asked._refuse", "_Asked.__getattr__"),
+    *("leaf_of_fx.<locals>.call", "_StandIn._refuse", "_StandIn.__getattr__"),
     "Tracer.trace.<locals>.module_call_wrapper",
     "Tracer.trace.<locals>.module_getattr_wrapper",
     "_create_wrapped_func.<locals>.wrapped",
@@ -132,7 +132,7 @@ class Witness:
         if code in self._seen:
             return False
         self._seen.add(code)
-        return _stores(code)
+        return _stores(code) or _names_an_output(code)
 
     def _may_call(self, what: Any) -> bool:
         """Whether a compiled function is one of tensors, or of numbers and containers."""
@@ -204,6 +204,13 @@ def _stores(code: types.CodeType) -> bool:
             return True
         before = step
     return False
+
+
+def _names_an_output(code: types.CodeType) -> bool:
+    """Whether a call may write into a tensor by ``out=…``, also by ``**{"out": …}``."""
+    unpacked = any(step.opname == "CALL_FUNCTION_EX" for step in dis.get_instructions(code))
+    names = [one for one in code.co_consts if isinstance(one, tuple)]
+    return any("out" in one for one in names) or (unpacked and "out" in code.co_consts)
 
 
 def _changes_in_place(code: types.CodeType) -> bool:

@@ -29,7 +29,7 @@ class Traced(NamedTuple):
     two: dict[fx.Node, Any]
 
 
-class _Asked(fx.Proxy):
+class _StandIn(fx.Proxy):
     """What stands for a tensor.
 
     What asks for a number of it is remembered, even where the forward goes on without an answer;
@@ -49,11 +49,7 @@ class _Asked(fx.Proxy):
         return _Part(self, name)
 
 
-class _StandIn(_Asked):
-    """What stands for the result of a step."""
-
-
-class _Part(_Asked, fx.proxy.Attribute):
+class _Part(_StandIn, fx.proxy.Attribute):
     """What stands for an attribute of a tensor."""
 
 

@@ -301,6 +301,21 @@ def counted_in_a_tensor(net, x):
     return x * (1.0 if n < 1000 else 7.0)
 
 
+def counted_by_an_output(net, x):
+    torch.add(COUNT, 1, out=COUNT)
+    return x * (1.0 if COUNT < 1000 else 7.0)
+
+
+def counted_by_an_unpacked_output(net, x):
+    torch.add(COUNT, 1, **{"out": COUNT})
+    return x * (1.0 if COUNT < 1000 else 7.0)
+
+
+def counted_by_default(net, x, n=torch.zeros(())):  # noqa: B008
+    torch.add(n, 1, out=n)
+    return x * (1.0 if n < 1000 else 7.0)
+
+
 def counted_deep(net, x):
     n = HOLDER.deep.number
     n += 1
@@ -415,6 +430,9 @@ UNBELIEVABLE = {
     "a count in a tensor": counted_in_a_tensor,
     "a count in a helper's tensor": counted_in_a_helper,
     "a count in a helper of a helper": counted_deep,
+    "a count by an output": counted_by_an_output,
+    "a count by an output that is unpacked": counted_by_an_unpacked_output,
+    "a count by an output of a default": counted_by_default,
     "a setting that object sets": set_around,
     "asks whether it has a gradient": asks(lambda net, x: x.grad is None),
     "asks whether a product records": asks(
