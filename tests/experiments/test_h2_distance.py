@@ -11,7 +11,7 @@ from support import generator, normal
 from torch import nn
 
 import lipteach as lt
-from lipteach.experiments import CellRecord, Record, Run, h2_distance
+from lipteach.experiments import CellRecord, Record, Run, fig17_wgan, h2_distance
 from lipteach.experiments.h2_distance import (
     ACTIVATIONS,
     SPACES,
@@ -31,7 +31,9 @@ TINY = replace(cells("quick")[0], width=2, samples=60, hidden=8, looks=12, rows=
 
 
 def test_the_full_profile_is_the_authors_and_every_profile_has_few_cells() -> None:
+    as_there = {match.data: match.steps for match in fig17_wgan.cells("full")}
     for cell in cells("full"):
+        assert cell.steps == as_there[cell.data]
         assert (cell.hidden, cell.looks, cell.look_rate) == (720, 512 * 32, 0.001)
         assert (cell.samples, cell.width, cell.critic_rate) == (2000, 64, 2e-3)
     for profile in ("quick", "laptop", "full"):
