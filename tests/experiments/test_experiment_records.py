@@ -24,8 +24,7 @@ RECORDS = [
     if (RESULTS / f"{name}_{profile}.json").exists()
 ]
 AWAITED = {  # runs of hours; each leaves with its record
-    *("fig15_wgan_gp", "fig17_wgan", "h2_distance"),
-    *("table6_cifar", "table7_robustness"),
+    *("fig15_wgan_gp", "fig17_wgan", "h2_distance", "table6_cifar"),
 }
 ABOUT = {"item", "command", "device", "versions", "commit", "date", "seconds"}
 

@@ -94,6 +94,28 @@ def test_errors_are_drawn_with_the_truth_between() -> None:
     assert "one 10.0" in drawn(figures.draw_errors({"one": errors}, (0.05, 0.1)))
 
 
+def test_errors_by_margin_stand_beside_the_paper_s() -> None:
+    found = {
+        m: {
+            "clean": [m, m],
+            "attacked": [2 * m, 3 * m],
+            "intervals": [4 * m] * 2,
+            "product": [9] * 2,
+        }
+        for m in (1.0, 2.0, 4.0)
+    }
+    figure = figures.draw_margins(found, (24.4, 77.7), (0.1, 0.3), margin=2.0)
+    said = "Margin 2, per cent: 2.0 clean; at ε = 0.1 4.0 attacked, 8.0 by intervals"
+    assert said in drawn(figure)
+    assert "ε = 0.3 6.0 attacked, 8.0 by intervals (the paper's PGD 77.7)." in drawn(figure)
+    for axes, attacked, paper in zip(
+        figure.axes, ([2, 4, 8], [3, 6, 12]), (24.4, 77.7), strict=True
+    ):
+        assert list(axes.lines[1].get_ydata()) == attacked
+        assert set(axes.lines[4].get_ydata()) == {paper}
+        assert set(axes.lines[5].get_xdata()) == {2.0}
+
+
 def test_radii_are_those_of_a_linear_classifier() -> None:
     x = torch.stack([IMAGE, 0.5 * IMAGE])
     (one, two) = radii.measure_radii(PAIR, x, torch.tensor([0, 0]), 1.0, [0.25, 0.125])

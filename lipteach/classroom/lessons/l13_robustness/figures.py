@@ -168,6 +168,42 @@ def draw_errors(found: Mapping[str, Errors], eps: Sequence[float]) -> Figure:
     return figure
 
 
+def draw_margins(
+    found: Mapping[float, Mapping[str, Sequence[float]]],
+    paper: Sequence[float],
+    eps: Sequence[float],
+    margin: float,
+) -> Figure:
+    """Per cent in error by the margin of training, for each ε, and the paper's PGD beside them.
+
+    `found` has, by margin, "clean", "attacked", "intervals" and "product" for each ε.
+    """
+    figure, panels = new_figure(3.3 * len(eps), 3.2, columns=len(eps))
+    for k, (axes, radius) in enumerate(zip(panels, eps, strict=True)):
+        for style, name in zip((LINES[2], LINES[1], LINES[0], LINES[3]), NAMES, strict=True):
+            values = [errors[name][k] for errors in found.values()]
+            axes.plot(list(found), values, label=name, **(style | {"markevery": 1}))
+        axes.axhline(paper[k], color="black", linestyle=":", linewidth=1, label="the paper's PGD")
+        axes.axvline(margin, color="#999999", linewidth=6, alpha=0.4, zorder=0)
+        axes.set(xscale="log", xticks=list(found), ylim=(0, 102), xlabel="margin for L = 1")
+        axes.set_xticklabels([f"{one:g}" for one in found])
+        axes.minorticks_off()
+        axes.set_title(f"ε = {radius:g}", fontsize=10)
+    panels[0].set_ylabel("images in error, %")
+    figure.legend(
+        *panels[0].get_legend_handles_labels(), fontsize=8, loc="outside upper center", ncols=5
+    )
+    own, said = found[margin], []
+    for k, radius in enumerate(eps):
+        attacked, certified = own["attacked"][k], own["intervals"][k]
+        told = f"at ε = {radius:g} {attacked:.1f} attacked, {certified:.1f} by intervals"
+        said.append(f"{told} (the paper's PGD {paper[k]:.1f})")
+    figure.set_label(
+        f"Margin {margin:g}, per cent: {own['clean'][0]:.1f} clean; {'; '.join(said)}."
+    )
+    return figure
+
+
 def draw_radii(found: Sequence[Radii]) -> Figure:
     """For each image how far it is safe: certified, true, and refuted."""
     figure, axes = new_figure(6.4, 0.28 * len(found) + 1.2)
