@@ -32,12 +32,13 @@
 #
 # **Before you start**: lesson 07 (the $L_1$ ball), lesson 12 (schemes, margins). A gradient with respect to an input.
 #
-# Reading: 45 minutes, optional parts 5 more · exercises: 66 minutes · running: under 60 seconds
+# Reading: 45 minutes, optional parts 6 more · exercises: 66 minutes · running: under 60 seconds
 
 # %%
 import math
 import warnings
 from functools import partial
+from itertools import product
 
 import ipywidgets
 import torch
@@ -907,64 +908,78 @@ print("constant ≤ intervals ≤ truth ≤ attack on all 12 images.")
 #
 # Table 7 has test errors on MNIST, at rest and under attack, of networks with three hidden layers of 1024 units: without a
 # constraint, with a margin and rows in the $L_1$ ball, and networks trained on attacked images ("PGD"; with which activation is
-# not said). We have trained all of them anew, with 256 units, for 20 epochs, with three seeds, and with ReLU for "PGD". Every
-# number is of all 10,000 test images, and beside the attacks stand both certificates.
+# not said). We have trained all of them anew, with 256 units, for 20 epochs and with three seeds; for "PGD" with ReLU, and with attacks of
+# 8 steps instead of 40. With a margin we tried the rate in the authors' code and three times it, and took for each row the one with the least
+# validation error: three times it for MaxMin, theirs for ReLU, which learns nothing at the other. Every number is of all 10,000 test
+# images, and beside the attacks stand both certificates.
 #
-# **Predict:** of which networks is anything certified at ε = 0.1? Of those that were trained on attacked images, which resist an
-# attack best?
+# **Predict:** of which networks is anything certified at ε = 0.1? Which ones resist the attack best there, and at 0.3?
 
 # %% jupyter={"outputs_hidden": true} tags=["hide-output"]
 predicted()
 record = load_record("table7_robustness", "laptop")
-print(table7_robustness.compare(record))
+print("\n".join(table7_robustness.paper_lines(record)))
 
 # %% [markdown]
 # Entries are means over the seeds, with the largest minus the smallest in brackets.
 #
 # - *The paper's claim* is that MaxMin resists better than ReLU with the same margin. It holds with every seed, at rest and under both
-#   attacks, but for one case: ε = 0.3 with the margin 0.1, where PGD breaks more than 98% of the images of either.
-# - *The size of the numbers.* At ε = 0.1 our networks with a margin err less after PGD than the paper's: 17% against 24% for MaxMin with
-#   the margin 0.3, and 41% against 70% for ReLU. At ε = 0.3 it is the other way for that MaxMin network: 89% against 78%.
-# - *Certificates.* On no image does an attack cross one. For MaxMin with the margin 0.3 intervals add one point at ε = 0.1 to what the
-#   attack finds, for ReLU three: whatever attack may come, that error is known.
-# - *Trained on attacks*, networks resist the attack best: they err on less than 3% at rest, and on less than 10% at ε = 0.1. Of
-#   them, as of the standard ones, nothing is certified.
+#   attacks, but for ε = 0.3 with the margin 0.1, where hardly an image survives PGD and the seeds of the two overlap.
+# - *At ε = 0.1* our networks with a margin err less after PGD than the paper's (17% against 24% for MaxMin with 0.3, 41% against
+#   70% for ReLU), and more at rest. No weak attack makes it so: in all four rows even what intervals leave open is less than what the
+#   paper's attack found. (Of the standard ones, which lose a little less than the paper's, nobody can say that.)
+# - *At ε = 0.3* MaxMin with 0.3 errs more than the paper's: on 89% against 78%.
+# - *Certificates.* On no image does an attack cross one. At ε = 0.1 intervals add a point to what the attack finds for MaxMin with
+#   0.3, and three points for ReLU. So near is the error known, whatever attack may come.
+# - *Trained on attacks*, networks err least under ours at ε = 0.1: on 9% and 10% (in the paper 18% and 15%). At 0.3 they do not err least.
+#   Of them, as of the standard ones, nothing is certified: a better attack may find more.
 
 # %%
 paper = table7_robustness.PAPER
-ours = {row: table7_robustness.select(record, *row).metrics for row in paper}
-columns = ("test_error", "fgs_0.1", "pgd_0.1", "fgs_0.3", "pgd_0.3")
-lost = []
-for margin in (0.1, 0.3):
-    relu, maxmin = (("Margin", name, margin) for name in ("ReLU", "MaxMin"))
-    for k, name in enumerate(columns):
-        assert paper[maxmin][k] < paper[relu][k]
-        if max(ours[maxmin][name]) >= min(ours[relu][name]):
-            lost.append((margin, name))
-assert lost == [(0.1, "fgs_0.3"), (0.1, "pgd_0.3")]
-assert min(min(ours["Margin", name, 0.1]["pgd_0.3"]) for name in ("ReLU", "MaxMin")) > 98
+ours = {row: table7_robustness.select(record, *row) for row in paper}
+rates = {row: cell.settings["rate"] for row, cell in ours.items() if row[0] == "Margin"}
+assert all(rate == {"MaxMin": 0.01, "ReLU": 0.0033}[row[1]] for row, rate in rates.items())
+overlap = []
+for margin, name in product((0.1, 0.3), ("test_error", "fgs_0.1", "pgd_0.1", "fgs_0.3", "pgd_0.3")):
+    relu, maxmin = (ours["Margin", kind, margin].metrics[name] for kind in ("ReLU", "MaxMin"))
+    if max(maxmin) >= min(relu):
+        overlap.append((margin, name))
+assert overlap == [(0.1, "fgs_0.3"), (0.1, "pgd_0.3")]
+assert min(ours["Margin", kind, 0.1].mean("pgd_0.3") for kind in ("ReLU", "MaxMin")) > 98
 
-# %%
-for (way, activation, value), found in ours.items():
-    names = ("attacked_0.1", "intervals_0.1", "test_error", "pgd_0.3")
-    broken, certain, rest, far = (found[name] for name in names)
-    if way == "Margin":
-        assert max(found["pgd_0.1"]) < paper[way, activation, value][2] - 2
-        if value == 0.3:
-            gap = max(b - a for a, b in zip(broken, certain, strict=True))
-            assert gap < (1 if activation == "MaxMin" else 3)
-    else:
-        assert min(certain) == 100
-    if way == "PGD":
-        assert max(rest) < 3 and sum(broken) / len(broken) < 10
+# %% [markdown]
+# (The other four, number by number, in two folded cells.)
+
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+for row, cell in ours.items():
+    found, theirs = cell.metrics, paper[row]
     assert not any(found["crossings_0.1"] + found["crossings_0.3"])
-assert min(ours["Margin", "MaxMin", 0.3]["pgd_0.3"]) > paper["Margin", "MaxMin", 0.3][4] + 10
+    if row in rates:
+        assert max(found["intervals_0.1"]) < theirs[2] and min(found["test_error"]) > theirs[0]
+    else:
+        assert min(found["intervals_0.1"]) == 100
+for row, name, percent in (
+    (("Margin", "MaxMin", 0.3), "pgd_0.1", 17.0),
+    (("Margin", "MaxMin", 0.3), "intervals_0.1", 17.9),
+    (("Margin", "MaxMin", 0.3), "pgd_0.3", 89.2),
+    (("Margin", "ReLU", 0.3), "pgd_0.1", 41.2),
+    (("Margin", "ReLU", 0.3), "intervals_0.1", 43.9),
+    (("PGD", "ReLU", 0.1), "attacked_0.1", 9.0),
+    (("PGD", "ReLU", 0.15), "attacked_0.1", 9.6),
+):
+    assert abs(ours[row].mean(name) - percent) < 0.1
+
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+for name, best_there in (("attacked_0.1", True), ("attacked_0.3", False)):
+    on_attacks = max(max(cell.metrics[name]) for row, cell in ours.items() if row[0] == "PGD")
+    least = min(min(cell.metrics[name]) for row, cell in ours.items() if row[0] == "Margin")
+    assert (on_attacks < least) == best_there
 
 # %% [markdown]
 # ### Which margin?
 #
-# The paper names the margins 0.1 and 0.3 and no $L$. (In the authors' code the constant is 1000 and the margin 300.) So we have
-# trained MaxMin networks with the constant 1 and other margins, too.
+# A hinge is content where the constant certifies half of its margin. With 0.3 (in the authors' code $L$ is 1000 and the margin 300, which is the same) that
+# is a radius of 0.15: enough for ε = 0.1, and not for 0.3. So we have trained MaxMin networks with other margins, too.
 
 # %%
 by_margin = {}
@@ -974,8 +989,8 @@ for margin in table7_robustness.MARGINS:
         kind: [cell.mean(f"{kind}_{eps:g}") for eps in (0.1, 0.3)]
         for kind in ("attacked", "intervals", "product")
     } | {"clean": 2 * [cell.mean("test_error")]}
-best = paper["Margin", "MaxMin", 0.3]
-draw = partial(figures.draw_margins, by_margin, (best[2], best[4]), (0.1, 0.3))
+theirs = {margin: paper["Margin", "MaxMin", margin][2::2] for margin in (0.1, 0.3)}
+draw = partial(figures.draw_margins, by_margin, theirs, (0.1, 0.3))
 
 # %% [markdown]
 # **Predict:** a larger margin costs errors at rest. Which one has the least error under attacks with ε = 0.1, and which with 0.3?
@@ -987,28 +1002,39 @@ show(draw(margin=0.3))
 slider_figure(draw, margin=ipywidgets.SelectionSlider(options=list(by_margin), value=0.3))
 
 # %% [markdown]
-# At ε = 0.1 the attack finds about as much with the margin 0.1 as with 0.3, and only intervals tell the two apart: 34% of the images may
-# be lost with the smaller one, 18% with the larger. At ε = 0.3 it takes 0.6, twice ε, as the certificate's 2 suggests: 61% of the images
-# after FGS and 70% after PGD, where the paper has 62% and 78%, and intervals add 3 points or 4. But it is paid for with 17% in error at rest, where
-# the paper's network has 5.3%. None of ours has both. With the margin 1 nearly half of the images are wrong at rest.
+# At ε = 0.1 the attack finds nearly the same with 0.1 and 0.3, and 0.1 costs 4 points less at rest. The certificates tell them apart:
+# intervals leave open 34% with 0.1, and 18% with 0.3. At ε = 0.3 the best of the five is 0.6, the least that asks for
+# enough: after FGS about as many errors as in the paper (61% against 62%), after PGD fewer, with every seed (70% against 78%), and
+# intervals add 3 points. But half of the images do not reach a margin of 0.4, and 17% are wrong at rest, where the paper has 5.3%. None of
+# our networks has less than 6% at rest and less than 78% there. (They are narrower than the paper's, and
+# do not even fit what they have seen: with 0.3 as many training images are wrong as test images.)
 
-# %%
-close, small = by_margin[0.3], by_margin[0.1]
-assert abs(close["attacked"][0] - small["attacked"][0]) < 1
-assert small["intervals"][0] - close["intervals"][0] > 15
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+for margin, kind, k, percent in (
+    *((0.1, "attacked", 0, 17.7), (0.3, "attacked", 0, 17.0)),
+    *((0.1, "clean", 0, 2.5), (0.3, "clean", 0, 6.8), (0.6, "clean", 0, 16.8)),
+    *((0.1, "intervals", 0, 33.9), (0.3, "intervals", 0, 17.9)),
+    *((0.6, "attacked", 1, 70.0), (0.6, "intervals", 1, 73.3)),
+):
+    assert abs(by_margin[margin][kind][k] - percent) < 0.1
 for k, least in enumerate((0.3, 0.6)):
     for kind in ("attacked", "intervals"):
         assert min(by_margin, key=lambda margin: by_margin[margin][kind][k]) == least
+
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
 far = table7_robustness.select(record, "Margin", "MaxMin", 0.6)
-assert far.mean("fgs_0.3") < best[3] and far.mean("pgd_0.3") < best[4]
-assert by_margin[0.6]["intervals"][1] - by_margin[0.6]["attacked"][1] < 4
-clean_ = [errors["clean"][0] for errors in by_margin.values()]
-assert clean_ == sorted(clean_) and 16 < clean_[3] < 18 and 40 < clean_[4] < 50
+assert abs(far.mean("fgs_0.3") - 60.9) < 0.1 and max(far.metrics["pgd_0.3"]) < theirs[0.3][1]
+assert max(row[2] for row in far.metrics["margins"]) < 0.4 * far.settings["L"]  # the middle ones
+for one in record.cells:
+    pairs = zip(one.metrics["test_error"], one.metrics["pgd_0.3"], strict=True)
+    assert all(rest > 6 or broken > theirs[0.3][1] for rest, broken in pairs)
+near = ours["Margin", "MaxMin", 0.3]
+assert abs(near.mean("train_error") - near.mean("test_error")) < 0.1
 
 # %% [markdown]
 # ## Gradients that can be read
 #
-# The paper's Fig. 7, of which H.5 tells the making, shows gradients of the loss with respect to the pixels, for images of the classes 1 to 4. Those of a usual
+# The paper's Fig. 7 (H.5 says how it was made) shows gradients of the loss with respect to the pixels, for images of the classes 1 to 4. Those of a usual
 # network look like noise, those of networks with 2-norm constraints like digits. Is that so? To compare, we take a number with the
 # pictures: which share of the squared gradient lies on the strokes of the digit (pixels of
 # ½ at least), one pixel around them included? (A gradient without any regard to the digit would have the share of the area, about a quarter.)
@@ -1055,7 +1081,7 @@ print(f"The strokes and their rim cover {100 * area:.0f}% of the image.")
 
 # %% [markdown]
 # ### On all of MNIST
-# *Optional, 1 minute.*
+# *Optional, 2 minutes.*
 #
 # **Predict:** the record has networks with MaxMin and 256 units, trained on all of MNIST. Here are their gradients at the same
 # four digits. Are the two as different as above?
@@ -1072,15 +1098,20 @@ for name, row in rows.items():
 show(figures.draw_gradients(recorded))
 
 # %% [markdown]
-# The same picture: 29% of it lies on the strokes for the standard network, and 64% with $L = 1$; with $L = 10$ it is 36%.
-# Nor is a constraint the only way to it: networks trained on attacked images have 68% and 73%.
+# More or less so. Over all test images 29% of the squared gradient lies on the strokes for the standard network, and 64% with
+# $L = 1$ (36% with $L = 10$; the area is 26% of the image). Nor is a constraint the only way to it: ReLU networks trained on
+# attacked images have 68% and 73%, standard ones 22%. And the share is not everything. With rows in the $L_1$ ball and the margin
+# 0.3 it is 60%, but from pixel to pixel these gradients vary almost as noise does: the paper, too, found those under the 2-norm
+# easier to look at.
 
-# %%
-trained_on_attacks = {radius: ("PGD", "ReLU", radius) for radius in (0.1, 0.15)}
-rows |= {"L = 10": ("Björck", "MaxMin", 10.0)} | trained_on_attacks
-for row, share in zip(rows.values(), (0.29, 0.64, 0.36, 0.68, 0.73), strict=True):
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+rows |= {"L = 10": ("Björck", "MaxMin", 10.0), "attacked 0.1": ("PGD", "ReLU", 0.1)}
+rows |= {"attacked 0.15": ("PGD", "ReLU", 0.15), "standard ReLU": ("Standard", "ReLU", 0.0)}
+rows |= {"margin": ("Margin", "MaxMin", 0.3)}
+for row, share in zip(rows.values(), (0.29, 0.64, 0.36, 0.68, 0.73, 0.22, 0.60), strict=True):
     cell = table7_robustness.select(record, *row)
-    assert abs(cell.mean("on_strokes") - share) < 0.006
+    assert abs(cell.mean("on_strokes") - share) < 0.006 and abs(cell.mean("strokes") - 0.26) < 0.006
+    assert (cell.mean("variation") > 2.7) == (row[0] == "Margin")
 
 # %% [markdown]
 # ## Recap

@@ -104,16 +104,19 @@ def test_errors_by_margin_stand_beside_the_paper_s() -> None:
         }
         for m in (1.0, 2.0, 4.0)
     }
-    figure = figures.draw_margins(found, (24.4, 77.7), (0.1, 0.3), margin=2.0)
+    paper = {2.0: (24.4, 77.7)}
+    figure = figures.draw_margins(found, paper, (0.1, 0.3), margin=2.0)
     said = "Margin 2, per cent: 2.0 clean; at ε = 0.1 4.0 attacked, 8.0 by intervals"
     assert said in drawn(figure)
-    assert "ε = 0.3 6.0 attacked, 8.0 by intervals (the paper's PGD 77.7)." in drawn(figure)
-    for axes, attacked, paper in zip(
+    assert "ε = 0.3 6.0 attacked, 8.0 by intervals (PGD in the paper 77.7)." in drawn(figure)
+    for axes, attacked, theirs in zip(
         figure.axes, ([2, 4, 8], [3, 6, 12]), (24.4, 77.7), strict=True
     ):
         assert list(axes.lines[1].get_ydata()) == attacked
-        assert set(axes.lines[4].get_ydata()) == {paper}
+        assert axes.lines[4].get_xydata().tolist() == [[2.0, theirs]]
         assert set(axes.lines[5].get_xdata()) == {2.0}
+    other = drawn(figures.draw_margins(found, paper, (0.1, 0.3), margin=4.0))
+    assert "ε = 0.3 12.0 attacked, 16.0 by intervals." in other
 
 
 def test_radii_are_those_of_a_linear_classifier() -> None:

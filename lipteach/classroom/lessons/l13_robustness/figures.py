@@ -170,11 +170,11 @@ def draw_errors(found: Mapping[str, Errors], eps: Sequence[float]) -> Figure:
 
 def draw_margins(
     found: Mapping[float, Mapping[str, Sequence[float]]],
-    paper: Sequence[float],
+    paper: Mapping[float, Sequence[float]],
     eps: Sequence[float],
     margin: float,
 ) -> Figure:
-    """Per cent in error by the margin of training, for each ε, and the paper's PGD beside them.
+    """Per cent in error by the margin of training, for each ε, and what PGD finds in the paper.
 
     `found` has, by margin, "clean", "attacked", "intervals" and "product" for each ε.
     """
@@ -183,7 +183,8 @@ def draw_margins(
         for style, name in zip((LINES[2], LINES[1], LINES[0], LINES[3]), NAMES, strict=True):
             values = [errors[name][k] for errors in found.values()]
             axes.plot(list(found), values, label=name, **(style | {"markevery": 1}))
-        axes.axhline(paper[k], color="black", linestyle=":", linewidth=1, label="the paper's PGD")
+        theirs = [errors[k] for errors in paper.values()]
+        axes.plot(list(paper), theirs, "kx", markersize=8, label="PGD in the paper")
         axes.axvline(margin, color="#999999", linewidth=6, alpha=0.4, zorder=0)
         axes.set(xscale="log", xticks=list(found), ylim=(0, 102), xlabel="margin for L = 1")
         axes.set_xticklabels([f"{one:g}" for one in found])
@@ -197,7 +198,9 @@ def draw_margins(
     for k, radius in enumerate(eps):
         attacked, certified = own["attacked"][k], own["intervals"][k]
         told = f"at ε = {radius:g} {attacked:.1f} attacked, {certified:.1f} by intervals"
-        said.append(f"{told} (the paper's PGD {paper[k]:.1f})")
+        said.append(
+            told + (f" (PGD in the paper {paper[margin][k]:.1f})" if margin in paper else "")
+        )
     figure.set_label(
         f"Margin {margin:g}, per cent: {own['clean'][0]:.1f} clean; {'; '.join(said)}."
     )
