@@ -38,6 +38,10 @@ def test_the_full_profile_is_the_authors_and_every_profile_has_few_cells() -> No
         assert (cell.samples, cell.width, cell.critic_rate) == (2000, 64, 2e-3)
     for profile in ("quick", "laptop", "full"):
         grid = cells(profile)
+        as_there = {match.data: match for match in fig17_wgan.cells(profile)[::3]}
+        for cell in grid:
+            names = ("critic", "side", "width", "rate", "critic_rate", "betas", "critic_steps")
+            assert all(getattr(cell, n) == getattr(as_there[cell.data], n) for n in names)
         assert len(set(grid)) == len(grid) <= 2
         assert {cell.critic for cell in grid} == {"Lipschitz, MaxMin"}
 
