@@ -237,7 +237,7 @@ def paper_lines(record: Record) -> list[str]:
             ours = "".join(f"{f'{spread_text(cell, n)} / {t:g}':>21}" for n, t in beside)
             others = [cell.mean(f"{n}_{eps:g}") for n in ("attacked", "intervals", "product")]
             numbers = "".join(f"{number:11.2f}" for number in others)
-            crossings = sum(cell.metrics[f"crossings_{eps:g}"])  # of all seeds
+            crossings = round(len(record.seeds) * cell.mean(f"crossings_{eps:g}"))
             lines.append(f"{name_text(row):18}{ours}{numbers}{crossings:11}")
     return lines
 
