@@ -24,7 +24,7 @@ RECORDS = [
     if (RESULTS / f"{name}_{profile}.json").exists()
 ]
 AWAITED = {  # runs of hours; each leaves with its record
-    *("fig15_wgan_gp", "fig17_wgan", "h2_distance", "table6_cifar"),
+    *("fig15_wgan_gp", "h2_distance", "table6_cifar"),
 }
 ABOUT = {"item", "command", "device", "versions", "commit", "date", "seconds"}
 
@@ -60,7 +60,8 @@ def test_a_record_says_where_when_and_with_what_it_was_made(name: str, profile: 
         assert device["cpu"]
         assert device["threads"] >= 1
     assert {"python", "torch", "lipteach"} <= set(found["versions"])
-    assert re.fullmatch(r"[0-9a-f]{12}( and changes not committed)?", found["commit"])
+    for commit in found["commit"].split(", "):  # cells may be of several that compute the same
+        assert re.fullmatch(r"[0-9a-f]{12}( and changes not committed)?", commit)
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", found["date"])
     assert found["seconds"] > 0
     assert not re.search(r"/home|/root|/work|/tmp|[A-Z]:\\\\", json.dumps(found))

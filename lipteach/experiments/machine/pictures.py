@@ -38,6 +38,21 @@ def join_pictures(pictures: Sequence[Tensor]) -> bytes:
     return buffer.getvalue()
 
 
+def split_picture(data: bytes, count: int) -> list[Tensor]:
+    """Take apart what `join_pictures` made of so many pictures of one height."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(data)) as opened:
+        mode = "RGB" if opened.mode == "RGB" else "L"
+        page = torch.frombuffer(bytearray(opened.convert(mode).tobytes()), dtype=torch.uint8)
+        page = page.view(opened.height, opened.width, -1)
+    height, left = divmod(len(page) + GAP, count)
+    if left or height <= GAP:
+        raise ValueError(f"{count} pictures of one height do not make one of {len(page)} rows.")
+    pictures = [rows[: height - GAP] for rows in torch.split(page, height)]
+    return pictures if mode == "RGB" else [picture[..., 0] for picture in pictures]
+
+
 def digest(data: bytes) -> str:
     """Return what a record says of the file of its picture."""
     return hashlib.sha256(data).hexdigest()

@@ -12,7 +12,7 @@ from PIL import Image
 
 from lipteach.experiments import Experiment, Run, RunError, load_record, run_experiment
 from lipteach.experiments.machine import records
-from lipteach.experiments.machine.pictures import GAP, join_pictures
+from lipteach.experiments.machine.pictures import GAP, join_pictures, split_picture
 from lipteach.experiments.machine.records import write_record
 
 
@@ -115,3 +115,20 @@ def test_without_pillow_one_sentence_names_it(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(sys.modules, "PIL", None)
     with pytest.raises(RunError, match=r"Pillow, which is not installed: pip install -e"):
         join_pictures([torch.zeros(1, 1, dtype=torch.uint8)])
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (4, 2, 3)])
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_picture_is_taken_apart(shape: tuple[int, ...], count: int) -> None:
+    source = torch.Generator().manual_seed(0)
+    pictures = list(torch.randint(256, (count, *shape), dtype=torch.uint8, generator=source))
+    again = split_picture(join_pictures(pictures), count)
+    assert len(again) == count
+    assert all(torch.equal(a, b) for a, b in zip(again, pictures, strict=True))
+
+
+@pytest.mark.parametrize("count", [2, 20])
+def test_pictures_that_are_not_there_are_refused(count: int) -> None:
+    page = join_pictures([torch.zeros(5, 2, dtype=torch.uint8)])
+    with pytest.raises(ValueError, match=f"{count} pictures of one height"):
+        split_picture(page, count)

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from lipteach.classroom.style import BLACK, BLUE, GREEN, LINES, ORANGE, SKY, new_figure
+from lipteach.experiments.machine.adversarial import MOMENTS
 
 Found = Mapping[str, float]
 
@@ -35,6 +36,25 @@ def draw_samples(samples: Mapping[int, Tensor], moment: int = 0, across: int = 1
         f"{len(shown)} samples after {step} of {max(samples)} steps of the generator; {lit:.0%} of "
         "their pixels are brighter than half."
     )
+    return figure
+
+
+def draw_recorded(
+    pages: Mapping[str, Tensor], scores: Mapping[str, Sequence[float]], critic: str
+) -> Figure:
+    """What a critic's generator made in a recorded run, a row for each moment of `MOMENTS`.
+
+    ``pages`` holds the rows one below the other, ``scores`` a share of samples for each.
+    """
+    page, shares = pages[critic], scores[critic]
+    height = len(page) // len(MOMENTS)
+    figure, axes = new_figure(6.4, 6.4 * len(page) / page.shape[1])
+    _picture(axes, page)
+    axes.set_yticks([(k + 0.5) * height for k in range(len(MOMENTS))])
+    axes.set_yticklabels([f"{moment:.0%}" for moment in MOMENTS])
+    axes.set_ylabel("of the steps")
+    said = ", ".join(f"{share:.0%}" for share in shares)
+    figure.set_label(f"{critic}: a classifier is confident of {said} of the samples.")
     return figure
 
 
