@@ -29,12 +29,13 @@ SETTINGS = {  # no news, no update check, no autosave over the pairs, every cell
     "notebook-extension/tracker": {"windowingMode": "none"},
 }
 NOTEBOOK = ".jp-NotebookPanel:not(.lm-mod-hidden)"
+SOURCE = "image => image.complete && image.naturalWidth ? image.src : ''"
 # An image's own pixels: its src is a new blob at every update, whatever it shows. A third of its
 # width tells as much; to pack all of it at every look would keep the browser busy.
-PIXELS = """img => { if (!img.complete || !img.naturalWidth) return '';
+PIXELS = """img => { if (!img.complete || !img.naturalWidth) return ['', ''];
   const c = document.createElement('canvas');
   c.width = img.naturalWidth / 3; c.height = img.naturalHeight / 3;
-  c.getContext('2d').drawImage(img, 0, 0, c.width, c.height); return c.toDataURL(); }"""
+  c.getContext('2d').drawImage(img, 0, 0, c.width, c.height); return [img.src, c.toDataURL()]; }"""
 IN_SIGHT = ".jp-InputPrompt:not(.jp-Placeholder *)"  # a folded cell has a prompt without a number
 PROMPTS = f"[...document.querySelectorAll('.jp-NotebookPanel .jp-CodeCell {IN_SIGHT}')]"
 NUMBERED = f"n => {{ const p = {PROMPTS}.map(e => e.textContent.trim()); "
@@ -71,6 +72,7 @@ def jupyter_lab(folder: Path, home: Path) -> Iterator[tuple[str, str]]:
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         "--LabApp.news_url=None",
         "--LabApp.extension_manager=readonly",
+        "--LabApp.expose_app_in_browser=True",
     ]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         options.append("--allow-root")
@@ -135,10 +137,30 @@ def menu(page: Page, title: str, command: str) -> None:
     expect(page.locator(".lm-Menu")).to_have_count(0)
 
 
-def open_notebook(page: Page, address: str) -> None:
-    """Open it and wait until its kernel is attached and idle."""
+def open_lab(page: Page, address: str) -> None:
+    """Open JupyterLab, at a notebook if the address names one."""
     page.goto(address, wait_until="domcontentloaded")
+    page.wait_for_function("() => window.jupyterapp", timeout=60_000, polling=LOOK)
+    page.evaluate("async () => { await jupyterapp.restored; }")
     page.wait_for_selector("#jupyterlab-splash", state="detached", timeout=60_000)
+
+
+def open_notebook(page: Page, path: str) -> None:
+    """Open a notebook in a JupyterLab that is open, and wait for its kernel."""
+    page.evaluate(
+        "async path => { await jupyterapp.commands.execute('docmanager:open', { path }); }", path
+    )
+    wait_for_kernel(page)
+
+
+def close_notebook(page: Page) -> None:
+    """End the kernel, and close the notebook unsaved."""
+    page.evaluate("""async () => { const notebook = jupyterapp.shell.currentWidget;
+        await notebook.context.sessionContext.shutdown(); notebook.dispose(); }""")
+
+
+def wait_for_kernel(page: Page) -> None:
+    """Wait until the notebook in sight has a kernel that is idle."""
     page.wait_for_selector(f"{NOTEBOOK} .jp-Notebook .jp-CodeCell", timeout=60_000)
     kernel = page.locator(f"{NOTEBOOK} .jp-KernelName")
     # The indicator says idle before a kernel is there; Run All would then ask for one.
@@ -162,32 +184,45 @@ def _idle(page: Page) -> Locator:
     return page.locator(f"{NOTEBOOK} .jp-Notebook-ExecutionIndicator[data-status='idle']")
 
 
+def look(image: Locator) -> tuple[str, str]:
+    """The picture's address, which is new at every update, and a hash of its pixels.
+
+    Both are empty while it is being replaced.
+    """
+    try:
+        source, data = image.evaluate(PIXELS, timeout=1000)
+    except Error:
+        return "", ""
+    return source, hashlib.sha256(data.encode()).hexdigest() if data else ""
+
+
 def picture(image: Locator) -> str:
     """A hash of the pixels; empty while the image is being replaced."""
-    try:
-        data = image.evaluate(PIXELS, timeout=1000)
-    except Error:
-        return ""
-    return hashlib.sha256(data.encode()).hexdigest() if data else ""
+    return look(image)[1]
 
 
-def settled(page: Page, image: Locator) -> str:
-    """The picture, once two looks in a row agree."""
+def settled(page: Page, image: Locator) -> tuple[str, str]:
+    """What is seen of the picture once two looks in a row agree."""
     last = ""
     for _ in range(100):
         page.wait_for_timeout(150)
-        now = picture(image)
+        now = image.evaluate(SOURCE)
         if now and now == last:
-            return now
+            return look(image)
         last = now
     raise AssertionError("the picture never settled")
 
 
-def seconds_to_change(page: Page, image: Locator, before: str, limit: float = 30) -> float:
+def seconds_to_change(
+    page: Page, image: Locator, before: tuple[str, str], limit: float = 30
+) -> float:
     """How long until the picture is another one."""
     start = time.monotonic()
+    source, pixels = before
     while time.monotonic() - start < limit:
-        if picture(image) not in ("", before):
-            return time.monotonic() - start
+        if image.evaluate(SOURCE) not in ("", source):
+            source, now = look(image)  # the pixels are packed only if there may be others
+            if now not in ("", pixels):
+                return time.monotonic() - start
         page.wait_for_timeout(30)
     raise AssertionError(f"the picture did not change in {limit} s")

@@ -6,6 +6,7 @@ of a Chrome). Without it the test skips, unless LIPTEACH_BROWSER=required.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -20,13 +21,16 @@ import pytest
 pytest.importorskip("playwright.sync_api")
 from browser.lab import (
     NOTEBOOK,
+    close_notebook,
     jupyter_lab,
     menu,
+    open_lab,
     open_notebook,
     picture,
     run_all,
     seconds_to_change,
     settled,
+    wait_for_kernel,
 )
 from playwright.sync_api import Browser, Locator, Page, expect
 
@@ -39,21 +43,30 @@ STEMS = [path.stem for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))]
 
 
 @pytest.fixture(scope="session")
-def server(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+def lab(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     """JupyterLab on a copy of the notebooks: a run saves nothing into the repository."""
     home = tmp_path_factory.mktemp("lab")
     ignore = shutil.ignore_patterns(".ipynb_checkpoints", "__pycache__")
     folder = shutil.copytree(NOTEBOOKS, home / "notebooks", ignore=ignore)
-    with jupyter_lab(folder, home) as address:
-        yield address
+    with jupyter_lab(folder, home) as (base, token), window(browser) as page:
+        open_lab(page, f"{base}/lab?token={token}")
+        yield page
+
+
+@contextlib.contextmanager
+def window(browser: Browser) -> Iterator[Page]:
+    """A page whose errors are printed."""
+    with browser.new_page(viewport={"width": 1300, "height": 1500}) as page:
+        page.on("pageerror", lambda error: print("page error:", error))
+        yield page
 
 
 @pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    opened = browser.new_page(viewport={"width": 1300, "height": 1500})
-    opened.on("pageerror", lambda error: print("page error:", error))
-    yield opened
-    opened.close()
+def page(lab: Page, stem: str) -> Iterator[Page]:
+    """JupyterLab with a lesson open."""
+    open_notebook(lab, f"{stem}.ipynb")
+    yield lab
+    close_notebook(lab)
 
 
 def shots() -> Path:
@@ -63,12 +76,9 @@ def shots() -> Path:
 
 
 @pytest.mark.parametrize("stem", STEMS)
-def test_a_reader_runs_the_lesson(stem: str, server: tuple[str, str], page: Page) -> None:
-    base, token = server
+def test_a_reader_runs_the_lesson(stem: str, page: Page) -> None:
     book = json.loads((NOTEBOOKS / f"{stem}.ipynb").read_text(encoding="utf-8"))
     code = [cell for cell in book["cells"] if cell["cell_type"] == "code"]
-    # ?reset forgets the workspace, so that the tabs of the test before do not return.
-    open_notebook(page, f"{base}/lab/tree/{stem}.ipynb?reset&token={token}")
     hidden = sum(cell["metadata"].get("jupyter", {}).get("outputs_hidden", False) for cell in code)
     kept = page.locator(f"{NOTEBOOK} .jp-Cell-outputWrapper .jp-Placeholder")
     expect(kept).to_have_count(hidden)
@@ -93,7 +103,7 @@ def test_a_reader_runs_the_lesson(stem: str, server: tuple[str, str], page: Page
 
 
 def test_a_reader_saves_a_copy_and_comes_back(
-    browser: Browser, page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What `make lab` opens: a cell before the first one, a save, and the copy opened again."""
     root = tmp_path / "clone"
@@ -104,10 +114,12 @@ def test_a_reader_saves_a_copy_and_comes_back(
     monkeypatch.setenv("JUPYTER_CONFIG_PATH", str(root / "tools" / "lab"))
     monkeypatch.delenv("PYTEST_VERSION")  # by which a kernel knows that nobody looks
     copy = root / "work" / "00_start_here.ipynb"
-    note = page.get_by_text("to move the slider")
-    with jupyter_lab(root / "work", tmp_path) as (base, token):
+    with jupyter_lab(root / "work", tmp_path) as (base, token), window(browser) as page:
+        note = page.get_by_text("to move the slider")
+        # ?reset forgets the workspace, so that the second visit begins as the first one did.
         address = f"{base}/lab/tree/{copy.name}?reset&token={token}"
-        open_notebook(page, address)
+        open_lab(page, address)
+        wait_for_kernel(page)
         expect(note).to_be_visible()
         page.locator(f"{NOTEBOOK} .jp-CodeCell").filter(has_text="first-check").click()
         page.keyboard.press("Shift+Enter")
@@ -128,7 +140,8 @@ def test_a_reader_saves_a_copy_and_comes_back(
             page.wait_for_timeout(3000)
         menu(page, "Kernel", "kernelmenu:shutdown")
         page.goto("about:blank")
-        open_notebook(page, address)
+        open_lab(page, address)
+        wait_for_kernel(page)
         expect(note).to_be_visible()
         assert page.get_by_text("Error displaying widget").count() == 0
         names = page.locator(".jp-DirListing-itemText").all_inner_texts()
@@ -141,7 +154,7 @@ def follows_the_hand(page: Page, slider: Locator) -> bool:
     slider.scroll_into_view_if_needed()
     area = slider.locator("xpath=ancestor::div[contains(@class, 'jp-OutputArea-child')][1]")
     image = area.locator("img").first
-    before = settled(page, image)
+    _, before = settled(page, image)
     knob = slider.locator(".noUi-handle").bounding_box()
     bar = slider.locator(".noUi-base").bounding_box()
     assert knob
