@@ -180,14 +180,13 @@ def test_the_toy_s_penalty_is_the_scheme_s() -> None:
     assert row.scheme.penalty(critic, x, {}) == 10 * gradient_penalty(critic, x)
 
 
-def test_a_recorded_run_is_drawn_with_its_scores() -> None:
-    pages = {
-        name: torch.full((10, 6), level, dtype=torch.uint8) for name, level in (("a", 1), ("b", 9))
-    }
-    scores = {"a": 5 * [0.5], "b": [0.0, 0.25, 0.5, 0.75, 1.0]}
-    figure = pictures.draw_recorded(pages, scores, "b")
-    assert "b: a classifier is confident of 0%, 25%, 50%, 75%, 100%" in drawn(figure)
+def test_a_recorded_run_is_drawn_with_its_moments() -> None:
+    pages = {"dark": torch.zeros(10, 6).byte(), "bright": torch.full((10, 6), 9).byte()}
+    pages["bright"][-1, :3] = 200
+    figure = pictures.draw_recorded(pages, "bright")
+    assert "bright: samples of 3 latent points at 5 moments" in drawn(figure)
+    assert "25% of their pixels" in drawn(figure)
     (axes,) = figure.axes
-    assert (axes.images[0].get_array() == 9).all()
+    assert (axes.images[0].get_array() == pages["bright"].numpy()).all()
     assert [one.get_text() for one in axes.get_yticklabels()] == ["0%", "5%", "20%", "50%", "100%"]
     assert list(axes.get_yticks()) == [1, 3, 5, 7, 9]

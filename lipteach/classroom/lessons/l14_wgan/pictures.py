@@ -39,22 +39,23 @@ def draw_samples(samples: Mapping[int, Tensor], moment: int = 0, across: int = 1
     return figure
 
 
-def draw_recorded(
-    pages: Mapping[str, Tensor], scores: Mapping[str, Sequence[float]], critic: str
-) -> Figure:
-    """What a critic's generator made in a recorded run, a row for each moment of `MOMENTS`.
+def draw_recorded(pages: Mapping[str, Tensor], match: str) -> Figure:
+    """What a generator made in a recorded run, a row for each moment of `MOMENTS`.
 
-    ``pages`` holds the rows one below the other, ``scores`` a share of samples for each.
+    ``pages`` holds by match the rows, one below the other, of images of 256 levels.
     """
-    page, shares = pages[critic], scores[critic]
+    page = pages[match]
     height = len(page) // len(MOMENTS)
     figure, axes = new_figure(6.4, 6.4 * len(page) / page.shape[1])
     _picture(axes, page)
     axes.set_yticks([(k + 0.5) * height for k in range(len(MOMENTS))])
     axes.set_yticklabels([f"{moment:.0%}" for moment in MOMENTS])
     axes.set_ylabel("of the steps")
-    said = ", ".join(f"{share:.0%}" for share in shares)
-    figure.set_label(f"{critic}: a classifier is confident of {said} of the samples.")
+    lit = float((page[-height:] > 127).double().mean())
+    figure.set_label(
+        f"{match}: samples of {page.shape[1] // height} latent points at {len(MOMENTS)} moments; "
+        f"at the last one {lit:.0%} of their pixels are brighter than half."
+    )
     return figure
 
 
