@@ -24,7 +24,7 @@ RECORDS = [
     if (RESULTS / f"{name}_{profile}.json").exists()
 ]
 AWAITED = {  # runs of hours; each leaves with its record
-    *("h2_distance", "table6_cifar"),
+    *("table6_cifar",),
 }
 ABOUT = {"item", "command", "device", "versions", "commit", "date", "seconds"}
 
