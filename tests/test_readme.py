@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from lipteach.experiments import NAMES, experiment
+
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -36,3 +38,18 @@ def test_make_targets_exist(page: str) -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     named = set(re.findall(r"(?:^|`)make ([a-z]+)\b", text, re.MULTILINE))
     assert named <= targets
+
+
+def test_what_is_recorded_and_what_waits_is_what_the_profiles_have() -> None:
+    """Each experiment has a row, whose widths, epochs and steps stand in its two grids."""
+    text = (ROOT / "notebooks" / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| (.+) \| (.+) \|$", text, re.MULTILINE)
+    assert sorted(name for name, *_ in rows) == sorted(NAMES)
+    for name, *said in rows:
+        for profile, part in zip(("laptop", "full"), said, strict=True):
+            grid = experiment(name).grid(profile)
+            given = [("width", number) for number in re.findall(r"width (\d+)", part)]
+            counted = re.findall(r"([\d,]+) (epochs|steps)", part)
+            given += [(field, number.replace(",", "")) for number, field in counted]
+            for field, number in given:
+                assert any(getattr(one, field) == int(number) for one in grid), (name, field)
