@@ -1,11 +1,12 @@
 """Fig. 15: WGANs with a gradient penalty, whose critics have LeakyReLU or MaxMin.
 
-The settings are those that were tuned for LeakyReLU, and MaxMin takes its place (G.2). The figure
-shows faces and no number; ours counts whether the critics claim more than there is, how steep they
-are, and what a classifier says of the samples.
+The paper's settings were tuned for LeakyReLU, and MaxMin takes its place (G.2). The figure shows
+faces and no number; ours counts whether the critics claim more than there is, how steep they are,
+and what a classifier says of the samples.
 
 The paper has faces of CelebA, which cannot be shipped: the full profile takes any pictures in the
-folder ``faces`` of the data. The shorter ones have digits, and clothes.
+folder ``faces`` of the data. The shorter ones have digits, and clothes, and settings that were
+tuned for neither activation.
 
 Source: Anil, Lucas and Grosse (2019), appendix G.2 and Figure 15; I. Gulrajani et al. (2017).
 """

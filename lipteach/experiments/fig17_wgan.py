@@ -6,7 +6,8 @@ samples of one seed at five moments, and what can be counted: whether the critic
 there is, and what a classifier says of the samples.
 
 The shorter profiles have narrower networks, larger rates that fall to 0, and Fashion-MNIST. The
-rates of the laptop's Lipschitz critics were chosen by samples of MNIST, with a seed of its own.
+laptop's rates and steps were chosen for MaxMin, by what the classifier says of samples of MNIST,
+with a seed of its own; ReLU has the same ones.
 
 Source: Anil, Lucas and Grosse (2019), appendix H.3 and Figure 17; X. Chen et al. (2016), InfoGAN.
 """

@@ -169,7 +169,8 @@ def compare(record: Record) -> str:
                 lines.append(
                     f"  {f'found by {activation}':26}{cell.mean(name):7.3f} "
                     f"({cell.spread(name):.3f}), {share:4.0%} of the exact one; "
-                    f"on unseen samples {cell.mean(f'{name}_held'):.3f}"
+                    f"on unseen samples {cell.mean(f'{name}_held'):.3f} "
+                    f"({cell.spread(f'{name}_held'):.3f})"
                 )
     lines += ["", "The paper says what was run, and gives no number in this appendix."]
     return "\n".join(lines)

@@ -22,7 +22,7 @@ def last(cell: CellRecord, name: str) -> list[float]:
 
 @pytest.mark.parametrize("data", SETS)
 def test_the_exchange_breaks_nothing(recorded: Record, data: str) -> None:
-    """G.2: with settings made for LeakyReLU, MaxMin is no worse with any seed."""
+    """G.2: with the same settings, tuned for neither, MaxMin is better with every seed."""
     leaky, maxmin = (recorded.cell(data=data, critic=critic) for critic in (LEAKY, MAXMIN))
     assert {**leaky.settings, "critic": ""} == {**maxmin.settings, "critic": ""}
     assert min(last(maxmin, "confident")) > max(last(leaky, "confident"))
@@ -43,7 +43,7 @@ def test_a_penalty_is_no_bound(recorded: Record) -> None:
     """After the start every critic is steeper than 1 at some place; nobody knows by how much."""
     for cell in recorded.cells:
         for lower, upper in zip(cell.metrics["lower"], cell.metrics["upper"], strict=True):
-            assert min(lower[1:]) > 1.2
+            assert min(lower[1:]) > 1.28
             assert all(high > 3 * low for low, high in zip(lower, upper, strict=True))
 
 

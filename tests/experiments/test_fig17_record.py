@@ -60,11 +60,10 @@ def test_no_claim_is_above_what_its_constant_allows(recorded: Record) -> None:
 
 @pytest.mark.parametrize("data", SETS)
 def test_a_clipped_critic_s_claim_has_no_unit(recorded: Record, data: str) -> None:
-    """Its constant moves by more than a factor of three in training, and at the end it is small."""
+    """Its constant grows and shrinks in training, and the claim is small in the end."""
     cell = recorded.cell(data=data, critic=CLIPPED)
     for lower, upper, claimed, exact in zip(
         *(cell.metrics[name] for name in ("lower", "upper", "claimed", "exact")), strict=True
     ):
-        assert max(lower) > 3 * lower[-1]
-        assert upper[-1] < 0.3
-        assert claimed[-1] < 0.01 * exact[-1]
+        assert lower[1] > max(upper[0], upper[-1])
+        assert claimed[-1] < 0.001 * exact[-1]

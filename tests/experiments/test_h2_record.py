@@ -45,8 +45,8 @@ def test_no_critic_exceeds_exact_transport_while_it_learns(
         assert all(max(values) <= exact for (_, values), exact in pairs)
 
 
-def test_most_of_the_exact_distance_is_noise(found: CellRecord) -> None:
-    """Data against data, as a share of data against generator: more in pixels than in few axes."""
+def test_data_is_nearly_as_far_from_data_as_from_the_generator(found: CellRecord) -> None:
+    """On average more so in pixels than in few components."""
     shares = {
         space: [
             real / exact
