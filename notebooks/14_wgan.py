@@ -974,9 +974,9 @@ for title, cell in cells.items():
 #
 # The claims are another matter. Orthonormal critics never exceed the exact distance. Those with a penalty are steeper than 1.28
 # somewhere, at every moment after the start: our 1.05 was for one slope everywhere. The upper bounds that we have of them, products of
-# norms, lie between 6.5 and 194. One claims more than there is, early, on digits, with leaky ReLU: 8.59 of 8.57. And the bar is
-# high, for of the distance of 500 samples most is noise. What the others claim below it may well exceed the distance of the distributions;
-# they have no bound. The clipped critics claim in the end less than a thousandth of it, in a unit that first grows and then
+# norms, lie between 6.5 and 194. One claims more than there is, early, on digits, with leaky ReLU: 8.59 of 8.57. And that bar is
+# a high one, since data has such a distance from data, too. What the others claim below it may well exceed the distance of the
+# distributions. The clipped critics claim in the end less than a thousandth of it, in a unit that first grows and then
 # shrinks: after 5% of the steps their constant is larger than at the start and larger than at the end.
 
 # %% jupyter={"source_hidden": true} tags=["hide-input"]
