@@ -6,7 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from unittest.mock import patch
 
-from lipteach.experiments import Run
+from lipteach.experiments import CellRecord, Run
+
+SETS = ("mnist", "fashion")  # of images, in the laptop records of generators
 
 
 class Stop(Exception):
@@ -48,3 +50,8 @@ def stopped_after(count: int, error: type[BaseException] = Stop) -> Iterator[Non
 def read_cells(path: Path) -> list[dict]:
     """What a record holds but for the circumstances."""
     return json.loads(path.read_text(encoding="utf-8"))["cells"]
+
+
+def last(cell: CellRecord, name: str) -> list[float]:
+    """A metric of several moments by seed, at the last one."""
+    return [values[-1] for values in cell.metrics[name]]

@@ -37,7 +37,7 @@ PIXELS = """img => { if (!img.complete || !img.naturalWidth) return ['', ''];
   c.width = img.naturalWidth / 3; c.height = img.naturalHeight / 3;
   c.getContext('2d').drawImage(img, 0, 0, c.width, c.height); return [img.src, c.toDataURL()]; }"""
 IN_SIGHT = ".jp-InputPrompt:not(.jp-Placeholder *)"  # a folded cell has a prompt without a number
-PROMPTS = f"[...document.querySelectorAll('.jp-NotebookPanel .jp-CodeCell {IN_SIGHT}')]"
+PROMPTS = f"[...document.querySelectorAll('{NOTEBOOK} .jp-CodeCell {IN_SIGHT}')]"
 NUMBERED = f"n => {{ const p = {PROMPTS}.map(e => e.textContent.trim()); "
 NUMBERED += "return p.length >= n && p.every(t => /^\\[\\d+\\]:$/.test(t)); }"
 LOOK = 250  # milliseconds between two looks; at every frame they would take a core from the kernel
@@ -153,10 +153,11 @@ def open_notebook(page: Page, path: str) -> None:
     wait_for_kernel(page)
 
 
-def close_notebook(page: Page) -> None:
-    """End the kernel, and close the notebook unsaved."""
-    page.evaluate("""async () => { const notebook = jupyterapp.shell.currentWidget;
-        await notebook.context.sessionContext.shutdown(); notebook.dispose(); }""")
+def close_notebooks(page: Page) -> None:
+    """End kernels, and close notebooks unsaved, and what a failed test may have left open."""
+    page.keyboard.press("Escape")
+    page.evaluate("""async () => { for (const one of [...jupyterapp.shell.widgets('main')]) {
+        try { await one.context?.sessionContext.shutdown(); } finally { one.dispose(); } } }""")
 
 
 def wait_for_kernel(page: Page) -> None:
@@ -196,6 +197,14 @@ def look(image: Locator) -> tuple[str, str]:
     return source, hashlib.sha256(data.encode()).hexdigest() if data else ""
 
 
+def address(image: Locator) -> str:
+    """The picture's address alone, which costs little to ask for."""
+    try:
+        return str(image.evaluate(SOURCE, timeout=1000))
+    except Error:
+        return ""
+
+
 def picture(image: Locator) -> str:
     """A hash of the pixels; empty while the image is being replaced."""
     return look(image)[1]
@@ -206,9 +215,9 @@ def settled(page: Page, image: Locator) -> tuple[str, str]:
     last = ""
     for _ in range(100):
         page.wait_for_timeout(150)
-        now = image.evaluate(SOURCE)
-        if now and now == last:
-            return look(image)
+        now = address(image)
+        if now and now == last and (seen := look(image))[0] == now:
+            return seen
         last = now
     raise AssertionError("the picture never settled")
 
@@ -220,7 +229,7 @@ def seconds_to_change(
     start = time.monotonic()
     source, pixels = before
     while time.monotonic() - start < limit:
-        if image.evaluate(SOURCE) not in ("", source):
+        if address(image) not in ("", source):
             source, now = look(image)  # the pixels are packed only if there may be others
             if now not in ("", pixels):
                 return time.monotonic() - start

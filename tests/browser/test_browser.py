@@ -21,7 +21,7 @@ import pytest
 pytest.importorskip("playwright.sync_api")
 from browser.lab import (
     NOTEBOOK,
-    close_notebook,
+    close_notebooks,
     jupyter_lab,
     menu,
     open_lab,
@@ -64,9 +64,11 @@ def window(browser: Browser) -> Iterator[Page]:
 @pytest.fixture
 def page(lab: Page, stem: str) -> Iterator[Page]:
     """JupyterLab with a lesson open."""
-    open_notebook(lab, f"{stem}.ipynb")
-    yield lab
-    close_notebook(lab)
+    try:
+        open_notebook(lab, f"{stem}.ipynb")
+        yield lab
+    finally:
+        close_notebooks(lab)
 
 
 def shots() -> Path:

@@ -23,9 +23,7 @@ RECORDS = [
     for profile in PROFILES[1:]  # git ignores quick ones
     if (RESULTS / f"{name}_{profile}.json").exists()
 ]
-AWAITED = {  # runs of hours; each leaves with its record
-    *("table6_cifar",),
-}
+AWAITED = {"table6_cifar"}  # a run of hours: it leaves with its record
 ABOUT = {"item", "command", "device", "versions", "commit", "date", "seconds"}
 
 

@@ -3,21 +3,16 @@
 from itertools import pairwise
 
 import pytest
+from experiments_support import SETS, last
 
-from lipteach.experiments import CellRecord, Record, load_record
+from lipteach.experiments import Record, load_record
 
-SETS = ("mnist", "fashion")
 LEAKY, MAXMIN = "penalty, LeakyReLU", "penalty, MaxMin"
 
 
 @pytest.fixture(scope="module")
 def recorded() -> Record:
     return load_record("fig15_wgan_gp", "laptop")
-
-
-def last(cell: CellRecord, name: str) -> list[float]:
-    """By seed, after all steps."""
-    return [values[-1] for values in cell.metrics[name]]
 
 
 @pytest.mark.parametrize("data", SETS)

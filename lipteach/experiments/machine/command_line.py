@@ -23,7 +23,7 @@ from lipteach.experiments.machine.catalogue import (
     experiment,
     load_record,
 )
-from lipteach.experiments.machine.cell import Job, settings_text
+from lipteach.experiments.machine.cell import Job, settings_dict, settings_text
 from lipteach.experiments.machine.estimate import estimate_hours
 from lipteach.experiments.machine.files import RunError
 from lipteach.experiments.machine.grid import RUNS, list_jobs, progress_text, run_experiment
@@ -40,7 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
     show = commands.add_parser("show", help="the grid of a profile")
     compare = commands.add_parser("compare", help="a record beside the paper")
     run = commands.add_parser("run", help="run experiments, or go on with them")
-    run.add_argument("name", nargs="*", help="by default all")
+    run.add_argument("name", nargs="*", help="by default all that have no record yet")
     for one in (show, compare):
         one.add_argument("name")
     for one in (show, compare, run):
@@ -140,9 +140,32 @@ def _end() -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
+    """Run what is named; or else all that has no record yet, and of that what has its images."""
+    lacking = []
     with _limited(options.minutes), join_cluster(options.scheduler) as cluster:
-        for name in options.name or NAMES:
-            _run_one(experiment(name), options, cluster)
+        for one in map(experiment, options.name or NAMES):
+            if not options.name and _is_recorded(one, options):
+                continue
+            try:
+                _run_one(one, options, cluster)
+            except FileNotFoundError as error:
+                if options.name:
+                    raise
+                print(f"{one.name}: {error}\n", file=sys.stderr)
+                lacking.append(one.name)
+    if lacking:
+        raise RunError(f"Not run, for want of images: {', '.join(lacking)}.")
+
+
+def _is_recorded(one: Experiment, options: argparse.Namespace) -> bool:
+    """Whether a record has the settings of the code as it is, and the seeds that are asked for."""
+    record = read_record(record_path(options.results, one.name, options.profile))
+    if record is None or len(record.seeds) < options.seeds:
+        return False
+    if [c.settings for c in record.cells] != list(map(settings_dict, one.grid(options.profile))):
+        return False
+    print(f"{one.name}, {options.profile}: there is a record of it, which stands.", flush=True)
+    return True
 
 
 def _run_one(one: Experiment, options: argparse.Namespace, cluster: Cluster | None) -> None:

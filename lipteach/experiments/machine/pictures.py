@@ -39,7 +39,7 @@ def join_pictures(pictures: Sequence[Tensor]) -> bytes:
 
 
 def split_picture(data: bytes, count: int) -> list[Tensor]:
-    """Take apart what `join_pictures` made of so many pictures of one height."""
+    """Take apart what `join_pictures` made of so many pictures of one height and width."""
     from PIL import Image
 
     with Image.open(io.BytesIO(data)) as opened:
@@ -47,7 +47,8 @@ def split_picture(data: bytes, count: int) -> list[Tensor]:
         page = torch.frombuffer(bytearray(opened.convert(mode).tobytes()), dtype=torch.uint8)
         page = page.view(opened.height, opened.width, -1)
     height, left = divmod(len(page) + GAP, count)
-    if left or height <= GAP:
+    gaps = [rows[height - GAP :] for rows in torch.split(page, height)[:-1]]
+    if left or height <= GAP or any((gap != 255).any() for gap in gaps):
         raise ValueError(f"{count} pictures of one height do not make one of {len(page)} rows.")
     pictures = [rows[: height - GAP] for rows in torch.split(page, height)]
     return pictures if mode == "RGB" else [picture[..., 0] for picture in pictures]

@@ -183,7 +183,7 @@ def test_the_toy_s_penalty_is_the_scheme_s() -> None:
 def test_a_recorded_run_is_drawn_with_its_moments() -> None:
     pages = {"dark": torch.zeros(10, 6).byte(), "bright": torch.full((10, 6), 9).byte()}
     pages["bright"][-1, :3] = 200
-    figure = pictures.draw_recorded(pages, "bright")
+    figure = pictures.draw_recorded_samples(pages, "bright")
     assert "bright: samples of 3 latent points at 5 moments" in drawn(figure)
     assert "25% of their pixels" in drawn(figure)
     (axes,) = figure.axes

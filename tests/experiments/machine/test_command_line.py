@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,9 +20,9 @@ from lipteach.experiments.machine import catalogue, command_line
 def tiny(monkeypatch, tmp_path: Path):
     """The command line of a package that holds the tiny experiment alone."""
 
-    def call(*arguments: str, experiment=TINY) -> int:
+    def call(*arguments: str, experiment=TINY, names=("tiny",)) -> int:
         for module in (command_line, catalogue):
-            monkeypatch.setattr(module, "NAMES", ("tiny",))
+            monkeypatch.setattr(module, "NAMES", names)
         monkeypatch.setattr(command_line, "experiment", lambda _name: experiment)
         folders = ["--results", str(tmp_path / "results")]
         if arguments[0] == "run":
@@ -52,6 +53,47 @@ def test_run_then_compare(tiny, capsys, tmp_path: Path) -> None:
 def test_all_experiments_run_where_none_is_named(tiny, tmp_path: Path) -> None:
     assert tiny("run", "--seeds", "1") == 0
     assert load_record("tiny", "quick", tmp_path / "results").seeds == [0]
+
+
+def test_all_go_on_where_the_last_call_ended(tiny, capsys, tmp_path: Path) -> None:
+    """What is recorded stands; who names it, or asks for more seeds, has it run again."""
+    path = tmp_path / "results" / "tiny_quick.json"
+    assert tiny("run", "--seeds", "1") == 0
+    capsys.readouterr()
+    before = path.stat().st_mtime_ns
+    assert tiny("run", "--seeds", "1") == 0
+    assert capsys.readouterr().out == "tiny, quick: there is a record of it, which stands.\n"
+    assert path.stat().st_mtime_ns == before
+    assert tiny("run", "tiny", "--seeds", "1") == 0
+    assert path.stat().st_mtime_ns > before
+    other = replace(TINY, cells=lambda _: (tiny_experiment.Settings("Adam", steps=3),))
+    assert tiny("run", "--seeds", "1", experiment=other) == 0
+    assert len(load_record("tiny", "quick", tmp_path / "results").cells) == 1
+    assert tiny("run", "--seeds", "2", experiment=other) == 0
+    assert load_record("tiny", "quick", tmp_path / "results").seeds == [0, 1]
+
+
+def test_what_lacks_its_images_keeps_no_other_from_running(
+    tiny, capsys, monkeypatch, tmp_path: Path
+) -> None:
+    run_one = command_line._run_one
+
+    def lacking_first(one, options, cluster) -> None:
+        if not called:
+            called.append(one)
+            raise FileNotFoundError("There is no folder of faces.")
+        run_one(one, options, cluster)
+
+    called: list = []
+    monkeypatch.setattr(command_line, "_run_one", lacking_first)
+    assert tiny("run", "--seeds", "1", names=("tiny", "tiny")) == 1
+    error = capsys.readouterr().err
+    assert "tiny: There is no folder of faces.\n" in error
+    assert error.endswith("Not run, for want of images: tiny.\n")
+    assert load_record("tiny", "quick", tmp_path / "results").seeds == [0]
+    called.clear()
+    assert tiny("run", "tiny") == 1
+    assert capsys.readouterr().err == "There is no folder of faces.\n"
 
 
 def test_a_grid_runs_in_processes(tiny, capsys, tmp_path: Path) -> None:

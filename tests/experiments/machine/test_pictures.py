@@ -127,8 +127,11 @@ def test_a_picture_is_taken_apart(shape: tuple[int, ...], count: int) -> None:
     assert all(torch.equal(a, b) for a, b in zip(again, pictures, strict=True))
 
 
-@pytest.mark.parametrize("count", [2, 20])
-def test_pictures_that_are_not_there_are_refused(count: int) -> None:
-    page = join_pictures([torch.zeros(5, 2, dtype=torch.uint8)])
+@pytest.mark.parametrize(
+    ("heights", "count"),
+    [([5], 2), ([5], 9), ([5], 3), ([3, 5], 2)],  # a row too many, no rows, and no gap, twice
+)
+def test_pictures_that_are_not_there_are_refused(heights: list[int], count: int) -> None:
+    page = join_pictures([torch.zeros(height, 2, dtype=torch.uint8) for height in heights])
     with pytest.raises(ValueError, match=f"{count} pictures of one height"):
         split_picture(page, count)

@@ -39,10 +39,10 @@ def draw_samples(samples: Mapping[int, Tensor], moment: int = 0, across: int = 1
     return figure
 
 
-def draw_recorded(pages: Mapping[str, Tensor], match: str) -> Figure:
+def draw_recorded_samples(pages: Mapping[str, Tensor], match: str) -> Figure:
     """What a generator made in a recorded run, a row for each moment of `MOMENTS`.
 
-    ``pages`` holds by match the rows, one below the other, of images of 256 levels.
+    ``pages`` holds by match the rows of images, one below the other, from 0 to 255.
     """
     page = pages[match]
     height = len(page) // len(MOMENTS)
