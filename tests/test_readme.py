@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from lipteach.experiments import NAMES, experiment
+from lipteach.experiments.machine.records import RESULTS, record_path
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -41,11 +42,12 @@ def test_make_targets_exist(page: str) -> None:
 
 
 def test_what_is_recorded_and_what_waits_is_what_the_profiles_have() -> None:
-    """Each experiment has a row, whose widths, epochs and steps stand in its two grids."""
+    """Each experiment has a row and a record; its widths, epochs and steps stand in some cells."""
     text = (ROOT / "notebooks" / "README.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(\w+)` \| (.+) \| (.+) \|$", text, re.MULTILINE)
     assert sorted(name for name, *_ in rows) == sorted(NAMES)
     for name, *said in rows:
+        assert record_path(RESULTS, name, "laptop").exists() != said[0].startswith("not yet")
         for profile, part in zip(("laptop", "full"), said, strict=True):
             grid = experiment(name).grid(profile)
             given = [("width", number) for number in re.findall(r"width (\d+)", part)]
