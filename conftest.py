@@ -24,4 +24,4 @@ def _assumed_by_the_examples(doctest_namespace: dict) -> None:
 
 @pytest.fixture(autouse=True)
 def _seed() -> None:
-    torch.manual_seed(0)
+    torch.default_generator.manual_seed(0)
