@@ -24,4 +24,5 @@ def _assumed_by_the_examples(doctest_namespace: dict) -> None:
 
 @pytest.fixture(autouse=True)
 def _seed() -> None:
+    # torch.manual_seed keeps a stack for each kind of GPU: four tenths of a millisecond a test
     torch.default_generator.manual_seed(0)

@@ -53,6 +53,7 @@ from lipteach.classroom.lessons.l14_wgan.blind import blind_critic
 from lipteach.experiments import h2_distance, load_record
 from lipteach.experiments.machine import adversarial
 from lipteach.experiments.machine.pictures import split_picture
+from lipteach.experiments.machine.sample_table import name_text
 
 torch.set_num_threads(1)  # the matrices are small: a second thread would only wait
 
@@ -852,8 +853,9 @@ assert components["MaxMin_held"] > 0.5 * components["MaxMin"]
 # ### With more samples, recorded
 # *Optional, 2 minutes.*
 #
-# The same question for larger images, from a run on two cores: MNIST and Fashion-MNIST with 28 × 28 pixels, three seeds, generators of 900 moves against an
-# orthonormal critic with MaxMin, 2,000 samples a side, and critics that are wider and look longer than ours.
+# The same question for larger images, from a run on two cores: MNIST and Fashion-MNIST with 28 × 28 pixels, three
+# seeds, generators of 900 moves against an orthonormal critic with MaxMin, 2,000 samples a side, and critics that are
+# wider and look longer than ours.
 #
 # **Predict:** above, data to data was nearly as far as data to generator in pixels. Is it here, with eight times the samples? And in 4
 # components?
@@ -870,9 +872,8 @@ print(h2_distance.compare(record))
 # and critics find 0.69 on unseen samples.
 #
 # With every seed MaxMin finds more than ReLU, in both spaces, on seen and on unseen samples, and never more than the exact distance.
-# Of what it finds in pixels 0.58 remains on unseen digits (36%) and 0.69 on unseen clothes (44%), less than half, and above it was
-# more. In 4 components the bound is
-# weaker, 0.23 and 0.25, and from seed to seed it goes from 0.14 to 0.47.
+# Of what it finds in pixels 0.58 remains on unseen digits (36%) and 0.69 on unseen clothes (44%), less than half; above it was
+# more. In 4 components the bound is weaker, 0.23 and 0.25, and from seed to seed it goes from 0.14 to 0.47.
 
 # %% jupyter={"source_hidden": true} tags=["hide-input"]
 said = {"mnist": (0.88, 0.36, 0.58, 0.23), "fashion": (0.83, 0.44, 0.69, 0.25)}
@@ -926,7 +927,7 @@ cells, pages = {}, {}
 for name in ("fig17_wgan", "fig15_wgan_gp"):
     record = load_record(name, "laptop")
     assert record.picture and len(record.seeds) == 3
-    titles = [f"{cell.settings['data']}, {cell.settings['critic']}" for cell in record.cells]
+    titles = list(map(name_text, record.cells))
     cells |= zip(titles, record.cells, strict=True)
     pages |= zip(titles, split_picture(record.picture, len(titles)), strict=True)
 
@@ -971,14 +972,14 @@ for title, cell in cells.items():
 # For digits it is sure of 72% with MaxMin in an orthonormal critic, 69% with MaxMin under a penalty, 63% and 60% with the other
 # activations, 49% with clipping; of real digits of 94%. For clothes the second place is shared. Across pairs the settings count as
 # well. Within each pair MaxMin is ahead on both sets with every seed, in the share and in the Fréchet distance; in the first
-# one the settings were chosen for it. In the second they were not, and to put MaxMin in the place of leaky ReLU broke nothing. In the best digits
-# no class is missing: their entropy is at least 2.29 with every seed, and nine classes allow at most log 9 = 2.20.
+# one the settings were chosen for it. In the second they were not, and to put MaxMin in the place of leaky ReLU broke
+# nothing. In the best digits no class is missing: their entropy is at least 2.29 with every seed, and nine classes allow at most log 9 = 2.20.
 #
 # The claims are another matter. Orthonormal critics never exceed the exact distance. Those with a penalty are steeper than 1.28
 # somewhere, at every moment after the start: our 1.05 was for one slope everywhere. The upper bounds that we have of them, products of
 # norms, lie between 6.5 and 194. One claims more than there is, early, on digits, with leaky ReLU: 8.59 of 8.57. And that bar is
 # a high one, since data has such a distance from data, too. What the others claim below it may well exceed the distance of the
-# distributions. The clipped critics claim in the end less than a thousandth of it, in a unit that first grows and then
+# distributions. The clipped critics claim in the end less than a thousandth of the exact distance, in a unit that first grows and then
 # shrinks: after 5% of the steps their constant is larger than at the start and larger than at the end.
 
 # %% jupyter={"source_hidden": true} tags=["hide-input"]

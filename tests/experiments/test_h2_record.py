@@ -1,4 +1,4 @@
-"""H.2's laptop record: what critics find, what is there, and how much of it is noise."""
+"""H.2's laptop record: what critics find, what is there, and how far data is from data."""
 
 from itertools import product
 
