@@ -74,23 +74,21 @@ BY_NAME = {
 }
 OF_PYTHON = {"enum.py", "typing.py"}
 SHARING = {"numpy", "__array__", "__dlpack__"}  # arrays of the same memory
-KNOWN = ("torch", "lipteach", "builtins")
 
 
 class Witness:
     """Watches what runs, as a profile; `objects` says whether a trace is not to be believed."""
 
     def __init__(self, module: nn.Module) -> None:
-        self.module = module
         self.tensors = [*module.parameters(), *module.buffers()]
         self.objects = False
         self._seen: set[types.CodeType] = set()
-        self._lasting: set[int] | None = None
 
     def __enter__(self) -> Witness:
         """Watch, in place of another profile; what a collection of garbage calls has to wait."""
         self._before = sys.getprofile(), gc.isenabled()
         gc.disable()
+        gc.collect(0)  # after which the youngest objects are those that the forward makes
         sys.setprofile(self._look)
         return self
 
@@ -163,10 +161,11 @@ class Witness:
         return type(one) in CONTAINERS or type(one).__module__ == "numpy"
 
     def _lasts(self, container: Any) -> bool:
-        """Whether a container is held by something that outlives the forward."""
-        if self._lasting is None:
-            self._lasting = _reached(self.module)
-        return id(container) in self._lasting
+        """Whether a container was there before the forward, or may have been."""
+        young = gc.get_objects(generation=0)
+        made = any(container is one for one in young)  # a dictionary of numbers alone is not listed
+        tells = all(self.tensors is not one for one in young)  # as a build of Python may not
+        return not (made and tells)
 
 
 def is_strange(code: types.CodeType) -> bool:
@@ -237,19 +236,3 @@ def _unwrapped(held: Any) -> Any:
     while isinstance(held, functools.partial):
         held = held.func
     return held
-
-
-def _reached(module: nn.Module) -> set[int]:
-    """What a module and the functions of strangers hold, directly or not."""
-    found, todo = set[int](), [module]
-    while todo:
-        held: Any = todo.pop()
-        if id(held) in found or isinstance(held, (types.ModuleType, Tensor, types.CodeType)):
-            continue
-        if isinstance(held, types.FunctionType) and not is_strange(held.__code__):
-            continue
-        if isinstance(held, type) and str(held.__module__).partition(".")[0] in KNOWN:
-            continue
-        found.add(id(held))
-        todo += gc.get_referents(held)
-    return found

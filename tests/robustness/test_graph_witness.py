@@ -190,6 +190,16 @@ def in_a_list_that_lasts(net, x):
     return y
 
 
+def in_a_list_of_another_file(net, x):
+    ELSEWHERE.kept.append(1)
+    return x * (1.0 if len(ELSEWHERE.kept) < 1000 else 7.0)
+
+
+def in_a_dictionary_that_lasts(net, x):
+    ELSEWHERE.numbers.update(k=2 * ELSEWHERE.numbers["k"])
+    return x * (1.0 if ELSEWHERE.numbers["k"] < 1000 else 7.0)
+
+
 def longer(net, x):
     kept = net.kept
     kept += [1.0]
@@ -387,6 +397,8 @@ HOLDER = types.SimpleNamespace(counter=COUNTER, count=torch.zeros(()))
 HOLDER.deep = types.SimpleNamespace(number=torch.zeros(()))
 KINDS = (type, Tensor)
 STATE = types.SimpleNamespace(k=1.0)
+ELSEWHERE = types.ModuleType("elsewhere")
+ELSEWHERE.kept, ELSEWHERE.numbers = [], {"k": 1}
 HOLDER_OF_ONE = (COUNTER,)
 HELD = types.SimpleNamespace(kind=Tensor)
 UNBELIEVABLE = {
@@ -413,6 +425,8 @@ UNBELIEVABLE = {
     "a mode that is changed": toggled_by_a_function,
     "a dictionary of two": shared_dictionary,
     "a list that lasts": in_a_list_that_lasts,
+    "a list of another file": in_a_list_of_another_file,
+    "a dictionary that lasts": in_a_dictionary_that_lasts,
     "a list that grows": longer,
     "what a module of a stranger makes of a constant": lambda net, x: x + net.block(net.four),
     "a cell that lasts": in_a_cell(),
@@ -468,7 +482,14 @@ def with_parts(forward) -> nn.Module:
     """A module with all that the forwards above need."""
     odd = torch.ones(4).double().as_subclass(Odd)
     parts = {
-        **{"ask": torch.is_tensor, "kind_of": type, "kept": [], "odd": (odd,), "block": Block()},
+        **{
+            "ask": torch.is_tensor,
+            "kind_of": type,
+            "kept": [],
+            "numbers": {"k": 1},
+            "odd": (odd,),
+            "block": Block(),
+        },
         **{"is_one": partial(lambda kind, x: kind(x) == Tensor, type), "layer": shifted()},
         **{
             "is_held": partial(isinstance),
@@ -515,7 +536,8 @@ def usual(net, x):
         scale = net.gain.abs().max()
     if net.skip is not None and len(net.layers) > 1:
         y = y + net.skip(x)
-    names = {"one": y, **{k: v / 2 for k, v in enumerate(found)}}
+    names = {"one": y}
+    names.update({k: v / 2 for k, v in enumerate(found)})
     y = sum(names.values()) + functools.reduce(operator.add, found)
     y = F.relu(y.view(y.size(0), -1)[:, :4]) * math.sqrt(4) * torch.tensor(2.0) / scale
     left, right = y.chunk(2, dim=1)
