@@ -87,8 +87,9 @@ class Witness:
     def __enter__(self) -> Witness:
         """Watch, in place of another profile; what a collection of garbage calls has to wait."""
         self._before = sys.getprofile(), gc.isenabled()
+        gc.collect(0)  # after which few objects are young: those that a finalizer made
         gc.disable()
-        gc.collect(0)  # after which the youngest objects are those that the forward makes
+        self._there = {id(one): one for one in gc.get_objects(generation=0)}
         sys.setprofile(self._look)
         return self
 
@@ -96,6 +97,7 @@ class Witness:
         """Look away."""
         before, collects = self._before
         sys.setprofile(before)
+        self._there.clear()
         if collects:
             gc.enable()
 
@@ -162,10 +164,13 @@ class Witness:
 
     def _lasts(self, container: Any) -> bool:
         """Whether a container was there before the forward, or may have been."""
-        young = gc.get_objects(generation=0)
-        made = any(container is one for one in young)  # a dictionary of numbers alone is not listed
-        tells = all(self.tensors is not one for one in young)  # as a build of Python may not
-        return not (made and tells)
+        made = {*map(id, gc.get_objects(generation=0))} - self._there.keys()
+        if gc.is_tracked(container):
+            return id(container) not in made
+        # A dictionary of numbers is not listed. What holds it is, unless it is frozen.
+        return gc.get_freeze_count() > 0 or any(
+            id(holder) not in made for holder in gc.get_referrers(container)
+        )
 
 
 def is_strange(code: types.CodeType) -> bool:

@@ -200,6 +200,21 @@ def in_a_dictionary_that_lasts(net, x):
     return x * (1.0 if ELSEWHERE.numbers["k"] < 1000 else 7.0)
 
 
+def in_a_list_of_a_finalizer(net, x):
+    ELSEWHERE.begun.append(1)
+    return x * (1.0 if len(ELSEWHERE.begun) < 1000 else 7.0)
+
+
+class Finalized:
+    """Garbage of a cycle, whose end begins a list anew."""
+
+    def __init__(self) -> None:
+        self.own = self
+
+    def __del__(self) -> None:
+        ELSEWHERE.begun = []
+
+
 def longer(net, x):
     kept = net.kept
     kept += [1.0]
@@ -398,7 +413,7 @@ HOLDER.deep = types.SimpleNamespace(number=torch.zeros(()))
 KINDS = (type, Tensor)
 STATE = types.SimpleNamespace(k=1.0)
 ELSEWHERE = types.ModuleType("elsewhere")
-ELSEWHERE.kept, ELSEWHERE.numbers = [], {"k": 1}
+ELSEWHERE.kept, ELSEWHERE.begun, ELSEWHERE.numbers = [], [], {"k": 1}
 HOLDER_OF_ONE = (COUNTER,)
 HELD = types.SimpleNamespace(kind=Tensor)
 UNBELIEVABLE = {
@@ -526,6 +541,10 @@ def test_what_could_tell_is_not_believed(name: str) -> None:
         assert norms_along(model, uniform(1, 4), 2)[2] == math.inf
 
 
+def scaled(x, **options):
+    return x * options.pop("factor", 1.0) + options.setdefault("shift", 0.0)
+
+
 def usual(net, x):
     """What forwards are written with, every day."""
     y, found = x, []
@@ -536,8 +555,8 @@ def usual(net, x):
         scale = net.gain.abs().max()
     if net.skip is not None and len(net.layers) > 1:
         y = y + net.skip(x)
-    names = {"one": y}
-    names.update({k: v / 2 for k, v in enumerate(found)})
+    names = dict()  # noqa: C408
+    names.update({k: v / 2 for k, v in enumerate(found)}, one=y, plain=scaled(y, factor=1))
     y = sum(names.values()) + functools.reduce(operator.add, found)
     y = F.relu(y.view(y.size(0), -1)[:, :4]) * math.sqrt(4) * torch.tensor(2.0) / scale
     left, right = y.chunk(2, dim=1)
@@ -567,6 +586,25 @@ def test_what_a_collection_of_garbage_calls_is_not_the_forward_s() -> None:
     finally:
         gc.set_threshold(*threshold)
         gc.callbacks.pop()
+
+
+def test_a_list_that_the_collection_at_the_start_makes_lasts() -> None:
+    def begin(phase, info):
+        ELSEWHERE.begun = []
+
+    model = module_of(in_a_list_of_a_finalizer)
+    gc.callbacks.append(begin)
+    try:
+        assert traced(model, uniform(1, 4)) is None
+    finally:
+        gc.callbacks.pop()
+    gc.disable()
+    try:
+        for _ in range(9):
+            Finalized()
+        assert traced(model, uniform(1, 4)) is None
+    finally:
+        gc.enable()
 
 
 def test_a_profile_goes_on_after_it() -> None:
