@@ -17,6 +17,8 @@ from __future__ import annotations
 import dis
 import functools
 import gc
+import itertools
+import operator
 import os
 import sys
 import sysconfig
@@ -29,14 +31,17 @@ from torch import Tensor, fx, nn
 
 # Looks at an attribute and calls of a class are not reported to a profile: seen by their name.
 REVEALING = {
-    *("type", "Tensor", "TensorBase", "Parameter", "Proxy", "__class__", "__dict__", "__module__"),
-    *("tracer", "node"),  # which stand-ins have
+    *("type", "Tensor", "TensorBase", "Parameter", "Proxy"),
+    *("tracer", "node", "_is_fx_tracing_flag"),  # which stand-ins have, or a trace
     "data",  # the same memory, whose changes are not counted
-    *("attrgetter", "methodcaller", "map", "filter", "partial"),  # which hide a name, or a call
     *("requires_grad", "grad_fn", "is_leaf", "grad", "prev"),  # whether gradients are recorded
-    *("__getattribute__", "__setattr__", "__setitem__", "__delitem__", "__ior__", "__iadd__"),
 }
-ASKING: list[Any] = [type, Tensor, nn.Parameter, fx.Proxy]  # the same by whatever name
+ASKING: list[Any] = [  # the same by whatever name; the others hide a name, or a call
+    *(type, Tensor, nn.Parameter, fx.Proxy, map, filter, functools.partial),
+    *(operator.attrgetter, operator.methodcaller, itertools.takewhile, itertools.dropwhile),
+    *(itertools.starmap, itertools.filterfalse, itertools.accumulate, itertools.groupby),
+]
+HIDDEN = {"out", "key"}  # arguments: what is written into, what compiled code calls
 # What leaves something behind, or compares two objects themselves.
 STORING = {
     *("STORE_ATTR", "DELETE_ATTR", "STORE_GLOBAL", "DELETE_GLOBAL", "STORE_SUBSCR"),
@@ -72,7 +77,8 @@ BY_NAME = {
     "_create_wrapped_func.<locals>.wrapped",
     "boolean_dispatch.<locals>.fn",
 }
-OF_PYTHON = {"enum.py", "typing.py"}
+OF_PYTHON = {"enum.py"}
+CASTS = ("typing.py", "cast")
 SHARING = {"numpy", "__array__", "__dlpack__"}  # arrays of the same memory
 
 
@@ -112,27 +118,30 @@ class Witness:
 
     def _asks(self, frame: types.FrameType) -> bool:
         """Whether code that runs has a name, or an instruction, that tells too much."""
-        code, outer = frame.f_code, frame.f_globals
+        code = frame.f_code
         names = {*code.co_names, *code.co_freevars}
         given = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-        around = (*frame.f_locals.values(), *(outer[name] for name in names & outer.keys()))
-        scopes = [outer, frame.f_locals, *map(vars_of, around)]
-        scopes += [vars_of(scope[name]) for scope in scopes for name in names & scope.keys()]
-        held = [scope[name] for scope in scopes for name in names & scope.keys()]
+        around = map(vars_of, frame.f_locals.values())
+        held = _found(names, [frame.f_builtins, frame.f_globals, frame.f_locals, *around])
+        held += [part for one in held if type(one) is dict for part in one.values()]
         held += [frame.f_locals.get(name) for name in given if name != ".0"]
         held += [part for one in held if type(one) in (tuple, list) for part in one]
-        if names & REVEALING or any(one is other for one in held for other in ASKING):
+        if names & REVEALING or any(map(_is_dunder, names)):
+            return True
+        if any(one is other for one in held for other in ASKING):
             return True
         if any(map(self._hides_a_call, held)):
             return True
         if any(hasattr(type(one), "__next__") for one in held):  # it is another at each look
+            return True
+        if any(hasattr(type(one), "__missing__") and self._lasts(one) for one in held):  # as is it
             return True
         if _changes_in_place(code) and any(map(self._may_be_changed, held)):
             return True
         if code in self._seen:
             return False
         self._seen.add(code)
-        return _stores(code) or _names_an_output(code)
+        return _stores(code) or _hands_over(code)
 
     def _may_call(self, what: Any) -> bool:
         """Whether a compiled function is one of tensors, or of numbers and containers."""
@@ -173,6 +182,17 @@ class Witness:
         )
 
 
+def _found(names: set[str], scopes: list[dict[str, Any]]) -> list[Any]:
+    """What names may mean in these scopes, and as attributes of what they may mean."""
+    found: dict[int, Any] = {}
+    while scopes:
+        scope = scopes.pop()
+        new = {id(scope[name]): scope[name] for name in names & scope.keys()}
+        scopes += [vars_of(one) for key, one in new.items() if key not in found]
+        found |= new
+    return [*found.values()]
+
+
 def is_strange(code: types.CodeType) -> bool:
     """Whether code is neither torch's, nor this package's, nor Python's own."""
     file = code.co_filename
@@ -186,11 +206,12 @@ def _may_be_called(code: types.CodeType) -> bool:
     if file.startswith(OURS):
         return name in BY_NAME
     if not file.startswith(TORCH):
-        return file.removeprefix(PYTHON) in OF_PYTHON or name.startswith("nullcontext.")
+        file = file.removeprefix(PYTHON)
+        return file in OF_PYTHON or name.startswith("nullcontext.") or (file, name) == CASTS
     file = file.removeprefix(TORCH).replace(os.sep, "/")
     if file.startswith("nn/modules/"):
         return code.co_name in OF_MODULES
-    return name in BY_NAME or (file in FILES and code.co_name not in SHARING)
+    return name in BY_NAME or (file in FILES and not name.startswith(("_rebuild", *SHARING)))
 
 
 def _stores(code: types.CodeType) -> bool:
@@ -210,11 +231,15 @@ def _stores(code: types.CodeType) -> bool:
     return False
 
 
-def _names_an_output(code: types.CodeType) -> bool:
-    """Whether a call may write into a tensor by ``out=…``, also by ``**{"out": …}``."""
+def _hands_over(code: types.CodeType) -> bool:
+    """Whether a call may have an argument of `HIDDEN`: ``out=…``, also by ``**{"out": …}``."""
     unpacked = any(step.opname == "CALL_FUNCTION_EX" for step in dis.get_instructions(code))
-    names = [one for one in code.co_consts if isinstance(one, tuple)]
-    return any("out" in one for one in names) or (unpacked and "out" in code.co_consts)
+    names = [name for one in code.co_consts if isinstance(one, tuple) for name in one]
+    return not HIDDEN.isdisjoint(n for n in (*names, *code.co_consts * unpacked) if type(n) is str)
+
+
+def _is_dunder(name: str) -> bool:
+    return name.startswith("__") and name.endswith("__")
 
 
 def _changes_in_place(code: types.CodeType) -> bool:

@@ -1,5 +1,6 @@
 """A trace is believed only of a forward that could not tell it from a run, and keeps to itself."""
 
+import collections
 import contextlib
 import functools
 import gc
@@ -8,6 +9,7 @@ import math
 import operator
 import sys
 import types
+import typing
 import warnings
 from functools import partial
 
@@ -15,6 +17,7 @@ import pytest
 import torch
 from support import uniform
 from torch import Tensor, nn
+from torch._tensor import _rebuild_from_type_v2
 from torch.fx._symbolic_trace import is_fx_tracing as tracing
 from torch.nn import functional as F
 from torch.overrides import has_torch_function_unary
@@ -215,6 +218,22 @@ class Finalized:
         ELSEWHERE.begun = []
 
 
+def counts(add):
+    """A factor that is another one after a thousand runs, and what it counts with."""
+
+    def forward(net, x):
+        add(ELSEWHERE.kept)
+        return x * (1.0 if len(ELSEWHERE.kept) < 1000 else 7.0)
+
+    return forward
+
+
+def longer_deep(net, x):
+    kept = HOLDER.deep.deeper.deepest.noted
+    kept += [1.0]
+    return x * (1.0 if len(kept) < 1000 else 7.0)
+
+
 def longer(net, x):
     kept = net.kept
     kept += [1.0]
@@ -410,14 +429,24 @@ COUNT = torch.zeros(())
 COUNTER, ONE = itertools.count(), OddNumber(1.0)
 HOLDER = types.SimpleNamespace(counter=COUNTER, count=torch.zeros(()))
 HOLDER.deep = types.SimpleNamespace(number=torch.zeros(()))
+HOLDER.deep.deeper = types.SimpleNamespace(deepest=types.SimpleNamespace(noted=[]))
+COUNTERS, ASKED_FOR = {"one": itertools.count()}, collections.defaultdict(float)
 KINDS = (type, Tensor)
 STATE = types.SimpleNamespace(k=1.0)
+LOOP, NONE = map, type(None)
 ELSEWHERE = types.ModuleType("elsewhere")
 ELSEWHERE.kept, ELSEWHERE.begun, ELSEWHERE.numbers = [], [], {"k": 1}
 HOLDER_OF_ONE = (COUNTER,)
 HELD = types.SimpleNamespace(kind=Tensor)
 UNBELIEVABLE = {
     "asks for a trace by another name": asks(lambda net, x: not tracing()),
+    "asks for the flag of a trace": asks(
+        lambda net, x: not torch.fx._symbolic_trace._is_fx_tracing_flag
+    ),
+    "asks for what a trace wraps": asks(lambda net, x: net.__call__.__closure__ is None),
+    "asks by a loop": asks(
+        lambda net, x: not [*itertools.takewhile(has_torch_function_unary, [x])]
+    ),
     "asks whether torch has an override": asks(lambda net, x: not has_torch_function_unary(x)),
     "asks by an attribute": asks(lambda net, x: net.ask(x)),
     "asks for the class by an attribute": asks(lambda net, x: net.kind_of(x) == HELD.kind),
@@ -441,6 +470,19 @@ UNBELIEVABLE = {
     "a dictionary of two": shared_dictionary,
     "a list that lasts": in_a_list_that_lasts,
     "a list of another file": in_a_list_of_another_file,
+    "a list deep in a namespace": longer_deep,
+    "a list that grows by a key": counts(lambda kept: max([1], key=kept.append)),
+    "a list that grows by a loop": counts(lambda kept: [*itertools.starmap(kept.append, [(1,)])]),
+    "a list that grows by a loop of another name": counts(lambda kept: [*LOOP(kept.append, [1])]),
+    "a list that grows by torch": counts(
+        lambda kept: _rebuild_from_type_v2(kept.append, NONE, (1,), None)
+    ),
+    "a dictionary that grows when it is asked": lambda net, x: (
+        x * (1.0 if ASKED_FOR[len(ASKED_FOR)] + len(ASKED_FOR) < 1000 else 7.0)
+    ),
+    "a setting that a decorator leaves": lambda net, x: (
+        x * (1.0 if typing.dataclass_transform(k=x)(ELSEWHERE) else 7.0)
+    ),
     "a dictionary that lasts": in_a_dictionary_that_lasts,
     "a list that grows": longer,
     "what a module of a stranger makes of a constant": lambda net, x: x + net.block(net.four),
@@ -485,6 +527,7 @@ UNBELIEVABLE = {
     "a number of another class": lambda net, x: x * ONE,
     "a count": lambda net, x: x * (1.0 if next(COUNTER) < 1000 else 7.0),
     "a count that is held": lambda net, x: x * (1.0 if next(HOLDER.counter) < 1000 else 7.0),
+    "a count in a dictionary": lambda net, x: x * (1.0 if next(COUNTERS["one"]) < 1000 else 7.0),
     "a count that is given": lambda net, x: x * counted(*HOLDER_OF_ONE),
     "a name that is hidden": asks(lambda net, x: operator.attrgetter("is_leaf")(x)),
     "a choice by the number of samples": lambda net, x: x * {3: 7.0}.get(x.size(0), 1.0),
