@@ -23,7 +23,6 @@ RECORDS = [
     for profile in PROFILES[1:]  # git ignores quick ones
     if (RESULTS / f"{name}_{profile}.json").exists()
 ]
-AWAITED = {"table6_cifar"}  # a run of hours: it leaves with its record
 ABOUT = {"item", "command", "device", "versions", "commit", "date", "seconds"}
 
 
@@ -33,7 +32,7 @@ def file_of(name: str, profile: str) -> dict:
 
 def test_each_experiment_has_a_record() -> None:
     missing = set(NAMES) - {name for name, _ in RECORDS}
-    assert missing == AWAITED, "make experiments NAME=… PROFILE=laptop, and commit its record"
+    assert not missing, "make experiments NAME=… PROFILE=laptop, and commit its record"
 
 
 @pytest.mark.parametrize(("name", "profile"), RECORDS)
