@@ -63,7 +63,7 @@ lessons: $(VENV)/.ready-test  ## run every notebook, compare every output, hold 
 	$(RUN) -m pytest -q -c notebooks/pytest.ini -n auto --dist loadfile notebooks
 
 browser: $(VENV)/.ready-test  ## drive every notebook in a real browser
-	$(RUN) -m pytest -q -rsP -n 2 -m browser tests/browser
+	$(RUN) -m pytest -q -rsP -n 2 --dist loadgroup -m browser tests/browser
 
 notebooks: $(VENV)/.ready-test  ## execute the .py sources and save the .ipynb
 	$(RUN) tools/run_notebooks.py

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 sys.path.insert(0, str(ROOT / "book"))
 from answers import answer_data
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("book")]  # built once
 
 
 def test_a_slider_moves_picture_and_sentence_by_key_and_by_drag(page: Page, address: str) -> None:

@@ -15,7 +15,7 @@ from axe_playwright_python.sync_playwright import Axe
 from browser.bookshelf import CHOSEN, LESSONS, PAGES, ROOT, Links
 from playwright.sync_api import Browser, Page, expect
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("book")]  # built once
 
 
 @pytest.mark.parametrize("name", PAGES)
