@@ -200,7 +200,7 @@ for (name, seed), (network, losses) in trained.items():
 # clothes of 28 × 28 pixels, with the smallest network and three epochs. It is not Table 6, but it asks the same: three
 # ways of training, two activations, and now three seeds. Again partners of one seed start alike and see the same batches.
 # The settings of SGD are those usual with ReLU; $\beta$ of Parseval was not searched for, and $\lambda$ of the Jacobian's
-# penalty is the best of three on validation images, with ReLU.
+# penalty had the least error on validation images in a short trial, with ReLU.
 #
 # **Predict:** is one activation ahead with every seed? Which lie farther apart, the activations or the seeds? And the
 # program prints two bounds of each network's constant: whose upper bound, a product of norms, is larger?
@@ -222,20 +222,22 @@ for scheme in table6_cifar.PAPER:
     print(f"{scheme:14}{points}   [{low:+.2f}, {high:+.2f}]")
 
 # %% [markdown]
-# The paper has one accuracy for each network; here each has three, and a row has three differences. With the penalty ReLU
-# is ahead with every seed, by 0.1 to 1.2 points; in the two other rows the order turns. Is three times out of three much?
-# The brackets are the 95 % interval of Student's paired test for the mean difference (if differences are normally
-# distributed), and 0 lies in each. So nothing is shown for either activation, and more than about three points is unlikely.
-# That is what "comparable" can mean after three seeds. It is not "equal": the intervals are up to six points wide, and a
-# difference like the paper's, of 0.6 to 0.8, would be lost in them.
+# The paper has one accuracy for each network; here each has three, and a row has three differences. With the penalty
+# ReLU is ahead with every seed, by 0.1 to 1.2 points; in the two other rows the order turns. Is three times out of
+# three much? Three coins agree as well in one of four tries. The brackets are the 95 % interval of Student's paired
+# test for the mean difference (if differences are normally distributed), and 0 lies in each. So nothing is shown for
+# either activation, and a mean difference above three points or so is unlikely. That is what "comparable" can mean
+# after three seeds. It is not "equal": the intervals are up to six points wide, and a difference like the paper's, of
+# 0.6 to 0.8, would be lost in them.
 #
-# The last block is what no accuracy shows. With every seed ReLU's product of norms is 8 to 31 times MaxMin's, and what is
-# found at 32 test images is larger with ReLU, too, at most twice as large. Parseval's weights make the product 3.7 to
-# 9 times smaller, at an error that is not smaller with any seed. And the Jacobian's penalty, as weak as validation wanted
-# it, leaves the norms that are found no smaller than without. At the end of the lesson we shall see where a part of ReLU's
-# factor comes from.
+# The last block is what no accuracy shows. With every seed ReLU's product of norms is 8 to 31 times MaxMin's, and what
+# is found at 32 test images is larger with ReLU, too, up to about twice as large. Parseval's weights make the product
+# 3.7 to 9 times smaller, at an error that is not smaller with any seed. And the Jacobian's penalty, as weak as
+# validation wanted it, leaves the norms that are found no smaller than without; they are larger in all six pairs. At
+# the end of the lesson we shall see where a part of ReLU's factor comes from.
 
 # %% jupyter={"source_hidden": true} tags=["hide-input"]
+assert stats.binomtest(3, 3, 1 / 2).pvalue == 1 / 4
 signs = {scheme: (points > 0).sum().item() for scheme, points in apart.items()}
 assert signs == {"Standard": 1, "Parseval": 2, "Spectral Jac": 0}
 assert all(low < 0 < high and high - low < 6 for low, high in intervals.values())
@@ -654,10 +656,10 @@ assert math.isclose(relu / maxmin_, ratios.prod().item(), rel_tol=0.2) and 4 < r
 print(f"Together {ratios.prod():.1f} times; the bounds: {relu / maxmin_:.1f} times.")
 
 # %% [markdown]
-# The normalizations. MaxMin sorts, and keeps the mean square; ReLU throws half of it away. The next convolution then gives
-# half the variance, and the normalization behind it, which divides by the root, has a factor about $\sqrt 2$ larger.
-# (Behind the first convolution there has been no activation, and the factors agree.) Training widens the gap: it was 8 to
-# 31 in the record. So "drop-in" is true of the tensors of a network, and not of its constant.
+# The normalizations. MaxMin sorts, and keeps the mean square; ReLU throws half of it away. The next convolution then
+# gives about half the variance, and the normalization behind it, which divides by the root, has a factor about $\sqrt
+# 2$ larger. (Behind the first convolution there has been no activation, and the factors agree.) Training widens the
+# gap: it was 8 to 31 in the record. So "drop-in" is true of the tensors of a network, and not of its constant.
 #
 # ## The Jacobian of one sample
 #
