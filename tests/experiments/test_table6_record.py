@@ -40,7 +40,7 @@ def test_each_network_has_learnt_and_lies_between_its_bounds(recorded: Record, s
 
 
 @pytest.mark.parametrize("scheme", PAPER)
-def test_the_activations_are_comparable(recorded: Record, scheme: str) -> None:
+def test_three_seeds_cannot_tell_the_activations_apart(recorded: Record, scheme: str) -> None:
     """Three seeds show no difference, and would have hidden one like the paper's."""
     relu, maxmin = pair(recorded, scheme, "test_error")
     widest = max(relu.max() - relu.min(), maxmin.max() - maxmin.min())
