@@ -201,7 +201,8 @@ for (name, seed), (network, losses) in trained.items():
 # clothes of 28 × 28 pixels, with the smallest network and three epochs. It is not Table 6, but it asks the same: three
 # ways of training, two activations, and now three seeds. Again partners of one seed start alike and see the same batches.
 # The settings of SGD are those usual with ReLU; $\beta$ of Parseval was not searched for, and $\lambda$ of the Jacobian's
-# penalty is the one of three tried that had the least error on validation images, in 300 steps with ReLU.
+# penalty was the better of two on validation images, in 300 steps with ReLU. (A third, a hundred times as large, had
+# ruined the training.)
 #
 # **Predict:** is one activation ahead with every seed? Which lie farther apart, the activations or the seeds? And the
 # program prints two bounds of each network's constant (further down: how): whose upper bound, a product of norms, is
@@ -677,17 +678,16 @@ assert abs(ratios[1:].mean() - math.sqrt(2)) < 0.1
 relu, maxmin_ = (sizes[name, "before"][1] for name in ACTIVATIONS)
 assert math.isclose(relu / maxmin_, ratios.prod().item(), rel_tol=0.2) and 4 < relu / maxmin_ < 8
 assert relu / maxmin_ < ratios.prod() and sizes["ReLU", "before"][0] < sizes["MaxMin", "before"][0]
-after = sizes["ReLU", "after"][1] / sizes["MaxMin", "after"][1]
-assert after > 8 and after > 1.3 * relu / maxmin_
 print(f"Together {ratios.prod():.1f} times; the bounds: {relu / maxmin_:.1f} times.")
 
 # %% [markdown]
 # The normalizations. Of normal numbers about 0 MaxMin leaves 0.68 of the variance in each channel, and ReLU 0.34, half
 # of that. The next convolution hands the half on, roughly, and the normalization behind it, which divides by the root,
 # has a factor about $\sqrt 2$ larger. (Behind the first convolution there has been no activation, and the factors
-# agree. The shortcuts have no normalization, so that the bounds differ by less than the factors together.) In training
-# the gap grew, here to more than 8 times. So "drop-in" is true of the tensors of a network, and not of the bound of its
-# constant. What is found was smaller with ReLU at the start: a larger bound need not mean a larger constant.
+# agree. The shortcuts have no normalization, so that the bounds differ by less than the factors together.) In the
+# record, after training and on other images, the gap was 8 to 31. So "drop-in" is true of the tensors of a network, and
+# not of the bound of its constant. What is found was smaller with ReLU at the start: a larger bound need not mean a
+# larger constant.
 #
 # ## The Jacobian of one sample
 #

@@ -78,7 +78,7 @@ BY_NAME = {
     "boolean_dispatch.<locals>.fn",
 }
 OF_PYTHON = {"enum.py"}
-CASTS = ("typing.py", "cast")
+CAST = ("typing.py", "cast")
 SHARING = {"numpy", "__array__", "__dlpack__"}  # arrays of the same memory
 
 
@@ -91,10 +91,9 @@ class Witness:
         self._seen: set[types.CodeType] = set()
 
     def __enter__(self) -> Witness:
-        """Watch, in place of another profile; what a collection of garbage calls has to wait."""
+        """Watch, in place of another profile; no garbage is collected meanwhile."""
         self._before = sys.getprofile(), gc.isenabled()
-        gc.collect(0)  # after which few objects are young: those that a finalizer made
-        gc.disable()
+        gc.disable()  # from here on what is made stays in the youngest generation
         self._there = {id(one): one for one in gc.get_objects(generation=0)}
         sys.setprofile(self._look)
         return self
@@ -134,8 +133,8 @@ class Witness:
             return True
         if any(hasattr(type(one), "__next__") for one in held):  # it is another at each look
             return True
-        if any(hasattr(type(one), "__missing__") and self._lasts(one) for one in held):  # as is it
-            return True
+        if any(hasattr(type(one), "__missing__") and self._lasts(one) for one in held):
+            return True  # a look at what it lacks adds to it
         if _changes_in_place(code) and any(map(self._may_be_changed, held)):
             return True
         if code in self._seen:
@@ -207,7 +206,7 @@ def _may_be_called(code: types.CodeType) -> bool:
         return name in BY_NAME
     if not file.startswith(TORCH):
         file = file.removeprefix(PYTHON)
-        return file in OF_PYTHON or name.startswith("nullcontext.") or (file, name) == CASTS
+        return file in OF_PYTHON or name.startswith("nullcontext.") or (file, name) == CAST
     file = file.removeprefix(TORCH).replace(os.sep, "/")
     if file.startswith("nn/modules/"):
         return code.co_name in OF_MODULES

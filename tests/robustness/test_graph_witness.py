@@ -650,6 +650,15 @@ def test_a_list_that_the_collection_at_the_start_makes_lasts() -> None:
         gc.enable()
 
 
+def test_what_is_frozen_lasts() -> None:
+    model = module_of(in_a_dictionary_that_lasts)
+    gc.freeze()  # after which nobody finds who holds the dictionary
+    try:
+        assert traced(model, uniform(1, 4)) is None
+    finally:
+        gc.unfreeze()
+
+
 def test_a_profile_goes_on_after_it() -> None:
     def profile(*_):
         return None
